@@ -1,0 +1,139 @@
+"""What the per-class metrics of :mod:`acdref.metrics` share: blocks of classes, rankings, confusions."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+_BLOCK = 32  # classes at a time: whole cache lines for the transposition, and it stays in the cache
+
+
+class Ranking(NamedTuple):
+    """Scores of one class in ascending order, with their weights (None: all 1)."""
+
+    scores: np.ndarray  # (n,)
+    weight: np.ndarray | None  # (n,)
+    top: np.ndarray | None  # (n + 1,): weight of the best 0, 1, ..., n
+
+    @classmethod
+    def of(cls, scores, weight, chosen):
+        """Ranking of the `chosen` (bool) items."""
+        scores = scores[chosen]
+        if weight is None:
+            scores.sort()
+            return cls(scores, None, None)
+        order = scores.argsort()
+        weight = weight[chosen][order]
+        return cls(scores[order], weight, np.append(0.0, np.cumsum(weight[::-1])))
+
+    def mass_above(self, score, inclusive):
+        """Weight (number, if unweighted) of the items that score above each `score`, or at it too."""
+        count = len(self.scores) - np.searchsorted(self.scores, score, "left" if inclusive else "right")
+        return count if self.top is None else self.top[count]
+
+
+class Block(NamedTuple):
+    """A few classes, one per row."""
+
+    first: int  # column of the first class
+    positive: np.ndarray  # (B, N) bool
+    dropped: np.ndarray | None  # (B, N) bool: unknown, or of weight 0; None if nothing is
+    scores: np.ndarray  # (B, N) float32 or float64
+    weight: np.ndarray | None  # (B, N) float64; None if all are 1
+
+    @classmethod
+    def cut(cls, y, p, weight, first):
+        """Classes `first`, `first` + 1, ... of validated matrices, as many as a block has."""
+        block = slice(first, first + _BLOCK)
+        positive, dropped = split_labels(y[:, block])
+        if weight is not None:
+            weight = _transposed(weight[:, block])
+            if not weight.all():
+                dropped = weight.T == 0 if dropped is None else dropped | (weight.T == 0)
+        if dropped is not None:
+            positive &= ~dropped
+            dropped = _transposed(dropped)
+        scores = _transposed(p[:, block], np.float32 if p.dtype == np.float32 else np.float64)
+        missing = np.isnan(scores) if dropped is None else np.isnan(scores) & ~dropped
+        if missing.any():
+            c = first + np.nonzero(missing)[0][0]
+            raise ValueError(f"p has a NaN score beside a known label in class {c}")
+        return cls(first, _transposed(positive), dropped, scores, weight)
+
+    def rankings(self):
+        """Yield for each class the rankings of its positives and of its negatives."""
+        negative = ~self.positive if self.dropped is None else ~(self.positive | self.dropped)
+        for b, scores in enumerate(self.scores):
+            weight = None if self.weight is None else self.weight[b]
+            yield Ranking.of(scores, weight, self.positive[b]), Ranking.of(scores, weight, negative[b])
+
+    def confusion(self, threshold):
+        """Weight of true positives, false positives, false negatives and true negatives, (B,) each."""
+        detected = self.scores > threshold[self.first : self.first + len(self.scores), None]
+
+        def mass(cell):
+            if self.dropped is not None:
+                cell &= ~self.dropped
+            if self.weight is None:
+                return np.array([np.count_nonzero(row) for row in cell])  # far faster than with axis=1
+            return np.sum(cell * self.weight, axis=1)
+
+        return (
+            mass(self.positive & detected),
+            mass(~self.positive & detected),
+            mass(self.positive & ~detected),
+            mass(~self.positive & ~detected),
+        )
+
+
+def per_class(metric, y, p, sample_weight):
+    """``metric(block)``, the values of a block of classes, for all classes: (C,) float64."""
+    y, p, weight = validate(y, p, sample_weight)
+    if weight is not None:
+        weight = np.broadcast_to(weight if weight.ndim == 2 else weight[:, None], y.shape)
+
+    def values(first):
+        return np.asarray(metric(Block.cut(y, p, weight, first)), dtype=np.float64)
+
+    if y.shape[1] <= _BLOCK:
+        return values(0)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor() as pool:  # NumPy sorts and copies without the interpreter's lock
+        return np.concatenate(list(pool.map(values, range(0, y.shape[1], _BLOCK))))
+
+
+def validate(y, p, sample_weight):
+    """Arrays of fitting shapes and types; the values of labels and scores are checked where they are used."""
+    y, p = np.asarray(y), np.asarray(p)
+    for name, array in (("y", y), ("p", p)):
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"{name} must hold real numbers, not {array.dtype}")
+    if y.ndim != 2 or y.shape != p.shape:
+        raise ValueError(f"y and p must be matrices of one shape (N, C), not {y.shape} and {p.shape}")
+    if sample_weight is None:
+        return y, p, None
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape not in (y.shape, y.shape[:1]):
+        raise ValueError(f"sample_weight must be of shape (N,) or (N, C), not {weight.shape}")
+    if not (np.isfinite(weight) & (weight >= 0)).all():
+        raise ValueError("sample_weight must be finite and not negative")
+    return y, p, weight
+
+
+def split_labels(y):
+    """Where labels are 1, and where they are unknown (None if nowhere)."""
+    positive = y == 1
+    if np.count_nonzero(positive) + np.count_nonzero(y == 0) == y.size:
+        return positive, None
+    unknown = np.isnan(y)
+    if not (positive | (y == 0) | unknown).all():
+        raise ValueError("y must hold 0, 1 or NaN")
+    return positive, unknown
+
+
+def _transposed(matrix, dtype=None):
+    """Copy of ``matrix.T`` with contiguous rows, made in pieces that fit into the innermost cache."""
+    rows = np.empty(matrix.shape[::-1], dtype or matrix.dtype)
+    for start in range(0, len(matrix), 512):
+        rows[:, start : start + 512] = matrix[start : start + 512].T
+    return rows

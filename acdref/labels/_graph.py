@@ -1,0 +1,92 @@
+"""The graph of an ontology: reading its nodes, refusing what is no DAG, closing it."""
+
+import numpy as np
+
+
+def read_children(nodes):
+    """Direct children of each node, as positions in ``nodes``; ValueError if the nodes are no ontology."""
+    if not isinstance(nodes, list):
+        raise ValueError("an ontology is a list of nodes")
+    position = {}
+    for i, node in enumerate(nodes):
+        _check_node(i, node)
+        if node["id"] in position:
+            raise ValueError(f"duplicate id: {describe(node)} and {describe(nodes[position[node['id']]])}")
+        position[node["id"]] = i
+    children = []
+    for node in nodes:
+        for child in node["child_ids"]:
+            if child not in position:
+                raise ValueError(f"{describe(node)} has the child {child!r}, which is no node")
+        if len(set(node["child_ids"])) < len(node["child_ids"]):
+            raise ValueError(f"{describe(node)} names a child twice")
+        children.append(tuple(position[child] for child in node["child_ids"]))
+    return tuple(children)
+
+
+def describe(node):
+    """How error messages name a node."""
+    return f"{node['id']} ({node['name']})"
+
+
+def edge_matrix(children):
+    """``edges[c, p]``: whether p is a direct parent of c."""
+    edges = np.zeros((len(children), len(children)), dtype=bool)
+    for parent, below in enumerate(children):
+        edges[list(below), parent] = True
+    return edges
+
+
+def ancestor_closure(children):
+    """``closure[l, a]``: whether a is l itself or lies above l along any path.
+
+    Nodes are closed from the roots down, each after all of its parents; a node that never gets its turn lies
+    on a cycle or below one: CycleError.
+    """
+    closure = np.eye(len(children), dtype=bool)
+    waiting = np.bincount([c for below in children for c in below], minlength=len(children))
+    ready = [node for node, parents in enumerate(waiting) if parents == 0]
+    closed = 0
+    while ready:
+        parent = ready.pop()
+        closed += 1
+        for child in children[parent]:
+            closure[child] |= closure[parent]
+            waiting[child] -= 1
+            if waiting[child] == 0:
+                ready.append(child)
+    if closed < len(children):
+        raise CycleError(_cycle(children, waiting))
+    return closure
+
+
+class CycleError(ValueError):
+    """The graph has a cycle: ``nodes`` are its positions, the first one again at the end."""
+
+    def __init__(self, nodes):
+        super().__init__(f"cycle through the nodes {nodes}")
+        self.nodes = nodes
+
+
+def _cycle(children, waiting):
+    """One cycle among the nodes that still wait for a parent."""
+    parent_of = {child: node for node, below in enumerate(children) if waiting[node] for child in below}
+    # Upwards from any waiting node, every parent recorded here waits too: the walk must come back.
+    node = next(node for node, count in enumerate(waiting) if count)
+    path = []
+    while node not in path:
+        path.append(node)
+        node = parent_of[node]
+    return [node, *reversed(path[path.index(node) :])]
+
+
+def _check_node(i, node):
+    if not isinstance(node, dict):
+        raise ValueError(f"node {i} is no object with id, name and child_ids")
+    for key in ("id", "name"):
+        if not isinstance(node.get(key), str) or not node[key]:
+            raise ValueError(f"node {i} has no {key}")
+    for key in ("child_ids", "restrictions"):
+        values = node.get(key, [] if key == "restrictions" else None)
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise ValueError(f"{describe(node)} has no list of strings as its {key}")

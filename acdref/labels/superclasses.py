@@ -1,0 +1,138 @@
+"""Super-classes: a few broad classes, each the union of several fine ones."""
+
+import csv
+
+import numpy as np
+
+from acdref.errors import FileError
+from acdref.labels._checks import label_matrix, one_of
+from acdref.labels._tables import Table
+
+
+class SuperClasses:
+    """Broad classes and the fine labels that belong to each.
+
+    Parameters
+    ----------
+    members : dict of str to iterable of str
+        Super-class to labels.  A label may belong to several super-classes, or to none.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The super-classes, in order.
+    members : dict of str to tuple of str
+
+    Examples
+    --------
+    >>> classes = SuperClasses({"nature": ["Rain", "Wind"], "wind": ["Wind"]})
+    >>> classes.map([[0, 1, 0], [0, 0, 1], [np.nan, 0, 0]], labels=["Rain", "Wind", "Speech"])
+    array([[ 1.,  1.],
+           [ 0.,  0.],
+           [nan,  0.]])
+    """
+
+    def __init__(self, members):
+        self.members = {name: tuple(dict.fromkeys(labels)) for name, labels in members.items()}
+        self.names = tuple(self.members)
+
+    @classmethod
+    def from_csv(cls, path, exclude=("unused",)):
+        """Read a table with one column per super-class: its name, then its labels.
+
+        Parameters
+        ----------
+        path : str or path-like
+            UTF-8, with or without a byte order mark.  Columns may differ in length; blank cells are skipped.
+        exclude : iterable of str
+            Columns that are no super-class.
+
+        Returns
+        -------
+        SuperClasses
+
+        Raises
+        ------
+        acdref.errors.FileError
+            If the file cannot be read, has no header, names a column twice, or holds a label under no name.
+
+        Notes
+        -----
+        The format of ``audio_content_ontology.csv``, which maps the 527 labels of AudioSet to the eleven
+        classes of Braun & Gamper (the rest stands under "unused").  As published it puts only *Music* and
+        *Musical instrument* into music: expand parents first, or clips labelled *Guitar* alone map to
+        nothing.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "classes.csv")
+        ...     with open(path, "w") as file:
+        ...         _ = file.write("unused,dog,wind\\nHum,Bark,Wind\\n,Yip,\\n")
+        ...     SuperClasses.from_csv(path).members
+        {'dog': ('Bark', 'Yip'), 'wind': ('Wind',)}
+        """
+        try:
+            with open(path, encoding="utf-8-sig", newline="") as file:
+                rows = list(csv.reader(file, strict=True))
+        except OSError as error:
+            raise FileError(path, error.strerror) from error
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise FileError(path, f"not a UTF-8 CSV file: {error}") from error
+        header = [name.strip() for name in rows[0]] if rows else []
+        members = {name: [] for name in header if name}
+        if not members:
+            raise FileError(path, "no super-class is named in the first line")
+        if len(members) < sum(map(bool, header)):
+            raise FileError(path, "the first line names a super-class twice")
+        for number, row in enumerate(rows[1:], start=2):
+            for column, cell in enumerate(row):
+                if not cell.strip():
+                    continue
+                if column >= len(header) or not header[column]:
+                    raise FileError(path, f"row {number}: {cell.strip()!r} stands under no super-class")
+                members[header[column]].append(cell.strip())
+        return cls({name: labels for name, labels in members.items() if name not in set(exclude)})
+
+    def map(self, y, labels, unknown="raise"):
+        """Labels of the super-classes: each is present if any of its members is.
+
+        Parameters
+        ----------
+        y : array_like, (N, C)
+            Labels 0, 1 or NaN.
+        labels : sequence of str, (C,)
+            What the columns of ``y`` are, in the words of :attr:`members`: display names for the CSV.
+        unknown : {"raise", "ignore"}
+            What to do with members that have no column.  Columns that belong to no super-class are left out.
+
+        Returns
+        -------
+        ndarray, (N, super-classes), float64
+            The Kleene OR of the members: 1 if any is 1, else NaN if any is NaN, else 0.
+
+        Raises
+        ------
+        ValueError
+            If a member has no column (unless ignored), two columns have one name, or ``y`` is bad.
+
+        Examples
+        --------
+        >>> SuperClasses({"dog": ["Bark", "Yip"]}).map([[0, 1, 1], [1, 0, 0]], ["Wind", "Bark", "Yip"])
+        array([[1.],
+               [0.]])
+        """
+        one_of(unknown, "unknown", ("raise", "ignore"))
+        y = label_matrix(y)
+        column = {name: c for c, name in enumerate(labels)}
+        if len(column) != y.shape[1] or len(labels) != y.shape[1]:
+            raise ValueError(f"{len(labels)} labels ({len(column)} distinct) for {y.shape[1]} columns")
+        belongs = np.zeros((y.shape[1], len(self.names)), dtype=bool)
+        for s, name in enumerate(self.names):
+            for member in self.members[name]:
+                if member in column:
+                    belongs[column[member], s] = True
+                elif unknown == "raise":
+                    raise ValueError(f"{member!r}, a member of {name!r}, has no column")
+        return Table.from_matrix(belongs).join(y)
