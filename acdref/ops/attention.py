@@ -1,0 +1,148 @@
+"""Attention whose cost grows linearly with the number of positions P.
+
+Both kinds take y (N, P, C), one row for each of a clip's positions (time and frequency flattened), and a dict
+of parameters; they return their output and what the backward pass needs.  Normalisation before and the
+residual connection after belong to the network.
+"""
+
+import numpy as np
+
+from acdref.matmul import matmul
+from acdref.ops import threads
+from acdref.ops.pointwise import pointwise, pointwise_input_gradient, pointwise_weight_gradient
+from acdref.ops.softmax import (
+    softmax_channels,
+    softmax_channels_backward,
+    softmax_positions,
+    softmax_positions_backward,
+)
+
+
+def linear_attention(y, params, *, backend="numpy"):
+    """Efficient attention: keys summarise all positions, queries read the summary.
+
+    Parameters
+    ----------
+    y : (N, P, C) array
+    params : dict
+        ``query``, ``key``, ``value``: ``.weight`` (C, D), ``.bias`` (D,); ``out``: ``.weight`` (D, C),
+        ``.bias`` (C,).
+    backend : {"numpy", "numba"}
+
+    Returns
+    -------
+    out : (N, P, C) array
+    tape : tuple
+        For :func:`linear_attention_backward`.
+
+    Notes
+    -----
+    ``q = softmax_channels(y W_q + b_q)``, ``k = softmax_positions(y W_k + b_k)``, ``v = y W_v + b_v``,
+    ``context = k^T v`` (D x D for each clip), ``out = (q context) W_o + b_o``.
+    """
+    q = softmax_channels(_project(y, params, "query", backend), backend=backend)
+    k = softmax_positions(_project(y, params, "key", backend), backend=backend)
+    v = _project(y, params, "value", backend)
+    context = _contexts(k, v, backend)  # (N, D, D)
+    mixed = _per_clip(q, context, backend)  # (N, P, D)
+    return _project(mixed, params, "out", backend), (q, k, v, context)
+
+
+def linear_attention_backward(dout, y, params, tape, *, backend="numpy"):
+    """Gradients (dy, grads) of :func:`linear_attention`; grads has the keys of `params`."""
+    q, k, v, context = tape
+    grads = {}
+    mixed = _per_clip(q, context, backend)  # cheaper to make again than to keep
+    dmixed = _project_backward(dout, mixed, params, "out", grads, backend)
+    dcontext = _contexts(q, dmixed, backend)
+    dq = _per_clip(dmixed, _transposed(context), backend)
+    dk = _per_clip(v, _transposed(dcontext), backend)
+    dv = _per_clip(k, dcontext, backend)
+    dq = softmax_channels_backward(dq, q, backend=backend)
+    dk = softmax_positions_backward(dk, k, backend=backend)
+    dy = None
+    for name, dz in (("query", dq), ("key", dk), ("value", dv)):
+        dy = _project_backward(dz, y, params, name, grads, backend, dy)
+    return dy, grads
+
+
+def separable_attention(y, params, *, backend="numpy"):
+    """MobileViTv2's separable self-attention: one score for each position, one context vector for a clip.
+
+    Parameters
+    ----------
+    y : (N, P, C) array
+    params : dict
+        ``query.weight`` (C, 1), ``key.weight`` and ``value.weight`` (C, D), ``out.weight`` (D, C); a
+        ``.bias`` each.
+    backend : {"numpy", "numba"}
+
+    Returns
+    -------
+    out, tape : as :func:`linear_attention`
+
+    Notes
+    -----
+    ``s = softmax_positions(y W_q + b_q)``, ``context = sum_p s_p key_p``,
+    ``out = (relu(value) * context) W_o + b_o``.
+    """
+    s = softmax_positions(_project(y, params, "query", backend), backend=backend)  # (N, P, 1)
+    k = _project(y, params, "key", backend)
+    v = _project(y, params, "value", backend)
+    context = _contexts(s, k, backend)  # (N, 1, D)
+    mixed = np.maximum(v, 0) * context
+    return _project(mixed, params, "out", backend), (s, k, v, context)
+
+
+def separable_attention_backward(dout, y, params, tape, *, backend="numpy"):
+    """Gradients (dy, grads) of :func:`separable_attention`; grads has the keys of `params`."""
+    s, k, v, context = tape
+    grads = {}
+    mixed = np.maximum(v, 0) * context
+    dmixed = _project_backward(dout, mixed, params, "out", grads, backend)
+    dcontext = (dmixed * np.maximum(v, 0)).sum(1, keepdims=True)
+    dv = np.where(v > 0, dmixed * context, 0)
+    dk = s * dcontext
+    ds = (k * dcontext).sum(-1, keepdims=True)
+    ds = softmax_positions_backward(ds, s, backend=backend)
+    dy = None
+    for name, dz in (("query", ds), ("key", dk), ("value", dv)):
+        dy = _project_backward(dz, y, params, name, grads, backend, dy)
+    return dy, grads
+
+
+def _project(y, params, name, backend):
+    return pointwise(y, params[f"{name}.weight"], params[f"{name}.bias"], backend=backend)
+
+
+def _project_backward(dz, y, params, name, grads, backend, dy=None):
+    """Store the projection's gradients; return its part of dy, added to `dy` if that is given."""
+    grads[f"{name}.weight"], grads[f"{name}.bias"] = pointwise_weight_gradient(dz, y, backend=backend)
+    return pointwise_input_gradient(dz, params[f"{name}.weight"], dy, backend=backend)
+
+
+def _contexts(a, b, backend):
+    """a^T b for each clip: (N, P, D), (N, P, E) -> (N, D, E)."""
+    if backend == "numpy":
+        return np.stack([matmul(clip_a.T, clip_b) for clip_a, clip_b in zip(a, b, strict=True)])
+    contexts = np.empty((len(a), a.shape[-1], b.shape[-1]), a.dtype)
+
+    def task(i):
+        contexts[i] = pointwise_weight_gradient(b[i], a[i], backend=backend)[0]
+
+    threads.run(task, len(a))
+    return contexts
+
+
+def _per_clip(a, matrix, backend):
+    """Each clip times a matrix of its own: (N, P, D), (N, D, E) -> (N, P, E)."""
+    if backend == "numpy":
+        return np.stack([matmul(clip, weight) for clip, weight in zip(a, matrix, strict=True)])
+    y = np.zeros((*a.shape[:2], matrix.shape[-1]), a.dtype)
+    # a times matrix is the input gradient of a convolution with the transposed matrix.
+    threads.run(lambda i: pointwise_input_gradient(a[i], matrix[i].T, y[i], backend=backend), len(a))
+    return y
+
+
+def _transposed(matrix):
+    return np.ascontiguousarray(matrix.swapaxes(1, 2))

@@ -1,0 +1,128 @@
+"""Lazy compilation: a Numba kernel is a plain Python function until it is first called.
+
+Kernels release the GIL, so that :mod:`acdref.ops.threads` can run them on several cores; they never start
+threads themselves, which keeps compiling short and makes them safe inside worker processes.
+
+Floating-point flags: only ``contract`` (a*b + c may become one fused multiply-add).  Nothing may assume that
+NaN or Inf do not occur, and nothing may be reordered.
+"""
+
+import contextlib
+import functools
+import hashlib
+import importlib.util
+import os
+import platform
+import tempfile
+import threading
+from pathlib import Path
+
+FASTMATH = {"contract"}
+
+# Threads that need a kernel at the same time share one compilation, and Numba's folder is global.
+_lock = threading.RLock()
+
+
+def available():
+    """Whether Numba is installed (without importing it)."""
+    return importlib.util.find_spec("numba") is not None
+
+
+@functools.cache
+def cache_directory():
+    """Folder of compiled kernels, or None where none can be written.
+
+    ``$ACDREF_CACHE_DIR``, else ``$XDG_CACHE_HOME/acdref``, else ``~/.cache/acdref``; below it one folder a
+    version of the kernels' source, because Numba's own check does not see a change in what a kernel calls.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    base = os.environ.get("ACDREF_CACHE_DIR")
+    if not base:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "acdref"
+    folder = Path(base) / f"kernels-{digest.hexdigest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError):
+        return None
+
+
+def is_warm(job):
+    """Whether :func:`mark_warm` was called for `job` on such a machine: its kernels only need loading.
+
+    Numba is not imported.  The mark may be wrong, after Numba's files were deleted, say: it serves to choose
+    what is fast, and nothing else.
+    """
+    mark = _mark(job)
+    return mark is not None and mark.exists()
+
+
+def mark_warm(job):
+    """Remember beside the compiled kernels that all those of `job` are there."""
+    mark = _mark(job)
+    if mark is not None:
+        with contextlib.suppress(OSError):
+            mark.touch()
+
+
+def _mark(job):
+    """An empty file, named by what Numba's own cache depends on too: versions and processor."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    folder = cache_directory()
+    if folder is None:
+        return None
+    try:
+        versions = platform.python_version(), version("numba")
+    except PackageNotFoundError:
+        return None
+    digest = hashlib.sha256(" ".join((*versions, _processor())).encode())
+    return folder / f"{job}-{digest.hexdigest()[:16]}.warm"
+
+
+def _processor():
+    """Name and abilities of the processor, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    # Beside what changes from moment to moment, such as the clock rate.
+    return "\n".join(
+        line for line in lines if line.startswith(("model name", "flags", "CPU part", "Features"))
+    )
+
+
+def compile_function(function):
+    """Compile `function` in nopython mode, cached in :func:`cache_directory` where that is possible."""
+    import numba
+
+    folder = cache_directory()
+    options = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+    if folder is None:
+        return numba.njit(**options)(function)
+    # Numba reads the folder when it decorates: set for that moment only, not for the user's own kernels.
+    with _lock:
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
+        try:
+            return numba.njit(cache=True, **options)(function)
+        finally:
+            numba.config.CACHE_DIR = before
+
+
+def kernel(function):
+    """Decorator: compile `function` at its first call.  ``.function`` stays the plain Python form."""
+    compiled = None
+
+    @functools.wraps(function)
+    def call(*args):
+        nonlocal compiled
+        if compiled is None:
+            with _lock:
+                compiled = compiled or compile_function(function)
+        return compiled(*args)
+
+    call.function = function
+    return call

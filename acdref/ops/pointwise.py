@@ -1,0 +1,108 @@
+"""Pointwise (1x1) convolution, which is also the dense layer: a matrix product over the last axis."""
+
+import functools
+
+import numpy as np
+
+from acdref.matmul import matmul
+from acdref.ops import threads
+
+# Positions per task and per packed piece of dy: fixed, so that sums do not depend on the number of threads.
+_TASK = 4096
+_PIECE = 256
+
+
+def pointwise(x, weight, bias, *, backend="numpy"):
+    """1x1 convolution ``y[..., o] = sum_i x[..., i] weight[i, o] + bias[o]``.
+
+    Parameters
+    ----------
+    x : (..., C_in) array
+    weight : (C_in, C_out) array
+    bias : (C_out,) array
+    backend : {"numpy", "numba"}
+
+    Returns
+    -------
+    (..., C_out) array of x's dtype.
+    """
+    if backend == "numpy":
+        return matmul(x, weight) + bias
+    return _product(x, weight, bias)
+
+
+def pointwise_backward(dy, x, weight, *, backend="numpy"):
+    """Gradients (dx, dweight, dbias) of :func:`pointwise`."""
+    dx = pointwise_input_gradient(dy, weight, backend=backend)
+    return dx, *pointwise_weight_gradient(dy, x, backend=backend)
+
+
+def pointwise_input_gradient(dy, weight, dx=None, *, backend="numpy"):
+    """Gradient dx of :func:`pointwise`: ``dy weight^T``, added to `dx` in place if that is given."""
+    if backend == "numpy":
+        if dx is None:
+            return matmul(dy, weight.T)
+        dx += matmul(dy, weight.T)
+        return dx
+    if dx is None:
+        return _product(dy, np.ascontiguousarray(weight.T), np.zeros(weight.shape[0], dy.dtype))
+    return _product(dy, np.ascontiguousarray(weight.T), dx)
+
+
+def pointwise_weight_gradient(dy, x, *, backend="numpy"):
+    """Gradients (dweight, dbias) of :func:`pointwise`: ``x^T dy`` and ``sum dy``."""
+    if backend == "numpy":
+        flat_dy = dy.reshape(-1, dy.shape[-1])
+        return matmul(x.reshape(-1, x.shape[-1]).T, flat_dy), flat_dy.sum(0)
+    return _weight_gradient(x, dy)
+
+
+@functools.cache
+def _microkernel():
+    from acdref.ops import microkernel
+
+    return microkernel
+
+
+def _product(x, weight, start):
+    """x weight + start, where start is a row of biases, or a whole map that the result is written over."""
+    depth, columns = weight.shape
+    micro = _microkernel()
+    packed = micro.pack(weight)
+    flat = x.reshape(-1)
+    rows = flat.size // depth
+    y = np.empty((*x.shape[:-1], columns), x.dtype) if start.ndim == 1 else start
+    out, start_row = y.reshape(-1), 0 if start.ndim == 1 else columns
+    start = start.reshape(-1)
+
+    def task(i):
+        first = i * _TASK
+        micro.product(
+            flat, first * depth, depth, 1, packed, start, first * start_row, start_row,
+            out, first * columns, columns, min(_TASK, rows - first), depth, columns,
+        )  # fmt: skip
+
+    threads.run(task, -(-rows // _TASK))
+    return y
+
+
+def _weight_gradient(x, dy):
+    """x^T dy and sum dy from partial sums over pieces fixed by the shape, added in their order."""
+    micro = _microkernel()
+    depth, columns = x.shape[-1], dy.shape[-1]
+    flat_x, flat_dy = x.reshape(-1), dy.reshape(-1)
+    rows = flat_x.size // depth
+    tasks = -(-rows // _TASK)
+    dweight = np.zeros((tasks, depth, columns), x.dtype)
+    dbias = np.zeros((tasks, columns), x.dtype)
+
+    def task(i):
+        scratch = np.empty(-(-columns // micro.LANES) * micro.LANES * _PIECE, x.dtype)
+        first = i * _TASK
+        micro.weight_gradient(
+            flat_x, flat_dy, first, min(first + _TASK, rows), depth, columns, _PIECE, scratch,
+            dweight[i].reshape(-1), dbias[i],
+        )  # fmt: skip
+
+    threads.run(task, tasks)
+    return dweight.sum(0), dbias.sum(0)

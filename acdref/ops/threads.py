@@ -1,0 +1,106 @@
+"""A few threads that run GIL-free kernels side by side.
+
+The number of threads is `set_threads`' argument, else ``$ACDREF_NUM_THREADS``, else the number of usable
+cores.  Tasks are cut by shape, never by thread count, and each writes its own part of the output; so results
+are bit-equal whatever the number.
+
+A task may call :func:`run` itself: inside a task that runs beside others, it works through its own alone.
+"""
+
+import collections
+import itertools
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from acdref.errors import AcdrefError
+
+_lock = threading.Lock()
+_pool = None
+_pool_size = 0
+_count = None
+_inside = threading.local()  # .task is set in a thread while it works for a `run` with several threads
+
+
+def get_threads():
+    """Number of threads in use."""
+    if _count is not None:
+        return _count
+    text = os.environ.get("ACDREF_NUM_THREADS", "")
+    if text:
+        return _checked(text, "ACDREF_NUM_THREADS")
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_threads(count):
+    """Use `count` threads from now on; None returns to the environment's choice."""
+    global _count
+    _count = None if count is None else _checked(count, "number of threads")
+
+
+def _checked(value, name):
+    try:
+        count = int(value)
+    except ValueError:
+        count = 0
+    if not 1 <= count <= 1024:
+        raise AcdrefError(f"{name} must be a whole number from 1 to 1024, got {value!r}")
+    return count
+
+
+def run(task, count):
+    """Call ``task(i)`` for i in range(count) on :func:`get_threads` threads, the caller's among them."""
+    workers = min(get_threads(), count)
+    if workers <= 1 or getattr(_inside, "task", False):
+        for i in range(count):
+            task(i)
+        return
+
+    # Whoever is free takes the next task: on a busy machine one thread may get less done than another.
+    waiting = collections.deque(range(count))
+
+    def share():
+        _inside.task = True
+        try:
+            while True:
+                try:
+                    i = waiting.popleft()
+                except IndexError:
+                    return
+                task(i)
+        finally:
+            _inside.task = False
+
+    futures = [_executor(workers - 1).submit(share) for _ in range(1, workers)]
+    try:
+        share()
+    finally:
+        errors = [future.exception() for future in futures]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+def _executor(size):
+    """The shared pool, made anew when it is too small (and in a forked child, where threads are gone)."""
+    global _pool, _pool_size
+    with _lock:
+        if _pool is None or _pool_size < size:
+            _pool, _pool_size = ThreadPoolExecutor(size, thread_name_prefix="acdref"), size
+        return _pool
+
+
+def _forget_pool():
+    global _pool, _lock
+    _pool, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
+
+
+def cuts(length, pieces):
+    """Cut range(length) into at most `pieces` even parts: a list of (start, stop)."""
+    pieces = max(1, min(pieces, length))
+    edges = [length * i // pieces for i in range(pieces + 1)]
+    return list(itertools.pairwise(edges))

@@ -1,0 +1,195 @@
+"""Lazy compilation: where kernels are cached, what happens where they cannot be, life without Numba."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ops_support import needs_numba
+
+from acdref.ops import kernel
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def fresh_choice(monkeypatch):
+    """No choice of folder is remembered from or for other tests."""
+    for name in ("ACDREF_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    kernel.cache_directory.cache_clear()
+    yield
+    kernel.cache_directory.cache_clear()
+
+
+def test_own_variable_comes_first(monkeypatch, tmp_path):
+    monkeypatch.setenv("ACDREF_CACHE_DIR", str(tmp_path / "own"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    folder = kernel.cache_directory()
+    assert folder.is_dir()
+    assert folder.parent == tmp_path / "own"
+    assert not (tmp_path / "xdg").exists()
+
+
+def test_xdg_then_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert kernel.cache_directory().parent == tmp_path / "home" / ".cache" / "acdref"
+    kernel.cache_directory.cache_clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert kernel.cache_directory().parent == tmp_path / "xdg" / "acdref"
+
+
+def test_folder_belongs_to_the_version_of_the_source(monkeypatch, tmp_path):
+    """Numba does not see a change in what a kernel calls: another source, another folder."""
+    monkeypatch.setenv("ACDREF_CACHE_DIR", str(tmp_path))
+    source = tmp_path / "ops"
+    source.mkdir()
+    monkeypatch.setattr(kernel, "__file__", str(source / "kernel.py"))
+    names = []
+    for text in ("a = 1\n", "a = 2\n", "a = 1\n"):
+        (source / "conv.py").write_text(text)
+        kernel.cache_directory.cache_clear()
+        names.append(kernel.cache_directory().name)
+    assert names[0] == names[2] != names[1]
+
+
+def test_no_folder_where_none_can_be_written(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("ACDREF_CACHE_DIR", str(tmp_path / "file"))
+    assert kernel.cache_directory() is None
+
+
+def run(code, **environment):
+    """Run Python code in a new process, from the project's root."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT, env=os.environ | {"ACDREF_NUM_THREADS": "1"} | environment,
+        capture_output=True, text=True, check=True, timeout=120,
+    ).stdout.strip()  # fmt: skip
+
+
+PRELU = (
+    "import numpy as np\n"
+    "from acdref.ops.activation import prelu\n"
+    "print(prelu(np.array([[-2.0, 3.0]]), np.array([0.5, 0.5]), backend='numba').tolist())\n"
+)
+
+
+@needs_numba
+def test_kernels_are_cached_and_read_again(tmp_path):
+    cache = str(tmp_path / "cache")
+    assert run(PRELU, ACDREF_CACHE_DIR=cache) == "[[-1.0, 3.0]]"
+    compiled = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nbc")}
+    assert compiled
+    assert run(PRELU, ACDREF_CACHE_DIR=cache) == "[[-1.0, 3.0]]"
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nbc")} == compiled
+
+
+@needs_numba
+def test_works_without_a_cache(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    assert run(PRELU, ACDREF_CACHE_DIR=str(tmp_path / "file")) == "[[-1.0, 3.0]]"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@needs_numba
+def test_another_users_kernels_keep_their_own_cache(monkeypatch, tmp_path):
+    import numba
+
+    before = numba.config.CACHE_DIR
+    monkeypatch.setenv("ACDREF_CACHE_DIR", str(tmp_path))
+    compiled = kernel.compile_function(lambda x: x + 1)
+    assert compiled(1) == 2
+    assert before == numba.config.CACHE_DIR
+
+
+@needs_numba
+def test_a_kernel_and_its_plain_function():
+    @kernel.kernel
+    def add(x, y):
+        for i in range(x.size):
+            y[i] += x[i]
+
+    assert add.__name__ == "add"
+    y = np.ones(3)
+    add.function(np.arange(3.0), y)
+    add(np.arange(3.0), y)
+    np.testing.assert_array_equal(y, [1, 3, 5])
+
+
+def test_importing_the_operations_imports_no_numba():
+    assert run("import sys, acdref.nets, acdref.ops.attention; print('numba' in sys.modules)") == "False"
+
+
+def test_without_numba():
+    """Numba absent: NumPy is chosen, everything works."""
+    code = (
+        "import importlib.util, numpy as np\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *a: None if name == 'numba' else find(name, *a)\n"
+        "from acdref.nets import ACDNet\n"
+        "from acdref.ops.kernel import available\n"
+        "net = ACDNet()\n"
+        "print(available(), net.backend, net.predict_proba(np.zeros((1, 130, 257, 2))).shape)\n"
+    )
+    assert run(code) == "False numpy (1, 11)"
+
+
+def versions(**replaced):
+    """A version of any distribution, for `importlib.metadata.version`."""
+    return lambda name: replaced.get(name, "1.0")
+
+
+@pytest.fixture
+def marks(monkeypatch, tmp_path):
+    """A fresh folder of kernels, with a Numba 1.0 as far as marks see."""
+    monkeypatch.setenv("ACDREF_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("importlib.metadata.version", versions())
+
+
+def test_marks_of_compiled_kernels(marks):
+    assert not kernel.is_warm("job")
+    kernel.mark_warm("job")
+    assert kernel.is_warm("job")
+    assert not kernel.is_warm("other job")
+    kernel.mark_warm("job")
+    assert kernel.is_warm("job")
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("importlib.metadata.version", versions(numba="1.1")),
+        ("platform.python_version", lambda: "3.99.0"),
+        ("acdref.ops.kernel._processor", lambda: "another processor"),
+    ],
+)
+def test_mark_belongs_to_versions_and_processor(marks, monkeypatch, name, other):
+    kernel.mark_warm("job")
+    monkeypatch.setattr(name, other)
+    assert not kernel.is_warm("job")
+
+
+def test_processor_is_described_by_what_lasts():
+    first = kernel._processor()
+    assert first.strip() and first == kernel._processor()
+    assert "mhz" not in first.lower()
+
+
+def test_no_mark_where_none_can_be_written(marks, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ACDREF_CACHE_DIR", str(tmp_path / "file"))
+    kernel.mark_warm("job")
+    assert not kernel.is_warm("job")
+
+
+def test_no_mark_without_numba(marks, monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    kernel.mark_warm("job")
+    assert not kernel.is_warm("job")

@@ -1,0 +1,57 @@
+"""The register tile by itself: strides, offsets, every rest of rows and columns."""
+
+import numpy as np
+import pytest
+
+from acdref.ops.kernel import available
+
+if not available():
+    pytest.skip("needs numba", allow_module_level=True)
+
+from acdref.ops import microkernel as micro
+
+
+@pytest.mark.parametrize("columns", [1, 15, 16, 17, 32, 40])
+def test_packing(columns, rng):
+    b = rng.standard_normal((5, columns))
+    panels = micro.pack(b).reshape(-1, 5, micro.LANES)
+    unpacked = panels.transpose(1, 0, 2).reshape(5, -1)
+    np.testing.assert_array_equal(unpacked[:, :columns], b)
+    assert not unpacked[:, columns:].any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("columns", [3, 16, 35])
+@pytest.mark.parametrize("rows", [1, 5, 6, 8, 13, 97])
+def test_product(rows, columns, transposed, dtype, rng):
+    """C = Z + A B for A by rows or by columns, from and to the middle of larger arrays."""
+    depth = 7
+    a = rng.standard_normal((depth, rows) if transposed else (rows, depth)).astype(dtype)
+    b = rng.standard_normal((depth, columns)).astype(dtype)
+    z = rng.standard_normal((rows, columns)).astype(dtype)
+    flat_a = np.concatenate([np.full(3, np.nan, dtype), a.ravel()])
+    c = np.full(rows * columns + 11, 99, dtype)
+    strides = (1, rows) if transposed else (depth, 1)
+    micro.product(
+        flat_a, 3, *strides, micro.pack(b), z.ravel(), 0, columns, c, 5, columns, rows, depth, columns
+    )
+    expected = z + (a.T if transposed else a) @ b
+    tolerance = 1e-5 if dtype == np.float32 else 1e-13
+    np.testing.assert_allclose(c[5:-6].reshape(rows, columns), expected, rtol=tolerance, atol=tolerance)
+    assert (c[:5] == 99).all()
+    assert (c[-6:] == 99).all()
+
+
+@pytest.mark.parametrize("columns", [3, 16, 35])
+@pytest.mark.parametrize("positions", [1, 7, 8, 20])
+def test_weight_gradient_adds_to_what_is_there(positions, columns, rng):
+    x, dy = rng.standard_normal((30, 4)), rng.standard_normal((30, columns))
+    dweight, dbias = np.ones((4, columns)), np.full(columns, 2.0)
+    scratch = np.empty(8 * -(-columns // micro.LANES) * micro.LANES)
+    micro.weight_gradient(
+        x.ravel(), dy.ravel(), 5, 5 + positions, 4, columns, 8, scratch, dweight.reshape(-1), dbias
+    )
+    part = slice(5, 5 + positions)
+    np.testing.assert_allclose(dweight, 1 + x[part].T @ dy[part], atol=1e-13)
+    np.testing.assert_allclose(dbias, 2 + dy[part].sum(0), atol=1e-13)
