@@ -1,0 +1,100 @@
+"""What the tests of the networks share: networks with telling parameters, layer outputs, error measures."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from acdref.nets import ACDNET_2024, ACDNet, ACDNetConfig, Block
+from acdref.ops.kernel import available
+
+BACKENDS = ["numpy", pytest.param("numba", marks=pytest.mark.skipif(not available(), reason="needs numba"))]
+KINDS = ["linear", "separable"]
+# Everything that the default table has, a hundred times cheaper.
+SMALL = ACDNetConfig(
+    classes=3, stem=4, bins=17, blocks=(Block(6, 2, (2, 2)), Block(5, 1, (1, 2), 3), Block(4, 2, (1, 2)))
+)
+
+
+class Recording(ACDNet):
+    """ACDnet that keeps every layer's output in ``outputs``, under the names of the layer table."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.outputs = {}
+
+    def forward(self, x, train=False):
+        self.outputs = {}
+        logits, tape = super().forward(x, train)
+        self.outputs["dense"] = logits
+        return logits, tape
+
+    def _norm_prelu(self, z, name, train):
+        result = super()._norm_prelu(z, name, train)
+        self.outputs[name] = result[0].copy()
+        return result
+
+    def _attention(self, x, name):
+        result = super()._attention(x, name)
+        self.outputs[name] = x + result[0]
+        return result
+
+    def _block(self, x, name, block, tape):
+        y = super()._block(x, name, block, tape)
+        self.outputs[f"{name}.pool"] = y
+        self.outputs["mean"] = y.mean(1)  # the last block's stays
+        return y
+
+
+def network(kind="linear", dtype=np.float64, backend="numpy", config=ACDNET_2024, seed=7):
+    """A network whose normalisation, slopes (of both signs) and statistics are not the initial ones."""
+    net = Recording(dataclasses.replace(config, attention=kind), seed, dtype, backend)
+    rng = np.random.default_rng(seed + 1)
+    for arrays in (net.params, net.state):
+        for name, a in arrays.items():
+            kind_of = name.rsplit(".", 1)[1]
+            values = {
+                "gamma": lambda size: rng.uniform(0.5, 1.5, size),
+                "beta": lambda size: rng.normal(0, 0.3, size),
+                "slope": lambda size: rng.uniform(-0.2, 0.6, size),
+                "mean": lambda size: rng.normal(0, 0.3, size),
+                "var": lambda size: rng.uniform(0.5, 2, size),
+            }.get(kind_of)
+            if values is not None:
+                arrays[name] = values(a.size).astype(dtype)
+    return net
+
+
+def batch(config=ACDNET_2024, n=2, frames=None, dtype=np.float64, seed=3):
+    """Features (N, T, F, 2) and labels (N, classes) with 0, 1 and NaN."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, frames or config.min_frames, config.bins, config.inputs)).astype(dtype)
+    labels = rng.choice([0, 1, np.nan], (n, config.classes))
+    labels[0, 0] = 1  # one at least is known
+    return x, labels
+
+
+def relative_error(a, b, scale=None):
+    """Largest difference over the largest value of `scale`: by default the reference `b`."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    assert a.shape == b.shape
+    difference = np.abs(a - b).max()
+    assert not np.isnan(difference)
+    return difference / np.abs(b if scale is None else scale).max()
+
+
+def gradient_errors(grads, references):
+    """Relative error of each gradient, measured by its layer's largest (weight and bias together).
+
+    Some biases have the gradient 0 but for rounding: a normalisation or a softmax takes every offset away
+    again.
+    """
+    assert set(grads) == set(references)
+    largest = {}
+    for name, g in references.items():
+        layer = name.rsplit(".", 1)[0]
+        largest[layer] = max(largest.get(layer, 0), np.abs(g).max())
+    return {
+        name: relative_error(grads[name], g, largest[name.rsplit(".", 1)[0]])
+        for name, g in references.items()
+    }
