@@ -1,0 +1,86 @@
+"""The command line: one group, each command in a file of its own under :mod:`acdref.commands`.
+
+Exit codes: 0 success; 1 the job could not be done (one line on stderr says why); 2 wrong usage;
+3 partial: some inputs failed, the others are done; 130 interrupted.
+"""
+
+import importlib
+import os
+import sys
+
+import click
+
+from acdref import __version__
+from acdref.errors import AcdrefError
+
+# name on the command line -> module; the command object is the module's `command`
+COMMANDS = {
+    "predict": "acdref.commands.predict",
+    "train": "acdref.commands.train",
+    "evaluate": "acdref.commands.evaluate",
+    "relabel": "acdref.commands.relabel",
+    "info": "acdref.commands.info",
+    "synth": "acdref.commands.synth",
+    "demo": "acdref.commands.demo",
+}
+
+EXIT_ERROR, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's file only when that command (or the help page) is asked for."""
+
+    def list_commands(self, ctx):
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        if name not in COMMANDS:
+            return None
+        return importlib.import_module(COMMANDS[name]).command
+
+    def invoke(self, ctx):
+        """Run the command; that the reader of its output (head, less) has gone is no error."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # caught here, since click would make it exit code 1
+            # Nothing may be printed any more, not even what stdout still holds when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="acdref")
+def group():
+    """Tag sounds, and train taggers on noisy labels, without torch.
+
+    \b
+    Examples:
+      acdref predict recordings/            tags of every recording, with the shipped weights
+      acdref train manifest.csv --out run   train ACDnet on your own recordings
+      acdref demo                           see it work without any recordings
+
+    \b
+    Exit codes: 0 success, 1 failure (one line on stderr says why), 2 wrong usage,
+    3 partial (some inputs failed, the others are done), 130 interrupted.
+    """
+
+
+def main():
+    """Run the command line; turn errors that a user can cause into one line and an exit code."""
+    try:
+        sys.exit(group.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("acdref: interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except AcdrefError as error:
+        click.echo(f"acdref: {error}", err=True)
+        sys.exit(EXIT_ERROR)
+
+
+if __name__ == "__main__":
+    main()

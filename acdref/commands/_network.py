@@ -1,0 +1,94 @@
+"""What the commands that score recordings share: options, the network, a moving line on the terminal."""
+
+import os
+import shutil
+import sys
+import time
+
+import click
+
+_OPTIONS = (
+    click.option("--weights", type=click.Path(), help="Weights file  [default: the one shipped with acdref]"),
+    click.option(
+        "--backend",
+        type=click.Choice(["auto", "numpy", "numba"]),
+        default="auto",
+        show_default=True,
+        help="auto: NumPy at first, Numba (where installed) once the job is long enough to repay loading or "
+        "compiling it. They agree to about 1e-5; name one for bit-equal repeats.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        help="Threads of Numba  [default: all cores]; NumPy uses one.",
+    ),
+)
+
+
+def network_options(command):
+    """Decorator: the options that :func:`open_network` takes."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def open_network(weights, backend, threads, say=None):
+    """Load the network; returns it with the backend's policy, and the class names."""
+    one_blas_thread()
+    from acdref.backend import Adaptive
+    from acdref.checkpoint import load_weights
+    from acdref.ops.threads import get_threads, set_threads
+
+    set_threads(threads)
+    get_threads()  # complains about its environment variable now rather than in the middle
+    net, meta = load_weights(weights_path(weights), backend="numpy")
+    return Adaptive(net, backend, say), meta["classes"]
+
+
+def weights_path(weights):
+    """The file that --weights means."""
+    from acdref.resources import resource
+
+    return weights or str(resource("weights", "acdnet.npz"))
+
+
+def one_blas_thread():
+    """Let NumPy's matrix products use one thread, unless the user's environment says something else.
+
+    These products are too small to gain from more, and BLAS threads wait by spinning: on a machine with other
+    work they made scoring five to ten times as slow.  Works until NumPy is imported.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+class Progress:
+    """One moving line on stderr where that is a terminal, else nothing."""
+
+    INTERVAL = 0.1  # seconds between changes
+
+    def __init__(self):
+        self.live = sys.stderr.isatty()
+        self._shown = 0.0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.clear()
+
+    def show(self, text):
+        if self.live and time.monotonic() - self._shown > self.INTERVAL:
+            width = shutil.get_terminal_size().columns - 1
+            click.echo(f"\r\033[K{text[:width]}", nl=False, err=True)
+            self._shown = time.monotonic()
+
+    def clear(self):
+        if self.live:
+            click.echo("\r\033[K", nl=False, err=True)
+            self._shown = 0.0
+
+    def log(self, text):
+        """A line that stays, on any stderr."""
+        self.clear()
+        click.echo(f"acdref: {text}", err=True)

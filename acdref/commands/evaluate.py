@@ -1,0 +1,99 @@
+"""`acdref evaluate`: measure a network on labelled recordings."""
+
+import json
+
+import click
+
+from acdref.commands._network import Progress, network_options, open_network, weights_path
+
+
+@click.command(short_help="Measure weights on labelled recordings.")
+@click.argument("manifest", type=click.Path())
+@click.option(
+    "--root", type=click.Path(), help="Folder that the manifest's paths are relative to  [default: its own]"
+)
+@click.option("--fold", metavar="K,...", help="Only recordings of these folds.")
+@click.option("--split", metavar="S,...", help="Only recordings of these splits.")
+@click.option("--match", metavar="GLOB", help="Only recordings whose path matches; * stands for / too.")
+@click.option(
+    "--classes", metavar="A,B,...", help="Measure only these classes  [default: all of the weights]"
+)
+@network_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.evaluate/1.")
+@click.pass_context
+def command(ctx, manifest, root, fold, split, match, classes, weights, backend, threads, as_json):
+    """Measure how well the weights find the classes of MANIFEST's recordings.
+
+    MANIFEST is a CSV file with the columns path and classes (";"-separated, empty: none of the classes), and
+    perhaps unknown, fold and split; or a folder with one subfolder per class. Its classes must be among those
+    of the weights; classes that it never names count as absent everywhere (see --classes).
+
+    Printed are each class's average precision (AP) beside its prior, the share of positives, which is about
+    the AP of random scores; their means over the classes that have positives (mAP); and the class-average
+    accuracy at 0.5 beside that of finding nothing, ever. A recording's score is the mean over its windows of
+    10 s. Recordings that cannot be used are left out and listed on stderr.
+
+    \b
+    Examples:
+      acdref evaluate manifest.csv --root recordings
+      acdref evaluate manifest.csv --root recordings --fold 4 --weights run/best.npz --json
+      acdref evaluate manifest.csv --fold 4 --match '*sonyc*'
+      acdref evaluate dogs_and_cats/ --classes dog,cat
+
+    \b
+    JSON: mAP, prior (its baseline), accuracy, accuracy_of_none (its baseline), ap, priors, accuracies,
+    positives (by class), clips, failures, weights, manifest. Undefined values are null.
+
+    \b
+    Exit codes: 0 success; 1 nothing could be measured (one line on stderr says why); 2 wrong usage;
+    3 partial: some recordings were left out; 130 interrupted.
+    """
+    with Progress() as progress:
+        net, names = open_network(weights, backend, threads, progress.log if progress.live else None)
+
+        from acdref.evaluate import evaluate, matching
+        from acdref.formats import printable
+        from acdref.manifest import open_dataset
+
+        recordings = open_dataset(manifest, root, names).where(fold=fold, split=split)
+        if match is not None:
+            recordings = matching(recordings, match)
+        if classes is not None:
+            classes = [name.strip() for name in classes.split(",")]
+        result = evaluate(
+            net,
+            recordings,
+            classes,
+            on_failure=lambda error: progress.log(printable(f"left out: {error}")),
+            progress=lambda done, count: progress.show(f"{done} of {count} recordings"),
+        )
+    if as_json:
+        source = {"weights": weights_path(weights), "manifest": manifest}
+        click.echo(json.dumps(result.as_dict() | source, indent=2))
+    else:
+        click.echo(_table(result))
+    if result.failures:
+        ctx.exit(3)
+
+
+def _table(result):
+    width = max(len(name) for name in (*result.classes, "class"))
+    lines = [f"{'class':<{width}}  positives  prior     AP"]
+    for name, positives, prior, ap in zip(
+        result.classes, result.positives, result.priors, result.ap, strict=True
+    ):
+        lines.append(f"{name:<{width}}  {positives:>9}  {_number(prior)}  {_number(ap)}")
+    lines.append(
+        f"{'mean':<{width}}  {'':>9}  {_number(result.mean_prior)}  {_number(result.mean_ap)}  (mAP)"
+    )
+    lines.append(
+        f"accuracy at 0.5: {result.mean_accuracy:.3f} (finding nothing: {result.accuracy_of_none:.3f})"
+    )
+    left_out = f", {len(result.failures)} left out" if result.failures else ""
+    lines.append(f"{result.clips} recordings{left_out}")
+    return "\n".join(lines)
+
+
+def _number(value):
+    """Three decimals, a dash for NaN."""
+    return "    -" if value != value else f"{value:5.3f}"

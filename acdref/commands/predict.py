@@ -1,0 +1,179 @@
+"""`acdref predict`: tag recordings."""
+
+import contextlib
+import io
+import math
+import os
+import sys
+
+import click
+
+from acdref.commands._network import Progress, network_options, open_network
+from acdref.errors import AcdrefError
+
+_FORMATS = ("table", "csv", "jsonl")
+
+
+def _finite(ctx, parameter, value):
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter("must be a finite number.")
+    return value
+
+
+@click.command(short_help="Tag recordings.")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@network_options
+@click.option(
+    "--window",
+    type=click.FloatRange(min=0.1),
+    callback=_finite,
+    default=10.0,
+    show_default=True,
+    help="Seconds scored at a time; the network was trained on 10. Memory grows with it.",
+)
+@click.option(
+    "--hop",
+    type=click.FloatRange(min=0.01),
+    callback=_finite,
+    help="Seconds from one window to the next  [default: --window]",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    callback=_finite,
+    help="Only classes scored at or above it  [default: 0.5 in a table without --top, else all classes]",
+)
+@click.option(
+    "--top", type=click.IntRange(min=1), help="Only so many classes, those with the highest scores."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    help="[default: the ending of --out; else table on a terminal and csv elsewhere]",
+)
+@click.option("--out", type=click.Path(), help="Write to this file, which appears when all is done.")
+@click.pass_context
+def command(ctx, paths, weights, backend, threads, window, hop, threshold, top, form, out):
+    """Tag the recordings PATH: files, folders (with their subfolders), or "-" for a list of paths on stdin,
+    one a line.
+
+    Everything that libsndfile reads is accepted, at any rate, mono or not. In folders, recordings are found
+    by the endings of their names. A file that ends early is used up to there, with a note.
+
+    Results come window by window while the work goes on. Memory is bounded by the window, not by the length
+    of a recording. A bad file costs one error row and a line on stderr; the others are done all the same.
+
+    \b
+    Formats (schema acdref.predict/1):
+      table   for people: the tags of each window, the surest first
+      csv     one row a window: schema, path, start, end, a column for each class, note, error
+      jsonl   one object a line: schema, path, start, end, scores (by class), perhaps note; or schema, path,
+              error
+
+    \b
+    Examples:
+      acdref predict recordings/
+      acdref predict --top 3 street.wav
+      acdref predict --hop 5 --out tags.csv recordings/
+      find . -name '*.flac' | acdref predict --format jsonl - | jq .scores.dog
+      acdref predict --weights run/best.npz --backend numba --threads 1 recordings/
+
+    \b
+    Exit codes: 0 success (also when the reader of the output closes it); 1 nothing could be scored (stderr
+    says why); 2 wrong usage; 3 partial: some recordings failed, the others are done; 130 interrupted.
+    """
+    if form is None:
+        form = _default_format(out)
+    if form == "table" and threshold is None and top is None:
+        threshold = 0.5
+    with Progress() as progress:
+        net, classes = open_network(weights, backend, threads, progress.log if progress.live else None)
+
+        from acdref.formats import FORMATS
+        from acdref.predict import predict
+
+        tally = _Tally(progress, rows_on_terminal=form == "table" and out is None and sys.stdout.isatty())
+        results = tally.watch(predict(net, _given(paths), window, hop))
+        with _output(out, form) as stream:
+            for text in FORMATS[form](results, classes, threshold, top):
+                progress.clear()
+                stream.write(text)
+                stream.flush()
+            tally.check()
+    if tally.failed:
+        ctx.exit(3 if tally.windows else 1)
+
+
+def _default_format(out):
+    """By the name of the file; for people on a terminal, for programs elsewhere."""
+    if out is not None:
+        ending = os.path.splitext(out)[1].lower().removeprefix(".")
+        return ending if ending in _FORMATS else "csv"
+    return "table" if sys.stdout.isatty() else "csv"
+
+
+def _given(paths):
+    """The paths of the command line, those on stdin in place of "-", as they come."""
+    for path in paths:
+        if path == "-":
+            # Bytes: a name in a file system need not be UTF-8.
+            lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
+            yield from (os.fsdecode(line) for line in lines if line)
+        else:
+            yield path
+
+
+@contextlib.contextmanager
+def _output(out, form):
+    """Where results go: stdout, or a file that takes its place when all is done."""
+    # Names that are not UTF-8 come out as the bytes they are.
+    encoding = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}
+    if out is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A table is in the terminal's encoding, whatever it lacks.
+            sys.stdout.reconfigure(**({"errors": "backslashreplace"} if form == "table" else encoding))
+        yield sys.stdout
+        return
+    from acdref.files import replacing
+
+    out = os.path.realpath(out)  # behind a link, the file is what shall be replaced
+    if os.path.exists(out) and not os.path.isfile(out):
+        raise AcdrefError(f"{out}: not a regular file")
+    with replacing(out) as temporary, open(temporary, "w", **encoding) as stream:
+        yield stream
+
+
+class _Tally:
+    """Counts results on their way, shows where the work is, names failures on stderr."""
+
+    def __init__(self, progress, rows_on_terminal):
+        self.progress = progress
+        self.rows_on_terminal = rows_on_terminal  # where the error rows are to be seen anyway
+        self.windows = self.failed = self.recordings = 0
+
+    def watch(self, results):
+        from acdref.formats import printable
+        from acdref.predict import Failure
+
+        under_way = None  # the recording whose windows are coming
+        for result in results:
+            path = printable(result.path)
+            if isinstance(result, Failure):
+                self.failed += 1
+                self.recordings += result.path != under_way
+                under_way = None
+                if not self.rows_on_terminal:
+                    self.progress.log(f"{path}: {printable(result.error)}")
+            else:
+                self.windows += 1
+                self.recordings += result.start == 0
+                under_way = result.path
+                self.progress.show(f"recording {self.recordings}  {path}  {result.end:.0f} s")
+            yield result
+
+    def check(self):
+        if not self.recordings:
+            raise AcdrefError("no recordings were given")
+        if self.failed and self.recordings > 1:
+            self.progress.log(f"{self.failed} of {self.recordings} failed")

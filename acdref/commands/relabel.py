@@ -1,0 +1,253 @@
+"""`acdref relabel`: correct, mask, expand, map and frame the labels of a whole file."""
+
+import json
+
+import click
+
+from acdref.commands._network import Progress
+from acdref.errors import AcdrefError
+
+_RANGE_01 = click.FloatRange(0, 1, max_open=True)
+
+
+@click.command(short_help="Apply label rules to a label file.")
+@click.argument("source", metavar="INPUT", type=click.Path())
+@click.option("--out", metavar="OUTPUT", type=click.Path(), help="The new file; it appears when all is done.")
+@click.option("--check", "only_check", is_flag=True, help="Only validate the files and say what they hold.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["audioset", "fsd50k", "manifest", "strong", "framed"]),
+    help="Of INPUT  [default: recognised]",
+)
+@click.option(
+    "--to", type=click.Choice(["manifest"]), help="Of OUTPUT  [default: that of INPUT; framed by --frame]"
+)
+@click.option(
+    "--unknown-out", type=click.Path(), help="audioset, fsd50k: a second file, of the unknown labels."
+)
+@click.option("--ontology", type=click.Path(), help="AudioSet's ontology.json; its nodes are the classes.")
+@click.option(
+    "--vocabulary", type=click.Path(), help="class_labels_indices.csv: the classes (kept of an ontology's)."
+)
+@click.option("--classes", metavar="A,B,...", help="The classes  [default: those that occur]")
+@click.option(
+    "--unknown",
+    type=click.Choice(["raise", "ignore", "isolate"]),
+    default="raise",
+    show_default=True,
+    help="Labels that are no class: refuse the file, leave them out, or make each a class of its own.",
+)
+@click.option("--expand", is_flag=True, help="Add all ancestors of the labels (PEL). Needs --ontology.")
+@click.option(
+    "--mask-children",
+    is_flag=True,
+    help="Add the ancestors; descendants that annotators may have left out become unknown (PE-CML).",
+)
+@click.option("--superclasses", "--map-classes", type=click.Path(), help="CSV of super-classes to map to.")
+@click.option("--scores", type=click.Path(), help="The teacher's scores, npz or csv.")
+@click.option("--correct", is_flag=True, help="Correct and mask labels that the teacher contradicts.")
+@click.option(
+    "--threshold-t",
+    "T",
+    type=click.FloatRange(0, 0.5),
+    default=0.05,
+    show_default=True,
+    help="correct: the teacher is confident above 1 - T and below T.",
+)
+@click.option("--fp", is_flag=True, help="correct: wrongly set labels too, not only missing ones.")
+@click.option("--no-mask", is_flag=True, help="correct: leave doubtful labels instead of masking them.")
+@click.option(
+    "--boundary",
+    type=click.Choice(["closed", "literal"]),
+    default="closed",
+    show_default=True,
+    help="correct: a score of exactly T or 1 - T masks, or does nothing as the equations are printed.",
+)
+@click.option(
+    "--percentile",
+    type=click.Choice(["mask", "correct"]),
+    help="Mask (or set to 1) the negatives with the highest scores of each class.",
+)
+@click.option(
+    "--q", type=_RANGE_01, default=0.05, show_default=True, help="percentile: the fraction of negatives."
+)
+@click.option(
+    "--mean-threshold",
+    type=click.Choice(["mean", "median", "p25", "p10", "p5"]),
+    help="Set negatives scored above this statistic of their class's positives to 1.",
+)
+@click.option(
+    "--candidates",
+    type=click.Choice(["all", "psla"]),
+    default="all",
+    show_default=True,
+    help="mean-threshold: psla: only children and ancestors of the original labels.",
+)
+@click.option("--frame", is_flag=True, help="Events to frames, PRESENT or NOT_PRESENT (strong to framed).")
+@click.option("--duration", type=float, default=10.0, show_default=True, help="frame: seconds of a clip.")
+@click.option(
+    "--frame-length", type=float, default=0.96, show_default=True, help="frame: seconds of a frame."
+)
+@click.option("--hop", type=float, help="frame: seconds between frames' starts  [default: --frame-length]")
+@click.option("--guard", is_flag=True, help="frame: frames touched without being PRESENT are left out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.relabel/1.")
+def command(source, out, only_check, form, to, unknown_out, classes, scores, as_json, **options):
+    """Apply label rules to the label file INPUT and write OUTPUT; say what changed, class by class.
+
+    Whatever the order of the options, the steps are done in this one: --expand or --mask-children; the
+    mapping (--superclasses, or with --ontology --vocabulary); --correct; --percentile; --mean-threshold;
+    --frame. Thresholds by class count all clips, with the labels that the step before left. Memory does not
+    grow with the number of clips.
+
+    \b
+    Formats of INPUT, recognised by the first line:
+      audioset  segments CSV: # comments, then YTID, start, end, "label,..."
+      fsd50k    ground truth CSV: fname,labels,mids[,split]
+      manifest  CSV: path,classes[,unknown,...], labels separated by ";"
+      strong    TSV with header: clip, onset, offset, label
+      framed    TSV with header: clip, start, end, label, PRESENT or NOT_PRESENT
+
+    Labels may be ids or display names. Only manifests and framed labels hold unknown labels; for audioset and
+    fsd50k, name a second file (--unknown-out) that lists them in place of the positive ones, or write a
+    manifest (--to manifest). Events are expanded and mapped one by one, at their times.
+
+    --scores: npz with the arrays ids (or paths), classes and scores; or CSV with a column path (id, fname)
+    and one per class, as `acdref predict` writes it (windows are averaged). In the order of INPUT; further
+    rows may stand between. A class without score is left as it is.
+
+    \b
+    Examples:
+      acdref relabel eval_segments.csv --ontology ontology.json --expand --out expanded.csv
+      acdref relabel eval_segments.csv --ontology ontology.json --vocabulary class_labels_indices.csv \\
+          --mask-children --to manifest --out masked.csv
+      acdref relabel manifest.csv --scores tags.csv --correct --fp --out corrected.csv
+      acdref relabel audioset_eval_strong.tsv --frame --out framed.tsv
+      acdref relabel dev.csv --check
+
+    \b
+    Exit codes: 0 success; 1 a file or the steps do not fit (one line on stderr names file, line and cause;
+    nothing was written); 2 wrong usage; 130 interrupted.
+    """
+    if (out is None) != only_check:
+        raise click.UsageError("give either --out OUTPUT or --check")
+    from acdref.relabel import check, relabel
+
+    steps = _steps(**options)
+    if classes is not None:
+        classes = [name.strip() for name in classes.split(",")]
+    if only_check:
+        result = check(source, steps, scores, format=form, classes=classes)
+        click.echo(json.dumps({"file": source} | result, indent=2) if as_json else _summary(source, result))
+        return
+    with Progress() as progress:
+        report = relabel(
+            source,
+            out,
+            steps,
+            scores,
+            format=form,
+            to=to,
+            unknown_out=unknown_out,
+            classes=classes,
+            progress=lambda done: progress.show(f"{done} clips"),
+        ).as_dict()
+    click.echo(json.dumps({"file": source, "out": out} | report, indent=2) if as_json else _table(report))
+
+
+def _steps(ontology, vocabulary, superclasses, **options):
+    """The steps that the options name; reads the ontology and the tables of classes."""
+    from acdref.label_columns import read_vocabulary
+    from acdref.labels import Ontology, SuperClasses
+    from acdref.relabel import Steps
+
+    given = click.get_current_context().get_parameter_source
+    _refuse_strays(given, options)
+    correct = {"T": options["T"], "fp": options["fp"], "mask": not options["no_mask"]}
+    frame = {"duration": options["duration"], "frame": options["frame_length"], "hop": options["hop"]}
+    if options["frame"]:
+        _check_frames(frame)
+    return Steps(
+        ontology=ontology and Ontology.from_json(ontology),
+        vocabulary=vocabulary and read_vocabulary(vocabulary),
+        superclasses=superclasses and SuperClasses.from_csv(superclasses),
+        expand=options["expand"],
+        mask_children=options["mask_children"],
+        correct=correct | {"boundary": options["boundary"]} if options["correct"] else None,
+        percentile=options["percentile"] and {"q": options["q"], "mask": options["percentile"] == "mask"},
+        mean_threshold=options["mean_threshold"]
+        and {"statistic": options["mean_threshold"], "psla": options["candidates"] == "psla"},
+        frame=frame | {"guard": options["guard"]} if options["frame"] else None,
+        unknown=options["unknown"],
+    )
+
+
+_BELONGS = {
+    "T": ("correct", "--threshold-t"),
+    "fp": ("correct", "--fp"),
+    "no_mask": ("correct", "--no-mask"),
+    "boundary": ("correct", "--boundary"),
+    "q": ("percentile", "--q"),
+    "candidates": ("mean_threshold", "--candidates"),
+    "duration": ("frame", "--duration"),
+    "frame_length": ("frame", "--frame-length"),
+    "hop": ("frame", "--hop"),
+    "guard": ("frame", "--guard"),
+}
+
+
+def _refuse_strays(given, options):
+    """An option of a step that is not asked for is a mistake, not something to pass over."""
+    for name, (step, flag) in _BELONGS.items():
+        if given(name).name != "DEFAULT" and not options[step]:
+            raise click.UsageError(f"{flag} goes with --{step.replace('_', '-')}")
+
+
+def _check_frames(frame):
+    from acdref.labels.strong import frame_events
+
+    try:
+        frame_events([], **frame)
+    except (ValueError, OverflowError) as error:
+        raise AcdrefError(str(error)) from None
+
+
+def _summary(source, result):
+    lines = [
+        f"{source}: {result['format']}, {result['clips']} clips, {result['labels']} labels of "
+        f"{result['classes']} classes, {result['per_clip']:.4f} per clip, {result['unknown']} unknown"
+    ]
+    if result["not_classes"]:
+        lines.append(f"no known class: {', '.join(result['not_classes'])}")
+    if result["scored"]:
+        lines.append(f"scores for {result['scored']} classes")
+    return "\n".join(lines)
+
+
+_HEADINGS = {
+    "before": "before",
+    "after": "after",
+    "added": "0->1",
+    "removed": "1->0",
+    "masked": "->unknown",
+    "settled": "unknown->",
+    "unknown_after": "unknown",
+}
+
+
+def _table(report):
+    from acdref.formats import printable
+
+    rows = [(printable(row["name"]), row) for row in report["classes"].values()]
+    width = max([len(name) for name, _ in rows] + [len("class")])
+    lines = [f"{'class':<{width}}" + "".join(f"{text:>11}" for text in _HEADINGS.values())]
+    for name, row in [*rows, ("total", report["total"])]:
+        lines.append(f"{name:<{width}}" + "".join(f"{row[key]:>11}" for key in _HEADINGS))
+    each = report["per_clip"]
+    lines.append(
+        f"{report['clips']} clips; per clip {each['before']:.4f} labels before, {each['after']:.4f} after, "
+        f"{each['unknown_before']:.4f} and {each['unknown_after']:.4f} unknown"
+    )
+    if report["labels_left_out"]:
+        lines.append(f"{report['labels_left_out']} labels that are no class were left out")
+    return "\n".join(lines)

@@ -1,0 +1,59 @@
+"""`acdref synth`: write a folder of synthetic labelled scenes."""
+
+import sys
+
+import click
+
+
+@click.command(short_help="Write synthetic labelled sound scenes.")
+@click.argument("directory", metavar="DIR", type=click.Path())
+@click.option("--count", type=click.IntRange(min=1), default=300, show_default=True, help="Number of scenes.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same files."
+)
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Duration of a scene."
+)
+@click.option(
+    "--val-fraction",
+    type=click.FloatRange(0, 1),
+    default=0.2,
+    show_default=True,
+    help="Part of the scenes marked as validation.",
+)
+@click.option("--force", is_flag=True, help="Write into a folder that holds other files; they stay.")
+def command(directory, count, seed, seconds, val_fraction, force):
+    """Write synthetic sound scenes with labels into DIR.
+
+    Each scene is a 16 kHz FLAC file with one to three of the 11 classes (or none) over background noise.
+    manifest.csv lists the scenes with their classes and split, events.tsv says when each sound starts and
+    ends, synth.json how the folder was made. A folder made by this command is replaced when it is run again.
+
+    \b
+    Examples:
+      acdref synth scenes
+      acdref synth scenes --count 2000 --seed 7 --seconds 5
+      acdref train scenes/manifest.csv --root scenes --out run
+
+    \b
+    Exit codes: 0 success; 1 the folder holds other files or cannot be written (one line on stderr says
+    why); 2 wrong usage; 130 interrupted.
+    """
+    from acdref.synth import write_dataset
+
+    progress = _show_progress if sys.stderr.isatty() else None
+    try:
+        rows = write_dataset(
+            directory, count, seed, seconds, val_fraction=val_fraction, force=force, progress=progress
+        )
+    finally:
+        if progress is not None:
+            click.echo("\r\033[K", nl=False, err=True)
+    val = sum(split == "val" for _, _, split in rows)
+    click.echo(
+        f"{directory}: {count} scenes of {seconds:g} s, {count - val} train and {val} val, in manifest.csv"
+    )
+
+
+def _show_progress(done, count):
+    click.echo(f"\r{done} of {count} scenes", nl=False, err=True)

@@ -1,0 +1,41 @@
+"""What acdref raises when its input, not its code, is at fault.
+
+Every error that a user can cause is an :class:`AcdrefError`; the command line prints it in one line and
+exits with code 1.  An error about a file is a :class:`FileError` and names the file and the cause.
+"""
+
+
+class AcdrefError(Exception):
+    """A problem with the user's input that one line of text explains."""
+
+
+class FileError(AcdrefError):
+    """A file that cannot be used.
+
+    Attributes
+    ----------
+    path : str
+        The file, as the caller named it.
+    cause : str
+        Why it cannot be used: one line, no trailing full stop.
+    """
+
+    def __init__(self, path, cause):
+        super().__init__(str(path), cause)
+        self.path = str(path)
+        self.cause = cause
+
+    def __str__(self):
+        return f"{self.path}: {self.cause}"
+
+
+class AudioError(FileError):
+    """A recording that cannot be decoded or makes no sense as audio."""
+
+
+class ManifestError(FileError):
+    """A manifest (list of recordings with labels) that cannot be read."""
+
+
+class CheckpointError(FileError):
+    """A weights or checkpoint file that is missing, damaged or of another network."""

@@ -1,0 +1,184 @@
+"""How well a network finds the classes of labelled recordings, beside what guessing would reach."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from acdref import metrics
+from acdref.errors import AcdrefError, ManifestError
+from acdref.scoring import score_manifest
+
+SCHEMA = "acdref.evaluate/1"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Measures of each class, (C,) float64 arrays unless stated otherwise.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    clips : int
+        Recordings that were scored.
+    failures : tuple of AudioError
+        One for each recording that was not.
+    positives, known : (C,) int arrays
+        Labels that are 1, and labels that are not NaN.
+    ap : ndarray
+        Average precision; NaN for a class without positives.
+    accuracy : ndarray
+        At the threshold 0.5; NaN for a class without known labels.
+    """
+
+    classes: tuple
+    clips: int
+    failures: tuple
+    positives: np.ndarray
+    known: np.ndarray
+    ap: np.ndarray
+    accuracy: np.ndarray
+
+    @property
+    def mean_ap(self):
+        """Mean average precision over the classes that have positives."""
+        return metrics.mean_over_classes(self.ap)
+
+    @property
+    def priors(self):
+        """Share of positives of each class: about the AP of random scores."""
+        return np.divide(
+            self.positives, self.known, out=np.full(len(self.known), np.nan), where=self.known > 0
+        )
+
+    @property
+    def mean_prior(self):
+        """Mean prior over the classes of :attr:`mean_ap`: about the mAP of random scores."""
+        return metrics.mean_over_classes(self.priors[self.positives > 0])
+
+    @property
+    def mean_accuracy(self):
+        """Class-average accuracy."""
+        return metrics.mean_over_classes(self.accuracy)
+
+    @property
+    def accuracy_of_none(self):
+        """Class-average accuracy of never finding anything."""
+        return metrics.mean_over_classes(1 - self.priors)
+
+    def as_dict(self):
+        """All of it for JSON, with None for what is undefined."""
+
+        def by_class(values):
+            return {name: _number(value) for name, value in zip(self.classes, values, strict=True)}
+
+        return {
+            "schema": SCHEMA,
+            "mAP": _number(self.mean_ap),
+            "prior": _number(self.mean_prior),
+            "accuracy": _number(self.mean_accuracy),
+            "accuracy_of_none": _number(self.accuracy_of_none),
+            "ap": by_class(self.ap),
+            "priors": by_class(self.priors),
+            "accuracies": by_class(self.accuracy),
+            "positives": {name: int(n) for name, n in zip(self.classes, self.positives, strict=True)},
+            "clips": self.clips,
+            "failures": [{"path": error.path, "error": error.cause} for error in self.failures],
+        }
+
+
+def evaluate(net, manifest, classes=None, on_failure=None, progress=None):
+    """Score the recordings of a manifest and compare with its labels.
+
+    Parameters
+    ----------
+    net : network
+    manifest : Manifest
+        Its classes are those of the network, in their order.
+    classes : sequence of str, optional
+        Measure only these of its classes.
+    on_failure : callable, optional
+        Called at once with the AudioError of each recording that cannot be used; it is left out.
+    progress : callable, optional
+        Called with (done, count) after each recording.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    AcdrefError
+        If a class is not one of the manifest's, or no recording can be used.
+
+    Notes
+    -----
+    The score of a recording is the mean over its windows of 10 s (:func:`acdref.scoring.score_manifest`).
+    """
+    columns = _columns(manifest, classes)
+    failures = []
+
+    def failed(error):
+        failures.append(error)
+        if on_failure is not None:
+            on_failure(error)
+
+    scores = score_manifest(net, manifest, failed, progress)
+    scored = ~np.isnan(scores).any(axis=1)
+    if not scored.any():
+        raise AcdrefError(f"{manifest.source}: none of its {len(manifest)} recordings can be used")
+    y, p = manifest.labels[scored][:, columns], scores[scored][:, columns]
+    return Evaluation(
+        classes=tuple(manifest.classes[c] for c in columns),
+        clips=len(y),
+        failures=tuple(failures),
+        positives=(y == 1).sum(axis=0),
+        known=(~np.isnan(y)).sum(axis=0),
+        ap=metrics.average_precision(y, p),
+        accuracy=metrics.accuracy(y, p),
+    )
+
+
+def matching(manifest, pattern):
+    """The recordings of a manifest whose paths match a pattern of the shell.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    pattern : str
+        ``*`` stands for any characters, ``/`` among them, ``?`` for one, ``[abc]`` for one of these.
+
+    Returns
+    -------
+    Manifest
+
+    Raises
+    ------
+    ManifestError
+        If no path matches.
+
+    Examples
+    --------
+    >>> from acdref.manifest import Manifest
+    >>> m = Manifest("m.csv", ".", ("dog/a.wav", "dog/b.ogg"), [[1], [1]], ("dog",))
+    >>> matching(m, "*.ogg").paths
+    ('dog/b.ogg',)
+    """
+    chosen = [i for i, path in enumerate(manifest.paths) if fnmatchcase(path, pattern)]
+    if not chosen:
+        raise ManifestError(manifest.source, f"none of its {len(manifest)} paths matches {pattern!r}")
+    return manifest.select(chosen)
+
+
+def _columns(manifest, classes):
+    """Column numbers of some classes, or of all."""
+    if classes is None:
+        return list(range(len(manifest.classes)))
+    for name in classes:
+        if name not in manifest.classes:
+            raise AcdrefError(f"the class {name!r} is not one of {', '.join(manifest.classes)}")
+    return [manifest.classes.index(name) for name in classes]
+
+
+def _number(value):
+    return None if np.isnan(value) else float(value)

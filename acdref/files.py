@@ -1,0 +1,55 @@
+"""Files that are there whole or not at all: written under another name beside, then renamed."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from acdref.errors import FileError
+
+
+@contextlib.contextmanager
+def replacing(path, error=FileError):
+    """Context in which a file is written that takes the place of `path` when the block ends.
+
+    Parameters
+    ----------
+    path : str or path-like
+    error : type, optional
+        Subclass of FileError, for what the system refuses.
+
+    Yields
+    ------
+    Path
+        Where to write: ``.NAME.PID.tmp`` in the same folder.  If the block fails, that file vanishes and the
+        old one stays.
+
+    Raises
+    ------
+    FileError
+        In place of any OSError in the block or at its end.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(f"{folder}/x.txt") as temporary:
+    ...         _ = temporary.write_text("whole")
+    ...     print(os.listdir(folder))
+    ['x.txt']
+    """
+    folder, name = os.path.split(path)
+    temporary = Path(folder, f".{name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as caught:
+        raise error(path, caught.strerror or str(caught)) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def write_text(path, text, error=FileError):
+    """Write a text in UTF-8, line ends as they are; arguments and errors as :func:`replacing`."""
+    with replacing(path, error) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")

@@ -1,0 +1,403 @@
+"""Lists of recordings with labels: CSV manifests and folders with one subfolder per class.
+
+A CSV manifest is UTF-8 with a header.  ``path`` (relative to the root, or absolute) and ``classes``
+(separated by ``;``, empty = none of the classes) are required; ``fold`` and ``split`` may assign recordings
+to parts; ``unknown`` may list classes whose presence is unknown (label NaN); other columns are ignored.
+"""
+
+import csv
+import io
+import os
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from acdref.errors import ManifestError
+from acdref.files import write_text
+
+ACD_CLASSES = (
+    "voice", "music", "cat", "dog", "clapping", "urban", "machinery", "nature", "windnoise", "alarm",
+    "gunshot",
+)  # fmt: skip
+"""The 11 classes of Braun & Gamper, table 1, in the paper's order."""
+
+AUDIO_SUFFIXES = (
+    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd",
+    ".w64", ".wav", ".wave",
+)  # fmt: skip
+"""Suffixes by which recordings are found in folders; a manifest may name any file that libsndfile reads."""
+
+NO_CLASS_FOLDER = "none"
+"""In a folder per class, the subfolder of recordings with none of the classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """Recordings and what is to be heard in them.
+
+    Attributes
+    ----------
+    source : str
+        The manifest or folder that this was read from; errors name it.
+    root : str
+        What relative paths are relative to.
+    paths : tuple of str
+        As the manifest has them.
+    labels : ndarray, (N, C), float64, read-only
+        0, 1 or NaN (unknown).
+    classes : tuple of str
+        Names of the C columns.
+    fold, split : tuple of str, or None
+        One value per recording; None if there is no such column.
+    """
+
+    source: str
+    root: str
+    paths: tuple
+    labels: np.ndarray = field(repr=False)
+    classes: tuple
+    fold: tuple | None = field(default=None, repr=False)
+    split: tuple | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        labels = np.array(self.labels, dtype=np.float64).reshape(len(self.paths), len(self.classes))
+        labels.setflags(write=False)
+        object.__setattr__(self, "labels", labels)
+
+    def __len__(self):
+        return len(self.paths)
+
+    def file(self, index):
+        """Where recording ``index`` lies."""
+        return os.path.join(self.root, self.paths[index])
+
+    def select(self, indices):
+        """The manifest of some recordings, in the order of ``indices``."""
+
+        def pick(column):
+            return None if column is None else tuple(column[i] for i in indices)
+
+        indices = [int(i) for i in indices]
+        return replace(
+            self,
+            paths=pick(self.paths),
+            labels=self.labels[indices],
+            fold=pick(self.fold),
+            split=pick(self.split),
+        )
+
+    def where(self, *, fold=None, split=None):
+        """The recordings of some folds or splits.
+
+        Parameters
+        ----------
+        fold, split : str or iterable, optional
+            Values to keep: ``"4"``, ``"1,2,3"`` or any iterable of values.  Given both, both must match.
+
+        Returns
+        -------
+        Manifest
+
+        Raises
+        ------
+        ManifestError
+            If the column is missing or has none of a given value.
+
+        Examples
+        --------
+        >>> m = Manifest("m.csv", ".", ("a.wav", "b.wav"), [[0], [1]], ("dog",), fold=("1", "2"))
+        >>> m.where(fold="2").paths
+        ('b.wav',)
+        """
+        return self.select(np.flatnonzero(self._matches("fold", fold) & self._matches("split", split)))
+
+    def without(self, *, fold=None, split=None):
+        """The recordings that :meth:`where` would leave out: the complement, with the same arguments."""
+        return self.select(np.flatnonzero(~(self._matches("fold", fold) & self._matches("split", split))))
+
+    def _matches(self, name, wanted):
+        if wanted is None:
+            return np.ones(len(self), dtype=bool)
+        wanted = _values(wanted)
+        column = getattr(self, name)
+        if column is None:
+            raise ManifestError(self.source, f"has no column {name!r}")
+        for value in wanted:
+            if value not in column:
+                present = ", ".join(sorted(set(column)))
+                raise ManifestError(
+                    self.source, f"no recording has the {name} {value!r} (there are {present})"
+                )
+        return np.array([value in wanted for value in column], dtype=bool)
+
+
+def open_dataset(path, root=None, classes=None):
+    """Read a CSV manifest, or a folder that has one subfolder per class.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A folder is read by :func:`read_folder`, anything else by :func:`read_manifest`.
+    root : str or path-like, optional
+        Only for a CSV manifest: what its paths are relative to.
+    classes : sequence of str, optional
+        The classes and their order.
+
+    Returns
+    -------
+    Manifest
+
+    Raises
+    ------
+    ManifestError
+        If it cannot be read, or ``root`` is given for a folder.
+    """
+    if not os.path.isdir(path):
+        return read_manifest(path, root, classes)
+    if root is not None:
+        raise ManifestError(path, "is a folder with its own recordings: a root goes with a CSV manifest")
+    return read_folder(path, classes)
+
+
+def read_manifest(path, root=None, classes=None):
+    """Read a CSV manifest.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The CSV file; the module's docstring describes it.  A byte order mark, Windows line ends, quoted
+        fields and blank lines are fine.
+    root : str or path-like, optional
+        What the paths in it are relative to; the manifest's own folder by default.  Paths may be absolute.
+    classes : sequence of str, optional
+        The classes and their order.  By default :data:`ACD_CLASSES` if these cover all labels, else the
+        names that occur, sorted.
+
+    Returns
+    -------
+    Manifest
+        Whether the recordings exist is not looked at here.
+
+    Raises
+    ------
+    ManifestError
+        Unreadable, not UTF-8, no such column, no recordings, a path twice, a class that is not among the
+        given ones; the cause names the line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "m.csv")
+    ...     with open(path, "w") as file:
+    ...         _ = file.write("path,classes\\na.wav,dog;voice\\nb.wav,\\n")
+    ...     m = read_manifest(path, classes=["dog", "voice"])
+    >>> m.paths
+    ('a.wav', 'b.wav')
+    >>> m.labels
+    array([[1., 1.],
+           [0., 0.]])
+    """
+    path = os.fspath(path)
+    root = (os.path.dirname(path) or ".") if root is None else os.fspath(root)
+    header, rows = _read_csv(path)
+    columns = _columns(path, header)
+    lines = [line for line, _ in rows]
+
+    def column(name):
+        at = columns.get(name)
+        return None if at is None else [fields[at].strip() for _, fields in rows]
+
+    paths = column("path")
+    _check_paths(path, lines, paths)
+    present = [_names(text) for text in column("classes")]
+    unknown = [_names(text) for text in column("unknown") or [""] * len(rows)]
+    classes = _resolve_classes(path, classes, set().union(*present, *unknown))
+    fold, split = column("fold"), column("split")
+    return Manifest(
+        source=path,
+        root=root,
+        paths=tuple(paths),
+        labels=_label_rows(path, lines, classes, present, unknown),
+        classes=classes,
+        fold=None if fold is None else tuple(fold),
+        split=None if split is None else tuple(split),
+    )
+
+
+def read_folder(path, classes=None):
+    """Read a folder that has one subfolder of recordings per class.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Recordings are found by suffix (:data:`AUDIO_SUFFIXES`), at any depth within a class' folder; names
+        that start with a dot are skipped.  The subfolder ``none`` holds recordings with none of the classes.
+    classes : sequence of str, optional
+        As in :func:`read_manifest`.
+
+    Returns
+    -------
+    Manifest
+        Sorted by path, each recording with one class or none.
+
+    Raises
+    ------
+    ManifestError
+        If the folder cannot be listed, holds no recordings, has some outside the class folders (their class
+        would be a guess), or has a folder for a class that is not among the given ones.
+    """
+    root = os.fspath(path)
+    paths = sorted(_find_audio(root))
+    if not paths:
+        raise ManifestError(
+            root, "no recordings found in its subfolders (one subfolder per class is expected)"
+        )
+    names = [os.path.normpath(p).split(os.sep)[0] for p in paths]
+    for p, name in zip(paths, names, strict=True):
+        if p == name:
+            raise ManifestError(
+                root, f"{p} lies outside the class folders (one subfolder per class is expected)"
+            )
+    present = [set() if name == NO_CLASS_FOLDER else {name} for name in names]
+    classes = _resolve_classes(root, classes, set().union(*present))
+    labels = _label_rows(root, None, classes, present, [set()] * len(paths))
+    return Manifest(root, root, tuple(paths), labels, classes)
+
+
+def write_manifest(manifest, path):
+    """Write a CSV manifest that :func:`read_manifest` reads back.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    path : str or path-like
+        The old file stays until the new one is complete.  Paths are written as they are: read it with the
+        same root.
+
+    Raises
+    ------
+    ManifestError
+        If a class name cannot be written (empty, or with ``;`` or outer blanks), or the file cannot.
+    """
+    path = os.fspath(path)
+    for name in manifest.classes:
+        if _names(name) != {name}:
+            raise ManifestError(path, f"the class name {name!r} cannot be written in a manifest")
+    columns = {"path": manifest.paths, "classes": _joined(manifest, manifest.labels == 1)}
+    if np.isnan(manifest.labels).any():
+        columns["unknown"] = _joined(manifest, np.isnan(manifest.labels))
+    columns |= {name: getattr(manifest, name) for name in ("fold", "split") if getattr(manifest, name)}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    write_text(path, text.getvalue(), ManifestError)
+
+
+def _read_csv(path):
+    """The header, and (line number, fields) of every row that is not blank."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read().decode("utf-8-sig")
+    except OSError as error:
+        raise ManifestError(path, error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise ManifestError(path, f"is not UTF-8 (byte {error.start})") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = []
+    try:
+        for fields in reader:
+            if any(text.strip() for text in fields):
+                rows.append((reader.line_num, fields))
+    except csv.Error as error:
+        raise ManifestError(path, f"line {reader.line_num}: {error}") from error
+    if not rows:
+        raise ManifestError(path, "is empty")
+    (_, header), *rows = rows
+    if not rows:
+        raise ManifestError(path, "lists no recordings")
+    for line, fields in rows:
+        if len(fields) != len(header):
+            raise ManifestError(path, f"line {line}: {len(fields)} fields, but the header has {len(header)}")
+    return header, rows
+
+
+def _columns(path, header):
+    """Position of each column that means something here."""
+    header = [name.strip() for name in header]
+    for name in ("path", "classes"):
+        if name not in header:
+            raise ManifestError(path, f"has no column {name!r} (its columns: {', '.join(header)})"[:300])
+    columns = {}
+    for name in ("path", "classes", "unknown", "fold", "split"):
+        if header.count(name) > 1:
+            raise ManifestError(path, f"has the column {name!r} {header.count(name)} times")
+        if name in header:
+            columns[name] = header.index(name)
+    return columns
+
+
+def _check_paths(path, lines, paths):
+    first_line = {}
+    for line, text in zip(lines, paths, strict=True):
+        if not text or "\0" in text:
+            raise ManifestError(path, f"line {line}: the path is empty or has a zero byte")
+        first = first_line.setdefault(os.path.normpath(text), line)
+        if first != line:
+            raise ManifestError(path, f"line {line}: {text} is already in line {first}")
+
+
+def _resolve_classes(path, classes, found):
+    """The given classes after a check, or a default that covers ``found``."""
+    if classes is None:
+        classes = ACD_CLASSES if found <= set(ACD_CLASSES) else sorted(found)
+    classes = tuple(classes)
+    for name in classes:
+        if not name or classes.count(name) > 1:
+            raise ManifestError(path, f"the class {name!r} is empty or given twice")
+    return classes
+
+
+def _label_rows(path, lines, classes, present, unknown):
+    """Labels from sets of class names; ``lines`` None: the names are folders, not lines of a CSV file."""
+    column = {name: c for c, name in enumerate(classes)}
+    labels = np.zeros((len(present), len(classes)))
+    for row, (ones, nans) in enumerate(zip(present, unknown, strict=True)):
+        prefix = f"line {lines[row]}: " if lines else ""
+        for name in sorted(ones | nans):
+            if name not in column:
+                cause = f"{prefix}the class {name!r} is not one of {', '.join(classes)}"
+                raise ManifestError(path, cause)
+            if name in ones and name in nans:
+                raise ManifestError(path, f"{prefix}the class {name!r} is both present and unknown")
+            labels[row, column[name]] = 1.0 if name in ones else np.nan
+    return labels
+
+
+def _find_audio(root):
+    """Recordings below a folder, relative to it; a folder that cannot be listed is an error."""
+
+    def fail(error):
+        raise ManifestError(root, f"{error.filename}: {error.strerror}") from error
+
+    for folder, subfolders, files in os.walk(root, onerror=fail):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES:
+                yield os.path.relpath(os.path.join(folder, name), root)
+
+
+def _joined(manifest, chosen):
+    return [";".join(n for n, yes in zip(manifest.classes, row, strict=True) if yes) for row in chosen]
+
+
+def _names(text):
+    """The class names in a ``;``-separated field."""
+    return {name.strip() for name in text.split(";")} - {""}
+
+
+def _values(wanted):
+    """Fold or split names, from "1,2,3" or an iterable."""
+    values = wanted.split(",") if isinstance(wanted, str) else wanted
+    return {str(value).strip() for value in values}

@@ -1,0 +1,76 @@
+"""What relabelling changed, counted class by class."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SCHEMA = "acdref.relabel/1"
+
+_COUNTS = ("before", "after", "unknown_before", "unknown_after", "added", "removed", "masked", "settled")
+
+
+@dataclass
+class Report:
+    """What changed, by class; everything counts clips (frames, for framed labels).
+
+    Attributes
+    ----------
+    classes, names : tuple of str
+        The classes after mapping, as written, and their display names.
+    clips : int
+    dropped : int
+        Labels that were no class and left out.
+    counts : dict of str to ndarray, (C,), int64
+        ``before, after``: positives; before means the original labels, mapped, but neither expanded nor
+        corrected.  ``unknown_before, unknown_after``: unknown labels.  ``added, removed, masked, settled``:
+        labels that went from 0 to 1, from 1 to 0, from either to unknown, and from unknown to either.
+    """
+
+    classes: tuple
+    names: tuple
+    clips: int = 0
+    dropped: int = 0
+    counts: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.counts = {name: np.zeros(len(self.classes), dtype=np.int64) for name in _COUNTS}
+
+    def add(self, y0, y1):
+        """Count what changed between two label matrices of the same clips."""
+        self.clips += len(y1)
+        # Nearly all labels are 0 before and after: only the others are looked at.
+        rows, columns = np.divmod(np.flatnonzero((y0 != 0) | (y1 != 0)), max(len(self.classes), 1))
+        a, b = y0[rows, columns], y1[rows, columns]
+        nan_a, nan_b = np.isnan(a), np.isnan(b)
+        changed = {
+            "before": a == 1,
+            "after": b == 1,
+            "unknown_before": nan_a,
+            "unknown_after": nan_b,
+            "added": (a == 0) & (b == 1),
+            "removed": (a == 1) & (b == 0),
+            "masked": nan_b & ~nan_a,
+            "settled": nan_a & ~nan_b,
+        }
+        for name, mask in changed.items():
+            self.counts[name] += np.bincount(columns[mask], minlength=len(self.classes))
+
+    def as_dict(self):
+        """For JSON: totals, labels per clip, and for each class with any label or change its counts."""
+        some = np.flatnonzero(sum(self.counts.values()))
+        totals = {name: int(count.sum()) for name, count in self.counts.items()}
+        each = max(self.clips, 1)
+        return {
+            "schema": SCHEMA,
+            "clips": self.clips,
+            "labels_left_out": self.dropped,
+            "per_clip": {
+                name: totals[name] / each for name in ("before", "after", "unknown_before", "unknown_after")
+            },
+            "total": totals,
+            "classes": {
+                self.classes[c]: {"name": self.names[c]}
+                | {name: int(count[c]) for name, count in self.counts.items()}
+                for c in some
+            },
+        }

@@ -1,0 +1,171 @@
+"""A folder of synthetic scenes with a manifest: what `acdref synth` writes."""
+
+import csv
+import io
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from acdref.errors import FileError
+from acdref.files import replacing
+from acdref.synth.scenes import CLASSES, scene, validate
+
+MARKER = "synth.json"
+SCHEMA = "acdref.synth"
+VERSION = 1
+_NAME = r"(scene-\d{5,}\.flac|manifest\.csv|events\.tsv|synth\.json)"
+_OURS = re.compile(rf"{_NAME}|\.{_NAME}\.\d+\.tmp")  # with what a killed run left behind
+
+
+def write_dataset(
+    directory,
+    count,
+    seed,
+    seconds=10.0,
+    max_classes=3,
+    sr=16000,
+    val_fraction=0.2,
+    force=False,
+    progress=None,
+):
+    """Write `count` scenes as 16-bit FLAC files, with their labels.
+
+    Scene i doesn't depend on `count`: a larger data set of the same seed begins with the smaller one.
+    Every file is written under a temporary name and renamed; `manifest.csv` comes last, so a folder that
+    has it is complete.
+
+    Parameters
+    ----------
+    directory : str or path
+        Made if need be.  It must be empty or hold a data set of this function's, which is replaced.
+    count, seed : int
+    seconds, max_classes, sr
+        As in :func:`acdref.synth.scene`.
+    val_fraction : float
+        Part of the scenes, spread evenly, whose `split` is "val"; the others' is "train".
+    force : bool
+        Write into a folder with other files too.  They stay, unless they bear a name of the data set's.
+    progress : callable or None
+        Called as ``progress(done, count)`` after each scene.
+
+    Returns
+    -------
+    list of (path, classes, split)
+        The rows of the manifest, `classes` as a tuple.
+
+    Raises
+    ------
+    ValueError
+        A parameter out of its range.
+    FileError
+        The folder holds other files, or cannot be written.
+
+    Notes
+    -----
+    ``manifest.csv``: ``path,classes,split`` (classes joined by ``;``, empty for none).  ``events.tsv``:
+    ``filename  onset  offset  event_label``, the form of DCASE's strong labels, times in seconds.
+    ``synth.json``: the parameters.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     rows = write_dataset(folder, count=2, seed=0, seconds=1.0, val_fraction=0.5)
+    ...     print([split for _, _, split in rows], sorted(os.listdir(folder)))
+    ['train', 'val'] ['events.tsv', 'manifest.csv', 'scene-00000.flac', 'scene-00001.flac', 'synth.json']
+    """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    if seed < 0:
+        raise ValueError(f"seed must not be negative, got {seed}")
+    if not 0 <= val_fraction <= 1:
+        raise ValueError(f"val_fraction must be 0 .. 1, got {val_fraction}")
+    validate(seconds, max_classes, sr)
+    directory = Path(directory)
+    parameters = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "count": count,
+        "seed": seed,
+        "seconds": seconds,
+        "max_classes": max_classes,
+        "sr": sr,
+        "val_fraction": val_fraction,
+        "classes": CLASSES,
+    }
+    try:
+        stale = _prepare(directory, force)
+        _write(directory / MARKER, (json.dumps(parameters, indent=1) + "\n").encode())
+        rows, events = [], []
+        for index in range(count):
+            audio, y, found = scene(np.random.default_rng([seed, index]), seconds, max_classes, sr)
+            name = f"scene-{index:05d}.flac"
+            _write(directory / name, _flac(audio, sr))
+            classes = tuple(c for c, active in zip(CLASSES, y, strict=True) if active)
+            rows.append((name, classes, _split(index, val_fraction)))
+            events += [(name, f"{event.start:.3f}", f"{event.end:.3f}", event.name) for event in found]
+            stale.discard(name)
+            if progress is not None:
+                progress(index + 1, count)
+        _write(
+            directory / "events.tsv", _table([("filename", "onset", "offset", "event_label"), *events], "\t")
+        )
+        for name in stale:
+            (directory / name).unlink(missing_ok=True)
+        manifest = [(name, ";".join(classes), split) for name, classes, split in rows]
+        _write(directory / "manifest.csv", _table([("path", "classes", "split"), *manifest], ","))
+    except OSError as error:
+        raise FileError(directory, error.strerror or str(error)) from error
+    return rows
+
+
+def _prepare(directory, force):
+    """Make the folder, or check that it may be written to; return what an earlier data set left in it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    names = set(os.listdir(directory))
+    ours = {name for name in names if _OURS.fullmatch(name)}
+    made_here = MARKER in names and _is_marker(directory / MARKER)
+    foreign = sorted(names - ours if made_here else names)
+    if foreign and not force:
+        raise FileError(
+            directory,
+            f"holds other files ({foreign[0]}): use another folder, or --force to write beside them",
+        )
+    # Without its manifest the folder counts as incomplete until the new one is there.
+    (directory / "manifest.csv").unlink(missing_ok=True)
+    return ours - {MARKER, "events.tsv", "manifest.csv"} if made_here else set()
+
+
+def _is_marker(path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("schema") == SCHEMA
+    except (ValueError, AttributeError):
+        return False
+
+
+def _split(index, val_fraction):
+    """Every (1 / val_fraction)-th scene, so that the split of a scene doesn't depend on the count."""
+    return "val" if round((index + 1) * val_fraction) > round(index * val_fraction) else "train"
+
+
+def _flac(audio, sr):
+    """The bytes of a FLAC file; encoded in memory, so that a full disk is an OSError like any other."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.rint(audio * 32767).astype(np.int16), sr, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def _table(rows, delimiter):
+    buffer = io.StringIO()
+    csv.writer(buffer, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    return buffer.getvalue().encode()
+
+
+def _write(path, data):
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)

@@ -1,0 +1,395 @@
+"""Training: from a manifest to weights, so that a killed run continues to the very same result.
+
+A run is a folder::
+
+    config.json    every option, as resolved
+    metrics.csv    one row an epoch
+    best.npz       weights with the highest validation mAP so far
+    last.npz       all that is needed to continue, written every few minutes and after every epoch
+
+Every file is written to a temporary name and renamed.  What a run computes depends on its options and the
+recordings alone; `last.npz` says how far it has come, and everything after that is computed again.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from acdref import checkpoint, metrics
+from acdref.data import Clips, Loader, Sequences, open_dataset
+from acdref.errors import AcdrefError, CheckpointError
+from acdref.features import features
+from acdref.files import write_text
+from acdref.losses import bce
+from acdref.nets import ACDNet, ACDNetConfig
+from acdref.ops.memory import keep_freed_memory
+from acdref.optim import AdamW, Average, Plateau, cosine
+from acdref.scoring import score_manifest
+
+CHECKPOINT_SECONDS = 300
+WARMUP = 0.05  # share of the steps in which the cosine schedule rises
+
+# Options that do not change what a step computes, and may differ when a run continues.
+FREE_OPTIONS = ("workers",)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that determines a run; `config.json` holds it.
+
+    Attributes
+    ----------
+    manifest, root : str
+        See :func:`acdref.data.open_dataset`; root is None for the manifest's own folder.
+    classes : tuple of str or None
+    fold : str or None
+        Folds to train on, such as "1,2,3"; None: all that are not for validation.
+    val_fold : str or None
+        Folds to validate on.
+    val : str or None
+        Another manifest to validate on (same root).  With neither, the `split` column's "val" rows serve;
+        without these there is no validation and the best weights are the last.
+    epochs, epoch_size, batch : int
+        An epoch is `epoch_size` sequences (10 000 in the paper), rounded down to whole batches.
+    lr : float
+    schedule : {"plateau", "cosine"}
+        "plateau" is the paper's: halve after `patience` epochs without a better validation mAP.
+    patience : int
+    weight_decay : float
+    average : float
+        Decay of the running average of weights that is validated and kept; 0: the weights themselves.
+    seed : int
+    mix_max : int
+    fill : {"concatenate", "repeat"}
+    sampling : {"balanced", "uniform"}
+    low_pass, equaliser, speed : float
+        Variation of each source: probability of a low-pass, gains in dB of a random equaliser, largest
+        relative change of speed.  See :class:`acdref.data.Sequences`.
+    init : str or None
+        Weights file to start from; the last layer is drawn anew if its classes differ.
+    workers : int
+        Processes that prepare sequences; the result does not depend on it.
+    """
+
+    manifest: str
+    root: str | None = None
+    classes: tuple[str, ...] | None = None
+    fold: str | None = None
+    val_fold: str | None = None
+    val: str | None = None
+    epochs: int = 100
+    epoch_size: int = 10_000
+    batch: int = 8
+    lr: float = 1e-4
+    schedule: str = "plateau"
+    patience: int = 150
+    weight_decay: float = 0.01
+    average: float = 0.0
+    seed: int = 0
+    mix_max: int = 2
+    fill: str = "concatenate"
+    sampling: str = "balanced"
+    low_pass: float = 0.25
+    equaliser: float = 3.0
+    speed: float = 0.1
+    init: str | None = None
+    workers: int = 1
+
+    @property
+    def steps(self):
+        """Batches in an epoch."""
+        return max(1, self.epoch_size // self.batch)
+
+
+class Observer:
+    """What a run tells while it works; the command line prints it.  All methods do nothing here."""
+
+    def log(self, text):
+        """One line about something that happened."""
+
+    def start(self, epochs, steps, batch):
+        """Before the first step: how much there is to do."""
+
+    def step(self, epoch, step, loss, rate):
+        """After each step: mean loss of the epoch so far, sequences per second."""
+
+    def epoch(self, row):
+        """After each epoch: the row of metrics.csv, a dict."""
+
+    def should_stop(self):
+        """True to stop after the current step, with a checkpoint."""
+        return False
+
+
+def train(options, out, resume=False, observer=None):
+    """Train a network.
+
+    Parameters
+    ----------
+    options : Options
+        Ignored, but for `FREE_OPTIONS`, when a run is resumed: the run's own config.json counts.
+    out : str or path-like
+        The run's folder.
+    resume : bool
+        Continue the run in `out`; start it if it has no checkpoint yet.
+    observer : Observer, optional
+
+    Returns
+    -------
+    dict or None
+        The last row of metrics.csv; None if the observer stopped the run.
+
+    Raises
+    ------
+    AcdrefError
+        For input that makes training impossible, a folder that holds another run, or a run whose manifest
+        has changed since.
+    """
+    observer = observer or Observer()
+    keep_freed_memory()
+    out = Path(out)
+    options = _claim_folder(options, out, resume)
+    run = _Run(options, out, observer)
+    if resume and (out / "last.npz").exists():
+        run.restore()
+        observer.log(f"continuing at epoch {run.epoch + 1}, step {run.step + 1} of {options.steps}")
+    return run.work()
+
+
+def _claim_folder(options, out, resume):
+    """Write config.json, or read it when a run is resumed; returns the options that count."""
+    config = out / "config.json"
+    if config.exists():
+        if not resume:
+            raise AcdrefError(
+                f"{out}: holds a run already; continue it with --resume, or choose another folder"
+            )
+        try:
+            stored = json.loads(config.read_text())
+            stored["classes"] = stored["classes"] and tuple(stored["classes"])
+            free = {name: getattr(options, name) for name in FREE_OPTIONS}
+            return Options(**(stored | free))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise CheckpointError(config, f"cannot be read: {error}") from None
+    if not options.manifest:
+        raise AcdrefError(f"{out}: holds no run to continue")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AcdrefError(f"{out}: {error.strerror or error}") from None
+    write_text(config, json.dumps(dataclasses.asdict(options), indent=2) + "\n")
+    return options
+
+
+def datasets(options):
+    """The manifests to train and to validate on; the second is None without validation."""
+    manifest = open_dataset(options.manifest, options.root, options.classes)
+    if options.val is not None:
+        val = open_dataset(options.val, options.root, manifest.classes)
+        return (manifest if options.fold is None else manifest.where(fold=options.fold)), val
+    if options.val_fold is not None:
+        val = manifest.where(fold=options.val_fold)
+        rest = manifest.without(fold=options.val_fold)
+        return (rest if options.fold is None else rest.where(fold=options.fold)), val
+    if options.fold is not None:
+        return manifest.where(fold=options.fold), None
+    if manifest.split is not None and {"train", "val"} <= set(manifest.split):
+        return manifest.where(split="train"), manifest.where(split="val")
+    return manifest, None
+
+
+def _fingerprint(*manifests):
+    """sha256 over paths, classes and labels: what a resumed run must find unchanged."""
+    digest = hashlib.sha256()
+    for manifest in manifests:
+        if manifest is not None:
+            digest.update(json.dumps([manifest.paths, manifest.classes]).encode())
+            digest.update(manifest.labels.tobytes())
+    return digest.hexdigest()
+
+
+class _Run:
+    def __init__(self, options, out, observer):
+        self.options, self.out, self.observer = options, out, observer
+        self.manifest, self.val = datasets(options)
+        self.fingerprint = _fingerprint(self.manifest, self.val)
+        self.net = self._network()
+        self.optimiser = AdamW(self.net.params, options.lr, weight_decay=options.weight_decay)
+        self.plateau = Plateau(options.patience)
+        self.average = Average(self._weights(), options.average) if options.average else None
+        self.epoch, self.step = 0, 0
+        self.loss_sum = 0.0
+        self.best = -np.inf
+        self.rows = []
+
+    def _network(self):
+        options, classes = self.options, self.manifest.classes
+        net = ACDNet(ACDNetConfig(classes=len(classes)), seed=options.seed)
+        if options.init is not None:
+            source, meta = checkpoint.load_weights(options.init)
+            if tuple(meta["classes"]) != classes:
+                self.observer.log(f"{options.init}: other classes, so the last layer starts anew")
+                for name in ("dense.weight", "dense.bias"):
+                    source.params[name] = net.params[name]
+                source.config = dataclasses.replace(source.config, classes=len(classes))
+            net = source
+        return net
+
+    def _weights(self):
+        return checkpoint.network_arrays(self.net)
+
+    def work(self):
+        """Run to the end; returns the last row of metrics, or None if stopped."""
+        options = self.options
+        if self.epoch >= options.epochs:
+            self.observer.log("this run is complete")
+            return self.rows[-1]
+        self.observer.start(options.epochs, options.steps, options.batch)
+        sequences = Sequences(
+            self.manifest,
+            options.seed,
+            mix_max=options.mix_max,
+            fill=options.fill,
+            sampling=options.sampling,
+            low_pass=options.low_pass,
+            equaliser=options.equaliser,
+            speed=options.speed,
+            clips=Clips(),
+        )
+        with Loader(sequences, options.batch, options.workers, features, self._report) as loader:
+            while self.epoch < options.epochs:
+                if not self._epoch(loader):
+                    self.save()
+                    return None
+        return self.rows[-1]
+
+    def _epoch(self, loader):
+        """The rest of the current epoch; False if the observer stopped it."""
+        options, observer = self.options, self.observer
+        saved = started = time.monotonic()
+        for done, (x, y) in enumerate(loader.batches(self.epoch, options.steps, self.step), 1):
+            self._learn(x, y)
+            now = time.monotonic()
+            observer.step(
+                self.epoch, self.step, self.loss_sum / self.step, done * options.batch / (now - started)
+            )
+            if observer.should_stop():
+                return False
+            if now - saved > CHECKPOINT_SECONDS:
+                self.save()
+                saved = now
+        self._close_epoch()
+        return True
+
+    def _learn(self, x, y):
+        options = self.options
+        if options.schedule == "cosine":
+            total = options.epochs * options.steps
+            scale = cosine(self.optimiser.steps, total, round(WARMUP * total))
+        else:
+            scale = self.plateau.scale
+        self.optimiser.lr = options.lr * scale
+        logits, tape = self.net.forward(x, train=True)
+        loss, dlogits = bce(y, logits)
+        if not np.isfinite(loss):
+            raise AcdrefError(
+                f"{self.out}: the loss is {loss} in epoch {self.epoch + 1}, step {self.step + 1}; "
+                "try a lower --lr (the last checkpoint is untouched)"
+            )
+        self.optimiser.step(self.net.backward(tape, dlogits))
+        if self.average is not None:
+            self.average.update(self._weights())
+        self.loss_sum += loss
+        self.step += 1
+
+    def _close_epoch(self):
+        row = {"epoch": self.epoch + 1, "loss": self.loss_sum / self.step, "lr": self.optimiser.lr}
+        net = self._candidate()
+        score = np.nan
+        if self.val is not None:
+            y, p = self.val.labels, score_manifest(net, self.val, self._report)
+            y = np.where(np.isnan(p), np.nan, y)
+            ap = metrics.average_precision(y, p)
+            score = metrics.mean_over_classes(ap)
+            row["val_mAP"] = score
+            row["val_accuracy"] = metrics.mean_over_classes(metrics.accuracy(y, p))
+            row |= {f"AP {name}": value for name, value in zip(self.val.classes, ap, strict=True)}
+        self.rows.append({key: float(value) if key != "epoch" else value for key, value in row.items()})
+        self.plateau.update(score)
+        if self.val is None or score > self.best:
+            self.best = score
+            checkpoint.save_weights(
+                self.out / "best.npz",
+                net,
+                self.manifest.classes,
+                epoch=self.epoch + 1,
+                val_mAP=_number(score),
+            )
+        self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
+        write_text(self.out / "metrics.csv", self._metrics_text())
+        self.save()
+        self.observer.epoch(self.rows[-1])
+
+    def _candidate(self):
+        """The network that is validated and kept: the averaged one, if there is an average."""
+        if self.average is None:
+            return self.net
+        net = ACDNet(self.net.config)
+        checkpoint.restore_network(self.out, net, self.average.values)
+        return net
+
+    def _metrics_text(self):
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return text.getvalue()
+
+    def _report(self, error):
+        self.observer.log(f"left out: {error}")
+
+    def save(self):
+        """Write last.npz."""
+        arrays = self._weights()
+        arrays |= {f"optimiser/{name}": a for name, a in self.optimiser.arrays.items()}
+        arrays |= {f"plateau/{name}": a for name, a in self.plateau.arrays.items()}
+        if self.average is not None:
+            arrays |= {f"average/{name}": a for name, a in self.average.arrays.items()}
+        # Sums as arrays: JSON text would be exact too, but not for infinities and NaN.
+        arrays["progress"] = np.array([self.epoch, self.step, self.loss_sum, self.best], np.float64)
+        meta = checkpoint.network_meta(self.net, self.manifest.classes)
+        # As pairs: the order of the columns is kept.
+        meta |= {"rows": [[[k, _number(v)] for k, v in row.items()] for row in self.rows]}
+        meta |= {"fingerprint": self.fingerprint}
+        checkpoint.save(self.out / "last.npz", arrays, meta)
+
+    def restore(self):
+        """Continue from last.npz."""
+        path = self.out / "last.npz"
+        arrays, meta = checkpoint.load(path)
+        if meta.get("fingerprint") != self.fingerprint:
+            raise CheckpointError(path, "the run's recordings or labels have changed since it was started")
+
+        def part(name):
+            return {k.removeprefix(f"{name}/"): a for k, a in arrays.items() if k.startswith(f"{name}/")}
+
+        checkpoint.restore_network(path, self.net, arrays)
+        self.optimiser.load(part("optimiser"))
+        self.plateau.load(part("plateau"))
+        if self.average is not None:
+            self.average.load(part("average"))
+        epoch, step, self.loss_sum, self.best = arrays["progress"].tolist()
+        self.epoch, self.step = int(epoch), int(step)
+        self.rows = [{k: np.nan if v is None else v for k, v in row} for row in meta["rows"]]
+
+
+def _number(value):
+    """A number that JSON can hold: None for NaN."""
+    return None if isinstance(value, float) and np.isnan(value) else value

@@ -1,0 +1,156 @@
+"""`acdref evaluate` as its user meets it."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from predict_support import CLASSES, noise, program, write, write_tiny_weights
+
+from acdref.checkpoint import load_weights
+from acdref.commands.evaluate import command
+from acdref.evaluate import evaluate
+from acdref.manifest import read_manifest
+
+MANIFEST = """path,classes,fold,split
+sonyc/0.wav,hum,1,train
+sonyc/1.wav,hum;dog,1,val
+2.wav,,2,train
+3.wav,dog,2,val
+"""
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    for i, name in enumerate(("sonyc/0.wav", "sonyc/1.wav", "2.wav", "3.wav")):
+        write(folder / name, noise(1, 0.1 * (i + 1), seed=i))
+    (folder / "manifest.csv").write_text(MANIFEST)
+    write_tiny_weights(folder / "tiny.npz")
+    return folder
+
+
+@pytest.fixture
+def run(corpus, monkeypatch):
+    monkeypatch.setattr("acdref.commands._network.one_blas_thread", lambda: None)
+
+    def run(*arguments, manifest="manifest.csv"):
+        arguments = [corpus / manifest, "--weights", corpus / "tiny.npz", *arguments]
+        return CliRunner().invoke(command, list(map(str, arguments)))
+
+    return run
+
+
+def test_json_is_the_evaluation(run, corpus):
+    result = run("--json", "--backend", "numpy")
+    assert (result.exit_code, result.stderr) == (0, "")
+    net, meta = load_weights(corpus / "tiny.npz", backend="numpy")
+    expected = evaluate(net, read_manifest(corpus / "manifest.csv", classes=meta["classes"])).as_dict()
+    found = json.loads(result.stdout)
+    assert found.pop("weights") == str(corpus / "tiny.npz")
+    assert found.pop("manifest") == str(corpus / "manifest.csv")
+    assert found == expected
+    assert {"mAP", "ap", "accuracy", "prior"} <= set(found)
+    assert list(found["ap"]) == list(CLASSES)
+
+
+def test_table(run):
+    found = json.loads(run("--json").stdout)
+    lines = run().stdout.splitlines()
+    assert lines[0].split() == ["class", "positives", "prior", "AP"]
+    assert lines[1].split() == ["hum", "2", "0.500", f"{found['ap']['hum']:.3f}"]
+    assert lines[3].split() == ["rain", "0", "0.000", "-"]
+    assert lines[4].split() == ["mean", "0.500", f"{found['mAP']:.3f}", "(mAP)"]
+    assert lines[5] == f"accuracy at 0.5: {found['accuracy']:.3f} (finding nothing: 0.667)"
+    assert lines[6] == "4 recordings"
+
+
+@pytest.mark.parametrize(
+    ("options", "clips", "hum"),
+    [
+        (("--fold", "1"), 2, 2),
+        (("--fold", "2"), 2, 0),
+        (("--fold", "1,2"), 4, 2),
+        (("--split", "val"), 2, 1),
+        (("--fold", "1", "--split", "val"), 1, 1),
+        (("--match", "*sonyc*"), 2, 2),
+        (("--match", "*.wav", "--fold", "2"), 2, 0),
+    ],
+)
+def test_parts_of_the_manifest(run, options, clips, hum):
+    found = json.loads(run("--json", *options).stdout)
+    assert (found["clips"], found["positives"]["hum"]) == (clips, hum)
+
+
+def test_classes(run):
+    found = json.loads(run("--json", "--classes", "rain, dog").stdout)
+    assert list(found["ap"]) == ["rain", "dog"]
+    assert run("--classes", "cow").exit_code != 0
+
+
+def test_root(run, corpus, tmp_path):
+    (tmp_path / "m.csv").write_text(MANIFEST)
+    result = run("--root", str(corpus), "--json", manifest=tmp_path / "m.csv")
+    assert json.loads(result.stdout)["clips"] == 4
+
+
+def test_folder_per_class(run, tmp_path):
+    for name in ("dog/a.wav", "hum/b.wav", "none/c.wav"):
+        write(tmp_path / name, noise(0.5))
+    found = json.loads(run("--json", manifest=tmp_path).stdout)
+    assert found["positives"] == {"hum": 1, "dog": 1, "rain": 0}
+
+
+def test_recordings_left_out(corpus):
+    text = MANIFEST + "none.wav,hum,1,val\nbad\x1b.wav,,1,val\n"
+    (corpus / "more.csv").write_text(text)
+    code, out, err = program("evaluate", corpus / "more.csv", "--weights", corpus / "tiny.npz")
+    assert code == 3
+    assert out.endswith("4 recordings, 2 left out\n")
+    assert err.splitlines() == [
+        f"acdref: left out: {corpus}/none.wav: no such file",
+        f"acdref: left out: {corpus}/bad\\x1b.wav: no such file",
+    ]
+    code, out, _ = program("evaluate", corpus / "more.csv", "--weights", corpus / "tiny.npz", "--json")
+    assert (code, len(json.loads(out)["failures"])) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        (None, (), "No such file"),
+        ("path,classes\nx.wav,cow\n", (), "line 2: the class 'cow' is not one of hum, dog, rain"),
+        ("path,classes\nx.wav,\n", (), "none of its 1 recordings can be used"),
+        ("path,classes\nx.wav,\n", ("--fold", "1"), "no column 'fold'"),
+        ("path,classes,fold\nx.wav,,1\n", ("--fold", "7"), "fold '7'"),
+        ("path,classes\nx.wav,\n", ("--match", "*y*"), "none of its 1 paths matches '*y*'"),
+        ("path,classes\nx.wav,\n", ("--classes", "cow"), "the class 'cow' is not one of"),
+        ("path,classes\nx.wav,\n", ("--weights", "missing.npz"), "missing.npz: No such file"),
+    ],
+)
+def test_failure_is_one_line(corpus, tmp_path, text, options, words):
+    if text is not None:
+        (tmp_path / "m.csv").write_text(text)
+    code, out, err = program("evaluate", tmp_path / "m.csv", "--weights", corpus / "tiny.npz", *options)
+    assert (code, out) == (1, "")
+    assert words in err.splitlines()[-1]
+    assert len(err.splitlines()) == (2 if "can be used" in words else 1)  # beside the one that is left out
+
+
+def test_scores_are_those_of_the_weights(run, corpus):
+    """Other weights, other result: that --weights is used at all."""
+    net, meta = load_weights(corpus / "tiny.npz", backend="numpy")
+    found = json.loads(run("--json").stdout)["accuracies"]
+    y = read_manifest(corpus / "manifest.csv", classes=meta["classes"]).labels
+    net.params["dense.bias"] += np.float32(100)
+    from acdref.checkpoint import save_weights
+
+    save_weights(corpus / "sure.npz", net, CLASSES)
+    sure = json.loads(run("--json", "--weights", corpus / "sure.npz").stdout)["accuracies"]
+    assert list(sure.values()) == pytest.approx(y.mean(axis=0))
+    assert found != sure
+
+
+def test_help_has_examples_and_exit_codes():
+    text = CliRunner().invoke(command, ["--help"]).output
+    assert "Examples:" in text and "Exit codes:" in text and "--match" in text

@@ -1,0 +1,329 @@
+"""`acdref predict` as its user meets it."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from click.testing import CliRunner
+from predict_support import (
+    CLASSES,
+    ROOT,
+    noise,
+    program,
+    write,
+    write_damaged,
+    write_tiny_weights,
+    write_truncated,
+)
+
+from acdref.commands.predict import command
+from acdref.ops.threads import get_threads, set_threads
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and names of POSIX")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return write_tiny_weights(tmp_path_factory.mktemp("weights") / "tiny.npz")
+
+
+@pytest.fixture
+def predict(weights, monkeypatch):
+    """Run the command in this process, with tiny weights; it leaves nothing behind for other tests."""
+    monkeypatch.setattr("acdref.commands._network.one_blas_thread", lambda: None)
+
+    def run(*arguments, stdin=b""):
+        arguments = ["--weights", weights, *map(str, arguments)]
+        return CliRunner().invoke(command, arguments, input=stdin)
+
+    yield run
+    set_threads(None)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return write(tmp_path / "clip.wav", noise(12))
+
+
+def rows(text):
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_csv_in_a_pipe(predict, clip):
+    result = predict(clip)
+    assert (result.exit_code, result.stderr) == (0, "")
+    first, last = rows(result.stdout)
+    assert (first["schema"], first["path"]) == ("acdref.predict/1", clip)
+    assert [(row["start"], row["end"]) for row in (first, last)] == [("0.0", "10.0"), ("10.0", "12.0")]
+    assert all(0 < float(row[name]) < 1 for row in (first, last) for name in CLASSES)
+
+
+def test_jsonl(predict, clip):
+    lines = predict(clip, "--format", "jsonl").stdout.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        row = json.loads(line)
+        assert list(row) == ["schema", "path", "start", "end", "scores"]
+        assert tuple(row["scores"]) == CLASSES
+
+
+def test_window_hop_threshold_top(predict, clip):
+    lines = predict(clip, "--format", "jsonl", "--window", 4, "--hop", 2, "--top", 1).stdout.splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [(row["start"], row["end"]) for row in found] == [(t, t + 4.0) for t in (0, 2, 4, 6, 8)]
+    assert all(len(row["scores"]) == 1 for row in found)
+    (line,) = predict(clip, "--format", "jsonl", "--window", 12, "--threshold", 1).stdout.splitlines()
+    assert json.loads(line)["scores"] == {}
+
+
+def test_table_shows_half_and_above_unless_told(predict, clip):
+    assert "(scores from 0.5)" in predict(clip, "--format", "table").stdout
+    assert "(scores from 0.3)" in predict(clip, "--format", "table", "--threshold", 0.3).stdout
+    text = predict(clip, "--format", "table", "--top", 3).stdout
+    assert "scores from" not in text
+    assert all(name in text for name in CLASSES)
+
+
+def test_one_bad_recording(predict, clip, tmp_path):
+    (tmp_path / "bad.wav").write_text("not audio")
+    result = predict(tmp_path / "bad.wav", clip)
+    assert result.exit_code == 3
+    bad, *good = rows(result.stdout)
+    assert (bad["path"], bad["error"]) == (str(tmp_path / "bad.wav"), "text, not audio")
+    assert len(good) == 2 and all(row["error"] == "" for row in good)
+    assert result.stderr.splitlines() == [
+        f"acdref: {tmp_path / 'bad.wav'}: text, not audio",
+        "acdref: 1 of 2 failed",
+    ]
+
+
+def test_recordings_are_counted_not_rows(predict, clip, tmp_path):
+    late, none = write_damaged(tmp_path / "late.wav", 12), str(tmp_path / "none.wav")
+    result = predict(clip, clip, late, none, none)
+    assert result.exit_code == 3
+    assert len(rows(result.stdout)) == 2 + 2 + 2 + 2  # late.wav: a window, then the damage
+    assert result.stderr.endswith("acdref: 3 of 5 failed\n")
+
+
+def test_truncated_recording_is_used_and_noted(predict, tmp_path):
+    path = write_truncated(tmp_path / "cut.wav", 13, 11.5)
+    result = predict(path, "--format", "jsonl")
+    assert result.exit_code == 0
+    first, last = map(json.loads, result.stdout.splitlines())
+    assert "note" not in first
+    assert (last["end"], last["note"]) == (11.5, "ends early: 11.50 s decoded of 13.00 s")
+
+
+@pytest.mark.parametrize("name", ["missing.wav", "empty", "text.wav"])
+def test_nothing_scored(predict, tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.wav").write_text("not audio")
+    result = predict(tmp_path / name)
+    assert result.exit_code == 1
+    assert len(rows(result.stdout)) == 1
+    assert result.stderr.startswith(f"acdref: {tmp_path / name}: ") and result.stderr.count("\n") == 1
+
+
+def test_list_on_stdin(predict, clip, tmp_path):
+    other = write(tmp_path / "sub" / "other.wav", noise(1))
+    result = predict("-", stdin=f"{clip}\n\n{tmp_path / 'sub'}\r\n".encode())
+    assert [row["path"] for row in rows(result.stdout)] == [clip, clip, other]
+
+
+def test_empty_list(weights):
+    code, out, err = program("predict", "--weights", weights, "-")
+    assert (code, err) == (1, "acdref: no recordings were given\n")
+    assert len(out.splitlines()) == 1  # the header
+
+
+@posix
+@pytest.mark.parametrize("form", ["csv", "jsonl", "table"])
+def test_name_that_is_not_utf8(weights, clip, tmp_path, form):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
+    os.rename(clip, name)
+    code, out, err = program("predict", "--weights", weights, "--format", form, "-", stdin=os.fsencode(name))
+    assert (code, err) == (0, "")
+    if form == "csv":
+        assert {row["path"] for row in rows(out)} == {name}
+    elif form == "jsonl":
+        assert {json.loads(line)["path"] for line in out.splitlines()} == {name}
+    else:
+        assert r"caf\udce9.wav" in out
+
+
+def test_results_stream(weights, clip):
+    """A row is there while the list on stdin is still open."""
+    arguments = [
+        sys.executable,
+        "-m",
+        "acdref.cli",
+        "predict",
+        "--weights",
+        weights,
+        "--format",
+        "jsonl",
+        "-",
+    ]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        watchdog = threading.Timer(60, process.kill)  # without a row, the line below would wait for ever
+        watchdog.start()
+        for _ in range(2):
+            process.stdin.write(clip.encode() + b"\n")
+            process.stdin.flush()
+            ends = [json.loads(process.stdout.readline())["end"] for _ in range(2)]
+            assert ends == [10.0, 12.0]
+        process.stdin.close()
+        assert process.wait() == 0
+        watchdog.cancel()
+
+
+@posix
+@pytest.mark.parametrize("form", ["csv", "jsonl", "table"])
+def test_reader_that_stops_reading(weights, clip, form):
+    arguments = [sys.executable, "-m", "acdref.cli", "predict", "--weights", weights, "--format", form]
+    with subprocess.Popen(
+        [*arguments, *[clip] * 4], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("a.csv", "schema,"), ("a.jsonl", "{"), ("a.table", " "), ("a", "schema,")]
+)
+def test_out_has_the_format_of_its_name(predict, clip, tmp_path, name, start):
+    result = predict(clip, "--out", tmp_path / "results" / name)
+    assert result.exit_code == 1  # no such folder
+    (tmp_path / "results").mkdir()
+    result = predict(clip, "--out", tmp_path / "results" / name)
+    assert (result.exit_code, result.output) == (0, "")
+    assert (tmp_path / "results" / name).read_text().startswith(start)
+    assert os.listdir(tmp_path / "results") == [name]
+
+
+def test_out_is_what_stdout_would_be(predict, clip, tmp_path):
+    bad = str(tmp_path / "none.wav")
+    result = predict(clip, bad, "--out", tmp_path / "a.csv")
+    assert result.exit_code == 3
+    assert (tmp_path / "a.csv").read_text() == predict(clip, bad).stdout
+
+
+def test_out_behind_a_link(predict, clip, tmp_path):
+    (tmp_path / "old.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "old.csv")
+    predict(clip, "--out", tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "old.csv").read_text().startswith("schema,")
+
+
+def test_out_that_is_no_file(weights, clip, tmp_path):
+    for out, cause in (
+        (tmp_path, "not a regular file"),
+        (os.devnull, "not a regular file"),
+        (tmp_path / "x" / "y", "No such"),
+    ):
+        code, stdout, err = program("predict", "--weights", weights, clip, "--out", out)
+        assert (code, stdout) == (1, "")
+        assert err.startswith(f"acdref: {out}: {cause}") and err.count("\n") == 1
+
+
+@posix
+def test_interrupted_leaves_the_old_file(weights, clip, tmp_path):
+    (tmp_path / "results").mkdir()
+    out = tmp_path / "results" / "a.csv"
+    out.write_text("old")
+    arguments = [sys.executable, "-m", "acdref.cli", "predict", "--weights", weights, "--out", out, "-"]
+    # A shell starts background jobs with SIGINT ignored, and children inherit that: undone here.
+    with subprocess.Popen(
+        arguments,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        process.stdin.write(f"{clip}\n")
+        process.stdin.flush()
+        deadline = time.monotonic() + 60
+        while not any(p.stat().st_size > 200 for p in out.parent.iterdir()):  # the rows of the clip
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert process.stderr.read().endswith("acdref: interrupted\n")
+    assert os.listdir(out.parent) == ["a.csv"]
+    assert out.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "No such file"), (b"not weights", "not a weights file")]
+)
+def test_bad_weights_are_one_line(clip, tmp_path, content, words):
+    path = tmp_path / "w.npz"
+    if content is not None:
+        path.write_bytes(content)
+    code, out, err = program("predict", "--weights", path, clip)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"acdref: {path}: ") and words in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("x", "--window", "0"),
+        ("x", "--window", "nan"),
+        ("x", "--window", "inf"),
+        ("x", "--hop", "0"),
+        ("x", "--hop", "nan"),
+        ("x", "--threshold", "1.5"),
+        ("x", "--threshold", "nan"),
+        ("x", "--top", "0"),
+        ("x", "--threads", "0"),
+        ("x", "--format", "xml"),
+        ("x", "--backend", "torch"),
+    ],
+)
+def test_wrong_usage(predict, arguments):
+    assert predict(*arguments).exit_code == 2
+
+
+def test_wrong_number_of_threads_in_the_environment(weights, clip):
+    code, out, err = program("predict", "--weights", weights, clip, ACDREF_NUM_THREADS="many")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "ACDREF_NUM_THREADS" in err
+
+
+def test_threads(predict, clip):
+    predict(clip, "--threads", 7)
+    assert get_threads() == 7
+    predict(clip)
+    assert get_threads() != 7
+
+
+def test_named_backend_repeats_bit_equal(predict, clip):
+    first = predict(clip, "--backend", "numpy").stdout
+    assert predict(clip, "--backend", "numpy").stdout == first
+
+
+def test_backends_agree(predict, clip):
+    pytest.importorskip("numba")
+    a, b = (rows(predict(clip, "--backend", name, "--threads", 1).stdout) for name in ("numpy", "numba"))
+    for x, y in zip(a, b, strict=True):
+        assert [float(x[name]) for name in CLASSES] == pytest.approx(
+            [float(y[name]) for name in CLASSES], abs=2e-6
+        )
+
+
+def test_help_has_examples_and_exit_codes():
+    text = CliRunner().invoke(command, ["--help"]).output
+    assert "Examples:" in text and "Exit codes:" in text and "acdref.predict/1" in text

@@ -1,0 +1,169 @@
+"""What `acdref predict` needs and loads, and how it behaves on a terminal."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from predict_support import ROOT, noise, program, write, write_tiny_weights
+
+from acdref.commands._network import one_blas_thread
+
+# Runs the command line with some modules missing; the last line of stderr names what was loaded from outside
+# the standard library.
+HARNESS = """
+import sys
+before = set(sys.modules)
+missing, sys.argv[1:] = sys.argv[1].split(","), sys.argv[2:]
+sys.modules.update(dict.fromkeys(missing))
+from acdref.cli import main
+try:
+    main()
+finally:
+    loaded = {name for name, module in sys.modules.items() if module is not None} - before
+    tops = {name.partition(".")[0] for name in loaded if not name.startswith("_cython_")}
+    print(*sorted(tops - set(sys.stdlib_module_names)), file=sys.stderr)
+"""
+CLICK, NUMPY = {"click"}, {"numpy", "cython_runtime"}
+SOUNDFILE = {"soundfile", "_soundfile", "_soundfile_data", "cffi", "_cffi_backend", "typing_extensions"}
+NEEDED = {"acdref"} | CLICK | NUMPY | SOUNDFILE
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    write(folder / "mono.wav", noise(10))
+    write(folder / "stereo.wav", noise(20, rate=44100).reshape(-1, 2), 44100)
+    write_tiny_weights(folder / "tiny.npz")
+    return folder
+
+
+def harness(missing, *arguments, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", HARNESS, missing, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | environment,
+    )
+    *stderr, loaded = done.stderr.splitlines()
+    return done.returncode, done.stdout, stderr, set(loaded.split())
+
+
+def test_needs_only_numpy_soundfile_and_click(folder):
+    missing = "numba,llvmlite,scipy,sklearn,pandas,librosa,onnxruntime,torch,matplotlib,cffi_backend"
+    code, out, stderr, loaded = harness(missing, "predict", "--weights", folder / "tiny.npz", folder)
+    assert (code, stderr) == (0, [])
+    assert [line.split(",")[1:4] for line in out.splitlines()[1:]] == [
+        [str(folder / name), "0.0", "10.0"] for name in ("mono.wav", "stereo.wav")
+    ]
+    assert loaded <= NEEDED
+
+
+def test_numba_is_not_touched_for_a_short_job(folder, tmp_path):
+    """Not even looked for: the first call on a fresh machine must not wait for a compiler."""
+    code, _, _, loaded = harness(
+        "none", "predict", "--weights", folder / "tiny.npz", folder, ACDREF_CACHE_DIR=str(tmp_path / "cache")
+    )
+    assert code == 0
+    assert loaded <= NEEDED
+    assert not (tmp_path / "cache").exists()
+
+
+def test_numba_by_name_where_it_is_missing(folder):
+    arguments = ("predict", "--weights", folder / "tiny.npz", "--backend", "numba", folder)
+    code, out, stderr, _ = harness("numba", *arguments)
+    assert (code, out) == (1, "")
+    assert len(stderr) == 1 and "pip install 'acdref[fast]'" in stderr[0]
+
+
+@pytest.mark.parametrize("name", ["predict", "evaluate", "info"])
+def test_help_needs_no_numpy(name):
+    code, out, stderr, loaded = harness("numpy,soundfile,numba", name, "--help")
+    assert (code, stderr) == (0, [])
+    assert "Exit codes:" in out
+    assert loaded <= {"acdref", "click"}
+
+
+def test_help_of_all_commands_needs_no_numpy():
+    code, _, _, loaded = harness("numpy,soundfile,numba", "--help")
+    assert code == 0
+    assert loaded <= {"acdref", "click"}
+
+
+def test_one_blas_thread_unless_the_user_wants_more(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")  # so that its absence is restored afterwards
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    one_blas_thread()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+def test_blas_threads_are_set_before_numpy_reads_them():
+    code = """
+import sys
+from acdref.commands import _network
+_network.one_blas_thread = lambda: sys.exit(9 if "numpy" in sys.modules else 7)
+_network.open_network(None, "auto", None)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 7
+
+
+@pytest.fixture
+def terminal(folder):
+    """Run a command with stdin, stdout and stderr on a pseudo-terminal of 60 columns; what it shows."""
+    pty = pytest.importorskip("pty")
+
+    def run(*arguments, **streams):
+        ours, theirs = pty.openpty()
+        streams = {"stdout": theirs, "stderr": theirs} | streams
+        process = subprocess.Popen(
+            [sys.executable, "-m", "acdref.cli", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            cwd=ROOT,
+            env=os.environ | {"COLUMNS": "60"},
+            **streams,
+        )
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # the end, on Linux
+                break
+            if not part:
+                break
+            shown += part
+        os.close(ours)
+        return process.wait(), shown.decode().replace("\r\n", "\n")
+
+    return run
+
+
+def test_table_on_a_terminal(terminal, folder):
+    code, shown = terminal("predict", "--weights", folder / "tiny.npz", folder)
+    assert code == 0
+    lines = [line.rpartition("\033[K")[2] for line in shown.split("\n")]
+    assert lines[0].split() == ["start", "end", "tags", "(scores", "from", "0.5),", "acdref.predict/1"]
+    assert lines[1] == str(folder / "mono.wav")
+    assert lines[2].split()[:2] == ["0:00.0", "0:10.0"]
+
+
+def test_error_is_shown_once_on_a_terminal(terminal, folder):
+    code, shown = terminal("predict", "--weights", folder / "tiny.npz", "missing.wav")
+    assert code == 1
+    assert shown.count("no such file") == 1
+
+
+def test_progress_on_a_terminal_only(terminal, folder):
+    code, shown = terminal(
+        "predict", "--weights", folder / "tiny.npz", folder, folder, stdout=subprocess.DEVNULL
+    )
+    assert code == 0
+    assert "\r\033[Krecording 1  " in shown and "\n" not in shown
+    assert shown.endswith("\r\033[K")
+    # Cut to the width of the terminal, so that it stays one line.
+    assert max(len(part) for part in shown.split("\r\033[K")) == 59
+    code, _, err = program("predict", "--weights", folder / "tiny.npz", folder)
+    assert (code, err) == (0, "")

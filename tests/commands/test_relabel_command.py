@@ -1,0 +1,136 @@
+"""`acdref relabel` as its user meets it."""
+
+import json
+
+import numpy as np
+import pytest
+from predict_support import program
+from relabel_support import AUDIOSET, MANIFEST, STRONG, shared, write, write_ontology, write_scores
+
+
+@pytest.fixture
+def files(tmp_path):
+    write(tmp_path / "segments.csv", AUDIOSET)
+    write(tmp_path / "m.csv", MANIFEST)
+    write(tmp_path / "strong.tsv", STRONG)
+    write_ontology(tmp_path / "ontology.json")
+    scores = np.array([[0.99, 0.7], [0.01, 0.2], [0.6, 0.97]])
+    write_scores(tmp_path / "s.npz", ["a.wav", "b/c.wav", "d.wav"], ["Guitar", "Electric guitar"], scores)
+    return tmp_path
+
+
+def run(folder, source, *arguments):
+    return program("relabel", folder / source, *arguments)
+
+
+def test_table(files):
+    code, out, err = run(
+        files, "segments.csv", "--ontology", files / "ontology.json", "--expand", "--out", files / "o.csv"
+    )
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0] == ["class", "before", "after", "0->1", "1->0", "->unknown", "unknown->", "unknown"]
+    assert lines[1] == ["Music", "0", "2", "2", "0", "0", "0", "0"]
+    assert lines[-2] == ["total", "4", "7", "3", "0", "0", "0", "0"]
+    assert out.splitlines()[-1].startswith("3 clips; per clip 1.3333 labels before, 2.3333 after")
+
+
+def test_json(files):
+    arguments = ("--scores", files / "s.npz", "--correct", "--fp", "--out", files / "o.csv", "--json")
+    code, out, _ = run(files, "m.csv", *arguments)
+    found = json.loads(out)
+    assert (code, found["schema"], found["clips"]) == (0, "acdref.relabel/1", 3)
+    guitar = found["classes"]["Guitar"]
+    assert [guitar[key] for key in ("added", "removed", "masked")] == [1, 1, 1]
+    assert (files / "o.csv").read_text().splitlines()[1:] == [
+        'a.wav,"x, y",Electric guitar;Dog;Guitar,,1',
+        "b/c.wav,,,Dog,2",
+        "d.wav,,Electric guitar,Guitar,2",
+    ]
+
+
+def test_order_of_options_does_not_matter(files):
+    steps = [("--mask-children",), ("--ontology", files / "ontology.json"), ("--scores", files / "s.npz"),
+             ("--correct",), ("--percentile", "mask"), ("--unknown", "isolate")]  # fmt: skip
+    results = []
+    for order in (steps, steps[::-1]):
+        flat = [argument for step in order for argument in step]
+        assert run(files, "m.csv", *flat, "--out", files / "o.csv")[0] == 0
+        results.append((files / "o.csv").read_bytes())
+    assert results[0] == results[1]
+
+
+def test_frame(files):
+    arguments = (
+        "--frame",
+        "--frame-length",
+        "1",
+        "--hop",
+        "0.5",
+        "--duration",
+        "2",
+        "--out",
+        files / "f.tsv",
+    )
+    assert run(files, "strong.tsv", *arguments)[0] == 0
+    rows = [line.split("\t") for line in (files / "f.tsv").read_text().splitlines()[1:]]
+    assert {row[1] for row in rows} == {"0.000", "0.500", "1.000"}
+
+
+def test_check(files):
+    code, out, _ = run(files, "segments.csv", "--check")
+    assert (code, out.startswith(f"{files}/segments.csv: audioset, 3 clips, 4 labels of 3 classes")) == (
+        0,
+        True,
+    )
+    code, out, _ = run(files, "segments.csv", "--check", "--json")
+    assert (json.loads(out)["format"], json.loads(out)["clips"]) == ("audioset", 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "either --out OUTPUT or --check"),
+        (("--check", "--out", "x"), "either --out OUTPUT or --check"),
+        (("--check", "--fp"), "--fp goes with --correct"),
+        (("--check", "--q", "0.1"), "--q goes with --percentile"),
+        (("--check", "--hop", "1"), "--hop goes with --frame"),
+        (("--check", "--candidates", "psla"), "--candidates goes with --mean-threshold"),
+        (("--check", "--correct", "--threshold-t", "0.6"), "0.6"),
+        (("--check", "--percentile", "mask", "--q", "1"), "1"),
+    ],
+)
+def test_wrong_usage(files, arguments, words):
+    code, out, err = run(files, "m.csv", *arguments)
+    assert (code, out) == (2, "") and words in err
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "words"),
+    [
+        ("none.csv", (), "none.csv: No such file"),
+        ("s.npz", (), "s.npz: line 1: is not UTF-8"),
+        ("m.csv", ("--classes", "Dog"), "m.csv: line 2: the label 'Electric guitar' is no known class"),
+        ("m.csv", ("--expand",), "need an ontology"),
+        ("m.csv", ("--correct",), "--scores"),
+        ("strong.tsv", ("--frame", "--frame-length", "0"), "frame and hop must be positive"),
+        ("strong.tsv", ("--frame", "--duration", "inf"), "infinity"),
+        ("m.csv", ("--superclasses", "none.csv"), "none.csv: No such file"),
+    ],
+)
+def test_failures_are_one_line(files, source, arguments, words):
+    code, out, err = run(files, source, *arguments, "--out", files / "o.csv")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("acdref: ") and words in err
+    assert not (files / "o.csv").exists()
+
+
+def test_super_classes_of_real_clips(tmp_path):
+    data = shared("data/audioset")
+    arguments = ["--ontology", data / "ontology.json", "--superclasses", data / "audio_content_ontology.csv"]
+    arguments += ["--expand", "--to", "manifest", "--out", tmp_path / "o.csv", "--json"]
+    found = [
+        json.loads(run(data, f"{name}_segments.csv", *arguments)[1]) for name in ("eval", "balanced_train")
+    ]
+    assert sum(each["classes"]["music"]["after"] for each in found) == 16684
+    assert sum(each["classes"]["music"]["before"] for each in found) == 11962

@@ -1,0 +1,89 @@
+"""`acdref train` as its user meets it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+from train_support import write_corpus
+
+from acdref.commands.train import _duration, command
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(command, [str(a) for a in arguments])
+
+
+SMALL = ("--epochs", 1, "--epoch-size", 2, "--batch", 2, "--val-fold", 2, "--workers", 0)
+
+
+def test_train_and_resume(tmp_path):
+    manifest = write_corpus(tmp_path)
+    result = invoke(manifest, "--out", tmp_path / "run", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"{tmp_path / 'run'}: 1 epochs, loss 0.")
+    assert "validation mAP" in result.stdout
+    assert "epoch 1  loss" in result.stderr
+    again = invoke("--out", tmp_path / "run", "--resume")
+    assert again.exit_code == 0
+    assert "complete" in again.stderr
+
+
+def test_resume_takes_no_other_options(tmp_path):
+    result = invoke("--out", tmp_path, "--resume", "--lr", 0.1)
+    assert result.exit_code == 2
+    assert "lr" in result.stderr
+
+
+def test_a_manifest_is_needed(tmp_path):
+    result = invoke("--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "MANIFEST" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("missing.csv", "--out", "run"), "missing.csv"),
+        (("manifest.csv", "--out", "run", "--val-fold", "9"), "fold '9'"),
+        (("manifest.csv", "--out", "run", "--init", "manifest.csv"), "not a weights file"),
+        (("manifest.csv", "--out", "0.wav/run"), "0.wav"),
+        (("--out", "nowhere", "--resume"), "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, words, tmp_path):
+    write_corpus(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "acdref.cli", "train", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_signal_ends_with_a_checkpoint(tmp_path):
+    manifest = write_corpus(tmp_path)
+    run = tmp_path / "run"
+    arguments = [str(manifest), "--out", str(run), "--epochs", "1000", "--epoch-size", "2", "--batch", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "acdref.cli", "train", *arguments], stderr=subprocess.PIPE, text=True
+    )
+    while not (run / "last.npz").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "continue with: acdref train --out" in errors
+    assert "Traceback" not in errors
+
+
+def test_durations_are_readable():
+    assert _duration(3661.4) == "1:01:01"

@@ -1,0 +1,395 @@
+"""Weights files: round trips, atomic writing, every kind of damage, byte-equal files."""
+
+import dataclasses
+import hashlib
+import io
+import json
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from acdref import checkpoint
+from acdref.errors import CheckpointError
+from acdref.nets import ACDNet, ACDNetConfig, Block
+
+SMALL = ACDNetConfig(
+    classes=2, stem=2, bins=6, blocks=(Block(3, 2, (2, 2)), Block(2, 1, (1, 2), 2)), attention="separable"
+)
+CLASSES = ["dog", "Wind, höher"]
+search = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A weights file of a small network."""
+    path = tmp_path / "weights.npz"
+    checkpoint.save_weights(path, ACDNet(SMALL, seed=1), CLASSES, note="from a test")
+    return path
+
+
+def refused(path, cause=""):
+    """Both readers raise one error that names file and cause in one line."""
+    for read in (checkpoint.load, checkpoint.load_weights):
+        with pytest.raises(CheckpointError) as info:
+            read(path)
+        assert info.value.path == str(path)
+        assert cause in info.value.cause
+        assert "\n" not in str(info.value)
+
+
+# Round trips
+
+
+@search
+@given(
+    arrays=st.dictionaries(
+        st.text("abc/._-äß", min_size=1, max_size=8).filter(lambda name: not name.startswith("/")),
+        hnp.arrays(
+            st.sampled_from([np.float32, np.float64, np.int64, np.uint8, np.bool_]),
+            hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
+        ),
+        max_size=5,
+    ),
+    meta=st.dictionaries(
+        st.text(max_size=5), st.none() | st.booleans() | st.integers() | st.text(max_size=5), max_size=4
+    ),
+)
+def test_round_trip(tmp_path, arrays, meta):
+    path = tmp_path / "file.npz"
+    meta |= {"format": checkpoint.FORMAT, "version": checkpoint.VERSION}
+    checkpoint.save(path, arrays, meta)
+    loaded, loaded_meta = checkpoint.load(path)
+    assert loaded_meta == meta
+    assert set(loaded) == set(arrays)
+    for name, a in arrays.items():
+        assert loaded[name].dtype == a.dtype
+        np.testing.assert_array_equal(loaded[name], a)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "auto"])
+def test_network_round_trip(weights, backend):
+    net, meta = checkpoint.load_weights(weights, backend)
+    expected = ACDNet(SMALL, seed=1)
+    assert net.config == SMALL
+    assert meta["classes"] == CLASSES
+    assert meta["note"] == "from a test"
+    assert meta["network"] == "acdnet"
+    for own, other in ((net.params, expected.params), (net.state, expected.state)):
+        assert list(own) == list(other)
+        for name in own:
+            np.testing.assert_array_equal(own[name], other[name])
+    x = np.random.default_rng(0).standard_normal((1, 30, 6, 2))
+    np.testing.assert_allclose(net.predict_proba(x), expected.predict_proba(x), atol=1e-6)
+
+
+def test_more_arrays_beside_the_network_do_no_harm(tmp_path):
+    """A checkpoint of a training run is a weights file too."""
+    path, net = tmp_path / "last.npz", ACDNet(SMALL)
+    arrays = checkpoint.network_arrays(net) | {"m.dense.bias": np.ones(2), "steps": np.array(3)}
+    checkpoint.save(path, arrays, checkpoint.network_meta(net, CLASSES))
+    loaded, _ = checkpoint.load_weights(path)
+    np.testing.assert_array_equal(loaded.params["dense.weight"], net.params["dense.weight"])
+
+
+def test_equal_content_makes_byte_equal_files(tmp_path, monkeypatch):
+    """Whenever and under whatever name it is written."""
+    files = [tmp_path / name for name in ("one.npz", "two")]
+    for year, path in zip((1_000_000_000, 1_700_000_000), files, strict=True):
+        monkeypatch.setattr(time, "time", lambda year=year: year)
+        checkpoint.save_weights(path, ACDNet(SMALL, seed=1), CLASSES, b=1, a=2)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    checkpoint.save_weights(files[1], ACDNet(SMALL, seed=2), CLASSES, b=1, a=2)
+    assert files[0].read_bytes() != files[1].read_bytes()
+
+
+def test_no_pickle_and_readable_by_numpy_alone(weights):
+    with np.load(weights, allow_pickle=False) as archive:
+        assert archive["params/dense.weight"].shape == (2, 2)
+        assert json.loads(archive["meta"].tobytes())["classes"] == CLASSES
+        assert archive["sha256"].shape == (32,)
+
+
+# Atomic writing
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_while_writing_keeps_the_old_file(weights, monkeypatch, error):
+    before = weights.read_bytes()
+
+    def half_written(file, **entries):
+        file.write(b"PK\x03\x04 half")
+        raise error
+
+    monkeypatch.setattr(np, "savez", half_written)
+    expected = CheckpointError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(expected) as info:
+        checkpoint.save_weights(weights, ACDNet(SMALL, seed=2), CLASSES)
+    if isinstance(error, OSError):
+        assert str(info.value) == f"{weights}: No space left on device"
+    assert weights.read_bytes() == before
+    assert list(weights.parent.iterdir()) == [weights]
+
+
+def test_a_reader_never_sees_half_a_file(weights, monkeypatch):
+    """The old file is there, whole, until the very end of writing."""
+    before, write, seen = weights.read_bytes(), np.savez, []
+
+    def watched(file, **entries):
+        write(file, **entries)
+        file.flush()
+        seen.append(weights.read_bytes())
+
+    monkeypatch.setattr(np, "savez", watched)
+    checkpoint.save_weights(weights, ACDNet(SMALL, seed=2), CLASSES)
+    assert seen == [before]
+    assert weights.read_bytes() != before
+    assert list(weights.parent.iterdir()) == [weights]
+
+
+def test_where_nothing_can_be_written(tmp_path):
+    net = ACDNet(SMALL)
+    with pytest.raises(CheckpointError, match=r"nowhere/weights\.npz: No such file or directory"):
+        checkpoint.save_weights(tmp_path / "nowhere" / "weights.npz", net, CLASSES)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "inside").touch()
+    with pytest.raises(CheckpointError, match="folder: Is a directory"):
+        checkpoint.save_weights(folder, net, CLASSES)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+# Damage
+
+
+def test_missing_and_folder(tmp_path):
+    refused(tmp_path / "nothing.npz", "No such file or directory")
+    refused(tmp_path, "Is a directory")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00",
+        b"PK",
+        b"PK\x03\x04",
+        b"PK\x05\x06" + bytes(18),
+        b"epoch,loss\n1,0.5\n",
+        b"\x93NUMPY",
+        bytes(4096),
+    ],
+    ids=["empty", "zero byte", "PK", "zip start", "empty zip", "text", "npy start", "zeros"],
+)
+def test_not_a_weights_file(tmp_path, content):
+    path = tmp_path / "weights.npz"
+    path.write_bytes(content)
+    refused(path, "not a weights file of acdref")
+
+
+def test_one_array_in_npy(tmp_path):
+    path = tmp_path / "weights.npz"
+    with open(path, "wb") as file:
+        np.save(file, np.ones(3))
+    refused(path, "not a weights file of acdref")
+
+
+def test_pickles_are_refused(tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return open, (str(tmp_path / "harm"), "w")
+
+    for name in ("npy", "npz"):
+        path = tmp_path / f"weights.{name}"
+        array = np.array([Harm()], object)
+        with open(path, "wb") as file:
+            np.save(file, array) if name == "npy" else np.savez(file, array, meta=array, sha256=array)
+        refused(path, "not a weights file of acdref")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_other_npz(tmp_path):
+    path = tmp_path / "other.npz"
+    for write in (np.savez, np.savez_compressed):
+        with open(path, "wb") as file:
+            write(file, a=np.ones(3), meta=np.zeros(2))
+        refused(path, "not a weights file of acdref")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "no arrays here")
+    refused(path, "not a weights file of acdref")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("meta.npy", b"not an array")
+    refused(path, "not a weights file of acdref")
+
+
+def test_truncated_anywhere(weights):
+    content = weights.read_bytes()
+    for end in {*range(0, len(content), 211), *range(len(content) - 60, len(content))}:
+        weights.write_bytes(content[:end])
+        refused(weights)
+
+
+def test_flipped_anywhere(weights):
+    """A changed byte is refused, or did not matter: times and padding in the zip's directory."""
+    content = weights.read_bytes()
+    expected, _ = checkpoint.load(weights)
+    rng = np.random.default_rng(0)
+    for at in {*range(0, len(content), 53), *range(len(content) - 200, len(content))}:
+        damaged = bytearray(content)
+        damaged[at] ^= int(rng.integers(1, 256))
+        weights.write_bytes(damaged)
+        try:
+            arrays, meta = checkpoint.load(weights)
+        except CheckpointError:
+            continue
+        assert meta["classes"] == CLASSES
+        assert set(arrays) == set(expected)
+        for name, a in arrays.items():
+            np.testing.assert_array_equal(a, expected[name])
+
+
+@search
+@given(data=st.data())
+def test_any_damage_is_one_error(tmp_path, data):
+    """Whatever happens to a file's bytes, reading ends in an array or in a CheckpointError."""
+    path = tmp_path / "weights.npz"
+    checkpoint.save(path, {"a": np.arange(3.0)}, {"format": checkpoint.FORMAT, "version": 1})
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    try:
+        arrays, _ = checkpoint.load(path)
+    except CheckpointError:
+        return
+    np.testing.assert_array_equal(arrays["a"], np.arange(3.0))
+
+
+def test_changed_array_under_the_old_digest(weights):
+    with np.load(weights) as archive:
+        entries = dict(archive)
+    for name in ("params/dense.bias", "meta", "sha256"):
+        changed = {key: a.copy() for key, a in entries.items()}
+        changed[name][0] += 1
+        np.savez(weights, **changed)
+        refused(weights, "damaged: its contents do not match its sha256")
+    np.savez(weights, **{name: a for name, a in entries.items() if name != "params/dense.bias"})
+    refused(weights, "damaged")
+    np.savez(weights, **{name: a for name, a in entries.items() if name != "sha256"})
+    refused(weights, "not a weights file of acdref")
+
+
+def write(path, arrays, meta):
+    """A file with a right digest, whatever it holds."""
+    entries = arrays | {
+        "meta": np.frombuffer(meta if isinstance(meta, bytes) else json.dumps(meta).encode(), np.uint8)
+    }
+    digest = hashlib.sha256()
+    for name in sorted(entries):
+        a = np.ascontiguousarray(entries[name])
+        digest.update(f"{name} {a.dtype.str} {a.shape}\n".encode() + a.tobytes())
+    buffer = io.BytesIO()
+    np.savez(buffer, **entries, sha256=np.frombuffer(digest.digest(), np.uint8))
+    path.write_bytes(buffer.getvalue())
+
+
+def parts():
+    net = ACDNet(SMALL)
+    return checkpoint.network_arrays(net), checkpoint.network_meta(net, CLASSES)
+
+
+def test_digest_is_as_documented(tmp_path):
+    """sha256 over names, dtypes, shapes and contents: another program can write the format."""
+    path, (arrays, meta) = tmp_path / "weights.npz", parts()
+    write(path, arrays, meta)
+    assert checkpoint.load_weights(path)[0].config == SMALL
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ({"format": "other"}, "not a weights file of acdref (format 'other')"),
+        ({"version": 2}, "format version 2: this acdref reads 1"),
+        ({"version": None}, "format version None: this acdref reads 1"),
+    ],
+)
+def test_other_format_or_version(tmp_path, change, cause):
+    path, (arrays, meta) = tmp_path / "weights.npz", parts()
+    write(path, arrays, meta | change)
+    refused(path, cause)
+
+
+@pytest.mark.parametrize("meta", [b"", b"{", b"[]", b"3", b"\xff\xfe", b'"acdref-weights"'])
+def test_meta_that_is_no_object(tmp_path, meta):
+    path, (arrays, _) = tmp_path / "weights.npz", parts()
+    write(path, arrays, meta)
+    refused(path, "not a weights file of acdref")
+
+
+def config(**changes):
+    return {"config": dataclasses.asdict(SMALL) | changes}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": None},
+        {"config": {}},
+        {"config": "acdnet"},
+        config(classes=3),
+        config(classes="two"),
+        config(layers=3),
+        config(attention="softmax"),
+        config(bins=2),
+        config(bins=None),
+        config(stem=-1),
+        config(stem=2.5),
+        config(blocks=[]),
+        config(blocks=[{"channels": 3}]),
+        config(blocks=[3]),
+        {"classes": None},
+        {"classes": ["dog"]},
+        {"classes": 2},
+    ],
+    ids=str,
+)
+def test_configuration_that_makes_no_sense(tmp_path, change):
+    path, (arrays, meta) = tmp_path / "weights.npz", parts()
+    write(path, arrays, meta | change)
+    with pytest.raises(CheckpointError) as info:
+        checkpoint.load_weights(path)
+    assert info.value.path == str(path)
+    assert "\n" not in str(info.value)
+
+
+def test_configuration_missing(tmp_path):
+    path, (arrays, meta) = tmp_path / "weights.npz", parts()
+    for name in ("config", "classes"):
+        write(path, arrays, {key: value for key, value in meta.items() if key != name})
+        with pytest.raises(CheckpointError, match="its network's configuration makes no sense"):
+            checkpoint.load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cause"),
+    [
+        ("params/dense.bias", None, "params/dense.bias is missing"),
+        ("state/stem.conv_norm.var", None, "state/stem.conv_norm.var is missing"),
+        ("params/dense.bias", np.zeros(3, np.float32), "params/dense.bias is of shape (3,) instead of (2,)"),
+        ("params/dense.bias", np.float32([0, np.nan]), "params/dense.bias has values that are not finite"),
+        ("state/stem.conv_norm.mean", np.float32([np.inf, 0]), "has values that are not finite"),
+        ("params/dense.bias", np.array(["a", "b"]), "params/dense.bias is not an array of numbers"),
+        ("params/dense.bias", np.complex64([1, 2]), "params/dense.bias is not an array of numbers"),
+    ],
+)
+def test_arrays_that_do_not_fit(tmp_path, name, value, cause):
+    path, (arrays, meta) = tmp_path / "weights.npz", parts()
+    arrays = {key: a for key, a in arrays.items() if key != name} | ({} if value is None else {name: value})
+    write(path, arrays, meta)
+    with pytest.raises(CheckpointError) as info:
+        checkpoint.load_weights(path)
+    assert cause in info.value.cause

@@ -1,0 +1,130 @@
+"""Measures of a network whose scores are known, against hand counts and scikit-learn."""
+
+import json
+
+import numpy as np
+import pytest
+from predict_support import CLASSES, Loudness, noise, write, write_damaged
+
+from acdref.errors import AcdrefError, ManifestError
+from acdref.evaluate import evaluate, matching
+from acdref.manifest import Manifest
+from acdref.scoring import score_manifest
+
+NAN = np.nan
+LABELS = [[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, NAN, 0], [1, 0, 0]]
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Five recordings of rising loudness, so that the order of their scores is known."""
+    paths = tuple(f"{name}.wav" for name in "abcde")
+    for seed, (path, level) in enumerate(zip(paths, (0.001, 0.01, 0.05, 0.1, 0.3), strict=True)):
+        write(tmp_path / path, noise(0.5, level, seed))
+    return Manifest("m.csv", str(tmp_path), paths, LABELS, CLASSES)
+
+
+def test_measures(manifest):
+    result = evaluate(Loudness(), manifest)
+    assert result.classes == CLASSES
+    assert (result.clips, result.failures) == (5, ())
+    assert result.positives.tolist() == [3, 2, 0]
+    assert result.known.tolist() == [5, 4, 5]
+    # hum (ranked e d c b a): 1/1, 2/3, 3/5; dog (ranked e c b a; d unknown): 1/2, 2/3.
+    np.testing.assert_allclose(result.ap, [(1 + 2 / 3 + 3 / 5) / 3, (1 / 2 + 2 / 3) / 2, NAN])
+    assert result.mean_ap == pytest.approx((result.ap[0] + result.ap[1]) / 2)
+    np.testing.assert_allclose(result.priors, [3 / 5, 2 / 4, 0])
+    assert result.mean_prior == pytest.approx((3 / 5 + 2 / 4) / 2)  # over the classes of mean_ap
+    assert result.accuracy_of_none == pytest.approx((2 / 5 + 2 / 4 + 1) / 3)
+
+
+def test_agrees_with_scikit_learn(manifest):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    result, scores = evaluate(Loudness(), manifest), score_manifest(Loudness(), manifest)
+    for c in (0, 1):
+        y = np.array(LABELS)[:, c]
+        known = ~np.isnan(y)
+        y, p = y[known], scores[known, c]
+        assert result.ap[c] == pytest.approx(sklearn.average_precision_score(y, p))
+        assert result.accuracy[c] == pytest.approx(sklearn.accuracy_score(y, p > 0.5))
+    assert result.mean_accuracy == pytest.approx(np.mean(result.accuracy))
+
+
+def test_accuracy_of_none_is_that_of_zeros(manifest):
+    class Silent:
+        def predict_proba(self, x):
+            return np.zeros((len(x), 3), np.float32)
+
+    result = evaluate(Silent(), manifest)
+    assert result.mean_accuracy == pytest.approx(result.accuracy_of_none)
+    # Equal scores are one threshold, whose precision is the prior.
+    assert result.mean_ap == pytest.approx(result.mean_prior)
+
+
+def test_some_classes(manifest):
+    whole, part = evaluate(Loudness(), manifest), evaluate(Loudness(), manifest, ["dog", "hum"])
+    assert part.classes == ("dog", "hum")
+    np.testing.assert_array_equal(part.ap, whole.ap[[1, 0]])
+    np.testing.assert_array_equal(part.accuracy, whole.accuracy[[1, 0]])
+    with pytest.raises(AcdrefError, match="the class 'cow' is not one of hum, dog, rain"):
+        evaluate(Loudness(), manifest, ["cow"])
+
+
+def test_failures_are_left_out(manifest, tmp_path):
+    write_damaged(tmp_path / "f.wav", 0.5)
+    paths, labels = (*manifest.paths, "f.wav", "none.wav"), [*LABELS, [1, 1, 1], [1, 1, 1]]
+    heard = []
+    result = evaluate(
+        Loudness(), Manifest("m.csv", str(tmp_path), paths, labels, CLASSES), on_failure=heard.append
+    )
+    clean = evaluate(Loudness(), manifest)
+    assert result.clips == 5
+    assert [error.path for error in result.failures] == [str(tmp_path / n) for n in ("f.wav", "none.wav")]
+    assert heard == list(result.failures)
+    np.testing.assert_array_equal(result.ap, clean.ap)
+    assert result.positives.tolist() == [3, 2, 0]
+
+
+def test_nothing_usable(tmp_path):
+    manifest = Manifest("m.csv", str(tmp_path), ("a.wav", "b.wav"), np.zeros((2, 3)), CLASSES)
+    with pytest.raises(AcdrefError, match=r"m\.csv: none of its 2 recordings"):
+        evaluate(Loudness(), manifest)
+
+
+def test_class_without_known_labels(manifest):
+    labels = np.array(LABELS)
+    labels[:, 1] = NAN
+    unknown = Manifest("m.csv", manifest.root, manifest.paths, labels, CLASSES)
+    result = evaluate(Loudness(), unknown)
+    assert np.isnan(result.priors[1]) and np.isnan(result.ap[1]) and np.isnan(result.accuracy[1])
+    assert np.isfinite([result.mean_ap, result.mean_prior, result.mean_accuracy]).all()
+
+
+def test_dictionary_is_plain_json(manifest):
+    result = evaluate(Loudness(), manifest)
+    found = json.loads(json.dumps(result.as_dict(), allow_nan=False))
+    assert found["schema"] == "acdref.evaluate/1"
+    assert found["mAP"] == result.mean_ap
+    assert found["ap"] == {"hum": result.ap[0], "dog": result.ap[1], "rain": None}
+    assert found["prior"] == result.mean_prior
+    assert found["accuracy"] == result.mean_accuracy
+    assert found["positives"] == {"hum": 3, "dog": 2, "rain": 0}
+    assert (found["clips"], found["failures"]) == (5, [])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "chosen"),
+    [("*", "abcde"), ("[bd].wav", "bd"), ("?.wav", "abcde"), ("c.wav", "c"), ("*c*", "c")],
+)
+def test_matching(manifest, pattern, chosen):
+    part = matching(manifest, pattern)
+    assert part.paths == tuple(f"{name}.wav" for name in chosen)
+    rows = [manifest.paths.index(path) for path in part.paths]
+    np.testing.assert_array_equal(part.labels, manifest.labels[rows])
+
+
+def test_star_passes_over_folders():
+    manifest = Manifest("m.csv", ".", ("x/sonyc/1.ogg", "x/2.ogg"), np.zeros((2, 1)), ("a",))
+    assert matching(manifest, "*sonyc*").paths == ("x/sonyc/1.ogg",)
+    with pytest.raises(ManifestError, match=r"m\.csv: none of its 2 paths matches 'SONYC\*'"):
+        matching(manifest, "SONYC*")

@@ -1,0 +1,98 @@
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from acdref.errors import FileError, ManifestError
+from acdref.files import replacing, write_text
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A file with contents, alone in its folder."""
+    path = tmp_path / "x.txt"
+    path.write_text("old")
+    return path
+
+
+def unchanged(path):
+    assert path.read_text() == "old"
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_the_new_file_takes_the_place_of_the_old_at_the_end(old, kind):
+    with replacing(kind(old)) as temporary:
+        assert temporary.parent == old.parent  # a file cannot be renamed to another file system
+        temporary.write_text("new")
+        assert old.read_text() == "old"
+    assert old.read_text() == "new"
+    assert os.listdir(old.parent) == ["x.txt"]
+
+
+def test_relative_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_text("x.txt", "new")
+    (tmp_path / "folder").mkdir()
+    write_text("folder/x.txt", "new")
+    assert (tmp_path / "x.txt").read_text() == (tmp_path / "folder" / "x.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_failure_in_the_block_keeps_the_old_file(old, error):
+    with pytest.raises(error), replacing(old) as temporary:
+        temporary.write_text("half")
+        raise error
+    unchanged(old)
+
+
+def test_errors_of_the_system_name_the_file_and_the_cause(old):
+    with pytest.raises(ManifestError) as caught, replacing(old, ManifestError) as temporary:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(temporary))
+    assert caught.value.path == str(old)
+    assert caught.value.cause == "No space left on device"
+    unchanged(old)
+
+
+def test_a_failure_at_renaming_keeps_the_old_file(old, monkeypatch):
+    def fail(source, target):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(FileError, match=r"x\.txt: Permission denied"):
+        write_text(old, "new")
+    unchanged(old)
+
+
+def test_places_where_no_file_can_be(old):
+    folder = old.parent / "folder"
+    folder.mkdir()
+    for path in (folder, f"{folder}{os.sep}", f"{folder}{os.sep}.", folder / "none" / "x", old / "x"):
+        with pytest.raises(FileError) as caught:
+            write_text(path, "new")
+        assert caught.value.path == str(path)
+    assert os.listdir(folder) == []
+    assert sorted(os.listdir(old.parent)) == ["folder", "x.txt"]
+
+
+def test_a_killed_process_leaves_the_old_file(old):
+    code = (
+        "import os, sys\nfrom acdref.files import replacing\nwith replacing(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half')\n    os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, old]).returncode == 9
+    assert old.read_text() == "old"
+
+
+def test_text_is_written_as_it_is(tmp_path):
+    write_text(tmp_path / "x", "é\r\n\n\r")
+    assert (tmp_path / "x").read_bytes() == "é\r\n\n\r".encode()
+
+
+def test_text_that_is_none(old):
+    with pytest.raises(UnicodeEncodeError):
+        write_text(old, "\ud800")
+    unchanged(old)

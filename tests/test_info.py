@@ -1,0 +1,77 @@
+"""The facts that `acdref info` shows."""
+
+import json
+
+import numpy as np
+import pytest
+from predict_support import CLASSES, TINY, write_tiny_weights
+
+from acdref import __version__, info
+from acdref.errors import CheckpointError
+from acdref.nets.table import MACS_CONVENTION, count_macs, layer_table
+from acdref.ops import kernel
+
+
+@pytest.fixture
+def nothing_shipped(monkeypatch, tmp_path):
+    monkeypatch.setattr(info, "resource", lambda folder, name: tmp_path / folder / name)
+
+
+def test_default_network_where_no_weights_are_shipped(nothing_shipped):
+    facts = info.collect()
+    assert facts["weights"] is None
+    assert facts["parameters"] == 248_539
+    assert facts["macs"] == 1_397_031_968
+    assert facts["macs"] == sum(facts["macs_of"].values()) == sum(layer["macs"] for layer in facts["layers"])
+    assert facts["macs_convention"] == MACS_CONVENTION
+    assert [layer["name"] for layer in facts["layers"]] == [layer.name for layer in layer_table()]
+
+
+def test_shipped_weights_are_the_default(monkeypatch, tmp_path):
+    (tmp_path / "weights").mkdir()
+    path = write_tiny_weights(tmp_path / "weights" / "acdnet.npz")
+    monkeypatch.setattr(info, "resource", lambda folder, name: tmp_path / folder / name)
+    assert info.collect()["weights"]["path"] == path
+
+
+def test_weights(tmp_path):
+    path = write_tiny_weights(tmp_path / "tiny.npz")
+    facts = info.collect(path)
+    assert facts["weights"]["path"] == path
+    assert facts["weights"]["classes"] == list(CLASSES)
+    assert facts["weights"]["meta"]["note"] == "of a test"
+    assert facts["parameters"] == sum(layer.parameters for layer in layer_table(TINY))
+    assert facts["macs"] == count_macs(TINY)["total"]
+
+
+def test_bad_weights(tmp_path):
+    with pytest.raises(CheckpointError, match="No such file"):
+        info.collect(tmp_path / "missing.npz")
+
+
+def test_is_plain_json(nothing_shipped):
+    facts = info.collect()
+    found = json.loads(json.dumps(facts, allow_nan=False))
+    assert found["schema"] == "acdref.info/1"
+    assert found["version"] == __version__
+    assert found["system"]["numpy"] == np.__version__
+
+
+def test_backend_with_numba(nothing_shipped, monkeypatch):
+    pytest.importorskip("numba")
+    found = info.collect()["backend"]
+    assert found["name"] == "numba"
+    assert found["simd"]["tile"][1] == 16
+    assert found["cache"] == str(kernel.cache_directory())
+    monkeypatch.setattr(kernel, "is_warm", lambda job: job == "inference-linear")
+    assert info.collect()["backend"]["compiled"] is True
+    monkeypatch.setattr(kernel, "is_warm", lambda job: False)
+    assert info.collect()["backend"]["compiled"] is False
+
+
+def test_backend_without_numba(nothing_shipped, monkeypatch):
+    monkeypatch.setattr(kernel, "available", lambda: False)
+    found = info.collect()["backend"]
+    assert found["name"] == "numpy" and "not installed" in found["reason"]
+    assert found["threads"] == 1
+    assert "simd" not in found

@@ -1,0 +1,126 @@
+"""Scores beside labels: both formats, rows in order, every kind of damage."""
+
+import numpy as np
+import pytest
+from relabel_support import write, write_scores
+
+from acdref.errors import FileError
+from acdref.label_files import Clip
+from acdref.score_files import ScoreFile
+
+IDS, CLASSES = ["a", "b", "c"], ["x", "y"]
+SCORES = np.array([[0.1, 0.2], [np.nan, 1.0], [0.0, 0.5]])
+
+
+def clips(*ids):
+    return [Clip(line, id, []) for line, id in enumerate(ids, start=2)]
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("name", ["ids", "paths"])
+def test_npz(tmp_path, compress, name):
+    save = np.savez_compressed if compress else np.savez
+    save(tmp_path / "s.npz", **{name: np.array(IDS)}, classes=np.array(CLASSES), scores=SCORES)
+    file = ScoreFile(tmp_path / "s.npz")
+    assert file.classes == ("x", "y")
+    take = file.beside()
+    np.testing.assert_array_equal(take(clips("a", "b")), SCORES[:2])
+    np.testing.assert_array_equal(take(clips("c")), SCORES[2:])
+
+
+def test_npz_of_many_rows_in_float32(tmp_path):
+    scores = np.random.default_rng(0).random((1000, 2), dtype=np.float32)
+    ids = [str(i) for i in range(1000)]
+    file = ScoreFile(write_scores(tmp_path / "s.npz", ids, CLASSES, scores))
+    np.testing.assert_array_equal(file.beside()(clips(*ids)), scores.astype(float))
+
+
+def test_csv_of_predict(tmp_path):
+    text = (
+        "schema,path,start,end,x,y,note,error\n"
+        "acdref.predict/1,a,0.0,10.0,0.5,0.25,,\n"
+        "acdref.predict/1,a,10.0,15.0,0.2,1.0,ends early,\n"
+        "acdref.predict/1,b,,,,,,no such file\n"
+        "acdref.predict/1,c,0.0,10.0,0.125,,,\n"
+    )
+    file = ScoreFile(write(tmp_path / "s.csv", text))
+    assert file.classes == ("x", "y")
+    expected = [[(0.5 * 10 + 0.2 * 5) / 15, 0.5], [np.nan, np.nan], [0.125, np.nan]]
+    np.testing.assert_allclose(file.beside()(clips("a", "b", "c")), expected, rtol=1e-15)
+
+
+def test_plain_csv(tmp_path):
+    file = ScoreFile(write(tmp_path / "s.csv", "fname,x\r\n1,0.5\r\n2,0.75\r\n"))
+    np.testing.assert_array_equal(file.beside()(clips("1", "2")), [[0.5], [0.75]])
+
+
+def test_further_rows_are_passed_over(tmp_path):
+    take = ScoreFile(write_scores(tmp_path / "s.npz", IDS, CLASSES, SCORES)).beside()
+    np.testing.assert_array_equal(take(clips("c")), SCORES[2:])
+
+
+@pytest.mark.parametrize("ids", [("b", "a"), ("a", "d")])
+def test_clip_without_row(tmp_path, ids):
+    take = ScoreFile(write_scores(tmp_path / "s.npz", IDS, CLASSES, SCORES)).beside()
+    with pytest.raises(FileError, match=f"no row for '{ids[1]}' .line 3 of the labels.*order of the clips"):
+        take(clips(*ids))
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.5, np.inf])
+def test_illegal_score(tmp_path, bad):
+    file = ScoreFile(write_scores(tmp_path / "s.npz", IDS, CLASSES, np.where(SCORES == 0.5, bad, SCORES)))
+    with pytest.raises(FileError, match=r"row 3: the score .* of 'y' is outside"):
+        file.beside()(clips(*IDS))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"ids": IDS, "classes": CLASSES}, "no array scores"),
+        ({"classes": CLASSES, "scores": SCORES}, "no array ids or paths"),
+        ({"ids": IDS, "paths": IDS, "classes": CLASSES, "scores": SCORES}, "no array ids or paths"),
+        ({"ids": [1, 2, 3], "classes": CLASSES, "scores": SCORES}, "must be text"),
+        ({"ids": IDS, "classes": CLASSES, "scores": SCORES > 0}, "must be text"),
+        ({"ids": IDS[:2], "classes": CLASSES, "scores": SCORES}, r"scores \(3, 2\) for \(2,\) ids"),
+        ({"ids": IDS, "classes": ["x"], "scores": SCORES}, "and 1 classes"),
+        ({"ids": IDS, "classes": ["x", "x"], "scores": SCORES}, "one twice"),
+        ({"ids": IDS, "classes": CLASSES, "scores": np.asfortranarray(SCORES)}, "Fortran"),
+        ({"ids": np.array(IDS, object), "classes": CLASSES, "scores": SCORES}, "Python objects"),
+    ],
+)
+def test_bad_arrays(tmp_path, arrays, words):
+    np.savez(tmp_path / "s.npz", **arrays)
+    with pytest.raises(FileError, match=words):
+        ScoreFile(tmp_path / "s.npz")
+
+
+def test_damaged_npz(tmp_path):
+    path = write_scores(tmp_path / "s.npz", IDS, CLASSES, SCORES)
+    data = path.read_bytes()
+    at = data.index(SCORES[0].tobytes())
+    for damaged in (data[:100], data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]):
+        path.write_bytes(damaged)
+        with pytest.raises(FileError, match="damaged npz file"):
+            ScoreFile(path).beside()(clips(*IDS))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no column path, id, fname"),
+        ("x,y\n", "no column path"),
+        ("path\n", "names no class"),
+        ("path,x,x\n", "one twice"),
+        ("path,x\na,0.5\nb\n", "line 3: 1 fields instead of 2"),
+        ("path,x\na,0.5\nb,high\n", "line 3: .*'high'"),
+        ("path,x\na,0.5\nb,1.5\n", "line 3: the score 1.5 of 'x'"),
+    ],
+)
+def test_bad_csv(tmp_path, text, words):
+    with pytest.raises(FileError, match=words):
+        ScoreFile(write(tmp_path / "s.csv", text)).beside()(clips("a", "b"))
+
+
+def test_missing(tmp_path):
+    with pytest.raises(FileError, match="No such file"):
+        ScoreFile(tmp_path / "none")

@@ -1,0 +1,204 @@
+"""Runs: the same result however they are interrupted, and clear words when they cannot be."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from train_support import OPTIONS, Stopper, write_corpus
+
+from acdref import checkpoint
+from acdref.errors import AcdrefError, CheckpointError
+from acdref.ops.threads import set_threads
+from acdref.train import Options, datasets, train
+
+FILES = ("best.npz", "last.npz", "metrics.csv")
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def options(manifest):
+    return replace(OPTIONS, manifest=str(manifest), average=0.9)
+
+
+@pytest.fixture(scope="module")
+def finished(options, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    row = train(options, out)
+    return out, row
+
+
+def contents(out):
+    return {name: (out / name).read_bytes() for name in FILES}
+
+
+def test_a_run_leaves_its_options_metrics_and_weights(finished, options):
+    out, row = finished
+    assert json.loads((out / "config.json").read_text())["lr"] == options.lr
+    rows = list(csv.DictReader((out / "metrics.csv").open()))
+    assert [r["epoch"] for r in rows] == ["1", "2"]
+    assert float(rows[-1]["loss"]) == row["loss"] > 0
+    assert set(rows[0]) >= {"val_mAP", "val_accuracy", "AP noise", "AP tone"}
+    net, meta = checkpoint.load_weights(out / "best.npz")
+    assert meta["classes"] == ["noise", "tone"]
+    assert meta["val_mAP"] == max(float(r["val_mAP"]) for r in rows)
+    assert not [p for p in out.iterdir() if p.name.endswith(".tmp")]
+    assert net.config.classes == 2
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_stopped_run_continues_bit_equal(steps, finished, options, tmp_path):
+    assert train(options, tmp_path / "run", observer=Stopper(steps)) is None
+    observer = Stopper()
+    train(options, tmp_path / "run", resume=True, observer=observer)
+    assert "continuing at" in observer.lines[0]
+    assert contents(tmp_path / "run") == contents(finished[0])
+
+
+def test_a_killed_run_continues_bit_equal(finished, options, tmp_path):
+    out = tmp_path / "run"
+    script = (
+        "from dataclasses import replace; import sys; sys.path.insert(0, 'tests')\n"
+        "from acdref.train import Options, train, Observer\n"
+        "class Slow(Observer):\n"
+        "    def epoch(self, row): print('epoch', flush=True); import time; time.sleep(60)\n"
+        f"train(Options(**{vars(options)!r}), {str(out)!r}, observer=Slow())\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "epoch\n"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    train(options, out, resume=True)
+    assert contents(out) == contents(finished[0])
+
+
+def test_workers_and_threads_do_not_change_the_result(finished, options, tmp_path):
+    set_threads(1)
+    try:
+        train(replace(options, workers=1), tmp_path / "run")
+    finally:
+        set_threads(None)
+    assert contents(tmp_path / "run") == contents(finished[0])
+
+
+def test_a_complete_run_is_left_alone(finished, options):
+    before = contents(finished[0])
+    observer = Stopper()
+    assert train(options, finished[0], resume=True, observer=observer) is not None
+    assert "complete" in observer.lines[-1]
+    assert contents(finished[0]) == before
+
+
+def test_a_resumed_run_keeps_its_own_options(finished, options):
+    assert train(replace(options, lr=1.0, seed=9), finished[0], resume=True)["lr"] == options.lr
+
+
+def test_a_folder_with_a_run_is_not_overwritten(finished, options):
+    with pytest.raises(AcdrefError, match="holds a run already"):
+        train(options, finished[0])
+
+
+def test_changed_labels_are_noticed(options, tmp_path):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    changed = replace(options, manifest=str(write_corpus(corpus)))
+    assert train(changed, tmp_path / "run", observer=Stopper(1)) is None
+    path = corpus / "manifest.csv"
+    path.write_text(path.read_text().replace("0.wav,noise", "0.wav,tone"))
+    with pytest.raises(CheckpointError, match=r"last\.npz: .*labels have changed"):
+        train(changed, tmp_path / "run", resume=True)
+
+
+def test_a_damaged_configuration_is_named(tmp_path, options):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        train(options, tmp_path, resume=True)
+
+
+def test_broken_recordings_are_left_out_and_named(options, tmp_path):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    manifest = write_corpus(corpus)
+    for name in ("0.wav", "1.wav", "2.wav", "7.wav"):
+        (corpus / name).write_bytes(b"")
+    observer = Stopper()
+    one_epoch = replace(options, manifest=str(manifest), epochs=1, epoch_size=8)
+    row = train(one_epoch, tmp_path / "run", observer=observer)
+    assert np.isfinite(row["loss"])
+    assert any("7.wav: an empty file" in line for line in observer.lines)  # in validation
+    assert any("0.wav: an empty file" in line for line in observer.lines)  # in training
+
+
+def test_weights_of_other_classes_keep_all_but_the_last_layer(finished, options, tmp_path):
+    observer = Stopper()
+    other = replace(options, init=str(finished[0] / "best.npz"), classes=("tone", "noise", "hum"), epochs=1)
+    train(other, tmp_path / "run", observer=observer)
+    assert "the last layer starts anew" in observer.lines[0]
+    net, _ = checkpoint.load_weights(tmp_path / "run" / "best.npz")
+    assert net.params["dense.weight"].shape[1] == 3
+
+
+def test_a_diverging_run_says_so(options, tmp_path):
+    with pytest.raises(AcdrefError, match="try a lower --lr"):
+        train(replace(options, lr=1e30, epochs=20), tmp_path / "run")
+
+
+def test_without_validation_the_last_weights_are_the_best(manifest, options, tmp_path):
+    row = train(replace(options, val_fold=None, average=0.0, epochs=1), tmp_path / "run")
+    assert "val_mAP" not in row
+    best, _ = checkpoint.load(tmp_path / "run" / "best.npz")
+    last, _ = checkpoint.load(tmp_path / "run" / "last.npz")
+    assert all(np.array_equal(best[name], last[name]) for name in best)
+
+
+class TestDatasets:
+    def test_validation_folds_are_not_trained_on(self, manifest):
+        training, validation = datasets(Options(str(manifest), val_fold="2"))
+        assert set(training.fold) == {"1"}
+        assert set(validation.fold) == {"2"}
+
+    def test_folds_to_train_on(self, manifest):
+        training, validation = datasets(Options(str(manifest), fold="1"))
+        assert set(training.fold) == {"1"}
+        assert validation is None
+
+    def test_the_split_column(self, manifest, tmp_path):
+        text = (
+            manifest.read_text()
+            .replace("fold", "split")
+            .replace(",1\n", ",train\n")
+            .replace(",2\n", ",val\n")
+        )
+        path = tmp_path / "m.csv"
+        path.write_text(text)
+        training, validation = datasets(Options(str(path)))
+        assert set(training.split) == {"train"}
+        assert set(validation.split) == {"val"}
+
+    def test_another_manifest(self, manifest):
+        training, validation = datasets(Options(str(manifest), val=str(manifest)))
+        assert len(training) == len(validation) == 8
+
+    def test_all_recordings_without_any_of_these(self, manifest):
+        training, validation = datasets(Options(str(manifest)))
+        assert len(training) == 8
+        assert validation is None
+
+
+def test_the_time_limit_of_checkpoints_is_kept(options, tmp_path, monkeypatch):
+    """With a checkpoint after each step, a run killed anywhere loses a step at most, and ends the same."""
+    monkeypatch.setattr("acdref.train.CHECKPOINT_SECONDS", 0)
+    saved = []
+    monkeypatch.setattr("acdref.train._Run.save", lambda run: saved.append((run.epoch, run.step)))
+    train(options, tmp_path / "run")
+    assert saved == [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)]

@@ -1,0 +1,40 @@
+"""A few short recordings with labels, and options for runs of seconds."""
+
+import numpy as np
+import soundfile
+
+from acdref.train import Observer, Options
+
+OPTIONS = Options(manifest="", epochs=2, epoch_size=4, batch=2, lr=1e-3, val_fold="2", seed=3, workers=0)
+
+
+def write_corpus(folder):
+    """Eight tones and noises in two folds; returns the manifest's path."""
+    rng = np.random.default_rng(0)
+    rows = ["path,classes,unknown,fold"]
+    for i in range(8):
+        t = np.arange(16000 * 3) / 16000
+        x = 0.3 * (np.sin(2 * np.pi * 400 * (i + 1) * t) if i % 2 else rng.standard_normal(len(t)))
+        soundfile.write(folder / f"{i}.wav", np.clip(x, -1, 1), 16000)
+        unknown = "noise" if i == 1 else ""
+        rows.append(f"{i}.wav,{'tone' if i % 2 else 'noise'},{unknown},{1 + i // 4}")
+    path = folder / "manifest.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+class Stopper(Observer):
+    """Stops a run after a number of steps; keeps what it is told."""
+
+    def __init__(self, steps=None):
+        self.left = steps
+        self.lines = []
+
+    def log(self, text):
+        self.lines.append(text)
+
+    def should_stop(self):
+        if self.left is None:
+            return False
+        self.left -= 1
+        return self.left <= 0
