@@ -67,6 +67,9 @@ class Options:
         Decay of the running average of weights that is validated and kept; 0: the weights themselves.
     seed : int
     mix_max : int
+    seconds : float
+        Length of a sequence: 10 in the paper; shorter ones train faster where recordings are short.
+        Validation and prediction keep to windows of 10 s.
     fill : {"concatenate", "repeat"}
     sampling : {"balanced", "uniform"}
     low_pass, equaliser, speed : float
@@ -94,6 +97,7 @@ class Options:
     average: float = 0.0
     seed: int = 0
     mix_max: int = 2
+    seconds: float = 10.0
     fill: str = "concatenate"
     sampling: str = "balanced"
     low_pass: float = 0.25
@@ -256,6 +260,7 @@ class _Run:
             self.manifest,
             options.seed,
             mix_max=options.mix_max,
+            seconds=options.seconds,
             fill=options.fill,
             sampling=options.sampling,
             low_pass=options.low_pass,

@@ -14,8 +14,9 @@ from train_support import OPTIONS, Stopper, write_corpus
 
 from acdref import checkpoint
 from acdref.errors import AcdrefError, CheckpointError
+from acdref.features import frames
 from acdref.ops.threads import set_threads
-from acdref.train import Options, datasets, train
+from acdref.train import Options, _Run, datasets, train
 
 FILES = ("best.npz", "last.npz", "metrics.csv")
 
@@ -123,6 +124,26 @@ def test_a_damaged_configuration_is_named(tmp_path, options):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"config\.json"):
         train(options, tmp_path, resume=True)
+
+
+def test_sequences_are_as_long_as_the_options_say(options, tmp_path, monkeypatch):
+    heard = []
+    learn = _Run._learn
+    monkeypatch.setattr(
+        "acdref.train._Run._learn", lambda run, x, y: heard.append(x.shape) or learn(run, x, y)
+    )
+    train(replace(options, seconds=2.5), tmp_path / "run", observer=Stopper(1))
+    assert heard == [(2, frames(40000), 257, 2)]
+
+
+def test_the_configuration_of_a_run_before_the_option_still_counts(finished, options, tmp_path):
+    assert train(options, tmp_path / "run", observer=Stopper(1)) is None
+    path = tmp_path / "run" / "config.json"
+    stored = json.loads(path.read_text())
+    assert stored.pop("seconds") == 10
+    path.write_text(json.dumps(stored))
+    train(options, tmp_path / "run", resume=True)
+    assert contents(tmp_path / "run") == contents(finished[0])
 
 
 def test_broken_recordings_are_left_out_and_named(options, tmp_path):

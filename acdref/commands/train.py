@@ -56,11 +56,19 @@ import click
     help="Most sequences mixed into one.",
 )
 @click.option(
+    "--seconds",
+    type=click.FloatRange(min=2.1),
+    default=10.0,
+    show_default=True,
+    help="Length of a sequence; shorter ones are faster where recordings are short.",
+)
+@click.option(
     "--fill",
     type=click.Choice(["concatenate", "repeat"]),
     default="concatenate",
     show_default=True,
-    help="Fill 10 s with several recordings (the paper's way), or repeat one: better where most are short.",
+    help="Fill a sequence with several recordings (the paper's way), or repeat one: better where most are "
+    "short.",
 )
 @click.option(
     "--sampling",

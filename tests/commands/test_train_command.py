@@ -44,6 +44,13 @@ def test_a_manifest_is_needed(tmp_path):
     assert "MANIFEST" in result.stderr
 
 
+def test_sequences_that_the_network_cannot_hear_are_wrong_usage(tmp_path):
+    result = invoke("manifest.csv", "--out", tmp_path / "run", "--seconds", 2)
+    assert result.exit_code == 2
+    assert "--seconds" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
