@@ -1,0 +1,187 @@
+"""Mel scales, mel filterbanks and log-mel spectrograms, as other systems' networks were trained on.
+
+Two scales are in use, and mixing them up goes unnoticed (a network still answers, a little wrong):
+
+slaney  linear below 1 kHz, logarithmic above; librosa's default
+htk     ``2595 log10(1 + f / 700)``
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from acdref.matmul import matmul
+
+SCALES = ("slaney", "htk")
+
+_LINEAR = 200 / 3  # slaney: Hz per mel below the break
+_BREAK = 1000.0  # Hz, 15 mel
+_LOG_STEP = np.log(6.4) / 27  # above: 27 steps from 1 kHz to 6.4 kHz
+_CHUNK = 64  # frames at a time: what a core's cache holds
+
+
+def hz_to_mel(f, scale="slaney"):
+    """Frequencies on a mel scale.
+
+    Parameters
+    ----------
+    f : array_like
+        In Hz, >= 0.
+    scale : {"slaney", "htk"}
+
+    Returns
+    -------
+    ndarray or float64, in mel
+
+    Examples
+    --------
+    >>> hz_to_mel([0, 1000, 6400]).round(6)
+    array([ 0., 15., 42.])
+    >>> float(hz_to_mel(700, "htk").round(3))
+    781.173
+    """
+    f = np.asarray(f, np.float64)
+    if _checked(scale) == "htk":
+        return 2595 * np.log10(1 + f / 700)
+    return np.where(
+        f < _BREAK, f / _LINEAR, _BREAK / _LINEAR + np.log(np.maximum(f, _BREAK) / _BREAK) / _LOG_STEP
+    )
+
+
+def mel_to_hz(m, scale="slaney"):
+    """Undo :func:`hz_to_mel`.
+
+    Parameters
+    ----------
+    m : array_like
+        In mel, >= 0.
+    scale : {"slaney", "htk"}
+
+    Returns
+    -------
+    ndarray or float64, in Hz
+
+    Examples
+    --------
+    >>> mel_to_hz([0, 15, 42]).round(6)
+    array([   0., 1000., 6400.])
+    """
+    m = np.asarray(m, np.float64)
+    if _checked(scale) == "htk":
+        return 700 * (10 ** (m / 2595) - 1)
+    corner = _BREAK / _LINEAR
+    return np.where(m < corner, m * _LINEAR, _BREAK * np.exp(_LOG_STEP * (np.maximum(m, corner) - corner)))
+
+
+def mel_filterbank(sr, n_fft, bands, fmin=0.0, fmax=None, scale="slaney", norm="slaney"):
+    """Triangular filters, whose corners are evenly spaced on a mel scale.
+
+    Parameters
+    ----------
+    sr : float
+        Sampling rate in Hz.
+    n_fft : int
+        Length of the Fourier transform, in samples.
+    bands : int
+        Number of filters.
+    fmin, fmax : float
+        From the lower corner of the first filter to the upper corner of the last, in Hz; `fmax` is sr / 2 by
+        default.
+    scale : {"slaney", "htk"}
+    norm : {"slaney", None}
+        slaney: every triangle has the area 1 (in Hz).  None: every triangle has the height 1.
+
+    Returns
+    -------
+    (bands, n_fft // 2 + 1) float64 array
+        What multiplies a spectrum.  A filter narrower than the spacing of the bins may be empty.
+
+    Raises
+    ------
+    ValueError
+        If a parameter makes no sense.
+
+    Notes
+    -----
+    The triangles are straight in Hz, not in mel; the numbers are librosa's ``filters.mel`` in float64.
+
+    Examples
+    --------
+    >>> mel_filterbank(8000, 8, 2, norm=None).round(3)
+    array([[0.   , 0.855, 0.267, 0.   , 0.   ],
+           [0.   , 0.   , 0.733, 0.606, 0.   ]])
+    """
+    fmax = sr / 2 if fmax is None else fmax
+    if n_fft < 2 or bands < 1 or not 0 <= fmin < fmax <= sr / 2:
+        raise ValueError(
+            f"{bands} mel bands of {fmin:g} to {fmax:g} Hz from {n_fft} samples at {sr:g} Hz make no sense"
+        )
+    if norm not in ("slaney", None):
+        raise ValueError(f"norm must be 'slaney' or None, not {norm!r}")
+    low, high = hz_to_mel([fmin, fmax], scale)
+    corners = mel_to_hz(np.linspace(low, high, bands + 2), scale)[:, None]
+    f = np.arange(n_fft // 2 + 1) * (sr / n_fft)
+    rising = (f - corners[:-2]) / (corners[1:-1] - corners[:-2])
+    falling = (corners[2:] - f) / (corners[2:] - corners[1:-1])
+    bank = np.maximum(0, np.minimum(rising, falling))
+    return bank * (2 / (corners[2:] - corners[:-2])) if norm == "slaney" else bank
+
+
+def log_mel(x, filterbank, hop):
+    """Log-mel power spectrogram in decibels.
+
+    Parameters
+    ----------
+    x : (n,) array of real numbers
+        More than half as many samples as the Fourier transform has.
+    filterbank : (bands, n_fft // 2 + 1) array
+        See :func:`mel_filterbank`; its width tells n_fft, which is even.
+    hop : int
+        Samples from one frame to the next.
+
+    Returns
+    -------
+    (1 + n // hop, bands) float32 array
+        In dB relative to 1, not below -100.
+
+    Raises
+    ------
+    ValueError
+        If `x` is not a vector, or too short to be mirrored at its ends.
+
+    Notes
+    -----
+    Periodic Hann window of n_fft samples; frame t is centred on sample ``t * hop``, the signal mirrored at its
+    ends; ``10 log10(max(1e-10, filterbank @ |X|^2))``, all in float64.
+
+    Examples
+    --------
+    >>> log_mel(np.zeros(48000), mel_filterbank(48000, 1024, 64, 50, 14000), 480).shape
+    (101, 64)
+    """
+    x = np.asarray(x)
+    half = filterbank.shape[1] - 1
+    if x.ndim != 1 or len(x) <= half:
+        raise ValueError(f"audio of shape {x.shape} has no spectrogram: more than {half} samples are needed")
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, half, mode="reflect"), 2 * half)[::hop]
+    hann, weights = _hann(2 * half), np.ascontiguousarray(filterbank.T)
+    out = np.empty((len(windows), len(filterbank)), np.float32)
+    for i in range(0, len(windows), _CHUNK):
+        X = np.fft.rfft(windows[i : i + _CHUNK] * hann)
+        mel = matmul(X.real**2 + X.imag**2, weights)
+        out[i : i + _CHUNK] = 10 * np.log10(np.maximum(1e-10, mel))
+    return out
+
+
+def _checked(scale):
+    if scale not in SCALES:
+        raise ValueError(f"the mel scale must be one of {', '.join(SCALES)}, not {scale!r}")
+    return scale
+
+
+@lru_cache(maxsize=4)
+def _hann(n):
+    """Periodic Hann window, (n,) float64."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi / n * np.arange(n))
+    window.setflags(write=False)
+    return window
