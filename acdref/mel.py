@@ -108,8 +108,8 @@ def mel_filterbank(sr, n_fft, bands, fmin=0.0, fmax=None, scale="slaney", norm="
     Examples
     --------
     >>> mel_filterbank(8000, 8, 2, norm=None).round(3)
-    array([[0.   , 0.855, 0.267, 0.   , 0.   ],
-           [0.   , 0.   , 0.733, 0.606, 0.   ]])
+    array([[0.   , 0.783, 0.   , 0.   , 0.   ],
+           [0.   , 0.217, 0.904, 0.452, 0.   ]])
     """
     fmax = sr / 2 if fmax is None else fmax
     if n_fft < 2 or bands < 1 or not 0 <= fmin < fmax <= sr / 2:
@@ -151,8 +151,8 @@ def log_mel(x, filterbank, hop):
 
     Notes
     -----
-    Periodic Hann window of n_fft samples; frame t is centred on sample ``t * hop``, the signal mirrored at its
-    ends; ``10 log10(max(1e-10, filterbank @ |X|^2))``, all in float64.
+    Periodic Hann window of n_fft samples; frame t is centred on sample ``t * hop``, and the signal is mirrored
+    at its ends; ``10 log10(max(1e-10, filterbank @ |X|^2))``, all in float64.
 
     Examples
     --------
