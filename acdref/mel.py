@@ -151,7 +151,7 @@ def log_mel(x, filterbank, hop):
 
     Notes
     -----
-    Periodic Hann window of n_fft samples; frame t is centred on sample ``t * hop``, and the signal is mirrored
+    Periodic Hann window of n_fft samples. Frame t is centred on sample ``t * hop``; the signal is mirrored
     at its ends; ``10 log10(max(1e-10, filterbank @ |X|^2))``, all in float64.
 
     Examples
