@@ -1,4 +1,5 @@
-"""Puts this folder on the path, so that tests in subfolders find the support modules; settings for all."""
+"""Puts this folder on the path, so that tests in subfolders find the support modules, and fixtures/, where
+the PyTorch twin is; settings for all."""
 
 import os
 import subprocess
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "fixtures")]
 
-# How long an example takes says more about the machine than about the code.  A run of the tests draws the same
-# examples each time; `--hypothesis-profile=explore` looks for new ones.
+# How long an example takes says more about the machine than about the code.  A run of the tests draws the
+# same examples each time; `--hypothesis-profile=explore` looks for new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("repeatable")

@@ -45,9 +45,10 @@ def pytorch(kind, dtype=np.float64, train=False, gradients=False):
     twin = torch_twin.Twin(net.config.classes, kind).double()
     torch_twin.copy_parameters(twin, net.params, net.state)
     twin.train(train)
+    outputs = torch_twin.keep_outputs(twin)
     with torch.set_grad_enabled(gradients):
         loss = torch_twin.masked_bce(twin(torch.tensor(x.astype(dtype)).double()), torch.tensor(labels))
-    results = {"outputs": torch_twin.outputs(twin), "loss": loss.item()}
+    results = {"outputs": outputs, "loss": loss.item()}
     if gradients:
         loss.backward()
         results["gradients"] = torch_twin.gradients(twin)
