@@ -418,7 +418,7 @@ MUTATIONS = {
         ),
         ('unknown == "raise"', "False", "test_members_without_column"),
     ],
-    ("metrics", "test_metrics.py"): [
+    ("metrics/ranking", "metrics/test_ranking.py"): [
         ("hits / (hits + negatives", "hits / (1 + negatives", "TestAveragePrecision::test_golden"),
         (
             "hits = positives.mass_above(positives.scores, inclusive=True)",
@@ -468,11 +468,9 @@ MUTATIONS = {
         ),
         ("np.sqrt(2.0) * np.array(z)", "np.array(z)", "TestDPrime::test_golden_grid"),
         ("np.copysign(np.inf, a - 0.5)", "np.nan", "TestDPrime::test_golden_grid"),
-        (
-            "d_prime(mean_over_classes(auc))",
-            "mean_over_classes(d_prime(auc))",
-            "TestRocAuc::test_golden",
-        ),
+        ("d_prime(mean_over_classes(auc))", "mean_over_classes(d_prime(auc))", "TestRocAuc::test_golden"),
+    ],
+    ("metrics/detection", "metrics/test_detection.py"): [
         ("right = true_positive + true_negative", "right = true_positive", "TestAccuracy::test_golden"),
         ("+ beta**2 * false_negative", "+ beta * false_negative", "TestFScore::test_sklearn"),
         (
@@ -485,6 +483,8 @@ MUTATIONS = {
             "threshold = np.asarray(threshold, dtype=np.float32)",
             "TestAccuracy::test_threshold_is_strict_and_compared_in_float64",
         ),
+    ],
+    ("metrics/clipwise", "metrics/test_clipwise.py"): [
         (
             "np.count_nonzero(at_or_above, axis=1)",
             "(np.count_nonzero(scores[clip] > scores[clip, label, None], axis=1) + 1)",
@@ -511,9 +511,11 @@ MUTATIONS = {
         ("guesses[:k]", "guesses", "TestMapAtK::test_golden"),
         ("min(len(classes), k)", "len(classes)", "TestMapAtK::test_golden"),
         ("values[i] += hits / rank", "values[i] += 1 / rank", "TestMapAtK::test_golden"),
+    ],
+    ("metrics/averages", "metrics/test_ranking.py"): [
         ("values[~np.isnan(values)]", "np.nan_to_num(values)", "TestDPrime::test_averages"),
     ],
-    ("_classwise", "test_metrics.py"): [
+    ("metrics/_classwise", "metrics/test_ranking.py"): [
         (
             '"left" if inclusive else "right"',
             '"right" if inclusive else "left"',
@@ -521,6 +523,14 @@ MUTATIONS = {
         ),
         ("np.cumsum(weight[::-1])", "np.cumsum(weight)", "TestAveragePrecision::test_golden_weighted"),
         ("weight = weight[chosen][order]", "weight = weight[chosen]", "TestRocAuc::test_golden_weighted"),
+        ("~(self.positive | self.dropped)", "~self.positive", "TestAveragePrecision::test_golden_unknown"),
+        (
+            "scores = scores[chosen]",
+            "scores = scores[chosen] if chosen.sum() < 9 else scores",
+            "TestRocAuc::test_golden",
+        ),
+    ],
+    ("metrics/_classwise", "metrics/test_classwise.py"): [
         (
             "            positive &= ~dropped\n",
             "",
@@ -531,30 +541,17 @@ MUTATIONS = {
             "if False:",
             "TestEveryMetricOfClasses::test_unknown_label_is_a_dropped_row",
         ),
-        ("~(self.positive | self.dropped)", "~self.positive", "TestAveragePrecision::test_golden_unknown"),
         ("np.isnan(scores) & ~dropped", "np.isnan(scores)", "TestEveryMetricOfClasses::test_nan_score"),
         ("c = first + np", "c = np", "TestEveryMetricOfClasses::test_nan_score"),
-        ("                cell &= ~self.dropped\n", "                pass\n", "TestAccuracy::test_counts"),
-        (
-            "self.scores > threshold",
-            "self.scores >= threshold",
-            "TestAccuracy::test_threshold_is_strict_and_compared_in_float64",
-        ),
         (
             "threshold[self.first : self.first + len(self.scores), None]",
             "threshold[: len(self.scores), None]",
             "TestEveryMetricOfClasses::test_many_thresholds",
         ),
-        ("np.sum(cell * self.weight, axis=1)", "np.sum(cell, axis=1)", "TestAccuracy::test_counts"),
         (
             "Block.cut(y, p, weight, first)",
             "Block.cut(y, p, weight, 0)",
             "TestEveryMetricOfClasses::test_many_classes",
-        ),
-        (
-            "scores = scores[chosen]",
-            "scores = scores[chosen] if chosen.sum() < 9 else scores",
-            "TestRocAuc::test_golden",
         ),
         (
             "np.count_nonzero(positive) + np.count_nonzero(y == 0) == y.size",
@@ -572,6 +569,15 @@ MUTATIONS = {
             "np.isfinite(weight)",
             "TestEveryMetricOfClasses::test_refuses",
         ),
+    ],
+    ("metrics/_classwise", "metrics/test_detection.py"): [
+        ("                cell &= ~self.dropped\n", "                pass\n", "TestAccuracy::test_counts"),
+        (
+            "self.scores > threshold",
+            "self.scores >= threshold",
+            "TestAccuracy::test_threshold_is_strict_and_compared_in_float64",
+        ),
+        ("np.sum(cell * self.weight, axis=1)", "np.sum(cell, axis=1)", "TestAccuracy::test_counts"),
     ],
     ("labels/strong", "labels/test_strong.py"): [
         ("np.ceil(share *", "np.floor(share *", "TestFrameEvents::test_definition"),

@@ -1,4 +1,4 @@
-"""What the per-class metrics of :mod:`acdref.metrics` share: blocks of classes, rankings, confusions."""
+"""What the per-class metrics share: blocks of classes, rankings, confusions."""
 
 from typing import NamedTuple
 

@@ -1,0 +1,44 @@
+"""How well scores rank and detect classes.
+
+Conventions
+-----------
+* ``y`` is a label matrix ``(N, C)`` of 0, 1 and NaN, ``p`` a score matrix of the same shape.  A score may be
+  any real number, infinities included; only ranks matter, except to the metrics that take a threshold.
+* NaN in ``y`` means *unknown*: that row takes no part in that class, and its score may be NaN too.
+  A NaN score beside a known label is an error.
+* ``sample_weight`` is ``(N,)`` or ``(N, C)``, finite and not negative; weight 0 means unknown.
+* A metric of a class that its labels leave undefined is NaN, and averages over classes pass over it.
+* Bad input raises `ValueError`: shapes that do not fit, other labels, NaN scores, bad weights.
+
+Per class: :func:`average_precision`, :func:`roc_auc`, :func:`accuracy`, :func:`f_score`.
+Per clip: :func:`lwlrap`, :func:`map_at_k`.
+"""
+
+from acdref.metrics.averages import mean_over_classes
+from acdref.metrics.clipwise import average_precision_at_k, lwlrap, lwlrap_per_class, map_at_k
+from acdref.metrics.detection import accuracy, f_score, mean_accuracy
+from acdref.metrics.ranking import (
+    average_precision,
+    balance_negatives,
+    d_prime,
+    mean_average_precision,
+    mean_d_prime,
+    roc_auc,
+)
+
+__all__ = [
+    "accuracy",
+    "average_precision",
+    "average_precision_at_k",
+    "balance_negatives",
+    "d_prime",
+    "f_score",
+    "lwlrap",
+    "lwlrap_per_class",
+    "map_at_k",
+    "mean_accuracy",
+    "mean_average_precision",
+    "mean_d_prime",
+    "mean_over_classes",
+    "roc_auc",
+]

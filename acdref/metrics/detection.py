@@ -1,0 +1,112 @@
+"""How well classes are detected at a threshold: accuracy, F-score."""
+
+import numpy as np
+
+from acdref.metrics._classwise import per_class
+from acdref.metrics.averages import mean_over_classes
+
+
+def accuracy(y, p, threshold=0.5, sample_weight=None):
+    """Binary accuracy of each class at a threshold.
+
+    Parameters
+    ----------
+    y, p, sample_weight
+        As in :func:`average_precision`.
+    threshold : float or array_like, shape (C,), default 0.5
+        A class is detected where ``p > threshold``, strictly, compared in float64.  0.5 for a network's
+        probabilities, 0.2 for CLAP's softmax.
+
+    Returns
+    -------
+    ndarray, shape (C,), float64
+        (TP + TN) / n; NaN for a class without known labels.
+
+    Notes
+    -----
+    Braun & Gamper report the mean over classes, :func:`mean_accuracy`.  Nearly all classes are rare: compare
+    with the accuracy of "always absent", ``1 - prior``.
+
+    Examples
+    --------
+    >>> accuracy([[1, 0], [0, np.nan]], [[0.7, 0.5], [0.6, 0.9]])
+    array([0.5, 1. ])
+    """
+
+    thresholds = _thresholds(threshold, y)
+
+    def block_accuracy(block):
+        true_positive, false_positive, false_negative, true_negative = block.confusion(thresholds)
+        right = true_positive + true_negative
+        with np.errstate(invalid="ignore"):
+            return right / (right + false_positive + false_negative)
+
+    return per_class(block_accuracy, y, p, sample_weight)
+
+
+def mean_accuracy(y, p, threshold=0.5, sample_weight=None):
+    """Mean of the classes' accuracy: the "accuracy" of Braun & Gamper.
+
+    Parameters
+    ----------
+    y, p, threshold, sample_weight
+        As in :func:`accuracy`.
+
+    Returns
+    -------
+    float
+        Unweighted mean over the classes that have a known label.
+
+    Examples
+    --------
+    >>> mean_accuracy([[1, 0], [0, np.nan]], [[0.7, 0.5], [0.6, 0.9]])
+    0.75
+    """
+    return mean_over_classes(accuracy(y, p, threshold, sample_weight))
+
+
+def f_score(y, p, threshold=0.5, beta=1.0, sample_weight=None, undefined=np.nan):
+    """F-score of each class at a threshold.
+
+    Parameters
+    ----------
+    y, p, sample_weight
+        As in :func:`average_precision`.
+    threshold : float or array_like, shape (C,), default 0.5
+        A class is detected where ``p > threshold``, strictly, compared in float64.
+    beta : float, default 1.0
+        Weight of recall against precision, positive.
+    undefined : float, default NaN
+        What a class with neither positives nor detections gets (scikit-learn's ``zero_division``).
+
+    Returns
+    -------
+    ndarray, shape (C,), float64
+        (1 + β²) TP / ((1 + β²) TP + β² FN + FP).
+
+    Examples
+    --------
+    >>> f_score([[1, 0], [1, 0], [0, 0]], [[0.9, 0.1], [0.5, 0.2], [0.8, 0.3]])
+    array([0.5, nan])
+    """
+    if not 0 < beta < np.inf:
+        raise ValueError(f"beta must be positive, not {beta}")
+
+    thresholds = _thresholds(threshold, y)
+
+    def block_f_score(block):
+        true_positive, false_positive, false_negative, _ = block.confusion(thresholds)
+        hits = (1 + beta**2) * true_positive
+        total = hits + beta**2 * false_negative + false_positive
+        return np.divide(hits, total, out=np.full(len(total), float(undefined)), where=total > 0)
+
+    return per_class(block_f_score, y, p, sample_weight)
+
+
+def _thresholds(threshold, y):
+    """One threshold per class, float64: a float32 score must not be compared in float32."""
+    threshold = np.asarray(threshold, dtype=np.float64)
+    n_classes = np.shape(y)[-1:]
+    if threshold.shape not in ((), n_classes) or np.isnan(threshold).any():
+        raise ValueError("threshold must be a number, or one number for each class")
+    return np.broadcast_to(threshold, n_classes)
