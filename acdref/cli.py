@@ -43,8 +43,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # caught here, since click would make it exit code 1
-            # Nothing may be printed any more, not even what stdout still holds when Python ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _discard_stdout()
             return 0
 
 
@@ -80,6 +79,16 @@ def main():
     except AcdrefError as error:
         click.echo(f"acdref: {error}", err=True)
         sys.exit(EXIT_ERROR)
+    except OSError as error:
+        # Files are reported as AcdrefError where they are used: what is left is a full disk behind stdout.
+        _discard_stdout()
+        click.echo(f"acdref: {error}", err=True)
+        sys.exit(EXIT_ERROR)
+
+
+def _discard_stdout():
+    """Print nothing any more, not even what stdout still holds when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Which class each label of a file is: by id or display name, under a policy for labels that are none."""
 
 import csv
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -187,10 +188,13 @@ def _lookup(ids, names):
 
 
 def _check_members(steps, names):
-    """Where the classes are given by a list, every member of a super-class must be on it."""
+    """Some class must be a member of a super-class; where the classes are a list, every member be on it."""
     if len(set(names)) < len(names):
         raise AcdrefError("two classes have one display name: super-classes cannot tell them apart")
     if steps.ontology is None and steps.vocabulary is None:
+        if set(names).isdisjoint(itertools.chain.from_iterable(steps.superclasses.members.values())):
+            cause = "no label is a member of a super-class"
+            raise AcdrefError(f"{cause}; where labels are ids, --ontology or --vocabulary give their names")
         return
     for superclass, members in steps.superclasses.members.items():
         for member in members:

@@ -163,7 +163,8 @@ def train(options, out, resume=False, observer=None):
     run = _Run(options, out, observer)
     if resume and (out / "last.npz").exists():
         run.restore()
-        observer.log(f"continuing at epoch {run.epoch + 1}, step {run.step + 1} of {options.steps}")
+        if run.epoch < options.epochs:
+            observer.log(f"continuing at epoch {run.epoch + 1}, step {run.step + 1} of {options.steps}")
     return run.work()
 
 

@@ -81,6 +81,12 @@ def test_projection():
         columns(["Guitar"], ontology=ONTOLOGY, vocabulary=(("x", "X"),))
 
 
+def test_superclasses_of_which_no_label_is_a_member():
+    """Such as ids, where the super-classes list display names: all labels would silently vanish."""
+    with pytest.raises(AcdrefError, match="no label is a member of a super-class.*--vocabulary"):
+        columns(["/m/dog"], superclasses=SuperClasses({"pets": ["Dog"]}))
+
+
 def test_superclass_with_a_member_that_is_no_class():
     wrong = SuperClasses({"all": ["Guitar", "Cow"]})
     with pytest.raises(AcdrefError, match="'all': its member 'Cow'"):

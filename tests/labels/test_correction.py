@@ -368,7 +368,7 @@ class TestMeanThreshold:
     @pytest.mark.parametrize("statistic", ["p25", "p10", "p5"])
     def test_a_low_percentile_can_fall_and_admit_more(self, statistic):
         q = float(statistic[1:]) / 100
-        # Both negatives lie between the two lowest positives, the first above the threshold, the second at it.
+        # Both negatives lie between the two lowest positives: one above the threshold, the other at it.
         p = np.array([[0.0], [1.0], [1.0], [2.2 * q], [2 * q]])
         y = np.array([[1.0], [1.0], [1.0], [0.0], [0.0]])
         once = mean_threshold_correct(y, p, statistic=statistic)
