@@ -1,11 +1,16 @@
-"""Scores beside labels: both formats, rows in order, every kind of damage."""
+"""Scores beside labels: all formats, rows in order, every kind of damage."""
+
+import os
 
 import numpy as np
 import pytest
 from relabel_support import write, write_scores
 
+from acdref import score_files
 from acdref.errors import FileError
+from acdref.formats import FORMATS
 from acdref.label_files import Clip
+from acdref.predict import Failure, Window
 from acdref.score_files import ScoreFile
 
 IDS, CLASSES = ["a", "b", "c"], ["x", "y"]
@@ -47,6 +52,70 @@ def test_csv_of_predict(tmp_path):
     assert file.classes == ("x", "y")
     expected = [[(0.5 * 10 + 0.2 * 5) / 15, 0.5], [np.nan, np.nan], [0.125, np.nan]]
     np.testing.assert_allclose(file.beside()(clips("a", "b", "c")), expected, rtol=1e-15)
+
+
+JSONL = """{"schema": "acdref.predict/1", "path": "a", "start": 0.0, "end": 10.0, "scores": {"x": 0.5}}
+{"schema": "acdref.predict/1", "path": "a", "start": 10.0, "end": 15.0, "scores": {"y": 1, "x": 0.2}}
+{"schema": "acdref.predict/1", "path": "b", "error": "no such file"}
+
+{"schema": "acdref.predict/1", "path": "c", "start": 0.0, "end": 10.0, "scores": {"x": 0.125, "y": 0.5}}
+"""
+
+
+def test_jsonl_of_predict(tmp_path):
+    file = ScoreFile(write(tmp_path / "s", JSONL))
+    assert file.classes == ("x", "y")
+    expected = [[(0.5 * 10 + 0.2 * 5) / 15, np.nan], [np.nan, np.nan], [0.125, 0.5]]
+    np.testing.assert_allclose(file.beside()(clips("a", "b", "c")), expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_what_predict_writes_is_read(tmp_path, form):
+    results = [
+        Window("a,\u00e9", 0.0, 10.0, np.float32([0.1, 0.2]), None),
+        Window("a,\u00e9", 10.0, 13.0, np.float32([0.7, 1.0]), "ends early"),
+        Failure("b", "an empty file"),
+        Window("c", 0.0, 0.5, np.float32([0.0, 1e-8]), None),
+    ]
+    path = write(tmp_path / "s", "".join(FORMATS[form](results, CLASSES)))
+    scores = ScoreFile(path).beside()(clips("a,\u00e9", "b", "c"))
+    expected = [[(10 * 0.1 + 3 * 0.7) / 13, (10 * 0.2 + 3) / 13], [np.nan, np.nan], [0.0, 1e-8]]
+    np.testing.assert_allclose(scores, expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["s.npz", "s.csv"])
+def test_written_scores_are_read_bit_equal(tmp_path, name):
+    ids = ["a, \u00e9.wav", 'b"\n', "c"]
+    scores = np.array([[0.1, np.nan], [np.nan, np.nan], [1.0, np.nextafter(0, 1)]])
+    score_files.write_scores(tmp_path / name, ids, CLASSES, iter(scores))
+    file = ScoreFile(tmp_path / name)
+    assert file.classes == ("x", "y")
+    np.testing.assert_array_equal(file.beside()(clips(*ids)), scores)
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_npz_is_one_for_numpy_and_the_same_each_time(tmp_path):
+    for name in ("s.npz", "t.npz"):
+        score_files.write_scores(tmp_path / name, IDS, CLASSES, SCORES)
+    assert (tmp_path / "s.npz").read_bytes() == (tmp_path / "t.npz").read_bytes()
+    with np.load(tmp_path / "s.npz", allow_pickle=False) as archive:
+        assert archive["ids"].tolist() == IDS and archive["classes"].tolist() == CLASSES
+        np.testing.assert_array_equal(archive["scores"], SCORES)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "words"),
+    [
+        ("s.txt", CLASSES, "s.txt: .*ends in .npz or .csv"),
+        ("s.csv", ["x", "end"], "s.csv: csv has a column 'end' that is no class"),
+        ("s.csv", ["path"], "s.csv: csv has a column 'path'"),
+        ("none/s.csv", CLASSES, "none/s.csv: No such file"),
+    ],
+)
+def test_scores_that_cannot_be_written(tmp_path, name, classes, words):
+    with pytest.raises(FileError, match=words):
+        score_files.write_scores(tmp_path / name, ["a"], classes, [[0.5] * len(classes)])
+    assert not os.listdir(tmp_path)
 
 
 def test_plain_csv(tmp_path):
@@ -114,9 +183,17 @@ def test_damaged_npz(tmp_path):
         ("path,x\na,0.5\nb\n", "line 3: 1 fields instead of 2"),
         ("path,x\na,0.5\nb,high\n", "line 3: .*'high'"),
         ("path,x\na,0.5\nb,1.5\n", "line 3: the score 1.5 of 'x'"),
+        ("{", "line 1: Expecting"),
+        ('{"path": "a", "scores": {"x": 1}}\n[]\n', "line 2: no object with a path"),
+        ('{"path": 1, "scores": {}}\n', "line 1: no object with a path"),
+        ('{"path": "a", "error": "lost"}\n', "names no class"),
+        ('{"path": "a", "scores": [1]}\n', "line 1: the scores are no object"),
+        ('{"path": "a", "scores": {"x": true}}\n', "line 1: .* is no number"),
+        ('{"path": "a", "scores": {"x": 2}}\n', "line 1: the score 2 of 'x'"),
+        (b'{"path": "\xff"}\n', "line 1: is not UTF-8"),
     ],
 )
-def test_bad_csv(tmp_path, text, words):
+def test_bad_text(tmp_path, text, words):
     with pytest.raises(FileError, match=words):
         ScoreFile(write(tmp_path / "s.csv", text)).beside()(clips("a", "b"))
 

@@ -45,7 +45,7 @@ _RANGE_01 = click.FloatRange(0, 1, max_open=True)
     help="Add the ancestors; descendants that annotators may have left out become unknown (PE-CML).",
 )
 @click.option("--superclasses", "--map-classes", type=click.Path(), help="CSV of super-classes to map to.")
-@click.option("--scores", type=click.Path(), help="The teacher's scores, npz or csv.")
+@click.option("--scores", type=click.Path(), help="The teacher's scores: npz, csv or jsonl.")
 @click.option("--correct", is_flag=True, help="Correct and mask labels that the teacher contradicts.")
 @click.option(
     "--threshold-t",
@@ -112,9 +112,9 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, as_
     fsd50k, name a second file (--unknown-out) that lists them in place of the positive ones, or write a
     manifest (--to manifest). Events are expanded and mapped one by one, at their times.
 
-    --scores: npz with the arrays ids (or paths), classes and scores; or CSV with a column path (id, fname)
-    and one per class, as `acdref predict` writes it (windows are averaged). In the order of INPUT; further
-    rows may stand between. A class without score is left as it is.
+    --scores: npz with the arrays ids (or paths), classes and scores; CSV with a column path (id, fname) and
+    one per class; or what `acdref predict` writes as csv or jsonl (windows are averaged). In the order of
+    INPUT; further rows may stand between. A class without score is left as it is.
 
     \b
     Examples:
