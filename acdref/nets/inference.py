@@ -15,6 +15,10 @@ def predict_proba(net, x):
 
     Clips go through one at a time, so that memory does not grow with the batch.
     """
+    if net.backend == "numba" and net.config.attention == "linear":
+        from acdref.nets import fused
+
+        return fused.predict_proba(net, x)
     folded = fold(net)
     return np.concatenate([_probabilities(net, folded, clip[None]) for clip in x])
 

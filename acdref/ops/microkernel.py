@@ -1,7 +1,8 @@
 """The matrix product of all 1x1 convolutions, as a register tile with explicit vectors.
 
-One tile computes ``C[i, j] = Z[i, j] + sum_k A[i, k] B[k, j]`` for ROWS (or 1) rows i and 16 columns j.  Rows
-and depth of A have any stride, so the same tile serves x W, dy W^T and x^T dy.
+One tile computes ``C[i, j] = Z[i, j] + sum_k A[i, k] B[k, j]`` for ROWS (or 2, or 1) rows i and 16 columns j.  Rows
+and depth of A have any stride, so the same tile serves x W, dy W^T and x^T dy; and the depth may be cut into
+groups that lie apart, so that it serves a small convolution on the map itself: a group is a row of the window.
 """
 
 import numpy as np
@@ -17,32 +18,36 @@ ROWS = 8 if host_has("avx512f") else 6  # 8 keep both units of AVX-512 busy, 6 a
 
 
 def _tile(rows):
-    """The intrinsic ``tile(a, a0, a_row, a_depth, b, b0, z, z0, z_row, c, c0, c_row, depth)``.
+    """The intrinsic ``tile(a, a0, a_row, a_depth, a_group, b, b0, z, z0, z_row, c, c0, c_row, depth, groups)``.
 
-    a, b, z, c are flat arrays of one dtype; a0, b0, z0, c0 offsets of the tile's first element; *_row and
-    a_depth strides in elements; b is packed, 16 numbers for each k.  ``z_row = 0`` adds one row of biases.
+    a, b, z, c are flat arrays of one dtype; a0, b0, z0, c0 offsets of the tile's first element; *_row,
+    a_depth and a_group strides in elements; b is packed, 16 numbers for each of `groups` times `depth` k.
+    ``z_row = 0`` adds one row of biases.
     """
 
     @intrinsic
-    def tile(typingctx, a, a0, a_row, a_depth, b, b0, z, z0, z_row, c, c0, c_row, depth):
+    def tile(typingctx, a, a0, a_row, a_depth, a_group, b, b0, z, z0, z_row, c, c0, c_row, depth, groups):
         n = types.intp
-        signature = types.void(a, n, n, n, b, n, z, n, n, c, n, n, n)
+        signature = types.void(a, n, n, n, n, b, n, z, n, n, c, n, n, n, n)
 
         def codegen(context, builder, signature, args):
-            a, a0, a_row, a_depth, b, b0, z, z0, z_row, c, c0, c_row, depth = args
+            a, a0, a_row, a_depth, a_group, b, b0, z, z0, z_row, c, c0, c_row, depth, groups = args
             emit = Emitter(context, builder, signature.args[0].dtype)
-            a, b, z, c = (emit.data(signature.args[i], args[i]) for i in (0, 4, 6, 9))
+            a, b, z, c = (emit.data(signature.args[i], args[i]) for i in (0, 5, 7, 10))
 
             def row(start, stride, i):
                 return builder.add(start, builder.mul(ir.Constant(start.type, i), stride))
 
             totals = [emit.total(emit.load(z, row(z0, z_row, i))) for i in range(rows)]
             starts = [row(a0, a_row, i) for i in range(rows)]
-            with cgutils.for_range(builder, depth) as loop:
-                columns = emit.load(b, row(b0, loop.index, LANES))
-                along = builder.mul(loop.index, a_depth)
-                for start, total in zip(starts, totals, strict=True):
-                    emit.multiply_add(emit.spread(a, builder.add(start, along)), columns, total)
+            with cgutils.for_range(builder, groups) as group:
+                first = builder.mul(group.index, depth)
+                group_start = builder.mul(group.index, a_group)
+                with cgutils.for_range(builder, depth) as loop:
+                    columns = emit.load(b, row(b0, builder.add(first, loop.index), LANES))
+                    along = builder.add(group_start, builder.mul(loop.index, a_depth))
+                    for start, total in zip(starts, totals, strict=True):
+                        emit.multiply_add(emit.spread(a, builder.add(start, along)), columns, total)
             for i, total in enumerate(totals):
                 emit.store(emit.value(total), c, row(c0, c_row, i))
             return context.get_dummy_value()
@@ -53,41 +58,73 @@ def _tile(rows):
 
 
 tile = _tile(ROWS)
+tile_pair = _tile(2)
 tile_row = _tile(1)
 
 
 @compile_function
 def product(a, a0, a_row, a_depth, b, z, z0, z_row, c, c0, c_row, rows, depth, columns):
     """C = Z + A B for `rows` x `depth` times `depth` x `columns`; b is packed, the rest strided."""
+    grouped_product(a, a0, a_row, a_depth, 0, b, z, z0, z_row, c, c0, c_row, rows, depth, 1, columns)
+
+
+@compile_function
+def grouped_product(
+    a, a0, a_row, a_depth, a_group, b, z, z0, z_row, c, c0, c_row, rows, depth, groups, columns
+):
+    """:func:`product` with A's depth in `groups` of `depth`, `a_group` apart."""
     full = columns // LANES
     left = columns - full * LANES
     for block in range(0, rows, BLOCK):
         stop = min(block + BLOCK, rows)
         for panel in range(full):
-            b0 = panel * depth * LANES
+            b0 = panel * groups * depth * LANES
             j = panel * LANES
             i = block
             while i + ROWS <= stop:
                 tile(
-                    a, a0 + i * a_row, a_row, a_depth, b, b0,
-                    z, z0 + i * z_row + j, z_row, c, c0 + i * c_row + j, c_row, depth,
+                    a, a0 + i * a_row, a_row, a_depth, a_group, b, b0,
+                    z, z0 + i * z_row + j, z_row, c, c0 + i * c_row + j, c_row, depth, groups,
                 )  # fmt: skip
                 i += ROWS
-            while i < stop:
-                tile_row(
-                    a, a0 + i * a_row, a_row, a_depth, b, b0,
-                    z, z0 + i * z_row + j, z_row, c, c0 + i * c_row + j, c_row, depth,
+            while i + 2 <= stop:
+                tile_pair(
+                    a, a0 + i * a_row, a_row, a_depth, a_group, b, b0,
+                    z, z0 + i * z_row + j, z_row, c, c0 + i * c_row + j, c_row, depth, groups,
                 )  # fmt: skip
-                i += 1
+                i += 2
+            if i < stop:
+                tile_row(
+                    a, a0 + i * a_row, a_row, a_depth, a_group, b, b0,
+                    z, z0 + i * z_row + j, z_row, c, c0 + i * c_row + j, c_row, depth, groups,
+                )  # fmt: skip
         if left:
-            b0 = full * depth * LANES
+            b0 = full * groups * depth * LANES
             j = full * LANES
             for i in range(block, stop):
                 for column in range(left):
                     total = z[z0 + i * z_row + j + column]
-                    for k in range(depth):
-                        total += a[a0 + i * a_row + k * a_depth] * b[b0 + k * LANES + column]
+                    for group in range(groups):
+                        a1, b1 = a0 + i * a_row + group * a_group, b0 + group * depth * LANES
+                        for k in range(depth):
+                            total += a[a1 + k * a_depth] * b[b1 + k * LANES + column]
                     c[c0 + i * c_row + j + column] = total
+
+
+@compile_function
+def pack_rows(b, b0, depth, columns, packed):
+    """Write `depth` rows of a flat row-major matrix, from element b0 on, as panels of 16 columns."""
+    full = columns // LANES
+    for panel in range(full):
+        for k in range(depth):
+            source, target = b0 + k * columns + panel * LANES, (panel * depth + k) * LANES
+            for lane in range(LANES):
+                packed[target + lane] = b[source + lane]
+    if full * LANES < columns:
+        for k in range(depth):
+            source, target = b0 + k * columns + full * LANES, (full * depth + k) * LANES
+            for lane in range(columns - full * LANES):
+                packed[target + lane] = b[source + lane]
 
 
 @compile_function
@@ -95,11 +132,10 @@ def weight_gradient(x, dy, start, stop, depth, columns, piece, packed, dweight, 
     """Add x^T dy to dweight and sum dy to dbias, over positions [start, stop); `packed` is scratch."""
     for first in range(start, stop, piece):
         count = min(piece, stop - first)
-        for p in range(count):
+        pack_rows(dy, first * columns, count, columns, packed)
+        for p in range(first, first + count):
             for j in range(columns):
-                value = dy[(first + p) * columns + j]
-                packed[((j // LANES) * count + p) * LANES + j % LANES] = value
-                dbias[j] += value
+                dbias[j] += dy[p * columns + j]
         product(
             x, first * depth, 1, depth, packed, dweight, 0, columns,
             dweight, 0, columns, depth, count, columns,
@@ -109,9 +145,6 @@ def weight_gradient(x, dy, start, stop, depth, columns, piece, packed, dweight, 
 def pack(b):
     """(K, M) -> flat panels of 16 columns, [column panel][k][16], the last panel filled with zeros."""
     depth, columns = b.shape
-    panels = -(-columns // LANES)
-    packed = np.zeros((panels, depth, LANES), b.dtype)
-    for panel in range(panels):
-        part = b[:, panel * LANES : (panel + 1) * LANES]
-        packed[panel, :, : part.shape[1]] = part
-    return packed.reshape(-1)
+    packed = np.zeros(-(-columns // LANES) * depth * LANES, b.dtype)
+    pack_rows(np.ascontiguousarray(b).reshape(-1), 0, depth, columns, packed)
+    return packed

@@ -7,11 +7,19 @@ that uses it compiles; they are themselves imported only when their first kernel
 """
 
 import functools
+import math
 
 from llvmlite import binding, ir
 from numba.core import cgutils
 
 LANES = 16
+
+# Taylor's series of exp(r), highest power first: for |r| <= ln(2) / 2 its relative error is 5e-9.
+_EXP_COEFFICIENTS = [1 / math.factorial(n) for n in range(7, -1, -1)]
+# Adding 1.5 * 2^23 rounds a float32 to a whole number and leaves that number in the lowest bits.
+_ROUNDER = 12582912.0
+_LN2_HIGH, _LN2_LOW = 0.693145751953125, 1.428606765330187e-06
+_EXP_LOWEST, _EXP_HIGHEST = -87.0, 88.0
 
 
 @functools.cache
@@ -33,12 +41,16 @@ class Emitter:
     context, builder
         As an intrinsic's code generator gets them.
     dtype : Numba float type
+    lanes : int
+        Numbers in a vector.
     """
 
-    def __init__(self, context, builder, dtype):
-        self.context, self.builder = context, builder
+    def __init__(self, context, builder, dtype, lanes=LANES):
+        self.context, self.builder, self.lanes = context, builder, lanes
         self.element = context.get_value_type(dtype)
-        self.vector = ir.VectorType(self.element, LANES)
+        self.vector = ir.VectorType(self.element, lanes)
+        self.single = isinstance(self.element, ir.FloatType)
+        self.integers = ir.VectorType(ir.IntType(dtype.bitwidth), self.lanes)
         self.alignment = dtype.bitwidth // 8
 
     def data(self, kind, array):
@@ -50,44 +62,115 @@ class Emitter:
         return self.builder.bitcast(element, self.vector.as_pointer())
 
     def load(self, data, offset):
-        """16 numbers from `offset` (in elements) on."""
+        """A vector of numbers from `offset` (in elements) on."""
         value = self.builder.load(self._pointer(data, offset), typ=self.vector)
         value.align = self.alignment
         return value
 
     def store(self, value, data, offset):
-        """Store 16 numbers from `offset` on."""
+        """Store a vector from `offset` on."""
         self.builder.store(value, self._pointer(data, offset)).align = self.alignment
 
     def spread(self, data, offset):
-        """One number, 16 times."""
-        scalar = self.builder.load(
-            self.builder.gep(data, [offset], source_etype=self.element), typ=self.element
+        """One number of an array in every lane."""
+        return self.splat(
+            self.builder.load(self.builder.gep(data, [offset], source_etype=self.element), typ=self.element)
         )
+
+    def splat(self, scalar):
+        """A scalar in every lane."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(first, undefined, zeros)
+
+    def constant(self, number):
+        """A number known now, in every lane."""
+        return ir.Constant(self.vector, [float(number)] * self.lanes)
+
+    def fma(self, a, b, c):
+        """a b + c, rounded once where the processor can."""
+        if not _has_fma():
+            return self.builder.fadd(self.builder.fmul(a, b), c)
+        signature = ir.FunctionType(self.vector, (self.vector,) * 3)
+        name = f"llvm.fma.v{self.lanes}{'f32' if self.single else 'f64'}"
+        function = cgutils.get_or_insert_function(self.builder.module, signature, name)
+        return self.builder.call(function, (a, b, c))
 
     def multiply_add(self, a, b, total):
         """total += a b, for a total from :meth:`total`."""
-        before = self.builder.load(total, typ=self.vector)
-        if _has_fma():
-            letter = "f32" if isinstance(self.element, ir.FloatType) else "f64"
-            signature = ir.FunctionType(self.vector, (self.vector,) * 3)
-            name = f"llvm.fma.v{LANES}{letter}"
-            fma = cgutils.get_or_insert_function(self.builder.module, signature, name)
-            after = self.builder.call(fma, (a, b, before))
-        else:
-            after = self.builder.fadd(self.builder.fmul(a, b), before)
-        self.builder.store(after, total)
+        self.builder.store(self.fma(a, b, self.value(total)), total)
 
     def total(self, start):
-        """A running sum that begins with `start` and lives in a register."""
+        """A running value that begins with `start` and lives in a register."""
         variable = cgutils.alloca_once(self.builder, self.vector)
         self.builder.store(start, variable)
         return variable
 
     def value(self, total):
-        """A running sum's present value."""
+        """A running value's present value."""
         return self.builder.load(total, typ=self.vector)
+
+    def mask(self, condition):
+        """A comparison's result as integers of all ones or zeros: <16 x i1> has no place in AVX2's registers."""
+        return self.builder.sext(condition, self.integers)
+
+    def choose(self, mask, a, b):
+        """Lanes of a where the mask is ones, of b elsewhere."""
+        builder = self.builder
+        a, b = builder.bitcast(a, self.integers), builder.bitcast(b, self.integers)
+        return builder.bitcast(
+            builder.or_(builder.and_(mask, a), builder.and_(builder.not_(mask), b)), self.vector
+        )
+
+    def prelu(self, v, slope):
+        """v where v > 0, slope v elsewhere (NaN stays)."""
+        positive = self.mask(self.builder.fcmp_ordered(">", v, self.constant(0)))
+        return self.builder.fmul(v, self.choose(positive, self.constant(1), slope))
+
+    def maximum(self, a, b):
+        """The larger of each pair; NaN where either is NaN."""
+        builder = self.builder
+        larger = self.mask(builder.fcmp_ordered(">", b, a))
+        return self.choose(builder.or_(larger, self.mask(builder.fcmp_unordered("uno", b, b))), b, a)
+
+    def across(self, combine, v):
+        """One number from those of a vector, by pairs: ``combine`` is fadd's or :meth:`maximum`'s kind."""
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        half = self.lanes // 2
+        while half:
+            order = [(i + half) % self.lanes for i in range(self.lanes)]
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), order)
+            v = combine(v, self.builder.shuffle_vector(v, undefined, mask))
+            half //= 2
+        return self.builder.extract_element(v, ir.Constant(ir.IntType(32), 0))
+
+    def exp(self, v):
+        """exp(v) to 1e-7 in float32 (0 below -87, for softmax), the C library's in float64; NaN stays."""
+        builder = self.builder
+        if not self.single:
+            signature = ir.FunctionType(self.element, (self.element,))
+            function = cgutils.get_or_insert_function(builder.module, signature, "llvm.exp.f64")
+            result = v
+            for lane in range(self.lanes):
+                index = ir.Constant(ir.IntType(32), lane)
+                one = builder.call(function, (builder.extract_element(v, index),))
+                result = builder.insert_element(result, one, index)
+            return result
+        huge = self.mask(builder.fcmp_ordered(">", v, self.constant(_EXP_HIGHEST)))
+        usual = self.mask(builder.fcmp_ordered(">=", v, self.constant(_EXP_LOWEST)))
+        number = self.mask(builder.fcmp_ordered("ord", v, v))
+        bounded = self.choose(huge, self.constant(_EXP_HIGHEST), v)
+        shifted = self.fma(bounded, self.constant(1 / math.log(2)), self.constant(_ROUNDER))
+        whole = builder.fsub(shifted, self.constant(_ROUNDER))
+        rest = self.fma(whole, self.constant(-_LN2_HIGH), bounded)
+        rest = self.fma(whole, self.constant(-_LN2_LOW), rest)
+        power = self.constant(_EXP_COEFFICIENTS[0])
+        for coefficient in _EXP_COEFFICIENTS[1:]:
+            power = self.fma(power, rest, self.constant(coefficient))
+        # Times 2^whole: add it to the exponent.
+        shift = ir.Constant(self.integers, [23] * self.lanes)
+        exponent = builder.shl(builder.bitcast(shifted, self.integers), shift)
+        scaled = builder.add(builder.bitcast(power, self.integers), exponent)
+        scaled = builder.bitcast(builder.and_(scaled, usual), self.vector)
+        return self.choose(number, scaled, v)
