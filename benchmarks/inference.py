@@ -1,0 +1,148 @@
+"""Race ACDnet's inference on 10 s clips against onnxruntime and PyTorch.
+
+    python benchmarks/inference.py [--rounds 7] [--threads 1,2] [--batch 1,16] [--from network,waveform]
+                                   [--only NAME,...] [--json FILE]
+
+"network" takes features; "waveform" takes 16 kHz samples, so the STFT and its compression are in it.  All
+contenders have the shipped weights and must agree on the probabilities.  onnxruntime runs what `acdref
+export` writes, with all optimisations; torch.compile is frozen and channels_last; the first two rows are
+acdref's own two backends.  Each round gives every contender a turn in its own process while the others wait;
+median, least and most are over the rounds, and so is how many times as long it took as acdref with Numba in
+the same round.
+"""
+
+import argparse
+from pathlib import Path
+
+import turns
+from machine import describe
+from networks import TORCH_MODES, laid_out, session, shipped, twin, waveforms
+from report import RESULTS, Table, spread
+
+TOLERANCE = 1e-4  # of probabilities: the STFT's precision is not the same everywhere
+
+
+def acdref(backend):
+    def make(case):
+        if backend == "numba":
+            turns.need("numba")
+        from acdref.features import features
+        from acdref.ops.threads import set_threads
+
+        set_threads(case["threads"])
+        net, _ = shipped(backend)
+        audio = waveforms(case["batch"])
+        if case["from"] == "waveform":
+            return _checked(lambda: net.predict_proba(features(audio)))
+        x = features(audio)
+        return _checked(lambda: net.predict_proba(x))
+
+    return make
+
+
+def onnxruntime(case):
+    from acdref.features import features
+
+    front_end = case["from"] == "waveform"
+    model = session(front_end, case["threads"])
+    audio = waveforms(case["batch"])
+    inputs = {"waveform": audio} if front_end else {"features": features(audio)}
+    return _checked(lambda: model.run(["probabilities"], inputs)[0])
+
+
+def pytorch(mode):
+    def make(case):
+        model, torch = twin(mode)
+        from acdref.features import features
+
+        torch.set_num_threads(case["threads"])
+        network = model.eval()
+        if mode == "torch.compile":
+            import torch._inductor.config
+
+            torch._inductor.config.freezing = True
+            network = torch.compile(model)
+        audio = torch.from_numpy(waveforms(case["batch"]))
+        if case["from"] == "waveform":
+            window = torch.hann_window(512)
+
+            def call():
+                with torch.no_grad():
+                    spectra = torch.stft(audio, 512, 256, window=window, center=False, return_complex=True)
+                    power = torch.view_as_real(spectra).square().sum(-1, keepdim=True)
+                    x = torch.view_as_real(spectra) * power.clamp_min(1e-12).pow(-0.35)
+                    x = laid_out(x.transpose(1, 2), mode)  # (N, T, F, 2)
+                    return torch.sigmoid(network(x)).numpy()
+
+        else:
+            x = laid_out(torch.from_numpy(features(audio.numpy())), mode)
+
+            def call():
+                with torch.no_grad():
+                    return torch.sigmoid(network(x)).numpy()
+
+        return _checked(call)
+
+    return make
+
+
+def _checked(call):
+    return call, lambda: call().ravel().tolist()
+
+
+CONTENDERS = {
+    "acdref": acdref("numba"),
+    "acdref, NumPy": acdref("numpy"),
+    "onnxruntime": onnxruntime,
+    **{mode: pytorch(mode) for mode in TORCH_MODES},
+}
+
+COLUMNS = {
+    "inference": "{contender}",
+    "threads": "{threads}",
+    "clips": "{batch}",
+    "from": "{from}",
+    "median ms": "{median:.1f}",
+    "least": "{least:.1f}",
+    "most": "{most:.1f}",
+    "times acdref": "{ratio:.2f}",
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.3, help="length of a turn, at least one call")
+    parser.add_argument("--threads", type=turns.integers, default=[1, 2])
+    parser.add_argument("--batch", type=turns.integers, default=[1, 16])
+    parser.add_argument("--from", dest="sources", type=turns.words, default=["network", "waveform"])
+    parser.add_argument("--only", type=turns.words, default=list(CONTENDERS))
+    parser.add_argument("--json", type=Path, default=RESULTS / "inference.json")
+    arguments = parser.parse_args()
+    table = Table(
+        COLUMNS,
+        describe("acdref", "numpy", "numba", "onnxruntime", "torch"),
+        rounds=arguments.rounds,
+        seconds=arguments.seconds,
+    )
+    for threads in arguments.threads:
+        workers = turns.start(__file__, [name for name in CONTENDERS if name in arguments.only], threads)
+        try:
+            for source in arguments.sources:
+                for batch in arguments.batch:
+                    case = {"threads": threads, "batch": batch, "from": source}
+                    ready = turns.prepare(workers, case, TOLERANCE)
+                    times = turns.race(ready, arguments.rounds, arguments.seconds, str(case))
+                    for name in times:
+                        ms = [1000 * t for t in times[name]]
+                        ratio = turns.ratio(times, name, "acdref")
+                        table.add(contender=name, **case, **spread(ms), ratio=ratio, ms=ms)
+        finally:
+            turns.close(workers)
+    table.write(arguments.json)
+
+
+if __name__ == "__main__":
+    turns.main(CONTENDERS, main)
