@@ -154,9 +154,39 @@ def open_dataset(path, root=None, classes=None):
     """
     if not os.path.isdir(path):
         return read_manifest(path, root, classes)
-    if root is not None:
-        raise ManifestError(path, "is a folder with its own recordings: a root goes with a CSV manifest")
+    _refuse_root(path, root)
     return read_folder(path, classes)
+
+
+def open_recordings(path, root=None):
+    """Find recordings, whatever is known of their labels.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A CSV manifest, or a folder: all recordings in it and in its subfolders, found by suffix
+        (:data:`AUDIO_SUFFIXES`), sorted by path.
+    root : str or path-like, optional
+        Only for a CSV manifest: what its paths are relative to.
+
+    Returns
+    -------
+    Manifest
+        For a folder, without any class.
+
+    Raises
+    ------
+    ManifestError
+        If the manifest cannot be read, the folder holds no recording, or `root` is given for a folder.
+    """
+    if not os.path.isdir(path):
+        return read_manifest(path, root)
+    _refuse_root(path, root)
+    folder = os.fspath(path)
+    paths = sorted(_find_audio(folder))
+    if not paths:
+        raise ManifestError(folder, "no recordings in this folder")
+    return Manifest(folder, folder, tuple(paths), np.zeros((len(paths), 0)), ())
 
 
 def read_manifest(path, root=None, classes=None):
@@ -373,6 +403,11 @@ def _label_rows(path, lines, classes, present, unknown):
                 raise ManifestError(path, f"{prefix}the class {name!r} is both present and unknown")
             labels[row, column[name]] = 1.0 if name in ones else np.nan
     return labels
+
+
+def _refuse_root(path, root):
+    if root is not None:
+        raise ManifestError(path, "is a folder with its own recordings: a root goes with a CSV manifest")
 
 
 def _find_audio(root):

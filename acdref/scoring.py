@@ -59,6 +59,22 @@ def score_recording(net, path, window=WINDOW, hop=None, report=None):
         yield Scores(block.start, block.end, score_samples(net, block.samples))
 
 
+def mean_over_windows(windows):
+    """Probabilities of a recording: the mean over its windows, weighted by duration.
+
+    Parameters
+    ----------
+    windows : iterable of Scores
+
+    Returns
+    -------
+    (C,) float64 array
+    """
+    windows = list(windows)
+    seconds = [window.end - window.start for window in windows]
+    return np.average([window.probabilities for window in windows], axis=0, weights=seconds)
+
+
 def score_manifest(net, manifest, on_failure=None, progress=None):
     """Probabilities of every recording of a manifest: the mean over its windows, weighted by duration.
 
@@ -79,9 +95,7 @@ def score_manifest(net, manifest, on_failure=None, progress=None):
     scores = np.full((len(manifest), len(manifest.classes)), np.nan)
     for i in range(len(manifest)):
         try:
-            windows = list(score_recording(net, manifest.file(i)))
-            seconds = [window.end - window.start for window in windows]
-            scores[i] = np.average([window.probabilities for window in windows], axis=0, weights=seconds)
+            scores[i] = mean_over_windows(score_recording(net, manifest.file(i)))
         except AudioError as error:
             if on_failure is not None:
                 on_failure(error)

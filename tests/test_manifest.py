@@ -12,6 +12,7 @@ from acdref.manifest import (
     ACD_CLASSES,
     Manifest,
     open_dataset,
+    open_recordings,
     read_folder,
     read_manifest,
     write_manifest,
@@ -260,3 +261,26 @@ class TestWriteManifest:
             write_manifest(m.select([]), tmp_path / "m.csv")
         assert (tmp_path / "m.csv").read_bytes() == before
         assert os.listdir(tmp_path) == ["m.csv"]
+
+
+class TestOpenRecordings:
+    def test_a_folder_without_labels(self, tmp_path):
+        for name in ("b.wav", "a/x.FLAC", "a/.hidden.wav", "a/notes.txt"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+        m = open_recordings(tmp_path)
+        assert m.paths == ("a/x.FLAC", "b.wav")
+        assert m.file(0) == str(tmp_path / "a/x.FLAC")
+        assert m.labels.shape == (2, 0)
+
+    def test_a_manifest(self, tmp_path):
+        path = write(tmp_path, "path,classes\na.wav,dog\n")
+        assert open_recordings(path, "elsewhere").file(0) == os.path.join("elsewhere", "a.wav")
+
+    def test_refuses(self, tmp_path):
+        with pytest.raises(ManifestError, match="no recordings in this folder"):
+            open_recordings(tmp_path)
+        with pytest.raises(ManifestError, match="a root goes with a CSV manifest"):
+            open_recordings(tmp_path, "root")
+        with pytest.raises(ManifestError, match="No such file"):
+            open_recordings(tmp_path / "none")

@@ -32,16 +32,21 @@ def network_options(command):
     return command
 
 
-def open_network(weights, backend, threads, say=None):
-    """Load the network; returns it with the backend's policy, and the class names."""
+def open_network(weights, backend, threads, say=None, repeatable=False):
+    """Load the network; returns it with the backend's policy, and the class names.
+
+    A `repeatable` job is done with one backend from beginning to end, though it be stopped in between.
+    """
     one_blas_thread()
-    from acdref.backend import Adaptive
+    from acdref.backend import Adaptive, describe
     from acdref.checkpoint import load_weights
     from acdref.ops.threads import get_threads, set_threads
 
     set_threads(threads)
     get_threads()  # complains about its environment variable now rather than in the middle
     net, meta = load_weights(weights_path(weights), backend="numpy")
+    if repeatable and backend == "auto":
+        backend, _ = describe(net.config)
     return Adaptive(net, backend, say), meta["classes"]
 
 

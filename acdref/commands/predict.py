@@ -53,8 +53,17 @@ def _finite(ctx, parameter, value):
     help="[default: the ending of --out; else table on a terminal and csv elsewhere]",
 )
 @click.option("--out", type=click.Path(), help="Write to this file, which appears when all is done.")
+@click.option(
+    "--scores",
+    type=click.Path(),
+    metavar="OUT",
+    help="Score the recordings of the manifest (or folder) PATH into OUT, .npz or .csv, for acdref relabel.",
+)
+@click.option(
+    "--root", type=click.Path(), help="scores: folder that the manifest's paths are relative to  [its own]"
+)
 @click.pass_context
-def command(ctx, paths, weights, backend, threads, window, hop, threshold, top, form, out):
+def command(ctx, paths, weights, backend, threads, window, hop, scores, root, **options):
     """Tag the recordings PATH: files, folders (with their subfolders), or "-" for a list of paths on stdin,
     one a line.
 
@@ -71,6 +80,11 @@ def command(ctx, paths, weights, backend, threads, window, hop, threshold, top, 
       jsonl   one object a line: schema, path, start, end, scores (by class), perhaps note; or schema, path,
               error
 
+    With --scores PATH is a manifest, or a folder, and each of its recordings gets one row in OUT: the mean
+    over its windows, all classes, under the path that the manifest has; none if it fails. What is done is
+    kept in OUT.part: stopped, even by kill -9, the same command continues. As backend, auto then means Numba
+    (where installed) from the start.
+
     \b
     Examples:
       acdref predict recordings/
@@ -78,17 +92,36 @@ def command(ctx, paths, weights, backend, threads, window, hop, threshold, top, 
       acdref predict --hop 5 --out tags.csv recordings/
       find . -name '*.flac' | acdref predict --format jsonl - | jq .scores.dog
       acdref predict --weights run/best.npz --backend numba --threads 1 recordings/
+      acdref predict --weights teacher/best.npz --scores scores.npz manifest.csv --root recordings
 
     \b
     Exit codes: 0 success (also when the reader of the output closes it); 1 nothing could be scored (stderr
     says why); 2 wrong usage; 3 partial: some recordings failed, the others are done; 130 interrupted.
     """
+    network = (weights, backend, threads)
+    if scores is None:
+        if root is not None:
+            raise click.UsageError("--root goes with --scores")
+        failed = _windows(paths, network, window, hop, **options)
+    else:
+        for name, value in options.items():
+            if value is not None:
+                raise click.UsageError(f"--{'format' if name == 'form' else name} does not go with --scores")
+        if len(paths) > 1:
+            raise click.UsageError("--scores takes one PATH: a manifest, or a folder")
+        failed = _set(paths[0], root, network, window, hop, scores)
+    if failed:
+        ctx.exit(failed)
+
+
+def _windows(paths, network, window, hop, threshold, top, form, out):
+    """Windows as they come; returns the exit code."""
     if form is None:
         form = _default_format(out)
     if form == "table" and threshold is None and top is None:
         threshold = 0.5
     with Progress() as progress:
-        net, classes = open_network(weights, backend, threads, progress.log if progress.live else None)
+        net, classes = open_network(*network, progress.log if progress.live else None)
 
         from acdref.formats import FORMATS
         from acdref.predict import predict
@@ -101,8 +134,33 @@ def command(ctx, paths, weights, backend, threads, window, hop, threshold, top, 
                 stream.write(text)
                 stream.flush()
             tally.check()
-    if tally.failed:
-        ctx.exit(3 if tally.windows else 1)
+    return (3 if tally.windows else 1) if tally.failed else 0
+
+
+def _set(path, root, network, window, hop, scores):
+    """One row for each recording of a set; returns the exit code."""
+    with Progress() as progress:
+        net, classes = open_network(*network, progress.log if progress.live else None, repeatable=True)
+
+        from acdref.formats import printable
+        from acdref.manifest import open_recordings
+        from acdref.score_set import network_key, score_set
+
+        recordings = open_recordings(path, root)
+        scored = score_set(
+            net,
+            recordings,
+            classes,
+            scores,
+            network_key(net.net),
+            window,
+            hop,
+            on_failure=lambda error: progress.log(printable(f"left out: {error}")),
+            progress=lambda done, count: progress.show(f"{done} of {count} recordings"),
+            say=progress.log,
+        )
+    click.echo(f"{scores}: scores of {scored} of {len(recordings)} recordings")
+    return (3 if scored else 1) if scored < len(recordings) else 0
 
 
 def _default_format(out):

@@ -327,3 +327,35 @@ def test_backends_agree(predict, clip):
 def test_help_has_examples_and_exit_codes():
     text = CliRunner().invoke(command, ["--help"]).output
     assert "Examples:" in text and "Exit codes:" in text and "acdref.predict/1" in text
+
+
+def test_scores_of_a_manifest_are_what_relabel_reads(tmp_path):
+    weights = write_tiny_weights(tmp_path / "w.npz")
+    for name in ("a", "b"):
+        write(tmp_path / "sounds" / f"{name}.wav", noise(2))
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("path,classes\nb.wav,hum\ngone.wav,dog\na.wav,\n")
+    scores = tmp_path / "s.npz"
+    arguments = ("--weights", weights, "--root", tmp_path / "sounds", "--scores", scores)
+    code, out, err = program("predict", *arguments, manifest)
+    assert (code, out) == (3, f"{scores}: scores of 2 of 3 recordings\n")
+    assert "gone.wav: no such file" in err
+    code, out, err = program(
+        "relabel", manifest, "--scores", scores, "--correct", "--out", tmp_path / "o.csv"
+    )
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1].startswith("3 clips")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--root", "x", "a.wav"), "--root goes with --scores"),
+        (("--scores", "s.npz", "a", "b"), "--scores takes one PATH"),
+        (("--scores", "s.npz", "--top", "2", "a"), "--top does not go with --scores"),
+        (("--scores", "s.npz", "--format", "csv", "a"), "--format does not go with --scores"),
+    ],
+)
+def test_wrong_usage_of_scores(arguments, words):
+    code, out, err = program("predict", *arguments)
+    assert (code, out) == (2, "") and words in err
