@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from acdref import checkpoint, metrics, scoring
+from acdref.augment import AUGMENTATIONS
 from acdref.data import read_manifest
 from acdref.resources import resource
 from acdref.synth import write_dataset
@@ -22,9 +23,7 @@ OPTIONS = Options(
     weight_decay=0.05,
     average=0.98,
     mix_max=1,
-    low_pass=0.1,
-    equaliser=2.0,
-    speed=0.0,
+    augment=replace(AUGMENTATIONS["light"], low_pass=0.1, equaliser=2.0, speed=0.0),
     seed=0,
 )
 

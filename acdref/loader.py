@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 
 from acdref.errors import AcdrefError
+from acdref.ops.memory import keep_freed_memory
 
 _ONE_THREAD = dict.fromkeys(
     (
@@ -221,6 +222,7 @@ _worker = None  # in a worker process: (sequences, transform, slots, paths of fa
 def _start_worker(sequences, workers, transform, memory, layout):
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     sequences.clips.max_bytes //= workers
     shape, dtype = layout

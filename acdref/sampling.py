@@ -2,15 +2,13 @@
 
 import numpy as np
 
-from acdref.augment import change_speed, equalise, low_pass, set_level
+from acdref.augment import AUGMENTATIONS
 from acdref.clips import Clips
 from acdref.errors import AudioError, ManifestError
 from acdref.labels import apply_gains, draw_gains, or_join
 
 SHORTEST_SECONDS = 5.0
 """The shortest segment that is cut from a recording; shorter recordings are used whole."""
-
-_EQUALISER_POINTS = 8
 
 
 class Sequences:
@@ -26,24 +24,13 @@ class Sequences:
     mix_sigma : float
         Standard deviation of the gains at mixing, in dB.
     fill : {"concatenate", "repeat"}
-        How 10 s are filled: with segments of 5 to 10 s of one recording after another (the paper's way), or
-        with a single recording, repeated where it is shorter.  Where most recordings last a second or two,
+        How a sequence is filled: with segments of 5 to 10 s of one recording after another (the paper's way),
+        or with a single recording, repeated where it is shorter.  Where most recordings last a second or two,
         concatenation puts half a dozen of them into each sequence.
     sampling : {"balanced", "uniform"}
         How recordings are drawn; see :func:`clip_weights`.
-    level : (float, float) or None
-        Range of the final level (root mean square) in dBFS, drawn uniformly; the peak stays within full scale
-        (see :func:`acdref.augment.set_level`).  None: the level is left as it is.
-    low_pass : float
-        Probability that a segment is low-passed, whatever its class: bandwidth shall not give a class away.
-    cutoff : (float, float)
-        Range of the cut-off frequency in Hz, drawn uniformly on a logarithmic scale.
-    equaliser : float
-        Standard deviation, in dB, of the gains at 8 frequencies by which a segment is shaped (see
-        :func:`acdref.augment.equalise`); 0: none.
-    speed : float
-        A segment is played faster or slower by up to this fraction, drawn uniformly on a logarithmic scale;
-        0: never.  A segment of 5 s can thereby become a little shorter.
+    augment : Augmentation
+        How recordings and mixtures are varied; see :mod:`acdref.augment.algorithm`.
     seconds : float
         Length of a sequence.
     clips : Clips, optional
@@ -63,8 +50,8 @@ class Sequences:
 
     Notes
     -----
-    Braun & Gamper, section 3.1 and algorithm 1.  The distributions of level and bandwidth are not in the
-    paper: the default level range covers nine tenths of everyday recordings.
+    Braun & Gamper, section 3.1 and algorithm 1.  A change of speed or tempo can make a segment a little
+    shorter than 5 s.
 
     A recording that cannot be decoded is left out: another one is drawn in its place from the same generator,
     so that a sequence still depends on (seed, epoch, index) and the files alone.
@@ -90,23 +77,15 @@ class Sequences:
         mix_sigma=2.0,
         fill="concatenate",
         sampling="balanced",
-        level=(-45.0, -10.0),
-        low_pass=0.25,
-        cutoff=(2000.0, 7000.0),
-        equaliser=0.0,
-        speed=0.0,
+        augment=AUGMENTATIONS["light"],
         seconds=10.0,
         clips=None,
     ):
         self.clips = Clips() if clips is None else clips
         if len(manifest) == 0:
             raise ManifestError(manifest.source, "no recordings to make training sequences of")
-        if mix_max < 1 or mix_sigma < 0 or seconds <= 0 or not 0 <= low_pass <= 1:
-            raise ValueError("mix_max must be >= 1, mix_sigma >= 0, seconds > 0 and low_pass within [0, 1]")
-        if equaliser < 0 or not 0 <= speed < 1:
-            raise ValueError("equaliser must be >= 0 dB and speed within [0, 1)")
-        if not 0 < cutoff[0] <= cutoff[1] or (level is not None and level[0] > level[1]):
-            raise ValueError("cutoff and level must be (lowest, highest), the cutoff above 0")
+        if mix_max < 1 or mix_sigma < 0 or seconds <= 0:
+            raise ValueError("mix_max must be >= 1, mix_sigma >= 0 and seconds > 0")
         if fill not in ("concatenate", "repeat"):
             raise ValueError(f"fill = {fill!r}: choose one of 'concatenate', 'repeat'")
         self.manifest = manifest
@@ -114,11 +93,7 @@ class Sequences:
         self.seed = seed
         self.mix_max = mix_max
         self.mix_sigma = mix_sigma
-        self.level = level
-        self.low_pass = low_pass
-        self.cutoff = cutoff
-        self.equaliser = equaliser
-        self.speed = speed
+        self.augment = augment
         self.samples = round(seconds * self.clips.sr)
         self.failures = {}
         self._cumulative = np.cumsum(clip_weights(manifest.labels, sampling))
@@ -133,7 +108,7 @@ class Sequences:
 
         Returns
         -------
-        x : ndarray, (n,), float32, in [-1, 1] if the level is drawn
+        x : ndarray, (n,), float32, in [-1, 1] if the level is varied
         y : ndarray, (C,), float32
             Kleene OR of the labels of all recordings that contribute at least one sample.
 
@@ -148,8 +123,7 @@ class Sequences:
         contributors = [row for source in sources for row in self._assemble(rng, source)]
         gains = draw_gains(rng, count, self.mix_sigma)
         x = apply_gains(sources, gains).sum(axis=0)
-        if self.level is not None:
-            x = set_level(x, rng.uniform(*self.level))
+        x = self.augment.mixture(x, rng.spawn(1)[0], self.clips.sr)
         return x, or_join(self.manifest.labels[contributors]).astype(np.float32)
 
     def _assemble(self, rng, out):
@@ -169,12 +143,10 @@ class Sequences:
         return contributors
 
     def _draw_segment(self, rng):
-        """A random segment of a random recording that can be decoded."""
+        """A random segment of a random recording that can be decoded, varied."""
         failed = set()
         while len(failed) < len(self.manifest):
-            # The same numbers for every attempt, used or not: each draw has its place in the stream.
-            pick, length, start, filtered, pitch, speed = rng.random(6)
-            gains = self.equaliser * rng.standard_normal(_EQUALISER_POINTS)
+            pick, length, start = rng.random(3)
             row = int(np.searchsorted(self._cumulative, pick * self._cumulative[-1], side="right"))
             path = self.manifest.file(row)
             try:
@@ -183,14 +155,8 @@ class Sequences:
                 self.failures.setdefault(path, error)
                 failed.add(row)
                 continue
-            if self.speed:
-                segment = change_speed(segment, (1 + self.speed) ** (2 * speed - 1))
-            if self.equaliser:
-                segment = equalise(segment, gains, self.clips.sr)
-            if filtered < self.low_pass:
-                lowest, highest = self.cutoff
-                segment = low_pass(segment, lowest * (highest / lowest) ** pitch, self.clips.sr)
-            return row, segment
+            # A generator of its own: which recordings follow does not depend on how this one is varied.
+            return row, self.augment.source(segment, rng.spawn(1)[0], self.clips.sr)
         raise ManifestError(
             self.manifest.source, f"no recording can be decoded, such as {self.failures[path]}"
         )
@@ -212,10 +178,6 @@ def clip_weights(labels, sampling):
     ----------
     labels : ndarray, (N, C)
         0, 1 or NaN.
-    fill : {"concatenate", "repeat"}
-        How 10 s are filled: with segments of 5 to 10 s of one recording after another (the paper's way), or
-        with a single recording, repeated where it is shorter.  Where most recordings last a second or two,
-        concatenation puts half a dozen of them into each sequence.
     sampling : {"balanced", "uniform"}
         "balanced": the recordings of each class form a group, those without any class one more; a group is
         drawn uniformly among those that are not empty, then a recording of it.  "uniform": any recording.

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from acdref import checkpoint, metrics
+from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Sequences, open_dataset
 from acdref.errors import AcdrefError, CheckpointError
 from acdref.features import features
@@ -72,9 +73,8 @@ class Options:
         Validation and prediction keep to windows of 10 s.
     fill : {"concatenate", "repeat"}
     sampling : {"balanced", "uniform"}
-    low_pass, equaliser, speed : float
-        Variation of each source: probability of a low-pass, gains in dB of a random equaliser, largest
-        relative change of speed.  See :class:`acdref.data.Sequences`.
+    augment : Augmentation or str
+        How sequences are varied, or the name of one of :data:`acdref.augment.AUGMENTATIONS`.
     init : str or None
         Weights file to start from; the last layer is drawn anew if its classes differ.
     workers : int
@@ -100,11 +100,16 @@ class Options:
     seconds: float = 10.0
     fill: str = "concatenate"
     sampling: str = "balanced"
-    low_pass: float = 0.25
-    equaliser: float = 3.0
-    speed: float = 0.1
+    augment: Augmentation = AUGMENTATIONS["light"]
     init: str | None = None
     workers: int = 1
+
+    def __post_init__(self):
+        if isinstance(self.augment, str):
+            if self.augment not in AUGMENTATIONS:
+                names = ", ".join(map(repr, AUGMENTATIONS))
+                raise ValueError(f"augment = {self.augment!r}: choose one of {names}")
+            object.__setattr__(self, "augment", AUGMENTATIONS[self.augment])
 
     @property
     def steps(self):
@@ -179,6 +184,10 @@ def _claim_folder(options, out, resume):
         try:
             stored = json.loads(config.read_text())
             stored["classes"] = stored["classes"] and tuple(stored["classes"])
+            if "augment" not in stored:  # a run from before there was more than these three
+                given = {name: stored.pop(name) for name in ("low_pass", "equaliser", "speed")}
+                stored["augment"] = dataclasses.asdict(AUGMENTATIONS["light"]) | given
+            stored["augment"] = Augmentation(**stored["augment"])
             free = {name: getattr(options, name) for name in FREE_OPTIONS}
             return Options(**(stored | free))
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -264,9 +273,7 @@ class _Run:
             seconds=options.seconds,
             fill=options.fill,
             sampling=options.sampling,
-            low_pass=options.low_pass,
-            equaliser=options.equaliser,
-            speed=options.speed,
+            augment=options.augment,
             clips=Clips(),
         )
         with Loader(sequences, options.batch, options.workers, features, self._report) as loader:

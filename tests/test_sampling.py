@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.clips import Clips
 from acdref.errors import ManifestError
 from acdref.labels import or_join
@@ -15,7 +16,7 @@ from acdref.sampling import Sequences, clip_weights
 
 SR = 1000  # the lowest rate that is accepted, for speed
 FULL, SHORTEST = 10 * SR, 5 * SR
-PLAIN = {"mix_max": 1, "mix_sigma": 0.0, "level": None, "low_pass": 0.0}
+PLAIN = {"mix_max": 1, "mix_sigma": 0.0, "augment": Augmentation()}
 POSITIONS = 2**18  # more than the longest recording here
 
 few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -137,80 +138,14 @@ class TestMixing:
         assert abs(np.mean(gains)) < 4 * 90 / np.sqrt(len(gains))
 
 
-class TestLevelAndBandwidth:
-    def test_level_is_uniform_in_its_range(self, tmp_path):
-        rng = np.random.default_rng(0)
-        m = manifest_of(tmp_path, [rng.uniform(-1, 1, 6000) * 10.0**-k for k in range(4)])
-        sequences = Sequences(m, 0, clips=Clips(sr=SR), level=(-60, -20), low_pass=0)
-        x = np.array([sequences.sample(0, i)[0] for i in range(300)], dtype=np.float64)
-        db = 10 * np.log10(np.mean(x**2, axis=1))
-        reached = np.abs(x).max(axis=1) < 1
-        assert (db <= -20 + 1e-3).all()
-        assert (db[reached] >= -60 - 1e-3).all()
-        assert reached.mean() > 0.9
-        assert np.abs(np.quantile(db, [0.25, 0.5, 0.75]) - [-50, -40, -30]).max() < 4
-
-    def test_never_beyond_full_scale_and_silence_stays(self, tmp_path):
-        click = np.zeros(6000)
-        click[3000] = 1e-3
-        m = manifest_of(tmp_path, [click, np.zeros(6000)])
-        sequences = Sequences(m, 0, clips=Clips(sr=SR), level=(-3, 0), low_pass=0.5, cutoff=(100, 400))
-        peaks = np.array([np.abs(sequences.sample(0, i)[0]).max() for i in range(60)])
-        assert (np.isclose(peaks, 1, rtol=0, atol=1e-6) | (peaks == 0)).all()
-        assert peaks.max() <= 1
-        assert peaks.min() == 0
-
-    def test_low_pass_takes_its_share_of_the_segments(self, tmp_path):
-        # One recording fills a sequence; a tone above every cut-off vanishes where the filter is applied.
-        tone = np.sin(2 * np.pi * 0.45 * np.arange(FULL))
-        m = manifest_of(tmp_path, [tone])
-        sequences = Sequences(m, 0, clips=Clips(sr=SR), **PLAIN | {"low_pass": 0.3}, cutoff=(100, 300))
-        power = [np.mean(sequences.sample(0, i)[0][100:4900] ** 2) for i in range(300)]
-        filtered = np.isclose(power, 0, atol=1e-4)
-        assert np.allclose(np.array(power)[~filtered], 0.5, atol=0.01)
-        assert abs(filtered.mean() - 0.3) < 4 * np.sqrt(0.21 / 300)
-
-
-class TestEqualiserAndSpeed:
-    def test_the_equaliser_has_its_spread_and_leaves_labels(self, tmp_path):
-        # Below 60 Hz the gain is that of the first of the 8 frequencies.
-        tone = np.sin(2 * np.pi * 0.03 * np.arange(FULL)) / 2
-        m = manifest_of(tmp_path, [tone, tone], np.array([[1, 0], [np.nan, 1]]))
-        plain, shaped = (Sequences(m, 0, clips=Clips(sr=SR), **PLAIN, equaliser=s) for s in (0, 6))
-        gains = []
-        for index in range(300):
-            (x, y), (x_shaped, y_shaped) = plain.sample(0, index), shaped.sample(0, index)
-            np.testing.assert_array_equal(y_shaped, y)
-            first = slice(1000, 4000)  # within the first segment
-            gains.append(20 * np.log10(np.std(x_shaped[first]) / np.std(x[first])))
-        assert abs(np.std(gains) - 6) < 4 * 6 / np.sqrt(2 * 300)
-        assert abs(np.mean(gains)) < 4 * 6 / np.sqrt(300)
-
-    def test_speed_is_uniform_in_its_range(self, tmp_path):
-        m = manifest_of(tmp_path, [np.sin(2 * np.pi * 0.1 * np.arange(FULL))])
-        sequences = Sequences(m, 0, clips=Clips(sr=SR), **PLAIN, speed=0.25)
-        window = np.pad(np.hanning(3000), (0, 60000))  # within the first segment; padded, for a sharp peak
-        peaks = []
-        for index in range(300):
-            x, _ = sequences.sample(0, index)
-            assert x.shape == (FULL,)
-            peaks.append(
-                np.argmax(np.abs(np.fft.rfft(x[500:3500] * window[:3000], len(window)))) / len(window)
-            )
-        place = np.log(np.array(peaks) / 0.1) / np.log(1.25)
-        assert place.min() >= -1.02
-        assert place.max() <= 1.02
-        assert np.abs(np.quantile(place, [0.25, 0.5, 0.75]) - [-0.5, 0, 0.5]).max() < 4 * 2 / np.sqrt(
-            12 * 300
-        )
-
+class TestAugmentation:
     @few
-    @given(st.integers(0, 2**64), st.sampled_from([0, 5.0]), st.sampled_from([0, 0.3]))
-    def test_labels_are_those_of_the_recordings_drawn(self, tmp_path, seed, equaliser, speed):
+    @given(st.integers(0, 2**64), st.sampled_from(list(AUGMENTATIONS)))
+    def test_labels_are_those_of_the_recordings_drawn(self, tmp_path, seed, name):
         rng = np.random.default_rng(0)
         labels = np.array([[1, 0, np.nan], [0, 0, 1], [np.nan, 0, 0]])
         m = manifest_of(tmp_path, [rng.uniform(-1, 1, n) for n in (40, 3000, 12000)], labels)
-        sequences = Sequences(m, seed, clips=Clips(sr=SR), equaliser=equaliser, speed=speed)
+        sequences = Sequences(m, seed, clips=Clips(sr=SR), augment=AUGMENTATIONS[name])
         drawn, draw = [], sequences._draw_segment
 
         def noted(rng):
@@ -222,11 +157,47 @@ class TestEqualiserAndSpeed:
         x, y = sequences.sample(0, 0)
         assert x.shape == (FULL,)
         assert np.isfinite(x).all()
+        if name != "none":
+            assert np.abs(x).max() <= 1
         np.testing.assert_array_equal(y, or_join(labels[drawn]))
+
+    @pytest.mark.parametrize("strength", [{"equaliser": 6.0}, {"room": 1.0}, {"distortion": 1.0}])
+    def test_which_recordings_are_drawn_does_not_depend_on_it(self, tmp_path, strength):
+        # Their lengths are kept, so the segments meet at the same places.
+        m = manifest_of(tmp_path, [np.linspace(-1, 1, n) for n in (40, 3000, 12000)])
+        options = {"clips": Clips(sr=SR), "fill": "repeat", "mix_sigma": 0.0}
+        plain, varied = (
+            Sequences(m, 0, augment=augment, **options)
+            for augment in (Augmentation(), Augmentation(**strength))
+        )
+        for index in range(20):
+            (x, y), (x_varied, y_varied) = plain.sample(0, index), varied.sample(0, index)
+            np.testing.assert_array_equal(y_varied, y)
+            assert (x_varied != x).any()
+
+    def test_sources_and_mixtures_have_rooms_of_their_own(self, tmp_path):
+        """Recordings of one click each: every one is followed by other reflections."""
+        click = np.zeros(5000)
+        click[100] = 1
+        m = manifest_of(tmp_path, [click])
+        sequences = Sequences(m, 0, clips=Clips(sr=SR), **PLAIN | {"augment": Augmentation(room=1.0)})
+        x = sequences.sample(0, 0)[0].reshape(2, 5000)
+        np.testing.assert_array_equal(np.argmax(np.abs(x), axis=1), 100)
+        assert (x[0, 101:] != x[1, 101:]).any()
+
+    def test_the_level_comes_last(self, tmp_path):
+        rng = np.random.default_rng(0)
+        m = manifest_of(tmp_path, [rng.uniform(-1, 1, 6000) * 10.0**-k for k in range(4)])
+        sequences = Sequences(m, 0, clips=Clips(sr=SR), augment=AUGMENTATIONS["paper"])
+        x = np.array([sequences.sample(0, i)[0] for i in range(30)], dtype=np.float64)
+        db = 10 * np.log10(np.mean(x**2, axis=1))
+        assert np.abs(x).max() <= 1
+        assert (db <= -10 + 1e-3).all()
+        assert (db >= -45 - 1e-3).all()
 
     def test_silence_stays_silence(self, tmp_path):
         m = manifest_of(tmp_path, [np.zeros(n) for n in (40, 7000, 12000)])
-        sequences = Sequences(m, 0, clips=Clips(sr=SR), equaliser=10, speed=0.5)
+        sequences = Sequences(m, 0, clips=Clips(sr=SR), augment=AUGMENTATIONS["paper"])
         assert not any(sequences.sample(0, index)[0].any() for index in range(10))
 
 
@@ -261,16 +232,19 @@ class TestWeights:
 
 
 class TestDeterminism:
-    @pytest.mark.parametrize("options", [{}, {"equaliser": 3, "speed": 0.1}])
-    def test_same_numbers_same_sequence_whatever_came_before(self, tmp_path, options):
+    @pytest.mark.parametrize("name", list(AUGMENTATIONS))
+    def test_same_numbers_same_sequence_whatever_came_before(self, tmp_path, name):
         rng = np.random.default_rng(0)
         m = manifest_of(tmp_path, [rng.uniform(-1, 1, n) for n in (300, 7000, 12000, 61000)])
-        used, fresh = (Sequences(m, 5, clips=clips, **options) for clips in (Clips(sr=SR), Clips(0, sr=SR)))
+        used, fresh = (
+            Sequences(m, 5, clips=clips, augment=AUGMENTATIONS[name])
+            for clips in (Clips(sr=SR), Clips(0, sr=SR))
+        )
         for epoch, index in [(0, 0), (1, 0), (0, 1), (0, 0), (3, 9999)]:
             for a, b in zip(used.sample(epoch, index), fresh.sample(epoch, index), strict=True):
                 np.testing.assert_array_equal(a, b)
         seen = {used.sample(*at)[0].tobytes() for at in [(0, 0), (1, 0), (0, 1), (1, 1)]}
-        seen.add(Sequences(m, 6, clips=Clips(sr=SR), **options).sample(0, 0)[0].tobytes())
+        seen.add(Sequences(m, 6, clips=Clips(sr=SR), augment=AUGMENTATIONS[name]).sample(0, 0)[0].tobytes())
         assert len(seen) == 5
 
 
@@ -309,13 +283,6 @@ class TestParameters:
             {"mix_max": 0},
             {"mix_sigma": -1},
             {"seconds": 0},
-            {"low_pass": 1.1},
-            {"equaliser": -1},
-            {"speed": -0.1},
-            {"speed": 1},
-            {"cutoff": (3000, 2000)},
-            {"cutoff": (0, 2000)},
-            {"level": (0, -10)},
             {"sampling": "fair"},
             {"fill": "silence"},
         ],

@@ -6,17 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from train_support import OPTIONS, Stopper, write_corpus
 
 from acdref import checkpoint
+from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.errors import AcdrefError, CheckpointError
 from acdref.features import frames
 from acdref.ops.threads import set_threads
-from acdref.train import Options, _Run, datasets, train
+from acdref.train import Options, _claim_folder, _Run, datasets, train
 
 FILES = ("best.npz", "last.npz", "metrics.csv")
 
@@ -68,7 +69,7 @@ def test_a_stopped_run_continues_bit_equal(steps, finished, options, tmp_path):
 def test_a_killed_run_continues_bit_equal(finished, options, tmp_path):
     out = tmp_path / "run"
     script = (
-        "from dataclasses import replace; import sys; sys.path.insert(0, 'tests')\n"
+        "from acdref.augment import Augmentation\n"
         "from acdref.train import Options, train, Observer\n"
         "class Slow(Observer):\n"
         "    def epoch(self, row): print('epoch', flush=True); import time; time.sleep(60)\n"
@@ -136,14 +137,33 @@ def test_sequences_are_as_long_as_the_options_say(options, tmp_path, monkeypatch
     assert heard == [(2, frames(40000), 257, 2)]
 
 
-def test_the_configuration_of_a_run_before_the_option_still_counts(finished, options, tmp_path):
-    assert train(options, tmp_path / "run", observer=Stopper(1)) is None
-    path = tmp_path / "run" / "config.json"
+@pytest.mark.parametrize("name", list(AUGMENTATIONS))
+def test_the_configuration_holds_every_option_as_resolved(options, tmp_path, name):
+    """Whatever a later version takes a name or a default to be."""
+    varied = replace(options, augment=name, classes=("tone", "noise"))
+    assert varied.augment == AUGMENTATIONS[name]
+    assert _claim_folder(varied, tmp_path, resume=False) == varied
+    stored = json.loads((tmp_path / "config.json").read_text())
+    assert stored["augment"].keys() == {field.name for field in fields(Augmentation)}
+    assert _claim_folder(Options(""), tmp_path, resume=True) == replace(varied, workers=1)
+
+
+def test_the_configuration_of_a_run_from_before_these_options(options, tmp_path):
+    _claim_folder(options, tmp_path, resume=False)
+    path = tmp_path / "config.json"
     stored = json.loads(path.read_text())
-    assert stored.pop("seconds") == 10
-    path.write_text(json.dumps(stored))
-    train(options, tmp_path / "run", resume=True)
-    assert contents(tmp_path / "run") == contents(finished[0])
+    del stored["seconds"], stored["augment"]
+    path.write_text(json.dumps(stored | {"low_pass": 0.3, "equaliser": 4.0, "speed": 0.15}))
+    resumed = _claim_folder(Options(""), tmp_path, resume=True)
+    assert resumed.seconds == 10
+    assert resumed.augment == Augmentation(
+        equaliser=4.0, low_pass=0.3, speed=0.15, level=AUGMENTATIONS["light"].level
+    )
+
+
+def test_an_unknown_augmentation():
+    with pytest.raises(ValueError, match="augment = 'heavy': choose one of 'none', 'light'"):
+        Options("", augment="heavy")
 
 
 def test_broken_recordings_are_left_out_and_named(options, tmp_path):

@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from acdref import checkpoint
+from acdref.augment import AUGMENTATIONS
 from acdref.train import Observer, Options, train
 
 SEQUENCES = Options(
@@ -36,9 +37,7 @@ SEQUENCES = Options(
     schedule="cosine",
     weight_decay=0.05,
     average=0.998,
-    low_pass=0.3,
-    equaliser=4.0,
-    speed=0.15,
+    augment=replace(AUGMENTATIONS["light"], low_pass=0.3, equaliser=4.0, speed=0.15),
     seed=1,
 )
 REPEAT = replace(SEQUENCES, fill="repeat", epochs=5, lr=1.5e-3, average=0.995, seed=2)

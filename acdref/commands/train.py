@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from dataclasses import replace
 
 import click
 
@@ -78,21 +79,24 @@ import click
     help="Draw a class, then a recording of it; or any recording.",
 )
 @click.option(
-    "--low-pass",
-    type=click.FloatRange(0, 1),
-    default=0.25,
+    "--augment",
+    type=click.Choice(["none", "light", "source", "mixture", "paper"]),
+    default="light",
     show_default=True,
-    help="Probability of a random low-pass.",
+    help="Variation of the sound.  light: equaliser, low-pass, speed and level.  paper: algorithm 1, that is "
+    "source (equaliser, band-pass, room, pitch and tempo of each recording) and mixture (codec, distortion, "
+    "microphone), and level.  See `acdref augment`.",
 )
 @click.option(
-    "--equaliser", type=click.FloatRange(min=0), default=3.0, show_default=True, help="Random equaliser, dB."
+    "--low-pass", type=click.FloatRange(0, 1), help="Probability of a low-pass, in place of --augment's."
+)
+@click.option(
+    "--equaliser", type=click.FloatRange(min=0), help="Random equaliser, dB, in place of --augment's."
 )
 @click.option(
     "--speed",
     type=click.FloatRange(0, 1, max_open=True),
-    default=0.1,
-    show_default=True,
-    help="Random change of speed.",
+    help="Largest change of speed, in place of --augment's.",
 )
 @click.option("--init", type=click.Path(), metavar="WEIGHTS", help="Weights to start from.")
 @click.option(
@@ -126,6 +130,7 @@ def command(ctx, out, resume, threads, **options):
     Exit codes: 0 success; 1 the job could not be done; 2 wrong usage; 130 interrupted (a checkpoint is
     written).
     """
+    from acdref.augment import AUGMENTATIONS
     from acdref.ops.threads import set_threads
     from acdref.train import FREE_OPTIONS, Options, train
 
@@ -143,6 +148,9 @@ def command(ctx, out, resume, threads, **options):
         raise click.UsageError("Missing argument 'MANIFEST'.")
     if resume:
         options["manifest"] = ""
+    own = {name: options.pop(name) for name in ("low_pass", "equaliser", "speed")}
+    own = {name: value for name, value in own.items() if value is not None}
+    options["augment"] = replace(AUGMENTATIONS[options["augment"]], **own)
     if options["classes"] is not None:
         options["classes"] = tuple(name.strip() for name in options["classes"].split(","))
     set_threads(threads)

@@ -1,15 +1,18 @@
 """`acdref train` as its user meets it."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 from train_support import write_corpus
 
+from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.commands.train import _duration, command
 
 
@@ -36,6 +39,20 @@ def test_resume_takes_no_other_options(tmp_path):
     result = invoke("--out", tmp_path, "--resume", "--lr", 0.1)
     assert result.exit_code == 2
     assert "lr" in result.stderr
+
+
+def test_strengths_take_the_place_of_a_named_augmentation(tmp_path):
+    arguments = ("--augment", "paper", "--equaliser", 0, "--speed", 0.2)
+    result = invoke(write_corpus(tmp_path), "--out", tmp_path / "run", *SMALL, *arguments)
+    assert result.exit_code == 0, result.output
+    stored = json.loads((tmp_path / "run" / "config.json").read_text())
+    expected = replace(AUGMENTATIONS["paper"], equaliser=0.0, speed=0.2)
+    assert Augmentation(**stored["augment"]) == expected
+
+
+def test_all_named_augmentations_can_be_chosen():
+    (option,) = (option for option in command.params if option.name == "augment")
+    assert list(option.type.choices) == list(AUGMENTATIONS)
 
 
 def test_a_manifest_is_needed(tmp_path):

@@ -1,0 +1,249 @@
+"""What training draws: algorithm 1 of Braun & Gamper.
+
+The paper's order, and the field of :class:`Augmentation` that holds the strength of each step:
+
+==========================  =================================  ==============================================
+each source                 ``equaliser``                      random spectral shaping
+..                          ``band_pass``                      band-pass
+..                          ``room``                           reverberation, the early part kept in time
+..                          ``mix_sigma`` of the sequences     level, N(0, 2) dB
+..                          ``pitch``                          pitch shift and time stretch
+the mixture                 ``codec``                          codecs
+..                          ``distortion``                     non-linear distortion
+..                          ``level``                          signal level over a wide range
+..                          ``microphone``                     low-pass of the microphone
+==========================  =================================  ==============================================
+
+A source is here a segment of one recording, so that each recording of a sequence has a room of its own.  The
+microphone's low-pass comes before the level, not after it: the two are linear and commute, and only a level
+that is set last keeps the samples within full scale.  ``low_pass`` and ``speed`` are ours: a narrow band
+without a lower edge, and the tape's way to change the pitch, which costs a tenth of the vocoder's.
+
+The paper names the effects and gives one distribution, N(0, 2) dB; all others are our choice.  Frequencies
+are relative to half the sampling rate (8 kHz) in the code, and in Hz below.
+
+==============  ==============================================================================================
+``equaliser``   gains N(0, s dB) at 8 frequencies from 60 Hz on
+``band_pass``   lower edge 50 to 500 Hz, upper edge 2 to 7 kHz, each log-uniform
+``low_pass``    cut-off 2 to 7 kHz, log-uniform; also the microphone's
+``room``        decay time 0.1 to 1 s, log-uniform; direct to reverberant energy U(-3, 15) dB
+``pitch``       U(-2, 2) semitones; tempo 0.9 to 1 / 0.9, log-uniform
+``speed``       factor 1 / (1 + s) to 1 + s, log-uniform
+``codec``       Ogg Vorbis 60 %, MP3 30 %, Opus 10 % (it costs ten times as much); quality U(0, 1)
+``distortion``  hard, soft or asymmetric clipping or quantisation, 25 % each; drive U(0, 15) dB, 6 to 12 bits
+``level``       root mean square, uniform in dBFS; the peak stays within full scale
+==============  ==============================================================================================
+"""
+
+from dataclasses import dataclass, replace
+
+from acdref.augment import codecs, distortion, level, rooms, spectrum, speed
+
+EQUALISER_POINTS = 8
+LOWER_EDGE = (1 / 160, 1 / 16)  # relative to half the sampling rate
+UPPER_EDGE = (1 / 4, 7 / 8)
+DECAY_SECONDS = (0.1, 1.0)
+DIRECT_TO_REVERBERANT = (-3.0, 15.0)  # dB
+SEMITONES = (-2.0, 2.0)
+TEMPO = (0.9, 1 / 0.9)
+CODECS = {"vorbis": 0.6, "mp3": 0.3, "opus": 0.1}
+CLIPPING = (distortion.hard_clip, distortion.soft_clip, distortion.asymmetric_clip)
+DRIVE = (0.0, 15.0)  # dB
+BITS = (6, 12)
+
+_PROBABILITIES = ("band_pass", "low_pass", "room", "pitch", "codec", "distortion", "microphone")
+
+
+def _log_uniform(rng, bounds):
+    lowest, highest = bounds
+    return lowest * (highest / lowest) ** rng.random()
+
+
+def _equaliser(x, rng, spread, sr):
+    return spectrum.equalise(x, spread * rng.standard_normal(EQUALISER_POINTS), sr)
+
+
+def _band_pass(x, rng, sr):
+    low, high = _log_uniform(rng, LOWER_EDGE), _log_uniform(rng, UPPER_EDGE)
+    return spectrum.band_pass(x, low * sr / 2, high * sr / 2, sr)
+
+
+def _low_pass(x, rng, sr):
+    return spectrum.low_pass(x, _log_uniform(rng, UPPER_EDGE) * sr / 2, sr)
+
+
+def _room(x, rng, sr):
+    decay, ratio = _log_uniform(rng, DECAY_SECONDS), rng.uniform(*DIRECT_TO_REVERBERANT)
+    return rooms.reverberate(x, rooms.room_response(rng, decay, ratio, sr))
+
+
+def _pitch(x, rng, sr):
+    return speed.change_pitch(x, rng.uniform(*SEMITONES), _log_uniform(rng, TEMPO), sr)
+
+
+def _speed(x, rng, largest, sr):
+    return speed.change_speed(x, _log_uniform(rng, (1 / (1 + largest), 1 + largest)))
+
+
+def _codec(x, rng, sr):
+    codec, quality = rng.choice(list(CODECS), p=list(CODECS.values())), rng.random()
+    # What the installed build lacks leaves the sound as it is, and every other draw too.
+    return codecs.recode(x, codec, quality, sr) if codec in codecs.available(sr) else x
+
+
+def _distortion(x, rng, sr):
+    kind = rng.integers(len(CLIPPING) + 1)
+    if kind == len(CLIPPING):
+        return distortion.quantise(x, int(rng.integers(*BITS, endpoint=True)))
+    return CLIPPING[kind](x, rng.uniform(*DRIVE))
+
+
+def _level(x, rng, bounds, sr):
+    return level.set_level(x, rng.uniform(*bounds))
+
+
+def _sometimes(effect):
+    def sometimes(x, rng, probability, sr):
+        return effect(x, rng, sr) if rng.random() < probability else x
+
+    return sometimes
+
+
+# Functions of (sound, generator, strength, sampling rate), in the order in which they are applied.
+_SOURCE = {
+    "equaliser": _equaliser,
+    "band_pass": _sometimes(_band_pass),
+    "low_pass": _sometimes(_low_pass),
+    "room": _sometimes(_room),
+    "pitch": _sometimes(_pitch),
+    "speed": _speed,
+}
+_MIXTURE = {
+    "codec": _sometimes(_codec),
+    "distortion": _sometimes(_distortion),
+    "microphone": _sometimes(_low_pass),
+    "level": _level,
+}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How strongly each effect varies the sound; the head of :mod:`acdref.augment.algorithm` has the rest.
+
+    Attributes
+    ----------
+    equaliser : float
+        Standard deviation in dB.
+    band_pass, low_pass, room, pitch : float
+        Probability for a segment.
+    speed : float
+        Largest change, as a fraction: below 1.
+    codec, distortion, microphone : float
+        Probability for a mixture.
+    level : (float, float) or None
+        Lowest and highest root mean square in dBFS; None: as it is.
+
+    Raises
+    ------
+    ValueError
+        If a strength is out of its range.
+
+    Notes
+    -----
+    Every effect has a generator of its own: the strength of one does not change what another one draws.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.sin(np.arange(16000, dtype=np.float32))
+    >>> augmentation = Augmentation(band_pass=1.0, level=(-20, -20))
+    >>> y = augmentation.source(x, np.random.default_rng(0))
+    >>> y = augmentation.mixture(y, np.random.default_rng(1))
+    >>> round(20 * np.log10(float(np.std(y))))
+    -20
+    """
+
+    equaliser: float = 0.0
+    band_pass: float = 0.0
+    low_pass: float = 0.0
+    room: float = 0.0
+    pitch: float = 0.0
+    speed: float = 0.0
+    codec: float = 0.0
+    distortion: float = 0.0
+    microphone: float = 0.0
+    level: tuple[float, float] | None = None
+
+    def __post_init__(self):
+        for name in _PROBABILITIES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a probability, not {getattr(self, name)}")
+        if not self.equaliser >= 0 or not 0 <= self.speed < 1:
+            raise ValueError("equaliser must be >= 0 dB and speed within [0, 1)")
+        if self.level is not None:
+            object.__setattr__(self, "level", tuple(self.level))  # JSON has lists only
+            if len(self.level) != 2 or not self.level[0] <= self.level[1]:
+                raise ValueError(f"level must be (lowest, highest), not {self.level}")
+
+    def source(self, x, rng, sr=16000):
+        """Vary one source.
+
+        Parameters
+        ----------
+        x : ndarray, (n,), float32
+        rng : numpy.random.Generator
+        sr : int
+            Sampling rate in Hz.
+
+        Returns
+        -------
+        ndarray, (m,), float32
+            Of another length, if pitch or speed are varied; ``x`` itself if nothing is.
+        """
+        return self._apply(_SOURCE, x, rng, sr)
+
+    def mixture(self, x, rng, sr=16000):
+        """Vary a mixture of sources.
+
+        Parameters
+        ----------
+        x : ndarray, (n,), float32
+        rng : numpy.random.Generator
+        sr : int
+            Sampling rate in Hz.
+
+        Returns
+        -------
+        ndarray, (n,), float32
+            In [-1, 1] if the level is varied; ``x`` itself if nothing is.
+        """
+        return self._apply(_MIXTURE, x, rng, sr)
+
+    def _apply(self, effects, x, rng, sr):
+        for (name, effect), own in zip(effects.items(), rng.spawn(len(effects)), strict=True):
+            strength = getattr(self, name)
+            if strength:
+                x = effect(x, own, strength, sr)
+        return x
+
+
+_EVERYDAY = (-45.0, -10.0)  # dBFS: nine tenths of everyday recordings
+
+PAPER = Augmentation(
+    equaliser=3.0,
+    band_pass=0.25,
+    room=0.3,
+    pitch=0.3,
+    codec=0.1,
+    distortion=0.2,
+    microphone=0.25,
+    level=_EVERYDAY,
+)
+AUGMENTATIONS = {
+    "none": Augmentation(),
+    "light": Augmentation(equaliser=3.0, low_pass=0.25, speed=0.1, level=_EVERYDAY),
+    "source": replace(PAPER, **dict.fromkeys(("codec", "distortion", "microphone"), 0.0)),
+    "mixture": replace(PAPER, **dict.fromkeys(_SOURCE, 0.0)),
+    "paper": PAPER,
+}
+"""Named choices: nothing; what is cheap; one half of algorithm 1 or the other, with the level; all of it."""

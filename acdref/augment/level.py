@@ -1,0 +1,33 @@
+"""Level."""
+
+import numpy as np
+
+
+def set_level(x, dbfs):
+    """Scale a signal to a level, but never beyond full scale.
+
+    Parameters
+    ----------
+    x : ndarray, (n,), float32
+    dbfs : float
+        Wanted root mean square in dB relative to 1.
+
+    Returns
+    -------
+    ndarray, (n,), float32
+        With that level, or with a peak of 1 if that level would exceed full scale.  Silence stays silence.
+
+    Examples
+    --------
+    >>> set_level(np.float32([0.5, -0.5]), -20)
+    array([ 0.1, -0.1], dtype=float32)
+    >>> set_level(np.float32([0.5, -0.5, 0, 0, 0, 0]), 0)
+    array([ 1., -1.,  0.,  0.,  0.,  0.], dtype=float32)
+    """
+    peak = float(np.abs(x).max(initial=0.0))
+    if peak == 0.0:
+        return x.copy()
+    # Relative to the peak, the squares of the faintest signal do not underflow.
+    relative = x / np.float32(peak)
+    rms = float(np.sqrt(np.mean(np.square(relative), dtype=np.float64)))
+    return relative * np.float32(min(10.0 ** (dbfs / 20.0) / rms, 1.0))
