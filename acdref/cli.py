@@ -17,9 +17,11 @@ from acdref.errors import AcdrefError
 COMMANDS = {
     "predict": "acdref.commands.predict",
     "train": "acdref.commands.train",
+    "augment": "acdref.commands.augment",
     "evaluate": "acdref.commands.evaluate",
     "relabel": "acdref.commands.relabel",
     "info": "acdref.commands.info",
+    "export": "acdref.commands.export",
     "synth": "acdref.commands.synth",
     "demo": "acdref.commands.demo",
 }

@@ -1,0 +1,44 @@
+"""`acdref export`: the network for other runtimes."""
+
+import click
+
+
+@click.command(short_help="Write the network as an ONNX model.")
+@click.option("--onnx", "path", type=click.Path(), required=True, metavar="FILE", help="The model to write.")
+@click.option("--weights", type=click.Path(), help="Weights file  [default: the one shipped with acdref]")
+@click.option("--front-end", is_flag=True, help="Take waveforms: put STFT and compression into the model.")
+def command(path, weights, front_end):
+    """Write the network as an ONNX model, for any number of clips of any length.
+
+    \b
+    Input, float32:
+      features   (clips, frames, 257, 2), as acdref.features.features makes them
+      waveform   (clips, samples) at 16 kHz, with --front-end
+    Outputs, float32 (clips, classes):
+      logits, probabilities
+
+    Batch normalisation is folded. The model's metadata hold classes (a JSON list, in the order of the
+    outputs), sample_rate, frame, hop, exponent, and the shortest clip as min_frames and min_samples.
+
+    Where onnxruntime is installed, the model is run by it, and is only written if its logits are within 1e-5
+    of acdref's. Needs the package onnx: pip install 'acdref[onnx]'.
+
+    \b
+    Examples:
+      acdref export --onnx acdnet.onnx
+      acdref export --onnx tagger.onnx --front-end --weights run/best.npz
+
+    \b
+    Exit codes: 0 success; 1 no model was written (one line on stderr says why); 2 wrong usage.
+    """
+    from acdref.checkpoint import load_weights
+    from acdref.commands._network import weights_path
+    from acdref.export import export_onnx
+
+    net, meta = load_weights(weights_path(weights), backend="numpy")
+    difference = export_onnx(path, net, meta["classes"], front_end)
+    if difference is None:
+        verdict = "not checked: onnxruntime is not installed"
+    else:
+        verdict = f"onnxruntime agrees with acdref to {difference:.0e}"
+    click.echo(f"{path}: {'waveforms' if front_end else 'features'} to tags ({verdict})")

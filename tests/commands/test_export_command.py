@@ -1,0 +1,58 @@
+"""`acdref export` as its user meets it."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from predict_support import CLASSES, program, write_tiny_weights
+
+from acdref.commands.export import command
+
+pytest.importorskip("onnx")
+
+
+def test_model_runs(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    weights = write_tiny_weights(tmp_path / "tiny.npz")
+    for options, name, shape in (
+        ((), "features", (2, 130, 257, 2)),
+        (("--front-end",), "waveform", (2, 16_000)),
+    ):
+        path = tmp_path / f"{name}.onnx"
+        code, out, err = program("export", "--onnx", path, "--weights", weights, *options)
+        assert (code, err) == (0, "")
+        assert out.startswith(f"{path}: {name}") and "onnxruntime agrees" in out
+        session = onnxruntime.InferenceSession(path)
+        (probabilities,) = session.run(["probabilities"], {name: np.zeros(shape, np.float32)})
+        assert probabilities.shape == (2, len(CLASSES))
+
+
+def test_shipped_weights(tmp_path):
+    result = CliRunner().invoke(command, ["--onnx", str(tmp_path / "acdnet.onnx")])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (tmp_path / "acdnet.onnx").stat().st_size < 1.5e6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--onnx", "no/such/folder/a.onnx"), "no/such/folder/a.onnx: No such file or directory"),
+        (("--onnx", "."), "."),
+        (("--onnx", "a.onnx", "--weights", "missing.npz"), "missing.npz: No such file or directory"),
+    ],
+)
+def test_one_line_about_what_is_wrong(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = program("export", *arguments)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"acdref: {message}") and err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_must_be_named():
+    result = CliRunner().invoke(command, [])
+    assert result.exit_code == 2 and "--onnx" in result.stderr
+
+
+def test_help_has_examples_and_exit_codes():
+    text = CliRunner().invoke(command, ["--help"]).output
+    assert "Examples:" in text and "Exit codes:" in text
