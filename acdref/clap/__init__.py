@@ -1,0 +1,1 @@
+"""Parts of the CLAP teacher, :mod:`acdref.teacher`: bundle, graphs, front ends, tokenizer, prompts."""

@@ -1,0 +1,206 @@
+"""A CLAP model as a directory: which files there are, and what they say about themselves.
+
+::
+
+    audio_model.onnx | onnx/audio_model.onnx        or with _fp16, _quantized, _int8 or _uint8 before the dot
+    text_model.onnx, likewise                       not needed where prompts.npz has all the prompts
+    model.onnx, likewise                            not needed; gives the logit scale
+    tokenizer.json | merges.txt
+    preprocessor_config.json                        needed by the family hf
+    clap_bundle.json                                written by tools/export_clap.py, absent in public exports
+    prompts.npz                                     see acdref.clap.prompts
+"""
+
+import json
+import math
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from acdref.clap.frontends import FRONT_ENDS, HfFrontEnd, MsclapFrontEnd
+from acdref.errors import TeacherError
+
+FORMAT = "acdref.clap/1"
+PRECISIONS = {"fp32": ("",), "fp16": ("_fp16",), "int8": ("_quantized", "_int8", "_uint8")}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Paths and settings; the graphs have not been opened.
+
+    Attributes
+    ----------
+    directory : str
+    precision : {"fp32", "fp16", "int8"}
+        Of the audio graph.
+    audio : str
+        Path of the audio graph.
+    text, full, tokenizer : str or None
+    settings : dict or None
+        Content of preprocessor_config.json.
+    description : dict
+        Content of clap_bundle.json, checked; empty if there is none.
+    """
+
+    directory: str
+    precision: str
+    audio: str
+    text: str | None
+    full: str | None
+    tokenizer: str | None
+    settings: dict | None = field(repr=False)
+    description: dict = field(repr=False)
+
+    @classmethod
+    def open(cls, directory, precision=None):
+        """Look at a directory.
+
+        Parameters
+        ----------
+        directory : str or path-like
+        precision : {"fp32", "fp16", "int8"}, optional
+            Default: the first of these whose audio graph is there.
+
+        Raises
+        ------
+        TeacherError
+            If there is no such directory or no audio graph in it (the error names what was looked for), or a
+            file of settings cannot be read.
+        """
+        directory = os.fspath(directory)
+        if not os.path.isdir(directory):
+            cause = (
+                "no such directory" if not os.path.exists(directory) else "a file; a bundle is a directory"
+            )
+            raise TeacherError(directory, cause)
+        precisions = PRECISIONS if precision is None else (precision,)
+        looked_for = [name for p in precisions for name in _names("audio_model", p)]
+        for chosen in precisions:
+            audio = _first(directory, _names("audio_model", chosen))
+            if audio:
+                break
+        else:
+            raise TeacherError(directory, f"no audio graph; looked for {', '.join(looked_for)}")
+        # The text graph may be of another precision: it runs once a prompt.
+        others = [chosen, *(p for p in PRECISIONS if p != chosen)]
+        text, full = (
+            _first(directory, [name for p in others for name in _names(stem, p)])
+            for stem in ("text_model", "model")
+        )
+        return cls(
+            directory,
+            chosen,
+            audio,
+            text,
+            full,
+            _first(directory, ("tokenizer.json", "merges.txt")),
+            _json(os.path.join(directory, "preprocessor_config.json")),
+            _description(os.path.join(directory, "clap_bundle.json")),
+        )
+
+    def front_end(self, inputs):
+        """The front end, by clap_bundle.json's family or else by the inputs of the audio graph."""
+        if "is_longer" in inputs:
+            cause = "a fused model (input is_longer), which acdref does not support: use an unfused one"
+            raise TeacherError(self.audio, f"{cause}, or bring its embeddings (acdref.teacher.TeacherScores)")
+        family = self.description.get("family")
+        if family is None:
+            found = [name for name, kind in FRONT_ENDS.items() if kind.audio_input in inputs]
+            if not found:
+                known = " or ".join(kind.audio_input for kind in FRONT_ENDS.values())
+                raise TeacherError(
+                    self.audio, f"declares the inputs {', '.join(inputs)}, none of which is {known}"
+                )
+            family = found[0]
+        if family == "msclap":
+            return self._msclap(inputs)
+        path = os.path.join(self.directory, "preprocessor_config.json")
+        if self.settings is None:
+            raise TeacherError(path, "no such file; it tells how the model wants its sound")
+        return HfFrontEnd.of_settings(self.settings, path)
+
+    def _msclap(self, inputs):
+        front_end = MsclapFrontEnd()
+        _, shape = inputs.get("waveform", (None, ()))
+        samples = round(self.description.get("sampling_rate", 44100) * self.description.get("duration", 7))
+        if 220500 in (samples, *shape):
+            cause = "MS-CLAP 2022 (5 s windows), which acdref does not support: use MS-CLAP 2023"
+            raise TeacherError(self.audio, f"{cause}, or bring its embeddings (acdref.teacher.TeacherScores)")
+        if samples != front_end.samples:
+            raise TeacherError(self.audio, f"takes {samples} samples; MS-CLAP 2023 takes {front_end.samples}")
+        return front_end
+
+
+def probe_sound(n):
+    """The sound that a bundle's self-test is made of: a sweep that grows louder.
+
+    Parameters
+    ----------
+    n : int
+        Samples.
+
+    Returns
+    -------
+    (n,) float32 array
+
+    Examples
+    --------
+    >>> probe_sound(4).round(3)
+    array([0.   , 0.153, 0.   , 0.249], dtype=float32)
+    """
+    t = np.arange(n) / n
+    return (0.5 * (0.1 + 0.9 * t) * np.sin(np.pi * n / 4 * t**2)).astype(np.float32)
+
+
+def _names(stem, precision):
+    suffixes = PRECISIONS[precision]
+    return [f"{folder}{stem}{suffix}.onnx" for suffix in suffixes for folder in ("", "onnx/")]
+
+
+def _first(directory, names):
+    for name in names:
+        path = os.path.join(directory, *name.split("/"))
+        if os.path.lexists(path):  # a broken link is to be complained about, not passed over
+            return path
+    return None
+
+
+def _json(path):
+    """Content of a JSON file, which must be an object; None if there is no such file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TeacherError(path, error.strerror or str(error)) from None
+    except ValueError as error:
+        raise TeacherError(path, f"is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise TeacherError(path, "is not a JSON object")
+    return content
+
+
+def _description(path):
+    description = _json(path)
+    if description is None:
+        return {}
+    if description.get("format") != FORMAT:
+        raise TeacherError(path, f"has the format {description.get('format')!r}, not {FORMAT!r}")
+    if description.get("family") not in FRONT_ENDS:
+        known = ", ".join(FRONT_ENDS)
+        raise TeacherError(path, f"has the family {description.get('family')!r}; acdref knows {known}")
+    try:
+        numbers = [float(description[name]) for name in ("logit_scale", "sampling_rate", "duration")]
+        if not all(0 < number < math.inf for number in numbers):
+            raise ValueError("logit_scale, sampling_rate and duration must be positive numbers")
+        test = description["selftest"]
+        for name in ("input_ids", "audio_embeds", "text_embeds"):
+            np.array(test[name], dtype=np.float64).reshape(1, -1)
+        {str(name): str(digest) for name, digest in description["sha256"].items()}
+    except KeyError as error:
+        raise TeacherError(path, f"lacks {error.args[0]!r}") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise TeacherError(path, f"makes no sense: {error}") from None
+    return description

@@ -1,0 +1,196 @@
+"""ONNX graphs through onnxruntime; whatever is wrong with one is said in one line."""
+
+import hashlib
+import os
+import re
+
+import numpy as np
+
+from acdref.errors import AcdrefError, TeacherError
+
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}
+
+
+class Graph:
+    """An ONNX graph, run on one core.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Attributes
+    ----------
+    path : str
+    inputs : dict of str to (dtype name, shape)
+        What the graph declares; a shape has None where any size fits.
+    outputs : tuple of str
+
+    Raises
+    ------
+    AcdrefError
+        If onnxruntime is not installed.
+    TeacherError
+        If the file is no graph that it can run.
+    """
+
+    def __init__(self, path):
+        ort = runtime()
+        self.path = os.fspath(path)
+        problem = _problem(self.path)
+        if problem:
+            raise TeacherError(self.path, problem)
+        options = ort.SessionOptions()
+        # With more threads the last bits of some graphs depend on how many. Several threads may run a graph.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions have no common base
+            raise TeacherError(self.path, _load_problem(error, ort)) from None
+        self.inputs = {
+            node.name: (node.type, tuple(d if isinstance(d, int) else None for d in node.shape))
+            for node in self._session.get_inputs()
+        }
+        self.outputs = tuple(node.name for node in self._session.get_outputs())
+
+    def run(self, outputs, feed):
+        """Run the graph.
+
+        Parameters
+        ----------
+        outputs : sequence of str
+        feed : dict of str to ndarray
+            Of these, what the graph declares is fed, as the dtype that it declares.
+
+        Returns
+        -------
+        list of ndarray
+
+        Raises
+        ------
+        TeacherError
+            If the run fails, or gives values that are not finite.
+        """
+        feed = {name: feed[name].astype(_DTYPES[kind], copy=False) for name, (kind, _) in self.inputs.items()}
+        try:
+            results = self._session.run(list(outputs), feed)
+        except Exception as error:
+            raise TeacherError(self.path, f"does not run: {_reason(error)}") from None
+        for name, values in zip(outputs, results, strict=True):
+            if not np.isfinite(values).all():
+                raise TeacherError(self.path, f"gives {name} with values that are not finite")
+        return results
+
+    def check(self, shapes):
+        """Refuse a graph whose inputs are not those that acdref can feed.
+
+        Parameters
+        ----------
+        shapes : dict of str to (shape, required)
+            Inputs that are supported, with the shape that they will be fed (None: any size), and whether
+            the graph must have them.
+
+        Raises
+        ------
+        TeacherError
+            Naming what the graph declares and what is supported.
+        """
+        wanted = ", ".join(f"{name} {_shape(shape)}" for name, (shape, _) in shapes.items())
+        declared = ", ".join(f"{name} {kind} {_shape(shape)}" for name, (kind, shape) in self.inputs.items())
+        fits = all(required <= (name in self.inputs) for name, (_, required) in shapes.items())
+        for name, (kind, shape) in self.inputs.items():
+            fits = fits and name in shapes and kind in _DTYPES and _compatible(shape, shapes[name][0])
+        if not fits:
+            raise TeacherError(self.path, f"declares the inputs {declared}, but acdref feeds {wanted}")
+
+    def output(self, name):
+        """The output that has a name, or else the only one."""
+        if name in self.outputs:
+            return name
+        if len(self.outputs) == 1:
+            return self.outputs[0]
+        raise TeacherError(self.path, f"has no output {name} (its outputs: {', '.join(self.outputs)})")
+
+
+def runtime():
+    """The module onnxruntime; AcdrefError if it cannot be imported."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        cause = (
+            "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be imported ({error})"
+        )
+        raise AcdrefError(f"onnxruntime {cause}: pip install 'acdref[teacher]'") from None
+    return onnxruntime
+
+
+def sha256(path):
+    """SHA-256 of a file, in hexadecimal digits."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise TeacherError(path, error.strerror or str(error)) from None
+
+
+def _problem(path):
+    """What, by its first bytes, is wrong with a file that should be a graph; or None."""
+    if os.path.isdir(path):
+        return "a directory, not an ONNX model"
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    if not head:
+        return "an empty file"
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the model itself (git lfs pull fetches it)"
+    start = head.lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page, not the model (the download failed)"
+    if start.startswith(b"{"):
+        return "JSON text, not an ONNX model"
+    if head.startswith(b"PK"):
+        return "a zip archive (a torch checkpoint?), not an ONNX model"
+    return None
+
+
+def _load_problem(error, ort):
+    reason = _reason(error)
+    kind = type(error).__name__
+    version = ort.__version__
+    if kind == "InvalidProtobuf":
+        return "no ONNX model, or cut short (it is not the protobuf that it should be)"
+    if "opset" in reason.lower() or "IR version" in reason:
+        return f"made with a newer ONNX than onnxruntime {version} knows: {reason}"
+    if "external data" in reason.lower() or ("External" in reason and "data" in reason):
+        return f"its external data file is missing or does not fit: {reason}"
+    if kind == "InvalidGraph" or "is not a registered function/op" in reason:
+        return f"has an operator that onnxruntime {version} does not know: {reason}"
+    return f"onnxruntime {version} cannot load it: {reason}"
+
+
+def _reason(error):
+    """onnxruntime's message in one line, without its codes and without source files."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    return re.sub(r"\S+\.(?:cc|h):\d+ \S+(?: \[.*?\])? ?", "", text)[:300].rstrip(". ")
+
+
+def _shape(shape):
+    return "(" + ", ".join("?" if d is None else str(d) for d in shape) + ")"
+
+
+def _compatible(declared, fed):
+    return len(declared) == len(fed) and all(
+        a is None or b is None or a == b for a, b in zip(declared, fed, strict=True)
+    )

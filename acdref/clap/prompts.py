@@ -1,0 +1,184 @@
+"""Classes in words: the prompts that a teacher compares sounds with, and a cache of their embeddings."""
+
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from acdref.errors import AcdrefError, TeacherError
+from acdref.files import replacing
+
+TEMPLATE = "This is a sound of {}"
+
+# Braun & Gamper's table 1 has a prompt for each of its 11 classes; the wording here is acdref's own.
+DEFAULTS = {
+    "voice": "human speech or singing",
+    "music": "music",
+    "cat": "a cat",
+    "dog": "a dog",
+    "clapping": "clapping hands and applause",
+    "urban": "city traffic and vehicles",
+    "machinery": "machinery and tools",
+    "nature": "nature, water and animals",
+    "windnoise": "wind noise in a microphone",
+    "alarm": "an alarm or a siren",
+    "gunshot": "gunshots and explosions",
+}
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Classes, each with one or more prompts.
+
+    Attributes
+    ----------
+    classes : dict of str to tuple of str
+        Whole prompts of each class; several are averaged.
+    background : tuple of str
+        Whole prompts that take part in the softmax but are no class.
+
+    Examples
+    --------
+    >>> Prompts.of({"dog": ["a dog", "barking"]}, background=["silence"])
+    Prompts(classes={'dog': ('This is a sound of a dog', 'This is a sound of barking')}, \
+background=('This is a sound of silence',))
+    """
+
+    classes: dict
+    background: tuple = ()
+
+    @classmethod
+    def of(cls, classes=None, background=(), template=TEMPLATE):
+        """Put words into a template.
+
+        Parameters
+        ----------
+        classes : dict of str to (str or sequence of str), optional
+            Default: the 11 super-classes.
+        background : sequence of str
+        template : str
+            With ``{}`` where the words go.
+
+        Raises
+        ------
+        AcdrefError
+            If the template has no such place, there is no class, or a prompt is empty.
+        """
+        if template.count("{}") != 1:
+            raise AcdrefError(f"the template {template!r} must have one {{}}, where the words of a prompt go")
+
+        def whole(words):
+            if not words.strip():
+                raise AcdrefError("a prompt is empty")
+            return template.replace("{}", words)
+
+        classes = DEFAULTS if classes is None else classes
+        if not classes or not all(classes.values()):
+            raise AcdrefError("there is no class, or one has no prompt")
+        lists = {name: [words] if isinstance(words, str) else words for name, words in classes.items()}
+        return cls(
+            {name: tuple(map(whole, words)) for name, words in lists.items()}, tuple(map(whole, background))
+        )
+
+    @property
+    def texts(self):
+        """All prompts, none twice."""
+        return list(
+            dict.fromkeys([text for texts in self.classes.values() for text in texts] + [*self.background])
+        )
+
+
+def read_prompts(path):
+    """Read classes from a file of ``name = prompt`` lines.
+
+    Parameters
+    ----------
+    path : str or path-like
+        UTF-8.  A name may have several lines; blank lines, and those that begin with ``#``, say nothing.
+
+    Returns
+    -------
+    dict of str to list of str
+        Without template.
+
+    Raises
+    ------
+    TeacherError
+        If it cannot be read or a line is none of these; the cause names it.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = file.read().splitlines()
+    except OSError as error:
+        raise TeacherError(path, error.strerror or str(error)) from None
+    except UnicodeDecodeError as error:
+        raise TeacherError(path, f"is not UTF-8 (byte {error.start})") from None
+    classes = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, words = (part.strip() for part in line.partition("="))
+        if not (name and equals and words) or ";" in name:
+            raise TeacherError(path, f"line {number}: {line.strip()!r} is not of the form: name = prompt")
+        classes.setdefault(name, []).append(words)
+    if not classes:
+        raise TeacherError(path, "has no prompts")
+    return classes
+
+
+class PromptCache:
+    """``prompts.npz`` of a bundle: embeddings of prompts, which make text graph and tokenizer unnecessary.
+
+    The file has the arrays ``prompts`` (P,) text, ``embeds`` (P, D) float32 as the text graph gave them, and
+    ``sha256`` of that graph.
+
+    Parameters
+    ----------
+    directory : str
+        Of the bundle.
+    model : str or None
+        SHA-256 of its text graph; what the file has of another graph is not used.  None: there is no text
+        graph, and the file is trusted.
+
+    Raises
+    ------
+    TeacherError
+        If there is a file and it cannot be read.
+    """
+
+    def __init__(self, directory, model):
+        self.path = os.path.join(directory, "prompts.npz")
+        self.model = model
+        self.embeds = {}
+        if os.path.exists(self.path):
+            self._read()
+
+    def _read(self):
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                prompts, embeds, model = file["prompts"], file["embeds"], str(file["sha256"])
+            if prompts.dtype.kind != "U" or embeds.dtype.kind != "f" or embeds.shape[:-1] != prompts.shape:
+                raise ValueError(
+                    f"embeds {embeds.dtype} {embeds.shape} for prompts {prompts.dtype} {prompts.shape}"
+                )
+            if not np.isfinite(embeds).all():
+                raise ValueError("embeds are not finite")
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise TeacherError(self.path, f"damaged, or no cache of prompts: {error}") from None
+        if self.model in (None, model):
+            self.model = model
+            self.embeds = dict(zip(prompts.tolist(), embeds.astype(np.float32), strict=True))
+
+    def save(self):
+        """Write the file, if the bundle can be written to."""
+        if not os.access(os.path.dirname(self.path), os.W_OK):
+            return
+        with replacing(self.path, TeacherError) as temporary, open(temporary, "wb") as file:
+            np.savez(
+                file,
+                prompts=np.array(list(self.embeds)),
+                embeds=np.stack(list(self.embeds.values())),
+                sha256=np.array(self.model),
+            )

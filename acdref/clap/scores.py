@@ -1,0 +1,176 @@
+"""What a teacher found, as a file: raw cosines with all that is needed to remake decisions without the model.
+
+The npz file has the arrays
+
+==================  =============  =====================================================================
+paths               (N,) text      recordings, as they were named
+classes             (C,) text
+cosines             (N, C) f8      NaN in the rows of recordings that could not be used
+background          (B,) text      prompts that are no class
+background_cosines  (N, B) f8
+bytes               (N,) i8        size of each recording's file; -1 where it could not be used
+notes               (N,) text      why a recording could not be used, or what was wrong with it; or empty
+meta                text           JSON: schema, prompts, scale (null: unknown), hashes, versions
+==================  =============  =====================================================================
+"""
+
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from acdref.errors import FileError
+from acdref.files import replacing
+from acdref.labels.clap import clap_probabilities, robust_z_scores
+
+SCHEMA = "acdref.teach/1"
+_ARRAYS = {
+    "paths": "U",
+    "classes": "U",
+    "cosines": "f",
+    "background": "U",
+    "background_cosines": "f",
+    "bytes": "i",
+    "notes": "U",
+    "meta": "U",
+}
+RULES = ("softmax", "cosine", "z")
+
+
+@dataclass(frozen=True, eq=False)
+class TeacherScores:
+    """Cosines of N recordings with C classes.
+
+    Attributes
+    ----------
+    paths, classes, background : tuple of str
+    cosines : (N, C) float64 array
+    background_cosines : (N, B) float64 array
+    bytes : (N,) int64 array
+    notes : tuple of str
+    meta : dict
+    source : str
+        The file that this was read from; errors name it.
+
+    Examples
+    --------
+    >>> scores = TeacherScores.of_embeddings(
+    ...     ["a.wav", "b.wav"], [[1, 0], [0, 2]], ["dog", "cat"], [[1, 0], [1, 1]], scale=10
+    ... )
+    >>> scores.cosines.round(3)
+    array([[1.   , 0.707],
+           [0.   , 0.707]])
+    >>> scores.values("softmax").round(3)
+    array([[0.949, 0.051],
+           [0.001, 0.999]])
+    """
+
+    paths: tuple
+    classes: tuple
+    cosines: np.ndarray = field(repr=False)
+    background: tuple = ()
+    background_cosines: np.ndarray = field(default=None, repr=False)
+    bytes: np.ndarray = field(default=None, repr=False)
+    notes: tuple = None
+    meta: dict = field(default_factory=dict)
+    source: str = "scores"
+
+    def __post_init__(self):
+        n = len(self.paths)
+        fill = {
+            "background_cosines": np.zeros((n, 0)),
+            "bytes": np.full(n, -1),
+            "notes": ("",) * n,
+            "meta": {"schema": SCHEMA, "scale": None} | self.meta,
+        }
+        for name, value in fill.items():
+            if getattr(self, name) is None or name == "meta":
+                object.__setattr__(self, name, value)
+        shapes = {"cosines": (n, len(self.classes)), "background_cosines": (n, len(self.background))}
+        for name, shape in (shapes | {"bytes": (n,)}).items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} has the shape {getattr(self, name).shape}, not {shape}")
+
+    @classmethod
+    def of_embeddings(cls, paths, audio, classes, text, scale=None):
+        """From embeddings that were computed elsewhere, of a model that acdref cannot run, say.
+
+        Parameters
+        ----------
+        paths : sequence of str
+        audio : array_like, (N, D)
+        classes : sequence of str
+        text : array_like, (C, D)
+        scale : float, optional
+        """
+        audio, text = (np.asarray(e, np.float64) for e in (audio, text))
+        audio, text = (e / np.linalg.norm(e, axis=1, keepdims=True) for e in (audio, text))
+        return cls(tuple(paths), tuple(classes), audio @ text.T, meta={"scale": scale})
+
+    @classmethod
+    def load(cls, path):
+        """Read a file.
+
+        Raises
+        ------
+        FileError
+            If it is damaged or no such file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in _ARRAYS}
+            for name, kind in _ARRAYS.items():
+                if arrays[name].dtype.kind != kind:
+                    raise ValueError(f"{name} is {arrays[name].dtype}")
+            meta = json.loads(str(arrays["meta"]))
+            if meta.get("schema") != SCHEMA:
+                raise ValueError(f"its schema is {meta.get('schema')!r}, not {SCHEMA!r}")
+            texts = {n: tuple(arrays[n].tolist()) for n in ("paths", "classes", "background", "notes")}
+            return cls(**(arrays | texts | {"meta": meta, "source": str(path)}))
+        except OSError as error:
+            raise FileError(path, error.strerror or f"damaged npz file: {error}") from None
+        except (ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+            raise FileError(path, f"damaged, or no file of acdref teach: {error}") from None
+
+    def save(self, path):
+        """Write a file, which appears when it is complete; FileError if it cannot be written."""
+        arrays = {name: np.asarray(getattr(self, name)) for name in _ARRAYS if name != "meta"}
+        for name in ("paths", "classes", "background", "notes"):
+            arrays[name] = np.array(getattr(self, name), dtype=np.str_)  # an empty one would be float
+        meta = np.array(json.dumps(self.meta, ensure_ascii=False))
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays, meta=meta)
+
+    def values(self, rule="softmax", scale=None):
+        """What thresholds are compared with.
+
+        Parameters
+        ----------
+        rule : {"softmax", "cosine", "z"}
+            Probabilities by the softmax over classes and background; the cosines; their robust z-scores over
+            these recordings, class by class.
+        scale : float, optional
+            ``exp(logit_scale)``; default: the one that was stored.
+
+        Returns
+        -------
+        (N, C) float64 array
+
+        Raises
+        ------
+        FileError
+            If the softmax needs a scale and there is none.
+        """
+        if rule == "cosine":
+            return self.cosines
+        if rule == "z":
+            return robust_z_scores(self.cosines)
+        if rule != "softmax":
+            raise ValueError(f"rule must be one of {', '.join(RULES)}, not {rule!r}")
+        scale = scale or self.meta["scale"]
+        if scale is None:
+            cause = "does not tell the model's logit scale, without which a softmax of cosines means nothing"
+            raise FileError(self.source, f"{cause}: give it (--logit-scale)")
+        return clap_probabilities(self.cosines, scale, self.background_cosines)
