@@ -124,6 +124,8 @@ _MIXTURE = {
     "microphone": _sometimes(_low_pass),
     "level": _level,
 }
+EFFECTS = (*_SOURCE, *_MIXTURE)
+"""Fields of :class:`Augmentation`, in the order in which they are applied."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,219 @@
+"""What augmentation does, to hear and to see: WAV files and a page of players beside spectrograms."""
+
+import base64
+import html
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+from acdref import audio
+from acdref.augment import (
+    AUGMENTATIONS,
+    asymmetric_clip,
+    band_pass,
+    change_pitch,
+    change_speed,
+    change_tempo,
+    codecs,
+    equalise,
+    hard_clip,
+    low_pass,
+    quantise,
+    recode,
+    reverberate,
+    room_response,
+    set_level,
+    soft_clip,
+)
+from acdref.errors import AcdrefError, AudioError
+from acdref.features import FRAME, SAMPLE_RATE, stft
+from acdref.files import replacing, write_text
+from acdref.png import png
+from acdref.synth import scene
+
+SECONDS = 10.0
+LEVEL = -23.0
+"""dBFS of everything that is written, so that nothing is better for being louder."""
+
+RANGE = 80.0  # dB from the brightest colour of a spectrogram to the darkest
+_COLOURS = 64  # as many as the eye tells apart, and a small file
+_STOPS = np.array([(0, 0, 0), (50, 20, 110), (170, 40, 110), (245, 130, 40), (255, 250, 200)], float)
+
+EXAMPLES = (
+    ("equalise", "gains drawn from N(0, 6 dB)", lambda x, rng: equalise(x, rng.normal(0, 6, 8))),
+    ("band_pass", "300 to 3400 Hz", lambda x, rng: band_pass(x, 300, 3400)),
+    ("low_pass", "2 kHz", lambda x, rng: low_pass(x, 2000)),
+    ("reverberate", "decay 0.3 s, ratio 0 dB", lambda x, rng: reverberate(x, room_response(rng, 0.3, 0))),
+    ("reverberate", "decay 1 s, ratio -3 dB", lambda x, rng: reverberate(x, room_response(rng, 1.0, -3))),
+    ("change_pitch", "2 semitones down", lambda x, rng: change_pitch(x, -2)),
+    ("change_pitch", "2 semitones up", lambda x, rng: change_pitch(x, 2)),
+    ("change_tempo", "0.9", lambda x, rng: change_tempo(x, 0.9)),
+    ("change_tempo", "1.11", lambda x, rng: change_tempo(x, 1 / 0.9)),
+    ("change_speed", "1.1", lambda x, rng: change_speed(x, 1.1)),
+    *(
+        (f"recode, {codec}", f"quality {quality}", lambda x, rng, c=codec, q=quality: recode(x, c, q))
+        for codec in codecs.FORMATS
+        for quality in (0.0, 0.3)
+    ),
+    ("hard_clip", "15 dB", lambda x, rng: hard_clip(x, 15)),
+    ("soft_clip", "15 dB", lambda x, rng: soft_clip(x, 15)),
+    ("asymmetric_clip", "15 dB", lambda x, rng: asymmetric_clip(x, 15)),
+    ("quantise", "6 bits", lambda x, rng: quantise(x, 6)),
+)
+"""Name, parameters, and function of (sound, generator): every effect near its strongest."""
+
+
+def examples(x, seed=0, augmentation=AUGMENTATIONS["paper"], draws=3):
+    """Vary a sound in every way.
+
+    Parameters
+    ----------
+    x : ndarray, (n,), float32
+        At 16 kHz.
+    seed : int
+    augmentation : Augmentation
+    draws : int
+        How many results of the whole augmentation come last.
+
+    Yields
+    ------
+    name, parameters : str
+    y : ndarray, (m,), float32
+        The first is ``x`` itself.  A codec that the installed libsndfile lacks is left out.
+
+    Examples
+    --------
+    >>> [name for name, _, _ in examples(np.ones(8000, np.float32))][:4]
+    ['original', 'equalise', 'band_pass', 'low_pass']
+    """
+    yield "original", "", x
+    missing = {f"recode, {codec}" for codec in set(codecs.FORMATS) - set(codecs.available(SAMPLE_RATE))}
+    for name, parameters, effect in EXAMPLES:
+        if name not in missing:
+            yield name, parameters, effect(x, np.random.default_rng(seed))
+    for k in range(draws):
+        rng = np.random.default_rng([seed, k])
+        yield "augmentation", f"draw {k + 1}", augmentation.mixture(augmentation.source(x, rng), rng)
+
+
+def write_page(folder, recordings=(), seed=0, augmentation=AUGMENTATIONS["paper"], on_failure=None):
+    """Write examples of every effect, and ``index.html`` to hear and see them.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Made if it is not there; files of the same names are replaced.
+    recordings : sequence of str or path-like
+        Of each, the first 10 s are used.  None: a synthetic scene, drawn from `seed`.
+    seed : int
+    augmentation : Augmentation
+    on_failure : callable, optional
+        Called with the AudioError of each recording that cannot be decoded, and is left out.
+
+    Returns
+    -------
+    Path
+        Of the page.  It holds the spectrograms; the WAV files lie beside it.
+
+    Raises
+    ------
+    AcdrefError
+        If none of the recordings can be decoded, or a file cannot be written.
+    """
+    folder = Path(folder)
+    sections = []
+    for title, x in _sounds(recordings, seed, on_failure):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AcdrefError(f"{folder}: {error.strerror or error}") from None
+        rows = []
+        for k, (name, parameters, y) in enumerate(examples(x, seed, augmentation)):
+            file = f"{len(sections) + 1}-{k:02}-{name.replace(', ', '-')}.wav"
+            _write_wav(folder / file, y)
+            rows.append(_row(file, name, parameters, spectrogram(y)))
+        sections.append(f"<h2>{html.escape(title)}</h2>\n" + "\n".join(rows))
+    if not sections:
+        raise AcdrefError("none of the recordings can be decoded")
+    page = folder / "index.html"
+    write_text(page, _PAGE.replace("BODY", "\n".join(sections)))
+    return page
+
+
+def spectrogram(x):
+    """Picture of a sound.
+
+    Parameters
+    ----------
+    x : ndarray, (n,), float32
+        At 16 kHz.
+
+    Returns
+    -------
+    bytes
+        A PNG file: a column for each 16 ms, 257 rows from 8 kHz at the top to 0; 80 dB from the loudest
+        down.
+
+    Examples
+    --------
+    >>> spectrogram(np.zeros(16000, np.float32))[:4]
+    b'\\x89PNG'
+    """
+    magnitude = np.abs(stft(np.pad(x, (0, max(0, FRAME - len(x)))))).T[::-1]
+    loudest = magnitude.max()
+    if loudest > 0:
+        magnitude = magnitude / loudest
+    decibels = 20 * np.log10(np.maximum(magnitude, 10 ** (-RANGE / 20)))
+    pixels = np.rint((decibels / RANGE + 1) * (_COLOURS - 1)).astype(np.uint8)
+    position = np.linspace(0, len(_STOPS) - 1, _COLOURS)
+    palette = np.column_stack([np.interp(position, range(len(_STOPS)), stop) for stop in _STOPS.T])
+    return png(pixels, np.rint(palette).astype(np.uint8))
+
+
+def _sounds(recordings, seed, on_failure):
+    if not recordings:
+        yield f"a synthetic scene (seed {seed})", scene(np.random.default_rng(seed), SECONDS)[0]
+    for path in recordings:
+        try:
+            block = next(audio.blocks(path, SAMPLE_RATE, SECONDS))
+        except AudioError as error:
+            if on_failure is not None:
+                on_failure(error)
+            continue
+        yield str(path), block.samples
+
+
+def _write_wav(path, x):
+    from soundfile import write
+
+    with replacing(path) as temporary:
+        write(temporary, set_level(x, LEVEL), SAMPLE_RATE, subtype="PCM_16", format="WAV")
+
+
+def _row(file, name, parameters, picture):
+    address = base64.b64encode(picture).decode()
+    return (
+        f'<figure><img src="data:image/png;base64,{address}" alt="spectrogram">'
+        f"<figcaption><b>{html.escape(name)}</b> {html.escape(parameters)}<br>"
+        f'<audio controls preload="none" src="{quote(file)}"></audio></figcaption></figure>'
+    )
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Augmentation</title>
+<style>
+body { font: 15px/1.4 system-ui, sans-serif; margin: 1.5em; color: #222; background: #fff }
+figure { display: inline-block; width: 20em; margin: 0 1em 1.5em 0; vertical-align: top }
+img { width: 100%; height: 8em; background: #000; image-rendering: auto }
+audio { width: 100%; height: 2em; margin-top: .3em }
+</style>
+<h1>Augmentation</h1>
+<p>Every effect near its strongest, alone; at the end, all of them as training draws them. Everything is
+at the same level. Spectrograms: 0 to 8 kHz from bottom to top, 80 dB from bright to dark.</p>
+BODY
+</html>
+"""

@@ -1,0 +1,101 @@
+"""Time the augmentation: each effect on 10 s of sound, and whole training sequences.
+
+    python benchmarks/augmentation.py [--sequences 100] [--json augmentation.json]
+
+Effects are drawn at full strength, `--draws` times each, on a synthetic scene.  Sequences are those that
+training makes of 100 synthetic scenes, by name of the augmentation, less what decoding and mixing cost.  All
+runs on one core, as in a worker process of the training.  Means, medians and maxima in milliseconds of
+processor time: on a busy machine the time of the day says nothing.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+import numpy as np
+from machine import describe
+
+from acdref.augment import AUGMENTATIONS, Augmentation, algorithm, codecs, recode
+from acdref.data import Clips, Sequences, read_manifest
+from acdref.features import features
+from acdref.ops.memory import keep_freed_memory
+from acdref.synth import scene, write_dataset
+
+STRENGTHS = {"equaliser": 3.0, "speed": 0.1, "level": (-45.0, -10.0)}  # the rest are probabilities
+
+
+def effects():
+    """Name -> function of (sound, generator)."""
+    found = {}
+    for name in algorithm.EFFECTS:
+        augmentation = Augmentation(**{name: STRENGTHS.get(name, 1.0)})
+        if name == "codec":
+            for codec in codecs.available():
+                found[f"codec: {codec}"] = lambda x, rng, codec=codec: recode(x, codec, rng.random())
+        else:
+            found[name] = lambda x, rng, a=augmentation: a.mixture(a.source(x, rng), rng)
+    return found
+
+
+def milliseconds(function, count):
+    """Processor time of each call of ``function(i)``; the first, which also imports, does not count."""
+    function(count)
+    times = []
+    for i in range(count):
+        started = time.process_time()
+        function(i)
+        times.append(1000 * (time.process_time() - started))
+    return {"mean": statistics.mean(times), "median": statistics.median(times), "most": max(times)}
+
+
+def sequences(folder, count):
+    """Name of the augmentation -> times of a sequence, decoding and mixing taken off."""
+    write_dataset(folder, 100, seed=0)
+    manifest = read_manifest(folder / "manifest.csv")
+    clips = Clips()
+    plain = Sequences(manifest, 0, augment=Augmentation(), clips=clips)
+    for i in range(count):  # decoded once, and kept
+        plain.sample(0, i)
+    rest = milliseconds(lambda i: plain.sample(0, i), count)
+    result = {"decoding and mixing": rest}
+    for name, augmentation in AUGMENTATIONS.items():
+        varied = Sequences(manifest, 0, augment=augmentation, clips=clips)
+        times = milliseconds(lambda i, varied=varied: varied.sample(0, i), count)
+        result[f"augmentation: {name}"] = {key: times[key] - rest["mean"] for key in times}
+    x = plain.sample(0, 0)[0]
+    result["features"] = milliseconds(lambda i: features(x), count)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--sequences", type=int, default=100)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    x = scene(np.random.default_rng(0), seconds=10.0)[0].astype(np.float32)
+    times = {
+        name: milliseconds(lambda i, effect=effect: effect(x, np.random.default_rng(i)), arguments.draws)
+        for name, effect in effects().items()
+    }
+    with tempfile.TemporaryDirectory() as temporary:
+        times |= sequences(Path(temporary), arguments.sequences)
+    print(f"{'':<24} {'mean':>8} {'median':>8} {'most':>8}  ms of processor time for 10 s")
+    for name, row in times.items():
+        print(f"{name:<24} {row['mean']:8.1f} {row['median']:8.1f} {row['most']:8.1f}")
+    if arguments.json:
+        result = {"machine": describe("numpy", "soundfile"), "milliseconds": times}
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
