@@ -55,27 +55,27 @@ def _layers(net):
     """
     layers = {}
     for name, (weight, bias) in fold(net).items():
-        slope = _padded(net.params[f"{name}_prelu.slope"])
+        slope = padded(net.params[f"{name}_prelu.slope"])
         if name == "stem.conv":
-            weight = _packed(_padded(weight.reshape(-1, weight.shape[-1])))
+            weight = packed(padded(weight.reshape(-1, weight.shape[-1])))
         elif name.endswith("depthwise"):
-            weight = _padded(weight).reshape(-1)
+            weight = padded(weight).reshape(-1)
         else:
-            weight = _packed(_padded(weight, (0, 1)))
-        layers[name] = weight, _padded(bias), slope
+            weight = packed(padded(weight, (0, 1)))
+        layers[name] = weight, padded(bias), slope
     return layers
 
 
 def _logits(net, layers, x):
     config, params = net.config, net.params
     source = _stem(layers["stem.conv"], x, config.blocks[0])
-    rows, bins, channels = len(x) - 2, config.bins, _up(config.stem)
+    rows, bins, channels = len(x) - 2, config.bins, up(config.stem)
     dilations = [block.dilation for block in config.blocks[1:]]
     for number, (block, pad) in enumerate(zip(config.blocks, (*dilations, 0), strict=True), 1):
         name = f"block{number}"
         rows -= 2 * block.dilation
-        shape = rows // block.pool[0], bins // block.pool[1] + 2 * pad, _up(block.channels)
-        y = _framed(name, shape, x.dtype)
+        shape = rows // block.pool[0], bins // block.pool[1] + 2 * pad, up(block.channels)
+        y = framed(name, shape, x.dtype)
         if block.attention:
             z, moments = _mapped(layers, name, block, source, (rows, bins, channels), x.dtype)
             _attend(
@@ -94,14 +94,14 @@ def _stem(layer, x, block):
     """Source of the stem's rows, computed when they are asked for."""
     weight, bias, slope = layer
     rows, bins, inputs = x.shape
-    padded = _framed("features", (rows, bins + 2, inputs), x.dtype)
+    padded = framed("features", (rows, bins + 2, inputs), x.dtype)
     padded[:, 1:-1] = x
     pad = block.dilation
     row = (bins + 2 * pad) * len(bias)
     most = _STEM_ROWS * (1 if block.attention else block.pool[0]) + 2 * pad
 
     def source(start, stop):
-        y = _framed("stem", (most, row), x.dtype).reshape(-1)
+        y = framed("stem", (most, row), x.dtype).reshape(-1)
         _kernels().conv_rows(
             padded.reshape(-1), (bins + 2) * inputs, weight, bias, slope,
             y, row, pad, inputs, len(bias), bins, start, stop,
@@ -126,13 +126,13 @@ def _map(y):
 def _pooled(layers, name, block, source, shape, y, pad):
     """A block without attention, from its input's source to its pooled map."""
     bins, inputs = shape
-    channels, pool, group = y.shape[2], block.pool, _group(bins * block.pool[0])
+    channels, pool, group = y.shape[2], block.pool, rows_together(bins * block.pool[0])
     depthwise, pointwise_ = layers[f"{name}.depthwise"], layers[f"{name}.pointwise"]
 
     def task(start, stop):
         x, x0, x_row = source(start * pool[0], stop * pool[0] + 2 * block.dilation)
-        inner = _scratch("inner", group * pool[0] * bins * inputs, y.dtype)
-        outer = _scratch("outer", group * pool[0] * bins * channels, y.dtype)
+        inner = scratch("inner", group * pool[0] * bins * inputs, y.dtype)
+        outer = scratch("outer", group * pool[0] * bins * channels, y.dtype)
         _kernels().pooled_rows(
             x, x0, x_row, block.dilation, *depthwise, inner, *pointwise_, outer,
             y.reshape(-1), start * y[0].size + pad * channels, y[0].size, *pool,
@@ -145,14 +145,14 @@ def _pooled(layers, name, block, source, shape, y, pad):
 def _mapped(layers, name, block, source, shape, dtype):
     """A block up to its attention: the map z, and per row its mean and sum of squares about it."""
     rows, bins, inputs = shape
-    channels, group = _up(block.channels), _group(bins)
-    z = _scratch("map", rows * bins * channels, dtype)[: rows * bins * channels].reshape(rows, bins, channels)
+    channels, group = up(block.channels), rows_together(bins)
+    z = scratch("map", rows * bins * channels, dtype)[: rows * bins * channels].reshape(rows, bins, channels)
     moments = np.empty((rows, 2), dtype)
     depthwise, pointwise_ = layers[f"{name}.depthwise"], layers[f"{name}.pointwise"]
 
     def task(start, stop):
         x, x0, x_row = source(start, stop + 2 * block.dilation)
-        inner = _scratch("inner", group * bins * inputs, dtype)
+        inner = scratch("inner", group * bins * inputs, dtype)
         _kernels().mapped_rows(
             x, x0, x_row, block.dilation, *depthwise, inner, *pointwise_,
             z.reshape(-1), start * z[0].size, inputs, channels, bins, stop - start, group, moments[start:stop],
@@ -164,32 +164,32 @@ def _mapped(layers, name, block, source, shape, dtype):
 
 def _attention(params, name, z, moments, channels):
     """What the queries need: (query weight, query bias, answer), the answer being context W_o + b_o."""
-    mean, inverse = _statistics(moments.astype(np.float64), z[0].size, z[0].size // z.shape[2] * channels)
+    mean, inverse = statistics(moments, np.full(len(moments), z[0].size), channels / z.shape[2])
     gamma, beta = params[f"{name}.norm.gamma"], params[f"{name}.norm.beta"]
     scale = (gamma * inverse).astype(z.dtype)
     shift = (beta - mean * inverse * gamma).astype(z.dtype)
     weight = {part: params[f"{name}.{part}.weight"] for part in ("query", "key", "value", "out")}
     bias = {part: params[f"{name}.{part}.bias"] for part in weight}
     width = weight["key"].shape[1]
-    summary = _summary(z, _padded(weight["key"] * scale[:, None], (0, 1)))[:width, :channels]
+    summary = _summary(z, padded(weight["key"] * scale[:, None], (0, 1)))[:width, :channels]
     context = pointwise(summary * scale + shift, weight["value"], bias["value"])
     answer = pointwise(context, weight["out"], bias["out"])  # (width, channels)
-    query_bias = _padded(bias["query"] + shift @ weight["query"])
+    query_bias = padded(bias["query"] + shift @ weight["query"])
     query_bias[width:] = np.finfo(z.dtype).min  # channels that only fill a vector get no weight
-    return _padded(weight["query"] * scale[:, None], (0, 1)), query_bias, _padded(answer, (0, 1))
+    return padded(weight["query"] * scale[:, None], (0, 1)), query_bias, padded(answer, (0, 1))
 
 
-def _statistics(moments, size, real_size):
-    """Mean and inverse deviation of a map from each row's mean and sum of squares about it.
+def statistics(moments, size, share):
+    """Mean and inverse deviation of a map from the mean of each part and the sum of squares about it.
 
-    Rows have `size` numbers, but only `real_size` of these are of the map: the others are zeros.
+    `size` are the parts' numbers of elements, of which the `share` is of the map: the others are zeros.
     """
-    means, squares = moments.T
-    mean = means.mean()
-    total = squares.sum() + size * np.square(means - mean).sum()
-    # About the mean of the real numbers, not that of all.
-    total += len(means) * size * mean * mean * (1 - size / real_size)
-    return mean * size / real_size, 1 / np.sqrt(total / (len(means) * real_size) + EPS)
+    means, squares = moments.astype(np.float64).T
+    total = size.sum()
+    mean = (size * means).sum() / total
+    # About the mean of the map's own elements, not that of all.
+    squares = (squares + size * np.square(means - mean)).sum() + total * mean * mean * (1 - 1 / share)
+    return mean / share, 1 / np.sqrt(squares / (total * share) + EPS)
 
 
 def _summary(z, key):
@@ -201,12 +201,12 @@ def _summary(z, key):
     largest = np.full((len(pieces), width), -np.inf, z.dtype)
     total = np.zeros((len(pieces), width), z.dtype)
     summary = np.zeros((len(pieces), width, channels), z.dtype)
-    packed_key, nothing = _packed(key), np.zeros(width, z.dtype)
+    packed_key, nothing = packed(key), np.zeros(width, z.dtype)
 
     def task(i):
         start, stop = pieces[i]
-        keys = _scratch("keys", _STEP * (width + kernels.LANES), z.dtype)
-        packed = _scratch("packed", _STEP * channels, z.dtype)
+        keys = scratch("keys", _STEP * (width + kernels.LANES), z.dtype)
+        packed = scratch("packed", _STEP * channels, z.dtype)
         kernels.summarise(
             z.reshape(-1), start * channels, packed_key, nothing, keys, packed, channels, width,
             stop - start, _STEP, largest[i], total[i], np.empty(width, z.dtype), summary[i].reshape(-1),
@@ -220,13 +220,13 @@ def _summary(z, key):
 def _attend(attention, z, pool, y, pad):
     """Fill y with the pooled map of z plus its attention."""
     query, bias, answer = attention
-    query, answer, width = _packed(query), _packed(answer), len(bias)
+    query, answer, width = packed(query), packed(answer), len(bias)
     rows, bins, channels = z.shape
-    ones, group = np.ones(channels, z.dtype), _group(bins * pool[0])
+    ones, group = np.ones(channels, z.dtype), rows_together(bins * pool[0])
 
     def task(start, stop):
-        queries = _scratch("queries", group * pool[0] * bins * width, z.dtype)
-        outer = _scratch("outer", group * pool[0] * bins * channels, z.dtype)
+        queries = scratch("queries", group * pool[0] * bins * width, z.dtype)
+        outer = scratch("outer", group * pool[0] * bins * channels, z.dtype)
         _kernels().attended_rows(
             z.reshape(-1), start * pool[0] * z[0].size, query, bias, queries, answer, outer, ones,
             y.reshape(-1), start * y[0].size + pad * channels, y[0].size, *pool,
@@ -236,7 +236,7 @@ def _attend(attention, z, pool, y, pad):
     _by_rows(task, len(y), _ROWS)
 
 
-def _group(positions):
+def rows_together(positions):
     """How many rows of so many positions go through a matrix product together."""
     return max(1, _STEP // positions)
 
@@ -246,7 +246,7 @@ def _by_rows(task, rows, size):
     threads.run(lambda i: task(i * size, min((i + 1) * size, rows)), -(-rows // size))
 
 
-def _scratch(name, size, dtype):
+def scratch(name, size, dtype):
     """At least `size` numbers of this thread's, flat, with whatever their last user left."""
     array = getattr(_memory, name, None)
     if array is None or array.size < size or array.dtype != dtype:
@@ -255,7 +255,7 @@ def _scratch(name, size, dtype):
     return array
 
 
-def _framed(name, shape, dtype):
+def framed(name, shape, dtype):
     """A map of this thread's whose empty bins are zero, provided that nobody writes there."""
     array = getattr(_memory, name, None)
     if array is None or array.shape != shape or array.dtype != dtype:
@@ -264,20 +264,20 @@ def _framed(name, shape, dtype):
     return array
 
 
-def _up(channels):
+def up(channels):
     lanes = _kernels().LANES
     return -(-channels // lanes) * lanes
 
 
-def _padded(a, axes=(-1,)):
+def padded(a, axes=(-1,)):
     """`a` with zeros appended along some axes, up to whole vectors."""
     widths = [(0, 0)] * a.ndim
     for axis in axes:
-        widths[axis] = (0, _up(a.shape[axis]) - a.shape[axis])
+        widths[axis] = (0, up(a.shape[axis]) - a.shape[axis])
     return np.pad(a, widths) if any(after for _, after in widths) else np.ascontiguousarray(a)
 
 
-def _packed(matrix):
+def packed(matrix):
     from acdref.ops.microkernel import pack
 
     return pack(matrix)

@@ -12,11 +12,7 @@ from numba.extending import intrinsic
 
 from acdref.ops.kernel import compile_function
 from acdref.ops.microkernel import grouped_product, pack_rows, product
-from acdref.ops.vectors import LANES, Emitter, host_has
-
-
-# Channels that one pass of the depthwise window takes: nine weights have to stay in registers.
-TAPS = 16 if host_has("avx512f") else 8
+from acdref.ops.vectors import LANES, TAPS, Emitter
 
 
 @intrinsic

@@ -28,6 +28,10 @@ def host_has(feature):
     return binding.get_host_cpu_features().get(feature, False)
 
 
+TAPS = 16 if host_has("avx512f") else 8
+"""Numbers in a vector where nine weights have to stay in registers."""
+
+
 def _has_fma():
     """Whether one instruction multiplies and adds (else `llvm.fma` would call a slow routine)."""
     return host_has("fma") or binding.get_default_triple().startswith(("aarch64", "arm64"))
@@ -80,6 +84,13 @@ class Emitter:
     def splat(self, scalar):
         """A scalar in every lane."""
         undefined = ir.Constant(self.vector, ir.Undefined)
+        first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, undefined, zeros)
+
+    def splat_integer(self, scalar):
+        """A scalar integer, as wide as the numbers, in every lane."""
+        undefined = ir.Constant(self.integers, ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(first, undefined, zeros)
