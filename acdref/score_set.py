@@ -65,16 +65,16 @@ def score_set(
     with Journal(f"{os.fspath(out)}.part", key, say) as journal:
         for i, path in enumerate(recordings.paths):
             file = recordings.file(i)
-            stamp = _stamp(file)
-            if not journal.has(path, stamp):
+            now = stamp(file)
+            if not journal.has(path, now):
                 try:
-                    journal.add(path, stamp, mean_over_windows(score_recording(net, file, window, hop)))
+                    journal.add(path, now, mean_over_windows(score_recording(net, file, window, hop)))
                 except AudioError as error:
-                    stamp = None
+                    now = None
                     journal.forget(path)
                     if on_failure is not None:
                         on_failure(error)
-            scored += stamp is not None
+            scored += now is not None
             if progress is not None:
                 progress(i + 1, len(recordings))
         unknown = np.full(len(classes), np.nan)
@@ -184,7 +184,7 @@ class Journal:
             self._say(f"continuing after {len(self._places)} recordings")
 
 
-def _stamp(file):
+def stamp(file):
     """Size and time of a file; None if there is none."""
     try:
         status = os.stat(file)
