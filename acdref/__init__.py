@@ -29,6 +29,7 @@ _SUBMODULES = (
     "scoring",
     "relabel",
     "synth",
+    "teacher",
     "testing",
     "train",
 )

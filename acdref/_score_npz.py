@@ -11,6 +11,12 @@ from acdref.errors import FileError
 _CHUNK = 256  # rows
 
 
+def holds(path, name):
+    """Whether a file has an array of this name."""
+    with _Archive(path) as archive:
+        return f"{name}.npy" in archive.namelist()
+
+
 def read_classes(path):
     """Names of the classes, after a look at the headers of all arrays."""
     with _Archive(path) as archive:

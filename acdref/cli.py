@@ -20,6 +20,7 @@ COMMANDS = {
     "augment": "acdref.commands.augment",
     "evaluate": "acdref.commands.evaluate",
     "relabel": "acdref.commands.relabel",
+    "teach": "acdref.commands.teach",
     "info": "acdref.commands.info",
     "export": "acdref.commands.export",
     "synth": "acdref.commands.synth",

@@ -6,7 +6,8 @@ over the file before.  Whatever was asked for is done in this order:
 
 1. ``expand`` or ``mask_children``, over all nodes of the ontology;
 2. the mapping: projection to a vocabulary, or super-classes;
-3. ``correct``, then ``percentile``, then ``mean_threshold``, each on the labels that the one before left;
+3. ``zero_shot``; or ``correct``, then ``percentile``, then ``mean_threshold``, each on the labels that the one
+   before left;
 4. ``frame``: events to labels of frames.
 """
 
@@ -138,8 +139,11 @@ class _Job:
         self.by_event = self.format in ("strong", "framed") and self.file.format == "strong"
         self._check_fit(scores, unknown_out, writes)
         self.found = _Found.of(self.file)
+        self.scores = None if scores is None else ScoreFile(scores, steps.zero_shot, steps.logit_scale)
+        if classes is None and steps.zero_shot is not None:
+            # What the teacher knows, whether or not the file has any label yet.
+            classes = list(dict.fromkeys([*self.scores.classes, *self.found.labels]))
         self.columns = Columns.of(self.file.path, self.found.labels, steps, classes)
-        self.scores = None if scores is None else ScoreFile(scores)
         if self.scores is not None:
             self.score_column = self.columns.find(self.scores.classes)
             if (self.score_column < 0).all():
@@ -152,12 +156,14 @@ class _Job:
     def _check_fit(self, scores, unknown_out, writes):
         steps, form = self.steps, self.file.format
         if steps.need_scores and scores is None:
-            raise AcdrefError("correct, percentile and mean-threshold need the teacher's scores (--scores)")
+            raise AcdrefError(
+                "correct, percentile, mean-threshold and zero-shot need the teacher's scores (--scores)"
+            )
         if steps.frame is not None and form != "strong":
             raise FileError(self.file.path, f"frame needs events (format strong), not {form}")
         if steps.need_scores and (self.by_event or form == "framed"):
             raise FileError(
-                self.file.path, "correct, percentile and mean-threshold need labels of whole clips"
+                self.file.path, "correct, percentile, mean-threshold and zero-shot need labels of whole clips"
             )
         if self.by_event and steps.mask_children:
             raise FileError(
@@ -201,6 +207,8 @@ class _Job:
     def _corrected(self, y, original, scores, last=None):
         """Apply the teacher's steps before the step `last`, or all."""
         steps = self.steps
+        if steps.zero_shot is not None:
+            return np.where(self.score_column >= 0, scores, y)
         if last != "correct" and steps.correct is not None:
             y = labels.correct_labels(y, scores, **steps.correct)
         if last in ("correct", "percentile"):

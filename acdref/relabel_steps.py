@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from acdref import labels
+from acdref.clap.scores import Decision
 from acdref.errors import AcdrefError
 
 
@@ -26,6 +27,11 @@ class Steps:
         ``q``, and ``mask``: whether to mask or to correct.
     mean_threshold : dict, optional
         ``statistic``, and ``psla``: whether only PSLA's candidates may change.
+    zero_shot : Decision, optional
+        Labels that the teacher's cosines make (:mod:`acdref.clap.scores`), in place of those that there are;
+        a class that the teacher does not know stays, a clip that it could not use becomes unknown.
+    logit_scale : float, optional
+        For probabilities from cosines whose file does not tell it.
     frame : dict, optional
         Arguments of :func:`~acdref.labels.strong.frame_labels`: ``duration, frame, hop, guard``.
     unknown : {"raise", "ignore", "isolate"}
@@ -41,6 +47,8 @@ class Steps:
     correct: dict | None = None
     percentile: dict | None = None
     mean_threshold: dict | None = None
+    zero_shot: Decision | None = None
+    logit_scale: float | None = None
     frame: dict | None = None
     unknown: str = "raise"
 
@@ -48,6 +56,11 @@ class Steps:
         needy = self.expand or self.mask_children or (self.mean_threshold or {}).get("psla")
         if needy and self.ontology is None:
             raise AcdrefError("expand, mask-children and PSLA's candidates need an ontology")
+        corrections = (self.correct, self.percentile, self.mean_threshold)
+        if self.zero_shot is not None and any(step is not None for step in corrections):
+            raise AcdrefError(
+                "zero-shot makes all labels: it goes without correct, percentile, mean-threshold"
+            )
         if self.superclasses is not None and (self.mean_threshold or {}).get("psla"):
             raise AcdrefError(
                 "super-classes have no hierarchy: PSLA's candidates need the ontology's classes"
@@ -55,10 +68,12 @@ class Steps:
 
     @property
     def need_scores(self):
-        return any(step is not None for step in (self.correct, self.percentile, self.mean_threshold))
+        steps = (self.correct, self.percentile, self.mean_threshold, self.zero_shot)
+        return any(step is not None for step in steps)
 
     @property
     def make_unknown(self):
         """Whether a label may become unknown that was known."""
         corrects = self.correct is not None and self.correct.get("mask", True)
-        return self.mask_children or corrects or (self.percentile or {}).get("mask", False)
+        masks = self.mask_children or self.zero_shot is not None
+        return masks or corrects or (self.percentile or {}).get("mask", False)

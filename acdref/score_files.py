@@ -1,7 +1,8 @@
 """Scores of a teacher as files: written row by row, and read so beside the label file that they belong to.
 
 =====  ===================================================================================================
-npz    arrays ``ids`` (or ``paths``), (N,) text; ``classes``, (C,) text; ``scores``, (N, C) in [0, 1] or NaN
+npz    arrays ``ids`` (or ``paths``), (N,) text; ``classes``, (C,) text; ``scores``, (N, C) in [0, 1] or NaN;
+       also what `acdref teach` writes (:mod:`acdref.clap.scores`), whose cosines become probabilities
 csv    a column ``path`` (or ``id``, ``fname``) and one column per class; also what `acdref predict` writes
 jsonl  what `acdref predict` writes
 =====  ===================================================================================================
@@ -34,6 +35,10 @@ class ScoreFile:
     Parameters
     ----------
     path : str or path-like
+    decision : Decision, optional
+        For cosines of `acdref teach`: the rows are the labels that it makes of them.
+    scale : float, optional
+        For cosines of `acdref teach` without `decision`: ``exp(logit_scale)``, where the file does not tell.
 
     Attributes
     ----------
@@ -43,21 +48,26 @@ class ScoreFile:
     Raises
     ------
     FileError
-        If it cannot be read, has no such arrays or columns, or names a class twice; while its rows are read,
-        for a score outside [0, 1] or a damaged row.
+        If it cannot be read, has no such arrays or columns, names a class twice, or holds no cosines for
+        `decision` and `scale`; while its rows are read, for a score outside [0, 1] or a damaged row.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, decision=None, scale=None):
         self.path = str(path)
         try:
             with open(path, "rb") as file:
                 first = file.read(2)
         except OSError as error:
             raise FileError(self.path, error.strerror or str(error)) from None
-        read_classes, self._read_rows = next(
-            readers for bytes, readers in _READERS.items() if first.startswith(bytes)
-        )
-        self.classes = read_classes(self.path)
+        if first == b"PK" and _score_npz.holds(self.path, "cosines"):
+            self.classes, self._read_rows = _of_teacher(self.path, decision, scale)
+        else:
+            if decision is not None or scale is not None:
+                raise FileError(self.path, "holds no cosines of acdref teach, but scores")
+            read_classes, self._read_rows = next(
+                readers for bytes, readers in _READERS.items() if first.startswith(bytes)
+            )
+            self.classes = read_classes(self.path)
         if not self.classes or len(set(self.classes)) < len(self.classes):
             raise FileError(self.path, "names no class, or one twice")
 
@@ -92,6 +102,20 @@ class ScoreFile:
             raise FileError(self.path, f"{cause}; rows must be in the order of the clips")
 
         return take
+
+
+def _of_teacher(path, decision, scale):
+    """Classes, and a function to the rows, of cosines: as labels or as probabilities."""
+    from acdref.clap.scores import TeacherScores
+
+    scores = TeacherScores.load(path)
+    values = scores.values("softmax", scale) if decision is None else decision.labels(scores)
+
+    def rows(path):
+        for i, (id, row) in enumerate(zip(scores.paths, values, strict=True), 1):
+            yield f"row {i}", id, row
+
+    return scores.classes, rows
 
 
 def write_scores(path, ids, classes, rows):

@@ -1,61 +1,84 @@
-"""Score recordings with a teacher: resumable, on all cores, one broken file costing one row."""
+"""Score recordings with a teacher: on all cores, resumable, one broken file costing one row."""
 
 import collections
 import concurrent.futures
 import itertools
 import os
-from dataclasses import dataclass
+import time
 
 import numpy as np
 
 from acdref import audio
-from acdref.clap.journal import Journal
 from acdref.clap.scores import SCHEMA, TeacherScores
 from acdref.errors import AcdrefError, AudioError, FileError
 from acdref.matmul import matmul
+from acdref.score_set import Journal, stamp
 
 
-@dataclass(frozen=True)
-class Recording:
-    """A recording to score: its name in the scores, and where it lies."""
+def shard(recordings, part, parts):
+    """One of `parts` pieces of a manifest, part = 1, ..., parts.
 
-    name: str
-    file: str
+    Parameters
+    ----------
+    recordings : Manifest
+    part, parts : int
 
+    Returns
+    -------
+    Manifest
+        Consecutive recordings; the pieces differ in length by at most one.
 
-def shard(items, part, parts):
-    """One of `parts` pieces of a list, part = 1, ..., parts; joined in their order they are the list.
-
-    Examples
-    --------
-    >>> [shard(list("abcde"), part, 2) for part in (1, 2)]
-    [['a', 'b'], ['c', 'd', 'e']]
+    Raises
+    ------
+    AcdrefError
+        If there is no such part, or nothing in it.
     """
     if not 1 <= part <= parts:
         raise AcdrefError(f"there is no part {part} of {parts}")
-    return items[len(items) * (part - 1) // parts : len(items) * part // parts]
+    n = len(recordings)
+    piece = range(n * (part - 1) // parts, n * part // parts)
+    if not piece:
+        raise AcdrefError(f"part {part} of {parts} is empty: there are {n} recordings")
+    return recordings.select(piece)
 
 
-def teach(teacher, recordings, prompts, out, *, reuse=(), workers=1, progress=None, failed=None):
+def teach(
+    teacher,
+    recordings,
+    prompts,
+    out,
+    *,
+    reuse=(),
+    workers=1,
+    on_failure=None,
+    note=None,
+    progress=None,
+    say=None,
+):
     """Score recordings and write the scores.
 
     Parameters
     ----------
     teacher : ClapTeacher
-    recordings : sequence of Recording
+    recordings : Manifest
+        Its labels are not looked at.
     prompts : Prompts
     out : str or path-like
-        See :mod:`acdref.clap.scores`.  While the work goes on its rows are in ``OUT.journal``, from which a
-        job with the same model and prompts goes on; then that file vanishes.
+        See :mod:`acdref.clap.scores`.  While the work goes on, its rows are in ``OUT.part``, from which a
+        stopped job with the same model and prompts continues.
     reuse : iterable of (str or path-like)
         Finished scores of the same model and prompts, whose rows are taken over: those of other machines, or
-        of a smaller list.  A row belongs to a recording that has the same name and size in bytes.
+        of a smaller set.  A row belongs to a recording of the same path and size in bytes.
     workers : int
         Recordings scored at a time, each on one core; the scores do not depend on it.
+    on_failure : callable, optional
+        Called with the AudioError of each recording that cannot be used; its scores are NaN.
+    note : callable, optional
+        Called with (path, one line of text) about a recording that was used though something is wrong.
     progress : callable, optional
-        Called with (done, count, scored in this run) after each recording.
-    failed : callable, optional
-        Called with (name, cause) of each recording that cannot be used.
+        Called with (done, count, seconds left or None, recordings per second or None) after each recording.
+    say : callable, optional
+        Called with one line of text about a journal that is continued or not.
 
     Returns
     -------
@@ -64,130 +87,131 @@ def teach(teacher, recordings, prompts, out, *, reuse=(), workers=1, progress=No
     Raises
     ------
     AcdrefError
-        If there are no recordings, one is there twice, the teacher fails, or a file cannot be read or
-        written.  What was scored before stays in the journal.
+        If the teacher fails, or a file cannot be read or written.  What was scored before stays in the
+        journal.
     """
-    names = [recording.name for recording in recordings]
-    if not names:
-        raise AcdrefError("no recordings were given")
-    if len(set(names)) < len(names):
-        twice = next(name for name, count in collections.Counter(names).items() if count > 1)
-        raise AcdrefError(f"{twice} is there twice")
     embeds = teacher.embed_prompts([*prompts.classes.values(), *prompts.background])
-    key = {"schema": SCHEMA} | teacher.describe()
-    key |= {"prompts": prompts.classes, "background": prompts.background}
-    folder = os.path.dirname(os.path.abspath(out))
-    if not os.path.isdir(folder):
-        raise FileError(folder, "no such folder")
-    with Journal(f"{os.fspath(out)}.journal", key) as journal:
-        known = {row["path"]: row for row in [*_reused(reuse, key), *journal.rows]}
-        rows = {}
-        score = _Scorer(teacher, embeds)
-        for recording, row in _in_order(score, recordings, known, workers):
-            if row is not known.get(recording.name):
-                journal.add(row)
-            rows[recording.name] = row
-            if row["bytes"] < 0 and failed is not None:
-                failed(recording.name, row["note"])
+    meta = {"schema": SCHEMA} | teacher.describe()
+    meta |= {"prompts": {name: list(texts) for name, texts in prompts.classes.items()}}
+    meta |= {"background": list(prompts.background)}
+    known = _taken_over(reuse, meta)
+    cosines = np.full((len(recordings), len(embeds)), np.nan)
+    sizes = np.full(len(recordings), -1, dtype=np.int64)
+    notes = [""] * len(recordings)
+    clock = _Clock(len(recordings))
+    with Journal(f"{os.fspath(out)}.part", meta, say) as journal:
+        score = _Scorer(teacher, embeds, journal, known, note)
+        for i, (path, mark, row) in enumerate(_in_order(score, recordings, workers)):
+            if isinstance(row, AudioError):
+                journal.forget(path)
+                notes[i] = row.cause
+                if on_failure is not None:
+                    on_failure(row)
+            else:
+                if not journal.has(path, mark):
+                    journal.add(path, mark, row)
+                cosines[i], sizes[i] = row, mark[0]
             if progress is not None:
-                progress(len(rows), len(names), score.count)
-        scores = _scores([rows[name] for name in names], prompts, key | {"scale": _scale(teacher)}, out)
+                progress(i + 1, len(recordings), *clock.after(i + 1, score.count))
+        scores = TeacherScores(
+            paths=recordings.paths,
+            classes=tuple(prompts.classes),
+            cosines=cosines[:, : len(prompts.classes)],
+            background=prompts.background,
+            background_cosines=cosines[:, len(prompts.classes) :],
+            bytes=sizes,
+            notes=tuple(notes),
+            meta=meta | {"scale": _scale(teacher)},
+            source=os.fspath(out),
+        )
         scores.save(out)
         journal.remove()
     return scores
 
 
 class _Scorer:
-    def __init__(self, teacher, embeds):
-        self.teacher, self.embeds = teacher, embeds
+    """The row of a recording: where it is known, or to be made."""
+
+    def __init__(self, teacher, embeds, journal, known, note):
+        self.teacher, self.embeds, self.journal, self.known, self.note = teacher, embeds, journal, known, note
         self.count = 0
 
-    def __call__(self, recording):
-        """The row of a recording: cosines, or why there are none."""
-        row = {"path": recording.name, "bytes": -1, "cosines": None, "note": ""}
-        notes = []
+    def submit(self, pool, path, file):
+        """(path, mark of its file, row or future row)."""
+        mark = stamp(file)
+        if self.journal.has(path, mark):
+            return path, mark, self.journal.get(path, None)
+        if mark is not None and path in self.known and self.known[path][0] == mark[0]:
+            return path, mark, self.known[path][1]
+        self.count += 1
+        return path, mark, pool.submit(self._score, path, file)
+
+    def _score(self, path, file):
+        def report(text):
+            if self.note is not None:
+                self.note(path, text)
+
         try:
-            x = audio.load(recording.file, self.teacher.front_end.rate, notes.append)
-            row["bytes"] = os.path.getsize(recording.file)
+            x = audio.load(file, self.teacher.front_end.rate, report)
         except AudioError as error:
-            return row | {"note": error.cause}
-        except (OSError, MemoryError) as error:
-            return row | {"note": getattr(error, "strerror", None) or "too long for the memory"}
+            return error
+        except MemoryError:
+            return AudioError(file, "too long for the memory")
         embed = self.teacher.embed_audio(x, self.teacher.front_end.rate)
-        cosines = matmul(self.embeds, embed[:, None])[:, 0]
-        return row | {"cosines": cosines.tolist(), "note": "; ".join(notes)}
+        return matmul(self.embeds, embed[:, None])[:, 0]
 
 
-def _in_order(score, recordings, known, workers):
-    """(recording, row) of all, in their order, `workers` of them being worked on."""
+def _in_order(score, recordings, workers):
+    """(path, mark, row) of all recordings in their order, while `workers` are being scored."""
     waiting = collections.deque()
-    todo = iter(recordings)
+    todo = iter(range(len(recordings)))
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         try:
             while True:
-                for recording in itertools.islice(todo, 2 * workers - len(waiting)):
-                    row = known.get(recording.name)
-                    if row is None or row["bytes"] != _size(recording.file):
-                        row = pool.submit(score, recording)
-                        score.count += 1
-                    waiting.append((recording, row))
+                for i in itertools.islice(todo, 2 * workers - len(waiting)):
+                    waiting.append(score.submit(pool, recordings.paths[i], recordings.file(i)))
                 if not waiting:
                     return
-                recording, row = waiting.popleft()
-                yield recording, row.result() if isinstance(row, concurrent.futures.Future) else row
+                path, mark, row = waiting.popleft()
+                yield path, mark, row.result() if isinstance(row, concurrent.futures.Future) else row
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _size(path):
-    """In bytes; None if the file cannot be used, so that it is tried again."""
-    try:
-        return os.path.getsize(path)
-    except (OSError, ValueError):
-        return None
-
-
-def _reused(paths, key):
-    for path in paths:
-        scores = TeacherScores.load(path)
-        # As JSON has them.
-        wanted = {
-            name: list(v) if isinstance(v, tuple) else v for name, v in key.items() if name != "prompts"
-        }
-        wanted["prompts"] = {name: list(texts) for name, texts in key["prompts"].items()}
-        differing = sorted(name for name in wanted if scores.meta.get(name) != wanted[name])
+def _taken_over(files, meta):
+    """Path to (size, row) of the recordings in finished scores."""
+    rows = {}
+    for file in files:
+        scores = TeacherScores.load(file)
+        differing = sorted(name for name in meta if scores.meta.get(name) != meta[name])
         if differing:
-            raise FileError(path, f"scores of a job with another {', '.join(differing)} cannot be taken over")
-        columns = np.concatenate([scores.cosines, scores.background_cosines], axis=1).tolist()
-        for name, size, cosines, note in zip(
-            scores.paths, scores.bytes.tolist(), columns, scores.notes, strict=True
+            raise FileError(file, f"cannot be taken over: its job had another {', '.join(differing)}")
+        columns = np.concatenate([scores.cosines, scores.background_cosines], axis=1)
+        used = scores.bytes >= 0
+        for path, size, row in zip(
+            np.array(scores.paths)[used].tolist(), scores.bytes[used], columns[used], strict=True
         ):
-            if size >= 0:
-                yield {"path": name, "bytes": size, "cosines": cosines, "note": note}
+            rows[path] = int(size), row
+    return rows
 
 
 def _scale(teacher):
-    """The model's scale, or None: the cosines are worth keeping without it."""
+    """The model's logit scale, or None: cosines are worth keeping without it."""
     try:
         return teacher.scale
     except AcdrefError:
         return None
 
 
-def _scores(rows, prompts, meta, out):
-    width = len(prompts.classes) + len(prompts.background)
-    cosines = np.full((len(rows), width), np.nan)
-    for i, row in enumerate(rows):
-        if row["cosines"] is not None:
-            cosines[i] = row["cosines"]
-    return TeacherScores(
-        paths=tuple(row["path"] for row in rows),
-        classes=tuple(prompts.classes),
-        cosines=cosines[:, : len(prompts.classes)],
-        background=prompts.background,
-        background_cosines=cosines[:, len(prompts.classes) :],
-        bytes=np.array([row["bytes"] for row in rows], dtype=np.int64),
-        notes=tuple(row["note"] for row in rows),
-        meta=meta,
-        source=os.fspath(out),
-    )
+class _Clock:
+    """How fast it goes, from the recordings that were scored in this run."""
+
+    def __init__(self, count):
+        self.count, self.start = count, time.monotonic()
+
+    def after(self, done, scored):
+        """(seconds left, recordings per second), None where nothing was scored yet."""
+        if not scored:
+            return None, None
+        rate = scored / max(time.monotonic() - self.start, 1e-9)
+        return (self.count - done) / rate, rate

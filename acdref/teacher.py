@@ -8,9 +8,9 @@ becomes windows, windows become embeddings, whose mean is compared with the embe
 Cosines are kept as they are; what turns them into labels (:mod:`acdref.labels.clap`) can then be decided, and
 decided again, without the model.
 
-The same sound gives the same bits on every run of a machine, whatever comes before or beside it: a graph sees
-one window or one prompt at a time, and runs in one thread, since onnxruntime's results change with both.  Cores
-are used by scoring several recordings at a time (:mod:`acdref.teach`), which is no slower.
+The same sound gives the same bits on every run of a machine, whatever comes before or beside it: a graph
+sees one window or one prompt at a time, and runs in one thread, since onnxruntime's last bits change with
+both.  Cores are used by scoring several recordings at a time (:mod:`acdref.teach`).
 """
 
 import itertools

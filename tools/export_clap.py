@@ -6,8 +6,8 @@ For this script alone: torch, transformers, onnx, onnxruntime; for MS-CLAP also 
     python tools/export_clap.py msclap CLAP_weights_2023.pth bundle/
 
 A checkpoint of the family hf is a folder that ClapModel.from_pretrained reads, or a name on the hub; the
-GPT-2 of MS-CLAP (tokenizer and configuration) comes from the hub or from --gpt2.  Each graph is compared with torch
-at batches of 1 to 4; one that differs is not kept, and clap_bundle.json not written.
+GPT-2 of MS-CLAP (tokenizer and configuration) comes from the hub or from --gpt2.  Each graph is compared with
+torch at batches of 1 to 4; one that differs is not kept, and clap_bundle.json not written.
 """
 
 import argparse

@@ -9,21 +9,22 @@ cosines             (N, C) f8      NaN in the rows of recordings that could not 
 background          (B,) text      prompts that are no class
 background_cosines  (N, B) f8
 bytes               (N,) i8        size of each recording's file; -1 where it could not be used
-notes               (N,) text      why a recording could not be used, or what was wrong with it; or empty
+notes               (N,) text      why a recording could not be used; or empty
 meta                text           JSON: schema, prompts, scale (null: unknown), hashes, versions
 ==================  =============  =====================================================================
 """
 
 import json
+import math
 import zipfile
 import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from acdref.errors import FileError
+from acdref.errors import AcdrefError, FileError
 from acdref.files import replacing
-from acdref.labels.clap import clap_probabilities, robust_z_scores
+from acdref.labels.clap import clap_probabilities, robust_z_scores, threshold_labels
 
 SCHEMA = "acdref.teach/1"
 _ARRAYS = {
@@ -162,6 +163,8 @@ class TeacherScores:
         ------
         FileError
             If the softmax needs a scale and there is none.
+        AcdrefError
+            If the scale is no positive number.
         """
         if rule == "cosine":
             return self.cosines
@@ -169,8 +172,56 @@ class TeacherScores:
             return robust_z_scores(self.cosines)
         if rule != "softmax":
             raise ValueError(f"rule must be one of {', '.join(RULES)}, not {rule!r}")
-        scale = scale or self.meta["scale"]
+        scale = self.meta["scale"] if scale is None else scale
+        if scale is not None and not 0 < scale < math.inf:
+            raise AcdrefError(f"the logit scale must be a positive number, not {scale:g}")
         if scale is None:
             cause = "does not tell the model's logit scale, without which a softmax of cosines means nothing"
             raise FileError(self.source, f"{cause}: give it (--logit-scale)")
         return clap_probabilities(self.cosines, scale, self.background_cosines)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How scores become labels.
+
+    Attributes
+    ----------
+    rule : {"softmax", "cosine", "z"}
+        What is compared with thresholds, see :meth:`TeacherScores.values`.
+    threshold : float
+        A label is 1 where the value is above it; Braun & Gamper's for the softmax is 0.2.
+    by_class : dict of str to float
+        Thresholds of classes that have their own.
+    scale : float, optional
+        ``exp(logit_scale)``; default: the one stored with the scores.
+
+    Examples
+    --------
+    >>> scores = TeacherScores(("a.wav",), ("dog", "cat"), np.array([[0.3, 0.28]]))
+    >>> Decision(scale=10.0).labels(scores)
+    array([[1., 1.]])
+    >>> Decision("cosine", 0.25, {"cat": 0.29}).labels(scores)
+    array([[1., 0.]])
+    """
+
+    rule: str = "softmax"
+    threshold: float = 0.2
+    by_class: dict = field(default_factory=dict)
+    scale: float | None = None
+
+    def __post_init__(self):
+        if self.rule not in RULES:
+            raise AcdrefError(f"the rule must be one of {', '.join(RULES)}, not {self.rule!r}")
+        if not all(map(math.isfinite, (self.threshold, *self.by_class.values()))):
+            raise AcdrefError("thresholds must be finite numbers")
+
+    def labels(self, scores):
+        """Labels (N, C), 0 or 1, NaN for recordings that could not be used; FileError for a strange class."""
+        strange = [name for name in self.by_class if name not in scores.classes]
+        if strange:
+            raise FileError(
+                scores.source, f"there is a threshold for {strange[0]!r}, which is no class of it"
+            )
+        thresholds = [self.by_class.get(name, self.threshold) for name in scores.classes]
+        return threshold_labels(scores.values(self.rule, self.scale), thresholds)

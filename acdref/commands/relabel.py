@@ -4,6 +4,7 @@ import json
 
 import click
 
+from acdref.commands._decision import decision_of, decision_options
 from acdref.commands._network import Progress
 from acdref.errors import AcdrefError
 
@@ -84,6 +85,10 @@ _RANGE_01 = click.FloatRange(0, 1, max_open=True)
     show_default=True,
     help="mean-threshold: psla: only children and ancestors of the original labels.",
 )
+@click.option(
+    "--zero-shot", is_flag=True, help="Labels by the cosines of `acdref teach`, in place of those of INPUT."
+)
+@decision_options
 @click.option("--frame", is_flag=True, help="Events to frames, PRESENT or NOT_PRESENT (strong to framed).")
 @click.option("--duration", type=float, default=10.0, show_default=True, help="frame: seconds of a clip.")
 @click.option(
@@ -96,9 +101,9 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, as_
     """Apply label rules to the label file INPUT and write OUTPUT; say what changed, class by class.
 
     Whatever the order of the options, the steps are done in this one: --expand or --mask-children; the
-    mapping (--superclasses, or with --ontology --vocabulary); --correct; --percentile; --mean-threshold;
-    --frame. Thresholds by class count all clips, with the labels that the step before left. Memory does not
-    grow with the number of clips.
+    mapping (--superclasses, or with --ontology --vocabulary); --zero-shot, or else --correct, --percentile
+    and --mean-threshold; --frame. Thresholds by class count all clips, with the labels that the step before
+    left. Memory does not grow with the number of clips, but for the cosines of `acdref teach`.
 
     \b
     Formats of INPUT, recognised by the first line:
@@ -114,7 +119,8 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, as_
 
     --scores: npz with the arrays ids (or paths), classes and scores; CSV with a column path (id, fname) and
     one per class; or what `acdref predict` writes as csv or jsonl (windows are averaged). In the order of
-    INPUT; further rows may stand between. A class without score is left as it is.
+    INPUT; further rows may stand between. A class without score is left as it is. Or npz with the cosines of
+    `acdref teach`: --zero-shot makes labels of them, the other steps use their softmax.
 
     \b
     Examples:
@@ -122,6 +128,7 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, as_
       acdref relabel eval_segments.csv --ontology ontology.json --vocabulary class_labels_indices.csv \\
           --mask-children --to manifest --out masked.csv
       acdref relabel manifest.csv --scores tags.csv --correct --fp --out corrected.csv
+      acdref relabel manifest.csv --scores clap.npz --zero-shot --threshold 0.3 --out labels.csv
       acdref relabel audioset_eval_strong.tsv --frame --out framed.tsv
       acdref relabel dev.csv --check
 
@@ -167,6 +174,7 @@ def _steps(ontology, vocabulary, superclasses, **options):
     frame = {"duration": options["duration"], "frame": options["frame_length"], "hop": options["hop"]}
     if options["frame"]:
         _check_frames(frame)
+    decision = {name: options[name] for name in ("rule", "threshold", "class_thresholds", "logit_scale")}
     return Steps(
         ontology=ontology and Ontology.from_json(ontology),
         vocabulary=vocabulary and read_vocabulary(vocabulary),
@@ -178,6 +186,8 @@ def _steps(ontology, vocabulary, superclasses, **options):
         mean_threshold=options["mean_threshold"]
         and {"statistic": options["mean_threshold"], "psla": options["candidates"] == "psla"},
         frame=frame | {"guard": options["guard"]} if options["frame"] else None,
+        zero_shot=decision_of(**decision) if options["zero_shot"] else None,
+        logit_scale=None if options["zero_shot"] else decision["logit_scale"],
         unknown=options["unknown"],
     )
 
@@ -189,6 +199,9 @@ _BELONGS = {
     "boundary": ("correct", "--boundary"),
     "q": ("percentile", "--q"),
     "candidates": ("mean_threshold", "--candidates"),
+    "rule": ("zero_shot", "--rule"),
+    "threshold": ("zero_shot", "--threshold"),
+    "class_thresholds": ("zero_shot", "--class-threshold"),
     "duration": ("frame", "--duration"),
     "frame_length": ("frame", "--frame-length"),
     "hop": ("frame", "--hop"),

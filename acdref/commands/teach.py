@@ -1,0 +1,179 @@
+"""`acdref teach`: score recordings with CLAP against classes in words, and label them."""
+
+import collections
+import os
+import sys
+
+import click
+
+from acdref.commands._decision import decision_of, decision_options
+from acdref.commands._network import Progress, one_blas_thread
+from acdref.errors import AcdrefError
+
+
+@click.command(short_help="Score and label recordings by classes in words, with CLAP.")
+@click.argument("bundle", type=click.Path())
+@click.argument("paths", metavar="MANIFEST|PATH...", nargs=-1, required=True)
+@click.option(
+    "--out", required=True, type=click.Path(), help="The scores, npz; the file appears when all is done."
+)
+@click.option(
+    "--root", type=click.Path(), help="Folder that the manifest's paths are relative to  [default: its own]"
+)
+@click.option("--labels", metavar="OUT.csv", type=click.Path(), help="Also make labels: a manifest.")
+@click.option(
+    "--prompts", metavar="FILE", type=click.Path(), help='Classes: lines of the form "name = prompt".'
+)
+@click.option(
+    "--template", default="This is a sound of {}", show_default=True, help="What a prompt is put into."
+)
+@click.option(
+    "--background",
+    metavar="PROMPT",
+    multiple=True,
+    help="A prompt that takes part in the softmax but is no class; may be given several times.",
+)
+@decision_options
+@click.option(
+    "--precision", type=click.Choice(["fp32", "fp16", "int8"]), help="[default: the first there is]"
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Recordings scored at a time  [default: one for each core]"
+)
+@click.option("--shard", metavar="I/N", help="Only the I-th of N parts, for N machines.")
+@click.option(
+    "--reuse",
+    type=click.Path(),
+    multiple=True,
+    help="Take over rows from scores of the same model and prompts; may be given several times.",
+)
+@click.pass_context
+def command(ctx, bundle, paths, out, root, labels, prompts, template, background, precision, **options):
+    """Compare recordings with words, using the CLAP model in the folder BUNDLE.
+
+    BUNDLE is a public ONNX export of LAION's CLAP in Hugging Face layout, as it was downloaded, or what
+    tools/export_clap.py made of a checkpoint. Recordings come from a manifest (CSV with the columns path and
+    classes), a folder, single files, or "-" for a list of paths on stdin.
+
+    The raw cosines are stored, so that labels can be made, and made otherwise, without running the model
+    again: by --labels, or by `acdref relabel --scores OUT --zero-shot`. A recording longer than the model's
+    window is heard in as many windows as cover it.
+
+    What is done is kept in OUT.part: stopped, even by kill -9, the same command continues to the same
+    numbers, bit for bit, whatever --workers is. To split the work, run --shard 1/4 to 4/4 with an --out each,
+    then all of it with --reuse for each of these.
+
+    \b
+    Examples:
+      acdref teach clap-htsat-unfused/ recordings/ --out clap.npz --labels labels.csv
+      acdref teach bundle/ manifest.csv --root recordings --out clap.npz
+      acdref teach bundle/ field/ --prompts birds.txt --background silence --out birds.npz
+      acdref relabel manifest.csv --scores clap.npz --zero-shot --rule z --threshold 3 --out labels.csv
+
+    \b
+    Exit codes: 0 success; 1 the job could not be done, or no recording could be used; 2 wrong usage; 3
+    partial: some recordings failed, the others are done; 130 interrupted.
+    """
+    one_blas_thread()
+    decided = {name: options[name] for name in ("rule", "threshold", "class_thresholds")}
+    given = [name for name in decided if ctx.get_parameter_source(name).name != "DEFAULT"]
+    if given and labels is None:
+        raise click.UsageError("--rule, --threshold and --class-threshold go with --labels")
+    decision = decision_of(**decided, logit_scale=options["logit_scale"])
+    from acdref.clap.prompts import Prompts, read_prompts
+    from acdref.formats import printable
+    from acdref.teach import shard, teach
+    from acdref.teacher import ClapTeacher
+
+    words = Prompts.of(read_prompts(prompts) if prompts else None, background, template)
+    recordings = _recordings(paths, root)
+    if options["shard"] is not None:
+        recordings = shard(recordings, *_part(options["shard"]))
+    workers = options["workers"] or len(os.sched_getaffinity(0))
+    with Progress() as progress:
+        progress.show("opening the model")
+        teacher = ClapTeacher.open(bundle, precision=precision, logit_scale=options["logit_scale"])
+        if labels is not None and decision.rule == "softmax":
+            teacher.scale  # noqa: B018 (complains now rather than after hours of work)
+        scores = teach(
+            teacher,
+            recordings,
+            words,
+            out,
+            reuse=options["reuse"],
+            workers=workers,
+            on_failure=lambda error: progress.log(printable(str(error))),
+            note=lambda path, text: progress.log(printable(f"{path}: {text}")),
+            progress=lambda *state: progress.show(_state(*state)),
+            say=progress.log,
+        )
+    used = int((scores.bytes >= 0).sum())
+    click.echo(f"{out}: cosines of {used} of {len(recordings)} recordings with {len(scores.classes)} classes")
+    if scores.meta["scale"] is None:
+        click.echo(
+            "acdref: the bundle does not tell the model's logit scale: name --logit-scale for a softmax",
+            err=True,
+        )
+    if labels is not None and used:
+        click.echo(_write_labels(labels, recordings, scores, decision))
+    if used < len(recordings):
+        ctx.exit(3 if used else 1)
+
+
+def _recordings(paths, root):
+    """A manifest or a folder, or single files as a manifest without labels."""
+    import numpy as np
+
+    from acdref.manifest import Manifest, open_recordings
+
+    if len(paths) == 1 and (os.path.isdir(paths[0]) or paths[0].lower().endswith(".csv")):
+        return open_recordings(paths[0], root)
+    if root is not None:
+        raise click.UsageError("--root goes with a manifest")
+    files = []
+    for path in paths:
+        if path == "-":
+            lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
+            files += [os.fsdecode(line) for line in lines if line]
+        elif os.path.isdir(path):
+            raise click.UsageError(f"{path}: a folder, or a manifest, is given alone")
+        else:
+            files.append(path)
+    if not files:
+        raise AcdrefError("no recordings were given")
+    twice = next((path for path, count in collections.Counter(files).items() if count > 1), None)
+    if twice is not None:
+        raise AcdrefError(f"{twice} is given twice")
+    return Manifest("the command line", "", tuple(files), np.zeros((len(files), 0)), ())
+
+
+def _part(text):
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal()):
+        raise click.UsageError(f"--shard {text}: not of the form I/N")
+    return int(part), int(parts)
+
+
+def _state(done, count, left, rate):
+    if rate is None:
+        return f"{done} of {count}"
+    minutes, seconds = divmod(round(left), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{done} of {count}  {rate:.1f} recordings/s  {hours}:{minutes:02}:{seconds:02} left"
+
+
+def _write_labels(path, recordings, scores, decision):
+    """Write a manifest of the recordings that could be used; returns a line about it."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from acdref.manifest import write_manifest
+
+    used = np.flatnonzero(scores.bytes >= 0)
+    y = decision.labels(scores)[used]
+    # Columns such as the fold stay; the labels are others.
+    bare = replace(recordings, labels=np.zeros((len(recordings), 0)), classes=())
+    write_manifest(replace(bare.select(used), labels=y, classes=scores.classes), path)
+    none = int((y == 0).all(axis=1).sum())
+    return f"{path}: {y.sum() / len(y):.2f} labels a recording; {none} of {len(y)} have none"
