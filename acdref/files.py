@@ -1,6 +1,7 @@
 """Files that are there whole or not at all: written under another name beside, then renamed."""
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
 
@@ -53,3 +54,12 @@ def write_text(path, text, error=FileError):
     """Write a text in UTF-8, line ends as they are; arguments and errors as :func:`replacing`."""
     with replacing(path, error) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def sha256(path):
+    """The sha256 of a file's contents, in hexadecimal digits; FileError if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileError(path, error.strerror or str(error)) from None

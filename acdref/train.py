@@ -219,7 +219,7 @@ def datasets(options):
     return manifest, None
 
 
-def _fingerprint(*manifests):
+def fingerprint(*manifests):
     """sha256 over paths, classes and labels: what a resumed run must find unchanged."""
     digest = hashlib.sha256()
     for manifest in manifests:
@@ -233,7 +233,7 @@ class _Run:
     def __init__(self, options, out, observer):
         self.options, self.out, self.observer = options, out, observer
         self.manifest, self.val = datasets(options)
-        self.fingerprint = _fingerprint(self.manifest, self.val)
+        self.fingerprint = fingerprint(self.manifest, self.val)
         self.net = self._network()
         self.optimiser = AdamW(self.net.params, options.lr, weight_decay=options.weight_decay)
         self.plateau = Plateau(options.patience)
@@ -245,15 +245,15 @@ class _Run:
 
     def _network(self):
         options, classes = self.options, self.manifest.classes
-        net = ACDNet(ACDNetConfig(classes=len(classes)), seed=options.seed)
-        if options.init is not None:
-            source, meta = checkpoint.load_weights(options.init)
-            if tuple(meta["classes"]) != classes:
-                self.observer.log(f"{options.init}: other classes, so the last layer starts anew")
-                for name in ("dense.weight", "dense.bias"):
-                    source.params[name] = net.params[name]
-                source.config = dataclasses.replace(source.config, classes=len(classes))
-            net = source
+        if options.init is None:
+            return ACDNet(ACDNetConfig(classes=len(classes)), seed=options.seed)
+        net, meta = checkpoint.load_weights(options.init)
+        if tuple(meta["classes"]) != classes:
+            self.observer.log(f"{options.init}: other classes, so the last layer starts anew")
+            net.config = dataclasses.replace(net.config, classes=len(classes))
+            fresh = ACDNet(net.config, seed=options.seed)
+            for name in ("dense.weight", "dense.bias"):
+                net.params[name] = fresh.params[name]
         return net
 
     def _weights(self):

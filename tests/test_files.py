@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from acdref.errors import FileError, ManifestError
-from acdref.files import replacing, write_text
+from acdref.files import replacing, sha256, write_text
 
 
 @pytest.fixture
@@ -96,3 +96,11 @@ def test_text_that_is_none(old):
     with pytest.raises(UnicodeEncodeError):
         write_text(old, "\ud800")
     unchanged(old)
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "x").write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of FIPS 180-2
+    assert sha256(tmp_path / "x") == expected
+    with pytest.raises(FileError, match="none: No such file"):
+        sha256(tmp_path / "none")

@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from predict_support import TINY, write_tiny_weights
 from train_support import OPTIONS, Stopper, write_corpus
 
 from acdref import checkpoint
@@ -187,6 +188,15 @@ def test_weights_of_other_classes_keep_all_but_the_last_layer(finished, options,
     assert "the last layer starts anew" in observer.lines[0]
     net, _ = checkpoint.load_weights(tmp_path / "run" / "best.npz")
     assert net.params["dense.weight"].shape[1] == 3
+
+
+def test_weights_of_a_network_of_another_size(options, tmp_path):
+    init = write_tiny_weights(tmp_path / "tiny.npz", classes=("a", "b", "c"))
+    row = train(replace(options, init=init, epochs=1), tmp_path / "run")
+    assert np.isfinite(row["loss"])
+    net, meta = checkpoint.load_weights(tmp_path / "run" / "best.npz")
+    assert meta["classes"] == ["noise", "tone"]
+    assert net.config == replace(TINY, classes=2)
 
 
 def test_a_diverging_run_says_so(options, tmp_path):

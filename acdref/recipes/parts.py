@@ -1,0 +1,132 @@
+"""Stages that several recipes have: the given data, training, scoring, relabelling."""
+
+import dataclasses
+import json
+import os
+
+import numpy as np
+
+from acdref import checkpoint, train
+from acdref.files import sha256, write_text
+from acdref.manifest import read_manifest, write_manifest
+from acdref.recipes.stages import Stage, Stopped
+from acdref.relabel import relabel
+from acdref.relabel_steps import Steps
+from acdref.score_set import network_key, score_set
+
+TRAIN, VAL, SCORES, BEST = "train.csv", "val.csv", "scores.npz", "best.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """The recordings of a recipe, and how to train on them.
+
+    Attributes
+    ----------
+    train : Manifest
+    val : Manifest or None
+    options : acdref.train.Options
+        Paths, classes and folds in it are settled by the manifests.
+    """
+
+    train: object
+    val: object
+    options: train.Options
+
+    @classmethod
+    def of(cls, options):
+        """The recordings that training with these options would use."""
+        return cls(*train.datasets(options), options)
+
+    @property
+    def root(self):
+        """What the paths of the manifests are relative to, wherever the recipe is continued from."""
+        return os.path.abspath(self.train.root)
+
+    def key(self):
+        """All that training depends on, as JSON can hold it."""
+        key = dataclasses.asdict(self.options)
+        for name in (*train.FREE_OPTIONS, "manifest", "fold", "val_fold", "val"):
+            del key[name]
+        key["init"] = key["init"] and sha256(key["init"])
+        recordings = train.fingerprint(self.train, self.val)
+        return key | {"root": self.root, "classes": self.train.classes, "recordings": recordings}
+
+    def given(self):
+        """Stage: copies of the manifests, so that all that follows starts from the same."""
+
+        def work(folder, before, observer):
+            write_manifest(self.train, folder / TRAIN)
+            if self.val is not None:
+                write_manifest(self.val, folder / VAL)
+            return {"recordings": len(self.train), "validation": len(self.val or ())}
+
+        return Stage("given", work, (TRAIN,) if self.val is None else (TRAIN, VAL))
+
+    def training(self, name, labels="given"):
+        """Stage: a network trained on the labels that a stage has left."""
+
+        def work(folder, before, observer):
+            options = dataclasses.replace(
+                self.options,
+                manifest=os.path.abspath(before[labels] / TRAIN),
+                root=self.root,
+                classes=self.train.classes,
+                fold=None,
+                val_fold=None,
+                val=None if self.val is None else os.path.abspath(before["given"] / VAL),
+            )
+            if train.train(options, folder, resume=True, observer=observer) is None:
+                raise Stopped
+            _, meta = checkpoint.load(folder / BEST)
+            return {"epochs": options.epochs, "best_epoch": meta["epoch"], "val_mAP": meta["val_mAP"]}
+
+        return Stage(name, work, (BEST,))
+
+    def scoring(self, name, teacher):
+        """Stage: scores of all recordings to train on, by a network."""
+
+        def work(folder, before, observer):
+            def progress(done, count):
+                observer.progress(done, count)
+                if observer.should_stop():
+                    raise Stopped
+
+            net, _ = checkpoint.load_weights(before[teacher] / BEST)
+            recordings = read_manifest(before["given"] / TRAIN, self.root, self.train.classes)
+            scored = score_set(
+                net,
+                recordings,
+                self.train.classes,
+                folder / SCORES,
+                network_key(net),
+                on_failure=lambda error: observer.log(f"left out: {error}"),
+                progress=progress,
+                say=observer.log,
+            )
+            return {"recordings": len(recordings), "scored": scored}
+
+        return Stage(name, work, (SCORES,))
+
+    def relabelling(self, name, scores, rules, labels="given"):
+        """Stage: the labels of another after some rules, which scores decide."""
+
+        def work(folder, before, observer):
+            report = relabel(
+                before[labels] / TRAIN,
+                folder / TRAIN,
+                Steps(**rules),
+                before[scores] / SCORES,
+                format="manifest",
+                classes=self.train.classes,
+            ).as_dict()
+            write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
+            return report
+
+        return Stage(name, work, (TRAIN,))
+
+
+def nothing_known(manifest, classes):
+    """The recordings of a manifest with all labels unknown."""
+    labels = np.full((len(manifest), len(classes)), np.nan)
+    return dataclasses.replace(manifest, labels=labels, classes=tuple(classes))

@@ -1,0 +1,175 @@
+"""A job of several stages that may be stopped at any moment, even by kill -9, and then continues.
+
+A recipe's folder::
+
+    recipe.json             the recipe's name and options; with others it is not continued
+    1-given/, 2-teacher/    a folder for each stage, with the files that it makes
+    1-given/finished.json   written last: sha256 of the files that count and of those they were made from, and
+                            a summary
+
+A stage with ``finished.json`` is not done again.  A stage without begins, or continues in its own way:
+training from its checkpoint, scoring from its journal, all else from its beginning.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from acdref import train
+from acdref.errors import AcdrefError, FileError
+from acdref.files import sha256, write_text
+
+SCHEMA = "acdref.recipe/1"
+
+
+class Stopped(Exception):
+    """The observer wants a stage to stop; what it needs to continue is on the disk."""
+
+
+class Observer(train.Observer):
+    """What a recipe tells while it works, training's news among it.  All methods do nothing here."""
+
+    def progress(self, done, count):
+        """After each of many recordings."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a recipe.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder, after its number.
+    work : callable
+        ``work(folder, before, observer)`` makes the files in `folder` and returns a summary, a dict that
+        JSON can hold; `before` has the folders of the stages before by name.  Called again after it was
+        stopped or killed, it continues or starts anew, and makes the same files.  :class:`Stopped` if the
+        observer wants to.
+    files : tuple of str
+        Those that later stages read.
+    """
+
+    name: str
+    work: callable
+    files: tuple
+
+
+def run(recipe, out, options, stages, observer=None):
+    """Do the stages of a recipe that are not done yet.
+
+    Parameters
+    ----------
+    recipe : str
+        Its name.
+    out : str or path-like
+        The recipe's folder.
+    options : dict
+        All that the result depends on, as JSON can hold it, the input files' contents included.
+    stages : sequence of Stage
+    observer : Observer, optional
+        Told what happens; asked whether to stop.
+
+    Returns
+    -------
+    dict of str to dict
+        The stages' summaries by name.
+
+    Raises
+    ------
+    Stopped
+        If the observer stopped it.
+    AcdrefError
+        If `out` holds something else: another recipe, one with other options, or a stage that was made from
+        other files than there are now.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> def work(folder, before, observer):
+    ...     _ = (folder / "x.txt").write_text("1")
+    ...     return {"made": 1}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run("example", f"{folder}/out", {"seed": 0}, [Stage("first", work, ("x.txt",))])
+    {'first': {'made': 1}}
+    """
+    observer = observer or Observer()
+    out = Path(out)
+    _claim(recipe, out, options)
+    summaries, made, before = {}, {}, {}
+    for number, stage in enumerate(stages, start=1):
+        folder = out / f"{number}-{stage.name}"
+        title = f"{number}/{len(stages)} {stage.name}"
+        summary = _finished(folder, made)
+        if summary is None:
+            observer.log(title)
+            summary = _do(stage, folder, made, before, observer)
+        else:
+            observer.log(f"{title}: finished before")
+        summaries[stage.name], before[stage.name] = summary, folder
+        made |= {f"{folder.name}/{name}": sha256(folder / name) for name in stage.files}
+    return summaries
+
+
+def _claim(recipe, out, options):
+    """Write recipe.json, or compare with it."""
+    path = out / "recipe.json"
+    # As JSON gives them back: tuples are lists.
+    wanted = json.loads(json.dumps({"schema": SCHEMA, "recipe": recipe, "options": options}))
+    if not path.exists():
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            empty = not any(name for name in out.iterdir() if not name.name.startswith("."))
+        except OSError as error:
+            raise AcdrefError(f"{out}: {error.strerror or error}") from None
+        if not empty:
+            raise AcdrefError(f"{out}: holds other files; choose another folder")
+        write_text(path, json.dumps(wanted, indent=2) + "\n")
+        return
+    found = _read(path)
+    if found.get("recipe") != recipe:
+        raise AcdrefError(f"{out}: holds the recipe {found.get('recipe')!r}; choose another folder")
+    before, now = found.get("options", {}), wanted["options"]
+    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    if changed:
+        words = ", ".join(f"{name}: {before.get(name)}, now {now.get(name)}" for name in changed)
+        cause = f"was begun with other options ({words})"
+        raise AcdrefError(f"{out}: {cause}; give the same ones, or choose another folder")
+
+
+def _do(stage, folder, made, before, observer):
+    """Work, then say that it is done; returns the summary."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FileError(folder, error.strerror or str(error)) from None
+    summary = stage.work(folder, before, observer)
+    files = {name: sha256(folder / name) for name in stage.files}
+    state = {"schema": SCHEMA, "files": files, "made_from": made, "summary": summary}
+    write_text(folder / "finished.json", json.dumps(state, indent=2) + "\n")
+    return _read(folder / "finished.json")["summary"]  # the same whether the stage was done now or before
+
+
+def _finished(folder, made):
+    """The summary of a finished stage, whose files are as it left them; None if it is not finished."""
+    path = folder / "finished.json"
+    if not path.exists():
+        return None
+    state = _read(path)
+    if state.get("made_from") != made:
+        cause = "was made from other files than there are now"
+        raise FileError(folder, f"{cause}; delete it to make it again")
+    for name, digest in state.get("files", {}).items():
+        if sha256(folder / name) != digest:
+            raise FileError(folder / name, "has changed since; delete its folder to make it again")
+    return state.get("summary")
+
+
+def _read(path):
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileError(path, f"cannot be read: {error}") from None
+    if not isinstance(state, dict) or state.get("schema") != SCHEMA:
+        raise FileError(path, f"has not the schema {SCHEMA}")
+    return state
