@@ -83,6 +83,53 @@ def mse(y, p, denominator="unmasked"):
     return _finish((p - y) ** 2, 2 * (p - y), known, divisor, dtype)
 
 
+def softmax_cross_entropy(y, logits):
+    """Cross-entropy between distributions over the classes and the softmax of logits.
+
+    Parameters
+    ----------
+    y : (N, C) array
+        Rows that sum to 1, such as one class or a mixture of two; a row with a NaN is unknown as a whole.
+    logits : (N, C) float array
+
+    Returns
+    -------
+    loss : float
+        Mean over the known rows.
+    dlogits : (N, C) array of logits' dtype
+
+    Raises
+    ------
+    ValueError
+        For shapes that differ, or rows that are no distribution.
+
+    Notes
+    -----
+    ``-sum_c y_c log softmax(z)_c`` (Dorfer & Widmer); the gradient of a row is softmax(z) - y.
+
+    Examples
+    --------
+    >>> loss, dlogits = softmax_cross_entropy(np.array([[1.0, 0.0]]), np.array([[0.0, 0.0]]))
+    >>> round(loss, 4), dlogits.tolist()
+    (0.6931, [[-0.5, 0.5]])
+    """
+    dtype = np.asarray(logits).dtype
+    y, logits = np.asarray(y, np.float64), np.asarray(logits, np.float64)
+    if y.ndim != 2 or y.shape != logits.shape:
+        raise ValueError(f"labels {y.shape} and logits {logits.shape} must be matrices of one shape")
+    known = ~np.isnan(y).any(1)
+    if not ((y[known] >= 0).all() and np.allclose(y[known].sum(1), 1, rtol=0, atol=1e-6)):
+        raise ValueError("the labels of each clip must be a distribution over the classes")
+    y, z = y[known], logits[known] - logits[known].max(1, keepdims=True, initial=-np.inf)
+    exponentials = np.exp(z)
+    totals = exponentials.sum(1, keepdims=True)
+    divisor = max(len(y), 1)
+    gradient = np.zeros(logits.shape)
+    gradient[known] = (exponentials / totals * y.sum(1, keepdims=True) - y) / divisor
+    loss = (y * (np.log(totals) - z)).sum() / divisor
+    return float(loss), gradient.astype(dtype)
+
+
 def _prepare(y, predictions, denominator):
     """Float64 targets and predictions with 0 where the label is unknown, the known mask, and the divisor."""
     y = np.asarray(y, np.float64)

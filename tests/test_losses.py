@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acdref.losses import bce, bce_probabilities, mse
+from acdref.losses import bce, bce_probabilities, mse, softmax_cross_entropy
 
 GOLDEN = Path(__file__).parents[1] / ".." / "shared" / "golden"
 DENOMINATORS = {"unmasked": "mean_unmasked", "all": "mean_all", "sum": "sum"}
@@ -228,3 +228,58 @@ def test_probabilities_beyond_their_range():
         with pytest.raises(ValueError, match=r"probabilities must be within \[0, 1\]"):
             bce_probabilities(y, np.array([[bad, 0.5]]))
     bce_probabilities(y, np.array([[0.5, 7.0]]))  # where nothing is known, nothing is asked
+
+
+def distributions(seed, unknown=True):
+    """Mixtures of classes, one clip unknown, and logits."""
+    rng = np.random.default_rng(seed)
+    n, c = rng.integers(2, 9), rng.integers(2, 12)
+    y = rng.dirichlet(np.full(c, 0.3), n)
+    if unknown:
+        y[1, 0] = np.nan
+    return y, rng.normal(0, 4, (n, c))
+
+
+@given(seeds)
+@settings(max_examples=20)
+def test_softmax_cross_entropy_as_pytorch(seed):
+    torch = pytest.importorskip("torch")
+    y, logits = distributions(seed)
+    known = ~np.isnan(y).any(1)
+    tensor = torch.tensor(logits, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(tensor[torch.tensor(known)], torch.tensor(y[known]))
+    expected.backward()
+    loss, dlogits = softmax_cross_entropy(y, logits)
+    assert loss == pytest.approx(expected.item(), rel=1e-12)
+    np.testing.assert_allclose(dlogits, tensor.grad.numpy(), rtol=0, atol=1e-14)
+
+
+@given(seeds)
+@settings(max_examples=20)
+def test_softmax_cross_entropy_derivative(seed):
+    y, logits = distributions(seed)
+    _, dlogits = softmax_cross_entropy(y, logits)
+    direction = np.random.default_rng(seed).standard_normal(logits.shape) + dlogits
+    step = 1e-5
+    measured = softmax_cross_entropy(y, logits + step * direction)[0]
+    measured -= softmax_cross_entropy(y, logits - step * direction)[0]
+    predicted = 2 * step * (dlogits * direction).sum()
+    assert abs(measured - predicted) <= 1e-6 * abs(measured)
+
+
+def test_softmax_cross_entropy_of_anything_sure_or_unknown():
+    y = np.array([[1.0, 0], [0, 1]])
+    logits = np.array([[1000.0, -1000], [1000, -1000]], np.float32)
+    loss, dlogits = softmax_cross_entropy(y, logits)
+    assert loss == 1000
+    assert dlogits.dtype == np.float32
+    np.testing.assert_array_equal(dlogits, [[0, 0], [0.5, -0.5]])
+    loss, dlogits = softmax_cross_entropy(np.full((2, 2), np.nan), logits)
+    assert loss == 0
+    assert not dlogits.any()
+
+
+@pytest.mark.parametrize("y", [[[1.0, 1.0]], [[0.5, 0.4]], [[2.0, -1.0]], [[1.0]], [1.0, 0.0]])
+def test_softmax_cross_entropy_wants_distributions(y):
+    with pytest.raises(ValueError, match="distribution|one shape"):
+        softmax_cross_entropy(y, [[0.0, 0.0]])
