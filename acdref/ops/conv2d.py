@@ -1,7 +1,7 @@
 """General 2-D convolution: any kernel, stride, zero padding and number of groups.
 
 Output row t is made of input rows ``t stride - padding + i``, i < kernel, and bins likewise; rows and bins
-outside the map count as zero.  The 3x3 convolutions of ACDnet have forms of their own (:mod:`acdref.ops.conv`).
+outside the map count as zero.  ACDnet's 3x3 convolutions have forms of their own (:mod:`acdref.ops.conv`).
 """
 
 import numpy as np

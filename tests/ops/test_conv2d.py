@@ -61,7 +61,7 @@ def arguments(rng, geometry, n=2, t=11, f=9, dtype=np.float64):
 
 def naive(x, weight, bias, stride, padding, groups):
     """The definition, one product at a time."""
-    n, t, f, c_in = x.shape
+    n, t, f, _ = x.shape
     kt, kf, depth, c_out = weight.shape
     shape = ((t + 2 * padding[0] - kt) // stride[0] + 1, (f + 2 * padding[1] - kf) // stride[1] + 1)
     y = np.empty((n, *shape, c_out))
