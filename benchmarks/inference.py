@@ -15,10 +15,12 @@ import argparse
 from pathlib import Path
 
 import turns
+from features import torch_features
 from machine import describe
 from networks import TORCH_MODES, laid_out, session, shipped, twin, waveforms
 from report import RESULTS, Table, spread
 
+SOURCES = ["network", "waveform"]
 TOLERANCE = 1e-4  # of probabilities: the STFT's precision is not the same everywhere
 
 
@@ -64,15 +66,11 @@ def pytorch(mode):
             network = torch.compile(model)
         audio = torch.from_numpy(waveforms(case["batch"]))
         if case["from"] == "waveform":
-            window = torch.hann_window(512)
+            make_features = torch_features(torch)
 
             def call():
                 with torch.no_grad():
-                    spectra = torch.stft(audio, 512, 256, window=window, center=False, return_complex=True)
-                    power = torch.view_as_real(spectra).square().sum(-1, keepdim=True)
-                    x = torch.view_as_real(spectra) * power.clamp_min(1e-12).pow(-0.35)
-                    x = laid_out(x.transpose(1, 2), mode)  # (N, T, F, 2)
-                    return torch.sigmoid(network(x)).numpy()
+                    return torch.sigmoid(network(laid_out(make_features(audio), mode))).numpy()
 
         else:
             x = laid_out(torch.from_numpy(features(audio.numpy())), mode)
@@ -92,7 +90,7 @@ def _checked(call):
 
 CONTENDERS = {
     "acdref": acdref("numba"),
-    "acdref, NumPy": acdref("numpy"),
+    "acdref NumPy": acdref("numpy"),
     "onnxruntime": onnxruntime,
     **{mode: pytorch(mode) for mode in TORCH_MODES},
 }
@@ -117,8 +115,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.3, help="length of a turn, at least one call")
     parser.add_argument("--threads", type=turns.integers, default=[1, 2])
     parser.add_argument("--batch", type=turns.integers, default=[1, 16])
-    parser.add_argument("--from", dest="sources", type=turns.words, default=["network", "waveform"])
-    parser.add_argument("--only", type=turns.words, default=list(CONTENDERS))
+    parser.add_argument("--from", dest="sources", type=turns.among(SOURCES), default=SOURCES)
+    parser.add_argument("--only", type=turns.among(CONTENDERS), default=list(CONTENDERS))
     parser.add_argument("--json", type=Path, default=RESULTS / "inference.json")
     arguments = parser.parse_args()
     table = Table(
@@ -128,7 +126,7 @@ def main():
         seconds=arguments.seconds,
     )
     for threads in arguments.threads:
-        workers = turns.start(__file__, [name for name in CONTENDERS if name in arguments.only], threads)
+        workers = turns.start(__file__, arguments.only, threads)
         try:
             for source in arguments.sources:
                 for batch in arguments.batch:

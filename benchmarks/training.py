@@ -99,13 +99,13 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn, at least one step")
     parser.add_argument("--threads", type=turns.integers, default=[1, 2])
     parser.add_argument("--batch", type=turns.integers, default=[8])
-    parser.add_argument("--only", type=turns.words, default=list(CONTENDERS))
+    parser.add_argument("--only", type=turns.among(CONTENDERS), default=list(CONTENDERS))
     parser.add_argument("--json", type=Path, default=RESULTS / "training.json")
     arguments = parser.parse_args()
     table = Table(COLUMNS, describe("acdref", "numpy", "numba", "torch"), rounds=arguments.rounds)
     for threads in arguments.threads:
         for size in arguments.batch:  # fresh processes for each, so that peaks are their own
-            workers = turns.start(__file__, [n for n in CONTENDERS if n in arguments.only], threads)
+            workers = turns.start(__file__, arguments.only, threads)
             try:
                 case = {"threads": threads, "batch": size}
                 ready = turns.prepare(workers, case, TOLERANCE)

@@ -18,6 +18,7 @@ A script that races its contenders says how each is made::
 A contender whose library is not installed is skipped, with a line that says so.
 """
 
+import argparse
 import importlib
 import json
 import os
@@ -29,7 +30,7 @@ import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAUSE = 0.02  # s before each turn, in which the threads of the one before stop spinning
+PAUSE = 0.05  # s before each turn, in which the threads of the one before stop spinning
 _WORKER = "--worker"
 
 
@@ -206,11 +207,12 @@ def prepare(workers, case, tolerance):
 def race(workers, rounds, seconds, progress=""):
     """Median time of a call in each turn: dict of lists, by contender, one entry a round."""
     times = {name: [] for name in workers}
-    for i in range(rounds):
+    for i in range(rounds if workers else 0):
         if sys.stderr.isatty():
             print(f"\r\033[K{progress} round {i + 1} of {rounds}", end="", file=sys.stderr, flush=True)
-        for name, worker in workers.items():
-            times[name].append(statistics.median(worker.turn(seconds)))
+        names = list(workers)
+        for name in names[i % len(names) :] + names[: i % len(names)]:  # nobody always follows the same
+            times[name].append(statistics.median(workers[name].turn(seconds)))
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     return times
@@ -229,9 +231,17 @@ def close(workers):
         worker.close()
 
 
-def words(text):
-    """Type of a command-line option: a list of words, separated by commas."""
-    return text.split(",")
+def among(names):
+    """Type of a command-line option: some of the names, separated by commas, in the order of `names`."""
+
+    def parse(text):
+        chosen = text.split(",")
+        unknown = [name for name in chosen if name not in names]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not among {', '.join(names)}")
+        return [name for name in names if name in chosen]
+
+    return parse
 
 
 def integers(text):
