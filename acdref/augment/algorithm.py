@@ -15,11 +15,11 @@ the mixture                 ``codec``                          codecs
 ==========================  =================================  ==============================================
 
 A source is here a segment of one recording, so that each recording of a sequence has a room of its own.  The
-microphone's low-pass comes before the level, not after it: the two are linear and commute, and only a level
+microphone's low-pass comes before the level, not after it: the two commute but for a gain, and only a level
 that is set last keeps the samples within full scale.  ``low_pass`` and ``speed`` are ours: a narrow band
-without a lower edge, and the tape's way to change the pitch, which costs a tenth of the vocoder's.
+without a lower edge, and the tape's way to change the pitch, which costs a quarter of the vocoder's.
 
-The paper names the effects and gives one distribution, N(0, 2) dB; all others are our choice.  Frequencies
+Of the distributions the paper gives N(0, 2) dB; all others are our choice.  Frequencies
 are relative to half the sampling rate (8 kHz) in the code, and in Hz below.
 
 ==============  ==============================================================================================
@@ -29,7 +29,7 @@ are relative to half the sampling rate (8 kHz) in the code, and in Hz below.
 ``room``        decay time 0.1 to 1 s, log-uniform; direct to reverberant energy U(-3, 15) dB
 ``pitch``       U(-2, 2) semitones; tempo 0.9 to 1 / 0.9, log-uniform
 ``speed``       factor 1 / (1 + s) to 1 + s, log-uniform
-``codec``       Ogg Vorbis 60 %, MP3 30 %, Opus 10 % (it costs ten times as much); quality U(0, 1)
+``codec``       Ogg Vorbis 60 %, MP3 30 %, Opus 10 % (it costs eight times Vorbis); quality U(0, 1)
 ``distortion``  hard, soft or asymmetric clipping or quantisation, 25 % each; drive U(0, 15) dB, 6 to 12 bits
 ``level``       root mean square, uniform in dBFS; the peak stays within full scale
 ==============  ==============================================================================================

@@ -61,7 +61,7 @@ def soft_clip(x, drive):
 
 
 def asymmetric_clip(x, drive):
-    """Press down the upper half of the waveform alone, which adds even harmonics.
+    """Press down the upper half of the waveform alone, which adds even harmonics and an offset.
 
     Parameters
     ----------
