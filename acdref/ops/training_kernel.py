@@ -76,6 +76,26 @@ def _sums(typingctx, z, z0, channels, positions, pivot, channel, sums):
 
 
 @intrinsic
+def _add_column(typingctx, x, x0, row, positions, sums, channel):
+    """sums += sum of x over positions that are `row` apart, for 16 channels."""
+    n = types.intp
+    signature = types.void(x, n, n, n, sums, n)
+
+    def codegen(context, builder, signature, args):
+        x, x0, row, positions, sums, channel = args
+        emit = Emitter(context, builder, signature.args[0].dtype)
+        x, sums = emit.data(signature.args[0], x), emit.data(signature.args[4], sums)
+        total = emit.total(emit.load(sums, channel))
+        with cgutils.for_range(builder, positions) as loop:
+            v = emit.load(x, builder.add(x0, builder.mul(loop.index, row)))
+            builder.store(builder.fadd(emit.value(total), v), total)
+        emit.store(emit.value(total), sums, channel)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def _largest_of(typingctx, z, z0, z_row, rows, width, norm, channel, channels, y, y0, chosen, i0, bins):
     """y = the largest prelu(scale z + shift) of each window, `chosen` its place; for 16 channels."""
     n = types.intp
@@ -236,7 +256,7 @@ def _taps_gradient(typingctx, dz, dz0, x, x0, x_row, reach, channel, channels, b
 
 @intrinsic
 def _softmax_gradient(typingctx, q, q0, d, d0, size):
-    """d = q (d - sum(d q)) over `size` numbers, a multiple of 16, in place."""
+    """q = q (d - sum(d q)) over `size` numbers, a multiple of 16: the gradient takes the softmax's place."""
     n = types.intp
     signature = types.void(q, n, d, n, n)
 
@@ -255,9 +275,9 @@ def _softmax_gradient(typingctx, q, q0, d, d0, size):
         total = emit.splat(emit.across(builder.fadd, emit.value(total)))
         with cgutils.for_range(builder, count) as loop:
             along = builder.mul(loop.index, lanes)
-            place = builder.add(d0, along)
-            rest = builder.fsub(emit.load(d, place), total)
-            emit.store(builder.fmul(emit.load(q, builder.add(q0, along)), rest), d, place)
+            place = builder.add(q0, along)
+            rest = builder.fsub(emit.load(d, builder.add(d0, along)), total)
+            emit.store(builder.fmul(emit.load(q, place), rest), q, place)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -302,6 +322,12 @@ def _key_gradient(typingctx, k, k0, d, d0, row, positions, mean, channel):
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@compile_function
+def _add_columns(x, x0, row, positions, channels, sums):
+    for c in range(0, channels, LANES):
+        _add_column(x, x0 + c, row, positions, sums, c)
 
 
 @compile_function
@@ -534,10 +560,7 @@ def attention_gradient(
         for p in range(positions):
             _softmax(projected, p * row, width)
             _softmax_gradient(projected, p * row, dqueries, p * width, width)
-            for c in range(width):
-                projected[p * row + c] = dqueries[p * width + c]
-            for c in range(2 * width):
-                dbias[c] += projected[p * row + c]
+        _add_columns(projected, 0, row, positions, 2 * width, dbias)
         product(
             projected, 0, row, 1, back, biases, wide + width, 0,
             dx, first * size, channels, positions, wide, channels,
@@ -605,9 +628,7 @@ def pointwise_gradient(
         )  # fmt: skip
         for c in range(0, channels, LANES):
             _gradient(z, first * size + c, d, c, norm, c, channels, positions, dz, c)
-        for p in range(positions):
-            for c in range(channels):
-                dbias[c] += dz[p * channels + c]
+        _add_columns(dz, 0, channels, positions, channels, dbias)
         _depthwise_rows(
             x, x0 + (first - start) * x_row, x_row, dilation, depthwise, bias, ones, inner, inputs, bins, count
         )
@@ -646,9 +667,7 @@ def depthwise_gradient(
         for c in range(0, inputs, LANES):
             _gradient(inner, c, dinner, t * size + c, norm, c, inputs, bins, dz, d0 + c)
         if t >= start:
-            for f in range(bins):
-                for c in range(inputs):
-                    dbias[c] += dz[d0 + f * inputs + c]
+            _add_columns(dz, d0, inputs, bins, inputs, dbias)
             for c in range(0, inputs, TAPS):
                 _taps_gradient(
                     dz, d0 + c, x, source + c, x_row * dilation, dilation * inputs, c, inputs, bins, dweight
@@ -676,9 +695,7 @@ def stem_gradient(x, x_row, z, norm, d, dz, packed, dweight, dbias, inputs, chan
     for t in range(start, stop):
         for c in range(0, channels, LANES):
             _gradient(z, t * size + c, d, t * size + c, norm, c, channels, bins, dz, c)
-        for f in range(bins):
-            for c in range(channels):
-                dbias[c] += dz[f * channels + c]
+        _add_columns(dz, 0, channels, bins, channels, dbias)
         pack_rows(dz, 0, bins, channels, packed)
         for i in range(3):
             first = 3 * i * inputs * channels
