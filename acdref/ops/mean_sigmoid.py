@@ -1,7 +1,8 @@
 """The logit of a mean of sigmoids: from the scores of frames to the score of a clip.
 
 ``z = log(p / (1 - p))`` with ``p = mean_t sigmoid(z_t)``, computed from logarithms, so that neither p nor
-1 - p can become 0.  With it a network whose clip score is a mean of probabilities gives logits like any other.
+1 - p can become 0.  With it a network whose clip score is a mean of probabilities gives logits like any
+other.
 
 The arrays are small, (N, T, C) behind all pooling: all is computed in float64, and there is no form in Numba.
 """
