@@ -6,8 +6,8 @@ over the file before.  Whatever was asked for is done in this order:
 
 1. ``expand`` or ``mask_children``, over all nodes of the ontology;
 2. the mapping: projection to a vocabulary, or super-classes;
-3. ``zero_shot``; or ``correct``, then ``percentile``, then ``mean_threshold``, each on the labels that the one
-   before left;
+3. ``zero_shot``; or ``correct``, then ``percentile``, then ``mean_threshold``, each on the labels that the
+   one before left;
 4. ``frame``: events to labels of frames.
 """
 

@@ -182,7 +182,7 @@ def _load_problem(error, ort):
 def _reason(error):
     """onnxruntime's message in one line, without its codes and without source files."""
     text = " ".join(str(error).split())
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Load model from .* failed: ?)?", "", text)
     return re.sub(r"\S+\.(?:cc|h):\d+ \S+(?: \[.*?\])? ?", "", text)[:300].rstrip(". ")
 
 
