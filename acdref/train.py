@@ -249,7 +249,8 @@ class _Run:
             return ACDNet(ACDNetConfig(classes=len(classes)), seed=options.seed)
         net, meta = checkpoint.load_weights(options.init)
         if tuple(meta["classes"]) != classes:
-            self.observer.log(f"{options.init}: other classes, so the last layer starts anew")
+            if not (self.out / "last.npz").exists():
+                self.observer.log(f"{options.init}: other classes, so the last layer starts anew")
             net.config = dataclasses.replace(net.config, classes=len(classes))
             fresh = ACDNet(net.config, seed=options.seed)
             for name in ("dense.weight", "dense.bias"):

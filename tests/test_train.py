@@ -30,7 +30,9 @@ def manifest(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def options(manifest):
-    return replace(OPTIONS, manifest=str(manifest), average=0.9)
+    """Of a network of a few hundred parameters."""
+    init = write_tiny_weights(manifest.parent / "tiny.npz")
+    return replace(OPTIONS, manifest=str(manifest), average=0.9, init=init, seconds=2.0)
 
 
 @pytest.fixture(scope="module")

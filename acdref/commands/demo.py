@@ -28,7 +28,7 @@ def command(ctx, keep, seed, threads):
     \b
     Exit codes: 0 success; 1 the folder cannot be written; 130 interrupted.
     """
-    from acdref.commands.train import TerminalObserver
+    from acdref.commands._training import TerminalObserver
     from acdref.demo import demo
     from acdref.ops.threads import set_threads
 

@@ -1,112 +1,15 @@
 """`acdref train`: train ACDnet on labelled recordings."""
 
-import signal
-import sys
-import time
-from dataclasses import replace
-
 import click
+
+from acdref.commands._training import TerminalObserver, options_of, training_options
 
 
 @click.command(short_help="Train ACDnet on labelled recordings.")
 @click.argument("manifest", required=False, type=click.Path())
-@click.option(
-    "--root", type=click.Path(), help="Folder that the manifest's paths are relative to  [default: its own]"
-)
 @click.option("--out", required=True, type=click.Path(), help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Continue the run in --out with its own options.")
-@click.option("--classes", metavar="A,B,...", help="Classes and their order  [default: those that occur]")
-@click.option("--fold", help='Folds to train on, such as "1,2,3"  [default: all not used for validation]')
-@click.option("--val-fold", help="Folds to validate on.")
-@click.option("--val", type=click.Path(), help="Another manifest to validate on (same root).")
-@click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option(
-    "--epoch-size", type=click.IntRange(min=1), default=10_000, show_default=True, help="Sequences an epoch."
-)
-@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Sequences a step.")
-@click.option(
-    "--lr",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1e-4,
-    show_default=True,
-    help="Learning rate.",
-)
-@click.option(
-    "--schedule",
-    type=click.Choice(["plateau", "cosine"]),
-    default="plateau",
-    show_default=True,
-    help="plateau: halve when validation mAP has not risen for --patience epochs (the paper's); "
-    "cosine: warm up, then fall to 0 (for short runs, with --lr 2e-3).",
-)
-@click.option("--patience", type=click.IntRange(min=0), default=150, show_default=True, help="Epochs.")
-@click.option("--weight-decay", type=click.FloatRange(min=0), default=0.01, show_default=True)
-@click.option(
-    "--average",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.0,
-    show_default=True,
-    help="Decay of a running average of the weights, which is then validated and kept; 0: off.",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option(
-    "--mix-max",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    help="Most sequences mixed into one.",
-)
-@click.option(
-    "--seconds",
-    type=click.FloatRange(min=2.1),
-    default=10.0,
-    show_default=True,
-    help="Length of a sequence; shorter ones are faster where recordings are short.",
-)
-@click.option(
-    "--fill",
-    type=click.Choice(["concatenate", "repeat"]),
-    default="concatenate",
-    show_default=True,
-    help="Fill a sequence with several recordings (the paper's way), or repeat one: better where most are "
-    "short.",
-)
-@click.option(
-    "--sampling",
-    type=click.Choice(["balanced", "uniform"]),
-    default="balanced",
-    show_default=True,
-    help="Draw a class, then a recording of it; or any recording.",
-)
-@click.option(
-    "--augment",
-    type=click.Choice(["none", "light", "source", "mixture", "paper"]),
-    default="light",
-    show_default=True,
-    help="Variation of the sound.  light: equaliser, low-pass, speed and level.  paper: algorithm 1, that is "
-    "source (equaliser, band-pass, room, pitch and tempo of each recording) and mixture (codec, distortion, "
-    "microphone), and level.  See `acdref augment`.",
-)
-@click.option(
-    "--low-pass", type=click.FloatRange(0, 1), help="Probability of a low-pass, in place of --augment's."
-)
-@click.option(
-    "--equaliser", type=click.FloatRange(min=0), help="Random equaliser, dB, in place of --augment's."
-)
-@click.option(
-    "--speed",
-    type=click.FloatRange(0, 1, max_open=True),
-    help="Largest change of speed, in place of --augment's.",
-)
-@click.option("--init", type=click.Path(), metavar="WEIGHTS", help="Weights to start from.")
-@click.option(
-    "--workers",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="Processes that prepare sequences; the result does not depend on it.",
-)
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]")
+@training_options
 @click.pass_context
 def command(ctx, out, resume, threads, **options):
     """Train ACDnet on the recordings of MANIFEST.
@@ -130,9 +33,8 @@ def command(ctx, out, resume, threads, **options):
     Exit codes: 0 success; 1 the job could not be done; 2 wrong usage; 130 interrupted (a checkpoint is
     written).
     """
-    from acdref.augment import AUGMENTATIONS
     from acdref.ops.threads import set_threads
-    from acdref.train import FREE_OPTIONS, Options, train
+    from acdref.train import FREE_OPTIONS, train
 
     given = {
         name
@@ -148,79 +50,11 @@ def command(ctx, out, resume, threads, **options):
         raise click.UsageError("Missing argument 'MANIFEST'.")
     if resume:
         options["manifest"] = ""
-    own = {name: options.pop(name) for name in ("low_pass", "equaliser", "speed")}
-    own = {name: value for name, value in own.items() if value is not None}
-    options["augment"] = replace(AUGMENTATIONS[options["augment"]], **own)
-    if options["classes"] is not None:
-        options["classes"] = tuple(name.strip() for name in options["classes"].split(","))
     set_threads(threads)
     with TerminalObserver() as observer:
-        row = train(Options(**options), out, resume, observer)
+        row = train(options_of(**options), out, resume, observer)
     if row is None:
         click.echo(f"acdref: stopped; continue with: acdref train --out {out} --resume", err=True)
         ctx.exit(130)
     score = "" if row.get("val_mAP") is None else f", validation mAP {row['val_mAP']:.3f}"
     click.echo(f"{out}: {row['epoch']} epochs, loss {row['loss']:.4f}{score}")
-
-
-class TerminalObserver:
-    """Prints what a run reports: one moving line on a terminal, one line an epoch anywhere."""
-
-    def __init__(self):
-        self.live = sys.stderr.isatty()
-        self.started = time.monotonic()
-        self.stop = False
-
-    def __enter__(self):
-        # The first signal stops after the current step, with a checkpoint; the second stops at once.
-        self.before = {
-            number: signal.signal(number, self._signal) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def __exit__(self, *_):
-        self._clear()
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def _signal(self, number, frame):
-        if self.stop:
-            raise KeyboardInterrupt
-        self.stop = True
-
-    def should_stop(self):
-        return self.stop
-
-    def log(self, text):
-        self._clear()
-        click.echo(text, err=True)
-
-    def start(self, epochs, steps, batch):
-        self.epochs, self.steps, self.batch = epochs, steps, batch
-
-    def step(self, epoch, step, loss, rate):
-        if self.live:
-            left = ((self.epochs - epoch) * self.steps - step) * self.batch / rate
-            click.echo(
-                f"\r\033[Kepoch {epoch + 1}/{self.epochs}  step {step}/{self.steps}  loss {loss:.4f}  "
-                f"{rate:.1f} sequences/s  {_duration(left)} left",
-                nl=False,
-                err=True,
-            )
-
-    def epoch(self, row):
-        score = f"  val mAP {row['val_mAP']:.4f}" if "val_mAP" in row else ""
-        self.log(
-            f"epoch {row['epoch']}  loss {row['loss']:.4f}  lr {row['lr']:.2e}{score}  "
-            f"{_duration(time.monotonic() - self.started)}"
-        )
-
-    def _clear(self):
-        if self.live:
-            click.echo("\r\033[K", nl=False, err=True)
-
-
-def _duration(seconds):
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"

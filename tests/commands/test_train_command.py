@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from train_support import write_corpus
 
 from acdref.augment import AUGMENTATIONS, Augmentation
-from acdref.commands.train import _duration, command
+from acdref.commands._training import _duration
+from acdref.commands.train import command
 
 
 def invoke(*arguments):
