@@ -44,10 +44,11 @@ def scipy(case):
 
 def pytorch(case):
     torch = turns.need("torch")
+    import torch_twin
+
     torch.set_num_threads(case["threads"])
     audio = torch.from_numpy(waveforms(1))
-    features = torch_features(torch)
-    return _checked(lambda: features(audio)[0].numpy())
+    return _checked(lambda: torch_twin.features(audio)[0].numpy())
 
 
 def compressed(spectra):
@@ -55,20 +56,6 @@ def compressed(spectra):
     power = spectra.real**2 + spectra.imag**2
     spectra = spectra * np.maximum(power, 1e-12) ** -0.35
     return np.stack([spectra.real, spectra.imag], -1).astype(np.float32, copy=False)
-
-
-def torch_features(torch):
-    """A function (N, samples) -> features (N, T, 257, 2) in PyTorch."""
-    window = torch.hann_window(512)
-
-    def features(audio):
-        with torch.no_grad():
-            spectra = torch.stft(audio, 512, 256, window=window, center=False, return_complex=True)
-            parts = torch.view_as_real(spectra)
-            power = parts.square().sum(-1, keepdim=True)
-            return (parts * power.clamp_min(1e-12).pow(-0.35)).transpose(1, 2)
-
-    return features
 
 
 def _checked(call):

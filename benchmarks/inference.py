@@ -15,7 +15,6 @@ import argparse
 from pathlib import Path
 
 import turns
-from features import torch_features
 from machine import describe
 from networks import TORCH_MODES, laid_out, session, shipped, twin, waveforms
 from report import RESULTS, Table, spread
@@ -55,6 +54,8 @@ def onnxruntime(case):
 def pytorch(mode):
     def make(case):
         model, torch = twin(mode)
+        import torch_twin
+
         from acdref.features import features
 
         torch.set_num_threads(case["threads"])
@@ -66,11 +67,11 @@ def pytorch(mode):
             network = torch.compile(model)
         audio = torch.from_numpy(waveforms(case["batch"]))
         if case["from"] == "waveform":
-            make_features = torch_features(torch)
 
             def call():
                 with torch.no_grad():
-                    return torch.sigmoid(network(laid_out(make_features(audio), mode))).numpy()
+                    x = laid_out(torch_twin.features(audio), mode)
+                    return torch.sigmoid(network(x)).numpy()
 
         else:
             x = laid_out(torch.from_numpy(features(audio.numpy())), mode)

@@ -72,7 +72,7 @@ def _cells(columns, row):
 def _line(columns, cells):
     """Cells one below the other: the first to the left, the others to the right."""
     first, *others = zip(columns, cells, strict=True)
-    return f"{first[1]:<28}" + "".join(f"{cell:>{max(len(header), 7) + 2}}" for header, cell in others)
+    return f"{first[1]:<42}" + "".join(f"{cell:>{max(len(header), 7) + 2}}" for header, cell in others)
 
 
 def main():

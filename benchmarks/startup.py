@@ -1,24 +1,27 @@
-"""Time `acdref` from the start of the process to its end: the help, and the tags of one recording.
+"""Time from the start of a process to the tags of one 10 s recording: `acdref`, onnxruntime and PyTorch.
 
-    python benchmarks/startup.py [--rounds 7] [--json startup.json]
+    python benchmarks/startup.py [--rounds 7] [--json FILE]
 
-The minimal environment (NumPy, soundfile, click and acdref, nothing else) is made anew in a temporary folder.
-Each round runs every case once, in turns.  Medians over the rounds, and their range; wall time in seconds.
+The time is that of the last line of output.  The minimal environment (NumPy, soundfile, click and acdref,
+nothing else) is made anew in a temporary folder.  The rivals run benchmarks/first_tag.py, which imports what
+the tags need and nothing else: onnxruntime the exported network with its front end, PyTorch its twin with
+saved weights.  Everybody has the threads that it takes by default.  Each round runs every case once, in
+turns.  Medians over the rounds, and their range; seconds.
 """
 
 import argparse
-import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from machine import describe
+from report import RESULTS, Table, spread
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,15 +58,71 @@ def cases(minimal, mono, stereo, folder):
         "predict, all installed, kernels compiled": ([*full, "predict", str(mono)], False),
         "predict --backend numba, kernels compiled": (compiled, False),
         "predict --backend numba, compiling": (compiled, True),
+        **rivals(mono, folder),
     }
 
 
+def rivals(mono, folder):
+    """The same for the rivals that are installed."""
+    program = [sys.executable, str(Path(__file__).parent / "first_tag.py")]
+    commands = {}
+    for name, needed, prepare in (
+        ("onnxruntime", ("onnx", "onnxruntime"), _write_model),
+        ("torch", ("torch",), _write_state),
+    ):
+        missing = [module for module in needed if find_spec(module) is None]
+        if missing:
+            print(f"{name} is left out: {missing[0]} is not installed", file=sys.stderr)
+            continue
+        prepare(folder / name)
+        commands[name] = ([*program, name, str(folder / name), str(mono)], False)
+    return commands
+
+
+def _write_model(path):
+    subprocess.run(
+        [sys.executable, "-m", "acdref.cli", "export", "--front-end", "--onnx", str(path)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd=ROOT,
+    )
+
+
+def _write_state(path):
+    """In a process of its own, which is gone, with torch's threads, when something is timed."""
+    code = """if True:
+        import sys
+        import networks
+        twin, torch = networks.twin("torch eager")
+        torch.save(twin.state_dict(), sys.argv[1])
+    """
+    places = [Path(__file__).parent, ROOT, ROOT / "fixtures"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places))}
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, env=environment)
+
+
 def run(command, cache, folder):
-    """Wall time of a command."""
-    environment = os.environ | {"ACDREF_CACHE_DIR": str(cache)}
+    """Seconds from the start of a process to its last line of output."""
     started = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment, cwd=folder)
-    return time.perf_counter() - started
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"ACDREF_CACHE_DIR": str(cache)},
+        cwd=folder,
+    ) as process:
+        for _ in process.stdout:
+            last = time.perf_counter()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}: ended with code {process.returncode}")
+    return last - started
+
+
+COLUMNS = {
+    "start to tags": "{case}",
+    "median s": "{median:.2f}",
+    "least": "{least:.2f}",
+    "most": "{most:.2f}",
+}
 
 
 def main():
@@ -71,7 +130,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, default=RESULTS / "startup.json")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -84,13 +143,13 @@ def main():
         times = {name: [] for name in todo}
         for i in range(arguments.rounds):
             for j, (name, (command, fresh)) in enumerate(todo.items()):
-                times[name].append(run(command, folder / f"fresh{i}-{j}" if fresh else warm, folder))
-    print(f"{'':<44} {'median':>8} {'least':>8} {'most':>8}  s")
+                cache = folder / f"fresh{i}-{j}" if fresh else warm
+                times[name].append(run(command, cache, folder))
+    packages = ("acdref", "numpy", "numba", "soundfile", "click", "onnxruntime", "torch")
+    table = Table(COLUMNS, describe(*packages), rounds=arguments.rounds)
     for name, seconds in times.items():
-        print(f"{name:<44} {statistics.median(seconds):8.2f} {min(seconds):8.2f} {max(seconds):8.2f}")
-    if arguments.json:
-        result = {"machine": describe("numpy", "numba", "soundfile", "click"), "seconds": times}
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+        table.add(case=name, **spread(seconds), seconds=seconds)
+    table.write(arguments.json)
 
 
 if __name__ == "__main__":
