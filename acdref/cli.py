@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "acdref.commands.evaluate",
     "relabel": "acdref.commands.relabel",
     "teach": "acdref.commands.teach",
+    "recipe": "acdref.commands.recipe",
     "info": "acdref.commands.info",
     "export": "acdref.commands.export",
     "synth": "acdref.commands.synth",

@@ -159,7 +159,9 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, as_
             classes=classes,
             progress=lambda done: progress.show(f"{done} clips"),
         ).as_dict()
-    click.echo(json.dumps({"file": source, "out": out} | report, indent=2) if as_json else _table(report))
+    click.echo(
+        json.dumps({"file": source, "out": out} | report, indent=2) if as_json else report_table(report)
+    )
 
 
 def _steps(ontology, vocabulary, superclasses, **options):
@@ -248,7 +250,7 @@ _HEADINGS = {
 }
 
 
-def _table(report):
+def report_table(report):
     from acdref.formats import printable
 
     rows = [(printable(row["name"]), row) for row in report["classes"].values()]

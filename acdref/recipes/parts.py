@@ -8,7 +8,7 @@ import numpy as np
 
 from acdref import checkpoint, train
 from acdref.files import sha256, write_text
-from acdref.manifest import read_manifest, write_manifest
+from acdref.manifest import open_dataset, open_recordings, read_manifest, write_manifest
 from acdref.recipes.stages import Stage, Stopped
 from acdref.relabel import relabel
 from acdref.relabel_steps import Steps
@@ -38,6 +38,15 @@ class Data:
         """The recordings that training with these options would use."""
         return cls(*train.datasets(options), options)
 
+    @classmethod
+    def of_unlabelled(cls, options, classes):
+        """The recordings of a folder or manifest, with nothing known of these classes."""
+        recordings = open_recordings(options.manifest, options.root)
+        nothing = np.full((len(recordings), len(classes)), np.nan)
+        recordings = dataclasses.replace(recordings, labels=nothing, classes=tuple(classes))
+        val = None if options.val is None else open_dataset(options.val, options.root, classes)
+        return cls(recordings, val, options)
+
     @property
     def root(self):
         """What the paths of the manifests are relative to, wherever the recipe is continued from."""
@@ -58,10 +67,17 @@ class Data:
         def work(folder, before, observer):
             write_manifest(self.train, folder / TRAIN)
             if self.val is not None:
-                write_manifest(self.val, folder / VAL)
+                write_manifest(self._val_under_root(), folder / VAL)
             return {"recordings": len(self.train), "validation": len(self.val or ())}
 
         return Stage("given", work, (TRAIN,) if self.val is None else (TRAIN, VAL))
+
+    def _val_under_root(self):
+        """The recordings to validate on, with paths relative to the root of the others."""
+        root = os.path.abspath(self.val.root)
+        if root == self.root:
+            return self.val
+        return dataclasses.replace(self.val, paths=tuple(os.path.join(root, p) for p in self.val.paths))
 
     def training(self, name, labels="given"):
         """Stage: a network trained on the labels that a stage has left."""
@@ -124,9 +140,3 @@ class Data:
             return report
 
         return Stage(name, work, (TRAIN,))
-
-
-def nothing_known(manifest, classes):
-    """The recordings of a manifest with all labels unknown."""
-    labels = np.full((len(manifest), len(classes)), np.nan)
-    return dataclasses.replace(manifest, labels=labels, classes=tuple(classes))

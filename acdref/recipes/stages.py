@@ -129,12 +129,20 @@ def _claim(recipe, out, options):
     found = _read(path)
     if found.get("recipe") != recipe:
         raise AcdrefError(f"{out}: holds the recipe {found.get('recipe')!r}; choose another folder")
-    before, now = found.get("options", {}), wanted["options"]
+    before, now = _flat(found.get("options", {})), _flat(wanted["options"])
     changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     if changed:
         words = ", ".join(f"{name}: {before.get(name)}, now {now.get(name)}" for name in changed)
         cause = f"was begun with other options ({words})"
         raise AcdrefError(f"{out}: {cause}; give the same ones, or choose another folder")
+
+
+def _flat(options, prefix=""):
+    """Options in options as ``name.name``."""
+    flat = {}
+    for name, value in options.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
 
 
 def _do(stage, folder, made, before, observer):

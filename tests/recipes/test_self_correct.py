@@ -148,7 +148,7 @@ def test_a_finished_recipe_is_left_alone(finished, training):
     ("change", "rules", "words"),
     [
         ({"lr": 1e-4}, RULES, "lr: 0.001, now 0.0001"),
-        ({}, {"correct": {"T": 0.1}}, "rules: "),
+        ({}, {"correct": {"T": 0.1}}, r"rules\.correct\.T: 0.45, now 0.1"),
         ({"val_fold": "1"}, RULES, "recordings: "),
     ],
 )

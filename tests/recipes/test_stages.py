@@ -8,7 +8,7 @@ from recipes_support import Killed, Recorder
 from acdref.errors import AcdrefError, FileError
 from acdref.recipes.stages import Stage, Stopped, run
 
-OPTIONS = {"seed": 0, "classes": ("a", "b")}
+OPTIONS = {"seed": 0, "classes": ("a", "b"), "rules": {"correct": {"T": 0.05}}}
 
 
 class Copier:
@@ -76,7 +76,8 @@ def test_what_was_not_finished_is_done_again(out, copier, way):
         ("other", OPTIONS, "holds the recipe 'copy'"),
         ("copy", OPTIONS | {"seed": 1}, "other options .seed: 0, now 1."),
         ("copy", OPTIONS | {"new": True}, "other options .new: None, now True."),
-        ("copy", {"seed": 0}, "other options .classes: .'a', 'b'., now None."),
+        ("copy", {"seed": 0} | {"rules": OPTIONS["rules"]}, "options .classes: .'a', 'b'., now None."),
+        ("copy", OPTIONS | {"rules": {"correct": {"T": 0.1}}}, r"options .rules\.correct\.T: 0.05, now 0.1."),
     ],
 )
 def test_another_recipe_or_other_options_are_refused(out, copier, recipe, options, words):

@@ -1,0 +1,118 @@
+"""What recipes' commands share: options of the correction, what is printed."""
+
+import json
+import os
+
+import click
+
+_CORRECTIONS = {
+    "correct": ("T", "fp", "no_mask", "boundary"),
+    "percentile-mask": ("q",),
+    "percentile-correct": ("q",),
+    "mean-threshold": ("statistic",),
+}
+_FLAGS = {
+    "T": "--threshold-t",
+    "fp": "--fp",
+    "no_mask": "--no-mask",
+    "boundary": "--boundary",
+    "q": "--q",
+    "statistic": "--statistic",
+}
+
+_OPTIONS = (
+    click.option(
+        "--correction",
+        type=click.Choice(list(_CORRECTIONS)),
+        default="correct",
+        show_default=True,
+        help="The rule by which scores change labels (`acdref relabel` has the same): Braun & Gamper's, "
+        "or those that they compare it with.",
+    ),
+    click.option(
+        "--threshold-t",
+        "T",
+        type=click.FloatRange(0, 0.5),
+        default=0.05,
+        show_default=True,
+        help="correct: the teacher is confident above 1 - T and below T.",
+    ),
+    click.option("--fp", is_flag=True, help="correct: wrongly set labels too, not only missing ones."),
+    click.option("--no-mask", is_flag=True, help="correct: leave doubtful labels instead of masking them."),
+    click.option(
+        "--boundary",
+        type=click.Choice(["closed", "literal"]),
+        default="closed",
+        show_default=True,
+        help="correct: whether a score of exactly T or 1 - T masks.",
+    ),
+    click.option(
+        "--q",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.05,
+        show_default=True,
+        help="percentile: the fraction of negatives.",
+    ),
+    click.option(
+        "--statistic",
+        type=click.Choice(["mean", "median", "p25", "p10", "p5"]),
+        default="mean",
+        show_default=True,
+        help="mean-threshold: of the scores of a class's positives.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1."),
+)
+
+
+def recipe_options(command):
+    """Decorator: the options that :func:`rules_of` takes, and --json."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def rules_of(correction, T, fp, no_mask, boundary, q, statistic):
+    """Arguments of acdref.relabel_steps.Steps."""
+    given = click.get_current_context().get_parameter_source
+    for name, flag in _FLAGS.items():
+        if given(name).name != "DEFAULT" and name not in _CORRECTIONS[correction]:
+            raise click.UsageError(f"{flag} does not go with --correction {correction}")
+    if correction == "correct":
+        return {"correct": {"T": T, "fp": fp, "mask": not no_mask, "boundary": boundary}}
+    if correction == "mean-threshold":
+        return {"mean_threshold": {"statistic": statistic}}
+    return {"percentile": {"q": q, "mask": correction == "percentile-mask"}}
+
+
+def do(recipe, out, job, as_json):
+    """Run ``job(observer)`` and print what it found."""
+    from acdref.commands._training import TerminalObserver
+    from acdref.recipes.stages import SCHEMA, Stopped
+
+    ctx = click.get_current_context()
+    with TerminalObserver() as observer:
+        try:
+            stages = job(observer)
+        except Stopped:
+            stages = None
+    if stages is None:
+        click.echo(f"acdref: stopped; the same command continues in {out}", err=True)
+        ctx.exit(130)
+    weights = os.path.join(out, f"{len(stages)}-student", "best.npz")
+    if as_json:
+        click.echo(
+            json.dumps({"schema": SCHEMA, "recipe": recipe, "weights": weights, "stages": stages}, indent=2)
+        )
+    else:
+        click.echo(_summary(stages, weights))
+
+
+def _summary(stages, weights):
+    from acdref.commands.relabel import report_table
+
+    lines = [report_table(stages["labels"])]
+    for name in ("teacher", "student"):
+        stage = stages[name]
+        score = "" if stage["val_mAP"] is None else f", validation mAP {stage['val_mAP']:.3f}"
+        lines.append(f"{name}: epoch {stage['best_epoch']} of {stage['epochs']}{score}")
+    return "\n".join([*lines, weights])
