@@ -5,10 +5,13 @@ import numpy as np
 from acdref.augment import AUGMENTATIONS
 from acdref.clips import Clips
 from acdref.errors import AudioError, ManifestError
-from acdref.labels import apply_gains, draw_gains, or_join
+from acdref.labels import apply_gains, draw_gains, draw_mixup_weights, mixup, or_join
 
 SHORTEST_SECONDS = 5.0
 """The shortest segment that is cut from a recording; shorter recordings are used whole."""
+
+MIXUP_ALPHA = 1.0
+"""Of the Beta distribution of mixup's weights: uniform."""
 
 
 class Sequences:
@@ -23,6 +26,9 @@ class Sequences:
         I_max: how many sequences are mixed at most.  1: no mixing.
     mix_sigma : float
         Standard deviation of the gains at mixing, in dB.
+    mixing : {"or", "mixup"}
+        "or": the sum, labelled with all that is in any source.  "mixup": the weighted mean of two, whose
+        labels have the same weights; `mix_max` is 2 at most.
     fill : {"concatenate", "repeat"}
         How a sequence is filled: with segments of 5 to 10 s of one recording after another (the paper's way),
         or with a single recording, repeated where it is shorter.  Where most recordings last a second or two,
@@ -50,8 +56,11 @@ class Sequences:
 
     Notes
     -----
-    Braun & Gamper, section 3.1 and algorithm 1.  A change of speed or tempo can make a segment a little
-    shorter than 5 s.
+    Braun & Gamper, section 3.1 and algorithm 1; mixup is eq. (1) and (2), with which they compare.  The same
+    numbers draw the same recordings, varied alike, for either mixing.  Mixup's weight is uniform in [0, 1]
+    (the paper does not say) and comes on top of the gains, which belong to the sources and touch no label.
+
+    A change of speed or tempo can make a segment a little shorter than 5 s.
 
     A recording that cannot be decoded is left out: another one is drawn in its place from the same generator,
     so that a sequence still depends on (seed, epoch, index) and the files alone.
@@ -75,6 +84,7 @@ class Sequences:
         *,
         mix_max=2,
         mix_sigma=2.0,
+        mixing="or",
         fill="concatenate",
         sampling="balanced",
         augment=AUGMENTATIONS["light"],
@@ -86,6 +96,10 @@ class Sequences:
             raise ManifestError(manifest.source, "no recordings to make training sequences of")
         if mix_max < 1 or mix_sigma < 0 or seconds <= 0:
             raise ValueError("mix_max must be >= 1, mix_sigma >= 0 and seconds > 0")
+        if mixing not in ("or", "mixup"):
+            raise ValueError(f"mixing = {mixing!r}: choose one of 'or', 'mixup'")
+        if mixing == "mixup" and mix_max > 2:
+            raise ValueError(f"mixup is of two sequences, not of mix_max = {mix_max}")
         if fill not in ("concatenate", "repeat"):
             raise ValueError(f"fill = {fill!r}: choose one of 'concatenate', 'repeat'")
         self.manifest = manifest
@@ -93,6 +107,7 @@ class Sequences:
         self.seed = seed
         self.mix_max = mix_max
         self.mix_sigma = mix_sigma
+        self.mixing = mixing
         self.augment = augment
         self.samples = round(seconds * self.clips.sr)
         self.failures = {}
@@ -110,7 +125,8 @@ class Sequences:
         -------
         x : ndarray, (n,), float32, in [-1, 1] if the level is varied
         y : ndarray, (C,), float32
-            Kleene OR of the labels of all recordings that contribute at least one sample.
+            Kleene OR of the labels of all recordings that contribute at least one sample; with mixup, the
+            weighted mean of two of these.
 
         Raises
         ------
@@ -120,11 +136,15 @@ class Sequences:
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, epoch, index])))
         count = int(rng.integers(1, self.mix_max, endpoint=True))
         sources = np.empty((count, self.samples), dtype=np.float32)
-        contributors = [row for source in sources for row in self._assemble(rng, source)]
-        gains = draw_gains(rng, count, self.mix_sigma)
-        x = apply_gains(sources, gains).sum(axis=0)
+        labels = [or_join(self.manifest.labels[self._assemble(rng, source)]) for source in sources]
+        sources = apply_gains(sources, draw_gains(rng, count, self.mix_sigma))
+        if self.mixing == "mixup" and count == 2:
+            weight = draw_mixup_weights(rng, 1, MIXUP_ALPHA)[0]
+            x, y = mixup(*sources, weight), mixup(*labels, weight)
+        else:
+            x, y = sources.sum(axis=0), or_join(labels)
         x = self.augment.mixture(x, rng.spawn(1)[0], self.clips.sr)
-        return x, or_join(self.manifest.labels[contributors]).astype(np.float32)
+        return x, y.astype(np.float32)
 
     def _assemble(self, rng, out):
         """Fill ``out`` with segments back to back; returns the recordings that they come from."""

@@ -68,6 +68,9 @@ class Options:
         Decay of the running average of weights that is validated and kept; 0: the weights themselves.
     seed : int
     mix_max : int
+        Most sequences that are mixed into one.
+    mixing : {"or", "mixup"}
+        How, and what becomes of their labels; see :class:`acdref.sampling.Sequences`.
     seconds : float
         Length of a sequence: 10 in the paper; shorter ones train faster where recordings are short.
         Validation and prediction keep to windows of 10 s.
@@ -97,6 +100,7 @@ class Options:
     average: float = 0.0
     seed: int = 0
     mix_max: int = 2
+    mixing: str = "or"
     seconds: float = 10.0
     fill: str = "concatenate"
     sampling: str = "balanced"
@@ -271,6 +275,7 @@ class _Run:
             self.manifest,
             options.seed,
             mix_max=options.mix_max,
+            mixing=options.mixing,
             seconds=options.seconds,
             fill=options.fill,
             sampling=options.sampling,

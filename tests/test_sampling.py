@@ -138,6 +138,51 @@ class TestMixing:
         assert abs(np.mean(gains)) < 4 * 90 / np.sqrt(len(gains))
 
 
+class TestMixup:
+    LABELS = np.array([[1, 0, 0, np.nan], [0, 1, 0, 0], [1, 1, 0, 1]])
+
+    def pair(self, folder, **options):
+        """Sequences that are OR-joined and mixed up, of the same recordings."""
+        m = manifest_of(folder, [np.full(6000, 2.0**k) / 8 for k in range(3)], self.LABELS)
+        options = {"mix_max": 2, "mix_sigma": 0.0, "augment": Augmentation()} | options
+        return (Sequences(m, 5, mixing=mixing, clips=Clips(sr=SR), **options) for mixing in ("or", "mixup"))
+
+    def test_sound_and_labels_have_the_same_weight(self, tmp_path):
+        ored, mixed = self.pair(tmp_path, fill="repeat")
+        sources = {2.0**i / 8 + 2.0**j / 8: (i, j) for i, j in itertools.combinations(range(3), 2)}
+        weights = []
+        for index in range(300):
+            (x_or, _), (x, y) = ored.sample(0, index), mixed.sample(0, index)
+            if x_or[0] not in sources:  # one source, or the same twice
+                continue
+            i, j = sources[x_or[0]]
+            weight = (x[0] - 2.0**j / 8) / (2.0**i / 8 - 2.0**j / 8)
+            expected = weight * self.LABELS[i] + (1 - weight) * self.LABELS[j]
+            np.testing.assert_allclose(y, expected, atol=1e-6)
+            assert (x == x[0]).all()
+            weights.append(weight)
+        assert len(weights) > 60
+        # Uniform in [0, 1].
+        assert abs(np.mean(weights) - 0.5) < 4 / np.sqrt(12 * len(weights))
+        assert abs(np.var(weights) - 1 / 12) < 4 / np.sqrt(180 * len(weights))
+
+    def test_without_a_second_source_nothing_is_mixed(self, tmp_path):
+        ored, mixed = self.pair(tmp_path, mix_max=1)
+        for index in range(5):
+            for a, b in zip(ored.sample(0, index), mixed.sample(0, index), strict=True):
+                np.testing.assert_array_equal(a, b)
+
+    def test_gains_touch_no_label(self, tmp_path):
+        _, plain = self.pair(tmp_path)
+        _, loud = self.pair(tmp_path, mix_sigma=20.0)
+        for index in range(20):
+            np.testing.assert_array_equal(plain.sample(0, index)[1], loud.sample(0, index)[1])
+
+    def test_of_two_only(self, tmp_path):
+        with pytest.raises(ValueError, match="mixup is of two sequences, not of mix_max = 3"):
+            list(self.pair(tmp_path, mix_max=3))
+
+
 class TestAugmentation:
     @few
     @given(st.integers(0, 2**64), st.sampled_from(list(AUGMENTATIONS)))
@@ -285,6 +330,7 @@ class TestParameters:
             {"seconds": 0},
             {"sampling": "fair"},
             {"fill": "silence"},
+            {"mixing": "and"},
         ],
     )
     def test_out_of_range(self, wrong):

@@ -140,6 +140,16 @@ def test_sequences_are_as_long_as_the_options_say(options, tmp_path, monkeypatch
     assert heard == [(2, frames(40000), 257, 2)]
 
 
+def test_soft_labels_of_mixup_reach_the_loss(options, tmp_path, monkeypatch):
+    seen = []
+    learn = _Run._learn
+    monkeypatch.setattr("acdref.train._Run._learn", lambda run, x, y: seen.append(y) or learn(run, x, y))
+    row = train(replace(options, mixing="mixup", epoch_size=20, epochs=1), tmp_path / "run")
+    y = np.concatenate(seen)
+    assert ((y > 0) & (y < 1)).any()
+    assert np.isfinite(row["loss"])
+
+
 @pytest.mark.parametrize("name", list(AUGMENTATIONS))
 def test_the_configuration_holds_every_option_as_resolved(options, tmp_path, name):
     """Whatever a later version takes a name or a default to be."""

@@ -61,6 +61,14 @@ _OPTIONS = (
         help="Most sequences mixed into one.",
     ),
     click.option(
+        "--mixing",
+        type=click.Choice(["or", "mixup"]),
+        default="or",
+        show_default=True,
+        help="or: the sum, labelled with all that is in it.  mixup: the weighted mean of two, and of "
+        "their labels (--mix-max 2).",
+    ),
+    click.option(
         "--seconds",
         type=click.FloatRange(min=2.1),
         default=10.0,
@@ -128,6 +136,8 @@ def options_of(manifest, augment, low_pass, equaliser, speed, classes, **options
     from acdref.augment import AUGMENTATIONS
     from acdref.train import Options
 
+    if options["mixing"] == "mixup" and options["mix_max"] > 2:
+        raise click.UsageError("--mixing mixup is of two sequences: --mix-max 2, or 1 for none")
     own = {"low_pass": low_pass, "equaliser": equaliser, "speed": speed}
     own = {name: value for name, value in own.items() if value is not None}
     if classes is not None:

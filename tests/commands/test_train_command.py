@@ -56,6 +56,13 @@ def test_all_named_augmentations_can_be_chosen():
     assert list(option.type.choices) == list(AUGMENTATIONS)
 
 
+def test_mixup_is_of_two(tmp_path):
+    result = invoke("manifest.csv", "--out", tmp_path / "run", "--mixing", "mixup", "--mix-max", 3)
+    assert result.exit_code == 2
+    assert "--mixing mixup is of two sequences" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_manifest_is_needed(tmp_path):
     result = invoke("--out", tmp_path / "run")
     assert result.exit_code == 2
