@@ -30,8 +30,9 @@ from acdref.errors import AcdrefError, TeacherError
 from acdref.matmul import matmul
 
 # Of 1 - cosine: with what the export recorded; between a batch of three and its members one by one.
-_SELFTEST_LIMITS = {"fp32": 1e-5, "fp16": 1e-3, "int8": 0.2}
-_BATCH_LIMITS = {"fp32": 1e-5, "fp16": 1e-3}
+# Rounding changes it by 1e-12 or so in fp32.
+_SELFTEST_LIMITS = {"fp32": 1e-8, "fp16": 1e-4, "int8": 0.2}
+_BATCH_LIMITS = {"fp32": 1e-8, "fp16": 1e-4}
 
 
 class ClapTeacher:
@@ -326,11 +327,11 @@ class ClapTeacher:
             ids = np.array([test["input_ids"]], dtype=np.int64)
             feed = {"input_ids": ids, "attention_mask": _mask(ids, self.family)}
             self._check_selftest(graph, "text_embeds", self._run(graph, self._text_output, feed, 1)[0])
-        tokens = self.front_end.tokens(self._tokenizer, "a dog barks while rain falls")
+        tokens = self.front_end.tokens(self._tokenizer, "rain falls")
         ids = np.repeat(tokens["input_ids"], 3, axis=0)
-        count = int(tokens["attention_mask"].sum())
-        for row in (1, 2):  # other words, in a prompt of the same length
-            ids[row, 1 : count - 1] = np.roll(ids[row, 1 : count - 1], row)
+        inner = slice(1, int(tokens["attention_mask"].sum()) - 2)
+        for row, text in enumerate(("music is played in a large hall", "two dogs bark at a passing car"), 1):
+            ids[row, inner] = self.front_end.tokens(self._tokenizer, text)["input_ids"][0, inner]
         mask = np.repeat(tokens["attention_mask"], 3, axis=0)
         rows = [{"input_ids": ids[[i]], "attention_mask": mask[[i]]} for i in range(3)]
         singles = np.concatenate([self._run(graph, self._text_output, row, 1) for row in rows])

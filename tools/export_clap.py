@@ -27,7 +27,7 @@ from acdref.clap.frontends import MOST_TOKENS, HfFrontEnd, MsclapFrontEnd
 from acdref.files import write_text
 
 OPSET = 17
-TOLERANCE = 1e-6  # of 1 - cosine between a graph's embeddings and torch's
+TOLERANCE = 1e-9  # of 1 - cosine between a graph's embeddings and torch's
 PROBE_TEXT = "This is a sound of a dog barking"
 
 

@@ -12,7 +12,8 @@ FAMILIES = ("hf", "msclap")
 
 def bundle(folder, family="hf"):
     """A copy of a fixture."""
-    return shutil.copytree(resource("fixtures", f"clap_{family}"), folder / family)
+    source = resource("fixtures", f"clap_{family}")
+    return shutil.copytree(source, folder / family, ignore=shutil.ignore_patterns("prompts.npz"))
 
 
 def bare(folder):
@@ -34,7 +35,7 @@ def change(path, **values):
 
 
 def graph(path, inputs, outputs=("audio_embeds",), width=4, mixed=False):
-    """Write a small graph whose outputs are (sum, maximum) of the first input, row by row, times a matrix.
+    """Write a small graph whose outputs are sin(sum, maximum) of the first input, row by row, times a matrix.
 
     Parameters
     ----------
@@ -51,7 +52,8 @@ def graph(path, inputs, outputs=("audio_embeds",), width=4, mixed=False):
         helper.make_node("ReduceSum", ["_flat", "_one"], ["_sum"], keepdims=1),
         helper.make_node("ReduceMax", ["_flat"], ["_max"], keepdims=1, axes=[1]),
         helper.make_node("Concat", ["_sum", "_max"], ["_rows"], axis=1),
-        helper.make_node("CumSum" if mixed else "Add", ["_rows", "_zero"], ["_mixed"]),
+        helper.make_node("Sin", ["_rows"], ["_sin"]),
+        helper.make_node("CumSum" if mixed else "Add", ["_sin", "_zero"], ["_mixed"]),
         helper.make_node("MatMul", ["_mixed", "_weights"], ["_y"]),
         *(helper.make_node("Identity", ["_y"], [name]) for name in outputs),
     ]
