@@ -126,17 +126,17 @@ def _map(y):
 def _pooled(layers, name, block, source, shape, y, pad):
     """A block without attention, from its input's source to its pooled map."""
     bins, inputs = shape
-    channels, pool, group = y.shape[2], block.pool, rows_together(bins * block.pool[0])
+    channels, pool, strip = y.shape[2], block.pool, _strip(bins, block.pool)
     depthwise, pointwise_ = layers[f"{name}.depthwise"], layers[f"{name}.pointwise"]
 
     def task(start, stop):
         x, x0, x_row = source(start * pool[0], stop * pool[0] + 2 * block.dilation)
-        inner = scratch("inner", group * pool[0] * bins * inputs, y.dtype)
-        outer = scratch("outer", group * pool[0] * bins * channels, y.dtype)
+        inner = scratch("inner", strip * inputs, y.dtype)
+        outer = scratch("outer", pool[0] * strip * channels, y.dtype)
         _kernels().pooled_rows(
             x, x0, x_row, block.dilation, *depthwise, inner, *pointwise_, outer,
             y.reshape(-1), start * y[0].size + pad * channels, y[0].size, *pool,
-            inputs, channels, bins, stop - start, group,
+            inputs, channels, bins, stop - start, strip,
         )  # fmt: skip
 
     _by_rows(task, len(y), source.task_rows)
@@ -145,17 +145,17 @@ def _pooled(layers, name, block, source, shape, y, pad):
 def _mapped(layers, name, block, source, shape, dtype):
     """A block up to its attention: the map z, and per row its mean and sum of squares about it."""
     rows, bins, inputs = shape
-    channels, group = up(block.channels), rows_together(bins)
+    channels, strip = up(block.channels), _strip(bins)
     z = scratch("map", rows * bins * channels, dtype)[: rows * bins * channels].reshape(rows, bins, channels)
     moments = np.empty((rows, 2), dtype)
     depthwise, pointwise_ = layers[f"{name}.depthwise"], layers[f"{name}.pointwise"]
 
     def task(start, stop):
         x, x0, x_row = source(start, stop + 2 * block.dilation)
-        inner = scratch("inner", group * bins * inputs, dtype)
+        inner = scratch("inner", strip * inputs, dtype)
         _kernels().mapped_rows(
             x, x0, x_row, block.dilation, *depthwise, inner, *pointwise_,
-            z.reshape(-1), start * z[0].size, inputs, channels, bins, stop - start, group, moments[start:stop],
+            z.reshape(-1), start * z[0].size, inputs, channels, bins, stop - start, strip, moments[start:stop],
         )  # fmt: skip
 
     _by_rows(task, rows, source.task_rows)
@@ -222,18 +222,23 @@ def _attend(attention, z, pool, y, pad):
     query, bias, answer = attention
     query, answer, width = packed(query), packed(answer), len(bias)
     rows, bins, channels = z.shape
-    ones, group = np.ones(channels, z.dtype), rows_together(bins * pool[0])
+    ones, strip = np.ones(channels, z.dtype), _strip(bins, pool)
 
     def task(start, stop):
-        queries = scratch("queries", group * pool[0] * bins * width, z.dtype)
-        outer = scratch("outer", group * pool[0] * bins * channels, z.dtype)
+        queries = scratch("queries", strip * width, z.dtype)
+        outer = scratch("outer", pool[0] * strip * channels, z.dtype)
         _kernels().attended_rows(
             z.reshape(-1), start * pool[0] * z[0].size, query, bias, queries, answer, outer, ones,
             y.reshape(-1), start * y[0].size + pad * channels, y[0].size, *pool,
-            channels, width, bins, stop - start, group,
+            channels, width, bins, stop - start, strip,
         )  # fmt: skip
 
     _by_rows(task, len(y), _ROWS)
+
+
+def _strip(bins, pool=(1, 1)):
+    """How many bins of a row, whole windows of them, go through a block together."""
+    return min(bins, max(_STEP // pool[0] // pool[1], 1) * pool[1])
 
 
 def rows_together(positions):

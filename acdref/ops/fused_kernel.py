@@ -44,6 +44,38 @@ def _taps(typingctx, x, x0, x_row, reach, weight, w0, bias, slope, c0, y, y0, ch
     return signature, codegen
 
 
+def _prefetcher(write):
+    """The intrinsic ``prefetch(x, x0, size)``: ask for `size` numbers before they are needed."""
+
+    @intrinsic
+    def prefetch(typingctx, x, x0, size):
+        n = types.intp
+        signature = types.void(x, n, n)
+
+        def codegen(context, builder, signature, args):
+            x, x0, size = args
+            emit = Emitter(context, builder, signature.args[0].dtype)
+            x = builder.bitcast(emit.data(signature.args[0], x), ir.IntType(8).as_pointer())
+            kinds = [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3]
+            function = builder.module.declare_intrinsic(
+                "llvm.prefetch", [kinds[0]], ir.FunctionType(ir.VoidType(), kinds)
+            )
+            wanted = [ir.Constant(ir.IntType(32), number) for number in (write, 3, 1)]
+            bytes_each = size.type(emit.alignment)
+            start, stop = (builder.mul(v, bytes_each) for v in (x0, builder.add(x0, size)))
+            with cgutils.for_range_slice(builder, start, stop, size.type(64)) as (place, _):
+                builder.call(function, [builder.gep(x, [place], source_etype=ir.IntType(8)), *wanted])
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return prefetch
+
+
+_prefetch = _prefetcher(write=0)
+_prefetch_to_write = _prefetcher(write=1)
+
+
 @intrinsic
 def _prelu(typingctx, x, x0, slope, c0, channels, bins):
     """x = prelu(x) for 16 channels of `bins` bins, in place."""
@@ -198,65 +230,70 @@ def conv_rows(x, x_row, weight, bias, slope, y, y_row, pad, inputs, channels, bi
 
 @compile_function
 def _separable_rows(
-    x, x0, x_row, dilation, depthwise, bias, slope, inner, weight, bias2, y, y0, inputs, channels, bins, rows
+    x, x0, x_row, dilation, depthwise, bias, slope, inner, weight, bias2, y, y0, y_row,
+    inputs, channels, bins, rows,
 ):  # fmt: skip
     """`rows` rows of depthwise 3x3 convolution, PReLU (into `inner`) and pointwise convolution."""
     for t in range(rows):
         for c in range(0, inputs, TAPS):
             _taps(
                 x, x0 + t * x_row + c, x_row * dilation, dilation * inputs, depthwise, c, bias, slope, c,
-                inner, t * bins * inputs + c, inputs, bins,
+                inner, c, inputs, bins,
             )  # fmt: skip
-    product(inner, 0, inputs, 1, weight, bias2, 0, 0, y, y0, channels, rows * bins, inputs, channels)
+        product(inner, 0, inputs, 1, weight, bias2, 0, 0, y, y0 + t * y_row, channels, bins, inputs, channels)
 
 
 @compile_function
-def _pool_row(x, x0, size, pool, width, slope, y, y0, channels, bins):
+def _pool_row(x, size, pool, width, slope, y, y0, channels, bins):
     """One row of the largest prelu(x) of each window; `size` is the length of a row of x."""
     for c in range(0, channels, LANES):
-        _largest(x, x0 + c, size, pool, channels, width, slope, c, y, y0 + c, channels, bins // width)
+        _largest(x, c, size, pool, channels, width, slope, c, y, y0 + c, channels, bins // width)
 
 
 @compile_function
 def pooled_rows(
     x, x0, x_row, dilation, depthwise, bias, slope, inner, weight, bias2, slope2, outer,
-    y, y0, y_row, pool, width, inputs, channels, bins, rows, group,
+    y, y0, y_row, pool, width, inputs, channels, bins, rows, strip,
 ):  # fmt: skip
-    """`rows` pooled rows of a block, `group` at a time; x0 and y0 are the first window's and output's."""
-    size = bins * channels
-    for first in range(0, rows, group):
-        count = min(group, rows - first)
-        _separable_rows(
-            x, x0 + first * pool * x_row, x_row, dilation, depthwise, bias, slope, inner,
-            weight, bias2, outer, 0, inputs, channels, bins, count * pool,
-        )  # fmt: skip
-        for t in range(count):
+    """`rows` pooled rows of a block; x0 and y0 are the first window's and the first output's.
+
+    `strip` bins go through together, a multiple of the pool's width: so few that they stay in the nearest cache.
+    """
+    for t in range(rows):
+        for f in range(0, bins, strip):
+            count = min(strip, bins - f)
+            _separable_rows(
+                x, x0 + t * pool * x_row + f * inputs, x_row, dilation, depthwise, bias, slope, inner,
+                weight, bias2, outer, 0, count * channels, inputs, channels, count, pool,
+            )  # fmt: skip
             _pool_row(
-                outer, t * pool * size, size, pool, width, slope2, y, y0 + (first + t) * y_row, channels, bins
-            )
+                outer, count * channels, pool, width, slope2,
+                y, y0 + t * y_row + f // width * channels, channels, count,
+            )  # fmt: skip
 
 
 @compile_function
 def mapped_rows(
     x, x0, x_row, dilation, depthwise, bias, slope, inner, weight, bias2, slope2,
-    y, y0, inputs, channels, bins, rows, group, moments,
+    y, y0, inputs, channels, bins, rows, strip, moments,
 ):  # fmt: skip
     """`rows` rows of a block up to its attention; moments[t] gets a row's mean and sum of squares about it."""
     size = bins * channels
     pair = np.empty(2, x.dtype)
-    for first in range(0, rows, group):
-        count = min(group, rows - first)
-        _separable_rows(
-            x, x0 + first * x_row, x_row, dilation, depthwise, bias, slope, inner,
-            weight, bias2, y, y0 + first * size, inputs, channels, bins, count,
-        )  # fmt: skip
-        for t in range(first, first + count):
-            start = y0 + t * size
+    for t in range(rows):
+        row = y0 + t * size
+        for f in range(0, bins, strip):
+            count, start = min(strip, bins - f), row + f * channels
+            _prefetch_to_write(y, start + count * channels, count * channels)
+            _separable_rows(
+                x, x0 + t * x_row + f * inputs, x_row, dilation, depthwise, bias, slope, inner,
+                weight, bias2, y, start, size, inputs, channels, count, 1,
+            )  # fmt: skip
             for c in range(0, channels, LANES):
-                _prelu(y, start + c, slope2, c, channels, bins)
-            _moments(y, start, size, pair)
-            moments[t, 0] = y[start] + pair[0] / size
-            moments[t, 1] = pair[1] - pair[0] * pair[0] / size
+                _prelu(y, start + c, slope2, c, channels, count)
+        _moments(y, row, size, pair)
+        moments[t, 0] = y[row] + pair[0] / size
+        moments[t, 1] = pair[1] - pair[0] * pair[0] / size
 
 
 @compile_function
@@ -271,6 +308,7 @@ def summarise(
     for first in range(0, positions, tile):
         count = min(tile, positions - first)
         start = x0 + first * channels
+        _prefetch(x, start + count * channels, min(tile, positions - first - count) * channels)
         product(x, start, channels, 1, key, nothing, 0, 0, keys, 0, stride, count, channels, width)
         for c in range(0, width, LANES):
             _column_softmax(keys, c, stride, count, largest, total, scale, c)
@@ -287,21 +325,23 @@ def summarise(
 @compile_function
 def attended_rows(
     x, x0, query, bias, queries, answer, outer, slope, y, y0, y_row, pool, pool_width, channels, width, bins,
-    rows, group,
+    rows, strip,
 ):  # fmt: skip
     """`rows` pooled rows of x + softmax(x query + bias) answer; `slope` is all ones, for the pool."""
-    size = bins * channels
-    for first in range(0, rows, group):
-        count = min(group, rows - first)
-        start, positions = x0 + first * pool * size, count * pool * bins
-        product(x, start, channels, 1, query, bias, 0, 0, queries, 0, width, positions, channels, width)
-        for p in range(positions):
-            _softmax(queries, p * width, width)
-        product(
-            queries, 0, width, 1, answer, x, start, channels, outer, 0, channels, positions, width, channels
-        )
-        for t in range(count):
+    for t in range(rows):
+        for f in range(0, bins, strip):
+            count = min(strip, bins - f)
+            for i in range(pool):
+                start = x0 + ((t * pool + i) * bins + f) * channels
+                _prefetch(x, start + count * channels, count * channels)
+                product(x, start, channels, 1, query, bias, 0, 0, queries, 0, width, count, channels, width)
+                for p in range(count):
+                    _softmax(queries, p * width, width)
+                product(
+                    queries, 0, width, 1, answer, x, start, channels,
+                    outer, i * count * channels, channels, count, width, channels,
+                )  # fmt: skip
             _pool_row(
-                outer, t * pool * size, size, pool, pool_width, slope,
-                y, y0 + (first + t) * y_row, channels, bins,
+                outer, count * channels, pool, pool_width, slope,
+                y, y0 + t * y_row + f // pool_width * channels, channels, count,
             )  # fmt: skip
