@@ -1,0 +1,72 @@
+"""Front ends: what turns sound into a network's input, at which rate.
+
+A network names its own (``net.front_end``); training, prediction and evaluation look it up here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from acdref import features
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """How sound becomes features.
+
+    Attributes
+    ----------
+    transform : callable
+        From samples (n,) to features (steps, ...); a function of a module, since worker processes import it.
+    rate : int
+        Of the samples, in Hz.
+    hop : int
+        Samples from one step of the features to the next.
+    steps : callable
+        From a number of samples to the steps that they give.
+    """
+
+    transform: Callable
+    rate: int
+    hop: int
+    steps: Callable
+
+    def seconds(self, x):
+        """Duration of the sound behind a batch of features (N, steps, ...)."""
+        return x.shape[0] * x.shape[1] * self.hop / self.rate
+
+
+def waveform(x):
+    """The samples themselves, as float32.
+
+    Examples
+    --------
+    >>> waveform([0, 1])
+    array([0., 1.], dtype=float32)
+    """
+    return np.asarray(x, np.float32)
+
+
+FRONT_ENDS = {
+    "compressed-stft": FrontEnd(features.features, features.SAMPLE_RATE, features.HOP, features.frames),
+    "a-weighted-mel": FrontEnd(features.a_weighted_mel, 32000, 192, lambda n: 1 + n // 192),
+    "log-filterbank": FrontEnd(features.log_filterbank, 32000, 128, lambda n: -(-n // 128)),
+    "waveform": FrontEnd(waveform, 8000, 1, lambda n: n),
+    "log-mel-patches": FrontEnd(
+        features.log_mel_patches, 16000, 96 * 160, lambda n: ((n - 240) // 160) // 96
+    ),
+    "decibel-mel": FrontEnd(features.decibel_mel, 16000, 160, lambda n: 1 + n // 160),
+}
+
+
+def front_end(net):
+    """The front end of a network; compressed spectrograms where it names none.
+
+    Examples
+    --------
+    >>> from acdref.nets import ACDNet
+    >>> front_end(ACDNet(backend="numpy")).rate
+    16000
+    """
+    return FRONT_ENDS[getattr(net, "front_end", "compressed-stft")]

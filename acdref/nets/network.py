@@ -1,0 +1,169 @@
+"""What networks made of :mod:`acdref.nets.layers` share: parameters, both passes, prediction, layer table."""
+
+from functools import cached_property
+
+import numpy as np
+
+from acdref.nets.layers import Draw, arrays, backward, forward, rows
+from acdref.ops.activation import sigmoid
+from acdref.ops.kernel import available
+from acdref.ops.softmax import softmax_channels
+
+
+class Network:
+    """A network with its parameters and running statistics.
+
+    A subclass says what it is made of (``default``, a configuration; :meth:`build`, its layers), what its
+    input is (``front_end``, :meth:`as_map`), and whether its probabilities are a sigmoid or a softmax.
+
+    Parameters
+    ----------
+    config : dataclass, optional
+        The layer table; the paper's by default.
+    seed : int
+        Of NumPy's PCG64, from which the initial weights are drawn, and the zeros of dropout.
+    dtype : float dtype
+    backend : {"auto", "numpy", "numba"}
+        "auto" is Numba where it is installed.
+
+    Attributes
+    ----------
+    params, state : dict of str to ndarray
+        Trainable arrays, and running statistics of batch normalisation.
+    rng : numpy.random.Generator
+        What dropout draws from.  A run that shall be resumed sets it anew for each step.
+    front_end : str
+        A name of :data:`acdref.front_ends.FRONT_ENDS`.
+    head : tuple of str
+        Layers that depend on the classes: what is drawn anew for others.
+    """
+
+    default = None
+    front_end = None
+    head = ("dense",)
+    output = "sigmoid"
+
+    def __init__(self, config=None, seed=0, dtype=np.float32, backend="auto"):
+        if backend == "auto":
+            backend = "numba" if available() else "numpy"
+        if backend not in ("numpy", "numba"):
+            raise ValueError(f"backend must be auto, numpy or numba, got {backend!r}")
+        self.config = self.default if config is None else config
+        self.backend = backend
+        self.rng = np.random.default_rng(seed)
+        self.layers = self.build(self.config)
+        self.params, self.state = arrays(self.layers, Draw(seed, dtype))
+
+    @staticmethod
+    def build(config):
+        """The layers, from a map (N, T, F, C) to logits (N, classes)."""
+        raise NotImplementedError
+
+    def as_map(self, x):
+        """A batch of features as a map (N, T, F, C) for the first layer; ValueError if its shape is wrong."""
+        raise NotImplementedError
+
+    @property
+    def dtype(self):
+        """Precision of the parameters, in which everything is computed."""
+        return next(iter(self.params.values())).dtype
+
+    def forward(self, x, train=False):
+        """Logits of a batch.
+
+        Parameters
+        ----------
+        x : array
+            Features of N clips, as ``front_end`` makes them of one.
+        train : bool
+            Normalise with the batch's own statistics, move ``state`` towards them, and drop out.  Otherwise
+            ``state`` is used, and the tape is None: gradients exist in training mode only.
+
+        Returns
+        -------
+        logits : (N, classes) array
+        tape : list or None
+            What :meth:`backward` needs; it is used up by it.
+
+        Raises
+        ------
+        ValueError
+            If x has another shape, or too few frames.
+        """
+        return forward(self.layers, self, self._checked(x), train)
+
+    def backward(self, tape, dlogits):
+        """Gradients of a scalar loss.
+
+        Parameters
+        ----------
+        tape : list
+            From ``forward(x, train=True)``; it is emptied, so that memory is freed on the way.
+        dlogits : (N, classes) array
+            Gradient with respect to the logits.
+
+        Returns
+        -------
+        dict with the keys of ``params``
+        """
+        grads = {}
+        backward(self.layers, self, dlogits.astype(self.dtype, copy=False), tape, grads)
+        return {name: grads[name] for name in self.params}
+
+    def predict_proba(self, x):
+        """Probabilities (N, classes) of a batch: sigmoid or softmax of the logits.
+
+        Clips go through one at a time, so that neither memory nor rounding depends on the batch.
+        """
+        x = np.asarray(x)
+        self.as_map(x)  # complains about the shape of the whole
+        logits = np.concatenate([self.forward(clip[None])[0] for clip in x])
+        return (softmax_channels if self.output == "softmax" else sigmoid)(logits, backend=self.backend)
+
+    def layer_table(self, frames):
+        """Rows of the layer table for an input of so many frames.
+
+        Returns
+        -------
+        list of :class:`~acdref.nets.table.Layer`
+
+        Raises
+        ------
+        ValueError
+            If the network needs more frames.
+        """
+        return rows(self.layers, (1, frames, getattr(self.config, "bins", 1)))[0]
+
+    @cached_property
+    def min_frames(self):
+        """The fewest frames (steps of the features) that leave one at the end."""
+        few, enough = 0, 1
+        while not self._fits(enough):
+            few, enough = enough, 2 * enough
+        while enough - few > 1:
+            middle = (few + enough) // 2
+            few, enough = (few, middle) if self._fits(middle) else (middle, enough)
+        return enough
+
+    def _fits(self, frames):
+        try:
+            return bool(self.layer_table(frames))
+        except ValueError:
+            return False
+
+    def _checked(self, x):
+        x = np.asarray(x)
+        maps = self.as_map(x)
+        if x.shape[1] < self.min_frames:
+            raise ValueError(f"{x.shape[1]} frames are too few: the network needs {self.min_frames}")
+        return np.ascontiguousarray(maps, self.dtype)
+
+
+def scaled(channels, width):
+    """So many channels times `width`, at least 4."""
+    return max(4, round(channels * width))
+
+
+def features_of(shape, *tail):
+    """Whether `shape` is that of a batch of features (N, T, *tail) with at least one clip and frame."""
+    return len(shape) == 2 + len(tail) and shape[2:] == tail and min(shape[:2], default=0) > 0

@@ -1,0 +1,168 @@
+"""The networks by name, with their configurations: what weights files, training and the command line go by.
+
+=============  ==========================  =====================================  ======  ===============
+name           system                      front end (a clip of 10 s)             rate    probabilities
+=============  ==========================  =====================================  ======  ===============
+acdnet         Braun & Gamper              compressed STFT, (624, 257, 2)         16 kHz  sigmoid
+vgg-gap        Dorfer & Widmer             A-weighted mel, (1667, 128)            32 kHz  softmax
+conv1d         Grzywalski & Botteldooren   the samples, (80000,)                   8 kHz  sigmoid
+resnet50       Hershey et al.              log-mel patches, (10, 96, 64)          16 kHz  sigmoid
+mobilenetv2    Dinkel et al.               mel in decibels, (1001, 64)            16 kHz  sigmoid
+=============  ==========================  =====================================  ======  ===============
+"""
+
+import dataclasses
+from typing import get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from acdref.front_ends import front_end
+from acdref.nets.acdnet import ACDNET_2024, ACDNet
+from acdref.nets.conv1d import Conv1D
+from acdref.nets.mobilenet import MobileNetV2
+from acdref.nets.network import scaled
+from acdref.nets.resnet import ResNet50
+from acdref.nets.table import layer_table as acdnet_layer_table
+from acdref.nets.vgg import VGGGap
+
+NETWORKS = {
+    "acdnet": ACDNet,
+    "vgg-gap": VGGGap,
+    "conv1d": Conv1D,
+    "resnet50": ResNet50,
+    "mobilenetv2": MobileNetV2,
+}
+
+
+def default_config(name):
+    """The paper's configuration of a network.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`NETWORKS`.
+
+    Returns
+    -------
+    frozen dataclass, such as ACDNetConfig
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"there is no network {name!r}: choose one of {', '.join(NETWORKS)}")
+    return ACDNET_2024 if name == "acdnet" else NETWORKS[name].default
+
+
+def build(name, classes, width=1.0, seed=0, dtype=np.float32, backend="auto", **fields):
+    """A network with fresh weights.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`NETWORKS`.
+    classes : int
+    width : float
+        So many times the paper's channels.
+    seed, dtype, backend
+        As in the networks themselves.
+    **fields
+        Of the configuration, such as ``output="sigmoid"`` for vgg-gap.
+
+    Returns
+    -------
+    network
+
+    Raises
+    ------
+    ValueError
+        For another name, a width that is not positive, or a field that the configuration does not have.
+
+    Examples
+    --------
+    >>> net = build("mobilenetv2", classes=11, width=0.25)
+    >>> sum(p.size for p in net.params.values())
+    160979
+    """
+    config = default_config(name)
+    if not width > 0:
+        raise ValueError(f"the width must be positive, not {width}")
+    unknown = set(fields) - {field.name for field in dataclasses.fields(config)}
+    if unknown:
+        raise ValueError(f"{name} has no {', '.join(sorted(unknown))}")
+    if width != 1:
+        config = _scaled_acdnet(config, width) if name == "acdnet" else config.scaled(width)
+    config = dataclasses.replace(config, classes=classes, **fields)
+    return NETWORKS[name](config, seed, dtype, backend)
+
+
+def name_of(net):
+    """The name under which a network is known."""
+    return next(name for name, kind in NETWORKS.items() if isinstance(net, kind))
+
+
+def config_from(name, fields):
+    """A configuration from what :func:`dataclasses.asdict` and JSON have made of it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `fields` are not those of the network.
+    """
+    return _from_fields(type(default_config(name)), fields)
+
+
+def head(net):
+    """Names of the parameters and statistics that depend on the classes."""
+    layers = getattr(net, "head", ("dense",))
+    return [name for name in (*net.params, *net.state) if name.rsplit(".", 1)[0] in layers]
+
+
+def layer_table(net, seconds=10.0):
+    """Rows of the layer table for so many seconds of sound.
+
+    Parameters
+    ----------
+    net : network
+    seconds : float
+
+    Returns
+    -------
+    list of Layer
+        As :func:`acdref.nets.table.layer_table`, which also counts ACDnet's STFT; the other networks' front
+        ends are not counted.
+    """
+    front = front_end(net)
+    steps = front.steps(round(seconds * front.rate))
+    if isinstance(net, ACDNet):
+        return acdnet_layer_table(net.config, steps)
+    return net.layer_table(steps)
+
+
+def _from_fields(kind, fields):
+    """A dataclass from a dict; lists become tuples, and dicts in them the dataclass that the tuple is of."""
+    hints = get_type_hints(kind)
+    unknown = set(fields) - set(hints)
+    if unknown:
+        raise ValueError(f"unknown {', '.join(sorted(unknown))}")
+    values = {}
+    for name, value in fields.items():
+        if get_origin(hints[name]) is tuple:
+            of = get_args(hints[name])[0]
+            value = tuple(_from_fields(of, v) if dataclasses.is_dataclass(of) else v for v in value)
+        values[name] = value
+    return kind(**values)
+
+
+def _scaled_acdnet(config, width):
+    blocks = tuple(
+        dataclasses.replace(
+            block,
+            channels=scaled(block.channels, width),
+            attention=block.attention and scaled(block.attention, width),
+        )
+        for block in config.blocks
+    )
+    return dataclasses.replace(config, stem=scaled(config.stem, width), blocks=blocks)
