@@ -24,6 +24,8 @@ PADDINGS = ("repeatpad", "repeat", "pad")
 TRUNCATIONS = ("rand_trunc", "fusion")
 MOST_TOKENS = 77
 
+_SHAPE = (1, 1, 1001, 64)  # a graph with free axes takes others without an error, and answers wrongly
+
 
 def window_starts(n, size):
     """Where the windows of a sound begin: as few as cover it, evenly spread from its start to its end.
@@ -128,6 +130,8 @@ class HfFrontEnd:
                 raise ValueError(f"truncation {front_end.truncation!r} with padding {front_end.padding!r}")
             if front_end.hop < 1 or front_end.samples <= front_end.n_fft or front_end.n_fft % 2:
                 raise ValueError(f"{front_end.samples} samples, hop {front_end.hop}, n_fft {front_end.n_fft}")
+            if front_end.shape != _SHAPE:
+                raise ValueError(f"features of the shape {front_end.shape}, where CLAP takes {_SHAPE}")
             front_end.filterbank()
         except KeyError as error:
             raise TeacherError(path, f"lacks {error.args[0]!r}") from None

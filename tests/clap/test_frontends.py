@@ -126,6 +126,8 @@ def test_msclap_repeats_and_cuts():
         ({"truncation": "middle"}, "truncation 'middle'"),
         ({"padding": "zero"}, "padding 'zero'"),
         ({"hop_length": 0}, "hop 0"),
+        ({"hop_length": 320}, r"the shape \(1, 1, 1501, 64\), where CLAP takes \(1, 1, 1001, 64\)"),
+        ({"feature_size": 128}, r"the shape \(1, 1, 1001, 128\)"),
         ({"max_length_s": 0.01}, "480 samples"),
         ({"fft_window_size": 1023}, "n_fft 1023"),
     ],
