@@ -11,6 +11,7 @@ over the file before.  Whatever was asked for is done in this order:
 4. ``frame``: events to labels of frames.
 """
 
+import contextlib
 import functools
 import itertools
 import math
@@ -19,11 +20,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from acdref import label_files, labels
+from acdref.absent_labels import AbsentLabels
 from acdref.errors import AcdrefError, FileError
 from acdref.label_columns import Columns
-from acdref.label_files import Clip, LabelFile
+from acdref.label_files import LabelFile
 from acdref.label_writing import writing
-from acdref.labels import strong
+from acdref.relabel_events import Events
 from acdref.relabel_report import SCHEMA, Report
 from acdref.relabel_steps import Steps  # noqa: F401 (what relabel takes)
 from acdref.repeats import refusing_repeats
@@ -34,7 +36,17 @@ _CHUNK = 256  # clips: their label matrix stays in the processor's cache
 
 
 def relabel(
-    source, out, steps, scores=None, *, format=None, to=None, unknown_out=None, classes=None, progress=None
+    source,
+    out,
+    steps,
+    scores=None,
+    *,
+    absent=None,
+    format=None,
+    to=None,
+    unknown_out=None,
+    classes=None,
+    progress=None,
 ):
     """Relabel a label file.
 
@@ -45,6 +57,9 @@ def relabel(
     steps : Steps
     scores : str or path-like, optional
         The teacher's scores, see :mod:`acdref.score_files`.
+    absent : str or path-like, optional
+        Explicit negatives for the step ``frame``, see :mod:`acdref.absent_labels`.  Where a class has events
+        in the clip, these win.
     format : str, optional
         Of `source`, see :mod:`acdref.label_files`; recognised by default.
     to : {"manifest"}, optional
@@ -66,12 +81,12 @@ def relabel(
     AcdrefError
         If the steps do not fit the file, or it or another cannot be read or written.
     """
-    job = _Job(source, steps, scores, format, to, unknown_out, classes)
+    job = _Job(source, steps, scores, absent, format, to, unknown_out, classes)
     job.fit()
     return job.write(out, unknown_out, progress)
 
 
-def check(source, steps, scores=None, *, format=None, classes=None):
+def check(source, steps, scores=None, *, absent=None, format=None, classes=None):
     """Read the files of a job to their end, and write nothing.
 
     Parameters are those of :func:`relabel`.
@@ -87,11 +102,14 @@ def check(source, steps, scores=None, *, format=None, classes=None):
     AcdrefError
         As :func:`relabel`.
     """
-    job = _Job(source, steps, scores, format, None, None, classes, writes=False)
+    job = _Job(source, steps, scores, absent, format, None, None, classes, writes=False)
     if job.scores is not None:
         take = job.scores.beside()
         for clips in _chunks(job.file):
             take(clips)
+    with job.absent_beside() as take:
+        for clip in job.file:
+            take(clip)
     return {
         "schema": SCHEMA,
         "format": job.file.format,
@@ -132,29 +150,44 @@ class _Found:
 class _Job:
     """A file, its classes, and the steps with their thresholds."""
 
-    def __init__(self, source, steps, scores, format, to, unknown_out, classes, writes=True):
+    def __init__(self, source, steps, scores, absent, format, to, unknown_out, classes, writes=True):
         self.file = LabelFile(source, format)
         self.steps = steps
         self.format = to or ("framed" if steps.frame is not None else self.file.format)
         self.by_event = self.format in ("strong", "framed") and self.file.format == "strong"
-        self._check_fit(scores, unknown_out, writes)
+        self._check_fit(scores, absent, unknown_out, writes)
         self.found = _Found.of(self.file)
+        self.absent = None if absent is None else AbsentLabels(absent)
         self.scores = None if scores is None else ScoreFile(scores, steps.zero_shot, steps.logit_scale)
         if classes is None and steps.zero_shot is not None:
             # What the teacher knows, whether or not the file has any label yet.
             classes = list(dict.fromkeys([*self.scores.classes, *self.found.labels]))
-        self.columns = Columns.of(self.file.path, self.found.labels, steps, classes)
+        self.columns = self._columns(classes)
         if self.scores is not None:
             self.score_column = self.columns.find(self.scores.classes)
             if (self.score_column < 0).all():
                 raise FileError(self.scores.path, "none of its classes is one of the labels' classes")
         self.thresholds = {}
         if self.by_event:
-            reached = self._mapped(self._expanded(np.eye(len(self.columns.ids)))) == 1
-            self.reached = [np.flatnonzero(row) for row in reached]
+            self.events = Events(self.columns, self._expanded, self._mapped, steps.frame)
 
-    def _check_fit(self, scores, unknown_out, writes):
+    def _columns(self, classes):
+        steps, found = self.steps, self.found.labels
+        if self.absent is None:
+            return Columns.of(self.file.path, found, steps, classes)
+        given = steps.ontology or steps.vocabulary or classes
+        if not given or steps.unknown == "isolate":
+            return Columns.of(self.file.path, self.absent.labels | found, steps, classes)
+        columns = Columns.of(self.file.path, found, steps, classes)
+        for label, line in self.absent.labels.items():
+            if columns.column_of(label) is None and steps.unknown == "raise":
+                raise FileError(self.absent.path, f"line {line}: the label {label!r} is no known class")
+        return columns
+
+    def _check_fit(self, scores, absent, unknown_out, writes):
         steps, form = self.steps, self.file.format
+        if absent is not None and steps.frame is None:
+            raise AcdrefError("explicit negatives (--absent) go with the step frame")
         if steps.need_scores and scores is None:
             raise AcdrefError(
                 "correct, percentile, mean-threshold and zero-shot need the teacher's scores (--scores)"
@@ -279,19 +312,24 @@ class _Job:
         report.dropped = self.columns.dropped
         return report
 
+    def absent_beside(self):
+        """Context of a callable from the clips in turn to the labels that are marked absent."""
+        return contextlib.nullcontext(lambda clip: []) if self.absent is None else self.absent.beside()
+
     def _write(self, write, write_unknown, report, progress):
         self.columns.dropped = 0
-        for clips, before, after, _ in self.batches():
-            if self.by_event:
-                after = self._write_events(clips, write)
-            else:
-                for clip in self._relabelled(clips, after):
-                    write(clip)
-                    if write_unknown is not None:
-                        write_unknown(clip._replace(present=clip.unknown))
-            report.add(before, after)
-            if progress is not None:
-                progress(report.clips)
+        with self.absent_beside() as absent:
+            for clips, before, after, _ in self.batches():
+                if self.by_event:
+                    after = self.events.write(clips, absent, write, report)
+                else:
+                    for clip in self._relabelled(clips, after):
+                        write(clip)
+                        if write_unknown is not None:
+                            write_unknown(clip._replace(present=clip.unknown))
+                report.add(before, after)
+                if progress is not None:
+                    progress(report.clips)
 
     def _relabelled(self, clips, y):
         """The clips with the labels of a matrix: those that stay in their order, then the new ones."""
@@ -300,40 +338,6 @@ class _Job:
         for i, clip in enumerate(clips):
             present, unknown, *absent = (self.columns.ordered(columns[i], clip) for columns in lists)
             yield clip._replace(present=present, unknown=unknown, absent=absent[0] if framed else None)
-
-    def _write_events(self, clips, write):
-        """Write the events of the classes that each event's label reaches; returns the clips' labels."""
-        y = np.zeros((len(clips), len(self.columns.out_ids)))
-        for i, clip in enumerate(clips):
-            events = {}
-            for onset, offset, label in clip.details:
-                column = self.columns.column_of(label)
-                if column is not None:
-                    events |= dict.fromkeys((onset, offset, int(c)) for c in self.reached[column])
-            y[i, [c for *_, c in events]] = 1.0
-            if self.steps.frame is None:
-                spelled = tuple((onset, offset, self.columns.spelled[c]) for onset, offset, c in events)
-                write(clip._replace(details=spelled))
-            else:
-                for frame in self._frames(clip, list(events)):
-                    write(frame)
-        return y
-
-    def _frames(self, clip, events):
-        options = self.steps.frame
-        columns = sorted({c for *_, c in events})
-        if not columns:
-            return
-        at = {c: i for i, c in enumerate(columns)}
-        y = strong.frame_labels(
-            [event[:2] for event in events], [at[c] for *_, c in events], len(columns), **options
-        )
-        length = options.get("frame", 0.96)
-        hop = options.get("hop") or length
-        spelled = [self.columns.spelled[c] for c in columns]
-        for k, row in enumerate(y):
-            present, absent = ([spelled[i] for i in np.flatnonzero(row == value)] for value in (1, 0))
-            yield Clip(clip.line, clip.id, present, (), absent, (k * hop, k * hop + length))
 
 
 def _chunks(file):

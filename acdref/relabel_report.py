@@ -20,6 +20,8 @@ class Report:
     clips : int
     dropped : int
         Labels that were no class and left out.
+    overruled : int
+        Classes marked absent from a clip that has events of them.
     counts : dict of str to ndarray, (C,), int64
         ``before, after``: positives; before means the original labels, mapped, but neither expanded nor
         corrected.  ``unknown_before, unknown_after``: unknown labels.  ``added, removed, masked, settled``:
@@ -30,6 +32,7 @@ class Report:
     names: tuple
     clips: int = 0
     dropped: int = 0
+    overruled: int = 0
     counts: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -64,6 +67,7 @@ class Report:
             "schema": SCHEMA,
             "clips": self.clips,
             "labels_left_out": self.dropped,
+            "absent_overruled": self.overruled,
             "per_clip": {
                 name: totals[name] / each for name in ("before", "after", "unknown_before", "unknown_after")
             },

@@ -352,3 +352,91 @@ def test_check(tmp_path):
         "manifest", 3, 3, 1, 3, 1,
     ]  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "s.npz"]
+
+
+ABSENT = "filename\tlabel\none_0\t/m/dog\none_0\t/m/acoustic\ntwo_5000\t/m/guitar\n"
+
+
+class TestExplicitNegatives:
+    def frames(self, folder, text, steps, **options):
+        source, absent = write(folder / "in.tsv", STRONG), write(folder / "absent.tsv", text)
+        report = relabel(source, folder / "out.tsv", Steps(**steps), absent=absent, **options)
+        found = {}
+        for frame in LabelFile(folder / "out.tsv"):
+            for label in frame.absent:
+                found.setdefault((frame.id, label), []).append(frame.details[0])
+        return found, report
+
+    def test_absent_in_all_frames(self, folder):
+        found, report = self.frames(folder, ABSENT, {"frame": {}})
+        starts = [round(0.96 * k, 2) for k in range(10)]
+        assert found["one_0", "/m/acoustic"] == found["two_5000", "/m/guitar"] == starts
+        assert ("one_0", "/m/dog") not in found  # PRESENT in all frames: its events win
+        assert report.overruled == 1
+        assert found["one_0", "/m/electric"] == [start for start in starts if start not in (0.0, 0.96, 1.92)]
+
+    def test_absence_is_not_passed_on_to_parents(self, folder):
+        found, _ = self.frames(folder, ABSENT, {"ontology": ONTOLOGY, "expand": True, "frame": {}})
+        assert len(found["one_0", "/m/acoustic"]) == 10
+        assert ("two_5000", "/m/music") not in found
+
+    @pytest.mark.parametrize(("members", "count"), [(["Guitar"], 10), (["Guitar", "Music"], 0)])
+    def test_a_superclass_is_absent_if_all_its_members_are(self, folder, members, count):
+        classes = SuperClasses({"strings": members, "other": ["Dog, domestic"]})
+        found, _ = self.frames(folder, ABSENT, {"ontology": ONTOLOGY, "superclasses": classes, "frame": {}})
+        assert len(found.get(("two_5000", "strings"), [])) == count
+
+    def test_a_superclass_without_members_is_not_absent(self, folder):
+        classes = SuperClasses({"strings": ["/m/guitar"], "cats": ["Cat"]})
+        found, _ = self.frames(folder, ABSENT, {"superclasses": classes, "frame": {}})
+        assert {label for _, label in found} == {"strings"}
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("", "absent.tsv: is empty"),
+            ("filename\tlabel\none_0\n", "absent.tsv: line 2: expected a clip and a label"),
+            ("filename\tlabel\none_0\t\n", "absent.tsv: line 2: expected a clip and a label"),
+            (b"filename\tlabel\n\xff\tx\n", "absent.tsv: line 2 or after: is not UTF-8"),
+            ("filename\tlabel\none_0\t/m/cat\n", "absent.tsv: line 2: the label '/m/cat' is no known class"),
+            ("f\tl\ntwo_5000\t/m/dog\none_0\t/m/dog\n", "absent.tsv: line 3: 'one_0' is no clip of"),
+            ("f\tl\nnone\t/m/dog\n", "absent.tsv: line 2: 'none' is no clip of the events"),
+        ],
+    )
+    def test_refuses(self, folder, text, words):
+        with pytest.raises(FileError, match=words):
+            self.frames(folder, text, {"ontology": ONTOLOGY, "frame": {}})
+        source, absent = folder / "in.tsv", folder / "absent.tsv"
+        with pytest.raises(FileError, match=words):
+            check(source, Steps(ontology=ONTOLOGY, frame={}), absent=absent)
+
+    def test_strange_labels_by_policy(self, folder):
+        text = "f\tl\none_0\t/m/cat\n"
+        steps = {"ontology": ONTOLOGY, "frame": {}}
+        found, _ = self.frames(folder, text, steps | {"unknown": "ignore"})
+        assert ("one_0", "/m/cat") not in found
+        found, _ = self.frames(folder, text, steps | {"unknown": "isolate"})
+        assert len(found["one_0", "/m/cat"]) == 10
+
+    def test_only_for_frames(self, folder):
+        with pytest.raises(AcdrefError, match="go with the step frame"):
+            self.frames(folder, ABSENT, {})
+
+    def test_agrees_with_frame_labels(self, folder):
+        """Of one clip, all of whose events and absences are known."""
+        rng = np.random.default_rng(0)
+        for _ in range(20):
+            onset = rng.integers(0, 9000, 4)
+            events = np.stack([onset, onset + rng.integers(1, 4000, 4)], axis=1) / 1000
+            classes, absent = rng.integers(0, 3, 4), np.flatnonzero(rng.random(3) < 0.5)
+            rows = [f"a\t{x}\t{y}\t{c}\n" for (x, y), c in zip(events, classes, strict=True)]
+            source = write(folder / "one.tsv", "filename\tonset\toffset\tevent_label\n" + "".join(rows))
+            listed = write(folder / "no.tsv", "f\tl\n" + "".join(f"a\t{c}\n" for c in absent))
+            relabel(source, folder / "f.tsv", Steps(frame={}), absent=listed, classes=list("012"))
+            found = np.full((10, 3), np.nan)
+            for frame in LabelFile(folder / "f.tsv"):
+                k = round(frame.details[0] / 0.96)
+                found[k, [int(c) for c in frame.present]] = 1
+                found[k, [int(c) for c in frame.absent]] = 0
+            absent = np.setdiff1d(absent, classes)
+            same(found, strong.frame_labels(events, classes, 3, absent))

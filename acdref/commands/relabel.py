@@ -1,6 +1,7 @@
 """`acdref relabel`: correct, mask, expand, map and frame the labels of a whole file."""
 
 import json
+import os
 
 import click
 
@@ -8,10 +9,23 @@ from acdref.commands._decision import decision_of, decision_options
 from acdref.commands._network import Progress
 from acdref.errors import AcdrefError
 
+_STEP_FLAGS = (
+    "--expand", "--mask-children", "--map-classes", "--zero-shot", "--correct", "--percentile",
+    "--mean-threshold", "--frame",
+)  # fmt: skip
 _RANGE_01 = click.FloatRange(0, 1, max_open=True)
 
 
-@click.command(short_help="Apply label rules to a label file.")
+class _Steps(click.Command):
+    """Steps are options, since their order is not the user's choice: say so to who gives one as a word."""
+
+    def parse_args(self, ctx, args):
+        if args and f"--{args[0]}" in _STEP_FLAGS and not os.path.exists(args[0]):
+            raise click.UsageError(f"steps are options: acdref relabel --{args[0]} ...", ctx)
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Steps, short_help="Apply label rules to a label file.")
 @click.argument("source", metavar="INPUT", type=click.Path())
 @click.option("--out", metavar="OUTPUT", type=click.Path(), help="The new file; it appears when all is done.")
 @click.option("--check", "only_check", is_flag=True, help="Only validate the files and say what they hold.")
@@ -95,9 +109,15 @@ _RANGE_01 = click.FloatRange(0, 1, max_open=True)
     "--frame-length", type=float, default=0.96, show_default=True, help="frame: seconds of a frame."
 )
 @click.option("--hop", type=float, help="frame: seconds between frames' starts  [default: --frame-length]")
+@click.option(
+    "--absent",
+    type=click.Path(),
+    help="frame: TSV of clip and label, with header: classes that annotators marked absent (explicit "
+    "negatives). In the order of INPUT.",
+)
 @click.option("--guard", is_flag=True, help="frame: frames touched without being PRESENT are left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.relabel/1.")
-def command(source, out, only_check, form, to, unknown_out, classes, scores, as_json, **options):
+def command(source, out, only_check, form, to, unknown_out, classes, scores, absent, as_json, **options):
     """Apply label rules to the label file INPUT and write OUTPUT; say what changed, class by class.
 
     Whatever the order of the options, the steps are done in this one: --expand or --mask-children; the
@@ -144,7 +164,7 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, as_
     if classes is not None:
         classes = [name.strip() for name in classes.split(",")]
     if only_check:
-        result = check(source, steps, scores, format=form, classes=classes)
+        result = check(source, steps, scores, absent=absent, format=form, classes=classes)
         click.echo(json.dumps({"file": source} | result, indent=2) if as_json else _summary(source, result))
         return
     with Progress() as progress:
@@ -153,6 +173,7 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, as_
             out,
             steps,
             scores,
+            absent=absent,
             format=form,
             to=to,
             unknown_out=unknown_out,
@@ -265,4 +286,6 @@ def report_table(report):
     )
     if report["labels_left_out"]:
         lines.append(f"{report['labels_left_out']} labels that are no class were left out")
+    if report["absent_overruled"]:
+        lines.append(f"explicit negatives overruled by events: {report['absent_overruled']}")
     return "\n".join(lines)

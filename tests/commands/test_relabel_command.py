@@ -77,6 +77,21 @@ def test_frame(files):
     assert {row[1] for row in rows} == {"0.000", "0.500", "1.000"}
 
 
+def test_explicit_negatives(files):
+    write(files / "absent.tsv", "clip\tlabel\none_0\t/m/dog\ntwo_5000\t/m/guitar\n")
+    arguments = ("--frame", "--absent", files / "absent.tsv", "--out", files / "f.tsv")
+    code, out, _ = run(files, "strong.tsv", *arguments)
+    assert (code, out.splitlines()[-1]) == (0, "explicit negatives overruled by events: 1")
+    assert "two_5000\t0.000\t0.960\t/m/guitar\tNOT_PRESENT\n" in (files / "f.tsv").read_text()
+
+
+def test_a_step_given_as_a_word(files):
+    code, out, err = program("relabel", "correct", files / "m.csv", "--scores", files / "s.npz")
+    assert (code, out) == (2, "") and "steps are options: acdref relabel --correct" in err
+    for name in ("map-classes", "mask-children", "percentile", "frame", "expand"):
+        assert f"relabel --{name} ..." in program("relabel", name, files / "m.csv")[2]
+
+
 def test_check(files):
     code, out, _ = run(files, "segments.csv", "--check")
     assert (code, out.startswith(f"{files}/segments.csv: audioset, 3 clips, 4 labels of 3 classes")) == (
