@@ -11,7 +11,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from acdref.ops.kernel import compile_function
-from acdref.ops.microkernel import grouped_product, pack_rows, product
+from acdref.ops.microkernel import pack_rows, panel_product, panels
 from acdref.ops.vectors import LANES, TAPS, Emitter
 
 
@@ -220,7 +220,7 @@ def conv_rows(x, x_row, weight, bias, slope, y, y_row, pad, inputs, channels, bi
     """
     for t in range(start, stop):
         y0 = (t - start) * y_row + pad * channels
-        grouped_product(
+        panels(
             x, t * x_row, inputs, 1, x_row, weight, bias, 0, 0,
             y, y0, channels, bins, 3 * inputs, 3, channels,
         )  # fmt: skip
@@ -240,7 +240,7 @@ def _separable_rows(
                 x, x0 + t * x_row + c, x_row * dilation, dilation * inputs, depthwise, c, bias, slope, c,
                 inner, c, inputs, bins,
             )  # fmt: skip
-        product(inner, 0, inputs, 1, weight, bias2, 0, 0, y, y0 + t * y_row, channels, bins, inputs, channels)
+        panel_product(inner, 0, inputs, 1, weight, bias2, 0, 0, y, y0 + t * y_row, channels, bins, inputs, channels)
 
 
 @compile_function
@@ -309,7 +309,7 @@ def summarise(
         count = min(tile, positions - first)
         start = x0 + first * channels
         _prefetch(x, start + count * channels, min(tile, positions - first - count) * channels)
-        product(x, start, channels, 1, key, nothing, 0, 0, keys, 0, stride, count, channels, width)
+        panel_product(x, start, channels, 1, key, nothing, 0, 0, keys, 0, stride, count, channels, width)
         for c in range(0, width, LANES):
             _column_softmax(keys, c, stride, count, largest, total, scale, c)
         for i in range(width):
@@ -317,7 +317,7 @@ def summarise(
                 for c in range(channels):
                     summary[i * channels + c] *= scale[i]
         pack_rows(x, start, count, channels, packed)
-        product(
+        panel_product(
             keys, 0, 1, stride, packed, summary, 0, channels, summary, 0, channels, width, count, channels
         )  # fmt: skip
 
@@ -334,10 +334,10 @@ def attended_rows(
             for i in range(pool):
                 start = x0 + ((t * pool + i) * bins + f) * channels
                 _prefetch(x, start + count * channels, count * channels)
-                product(x, start, channels, 1, query, bias, 0, 0, queries, 0, width, count, channels, width)
+                panel_product(x, start, channels, 1, query, bias, 0, 0, queries, 0, width, count, channels, width)
                 for p in range(count):
                     _softmax(queries, p * width, width)
-                product(
+                panel_product(
                     queries, 0, width, 1, answer, x, start, channels,
                     outer, i * count * channels, channels, count, width, channels,
                 )  # fmt: skip

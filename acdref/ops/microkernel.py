@@ -63,23 +63,12 @@ tile_row = _tile(1)
 
 
 @compile_function
-def product(a, a0, a_row, a_depth, b, z, z0, z_row, c, c0, c_row, rows, depth, columns):
-    """C = Z + A B for `rows` x `depth` times `depth` x `columns`; b is packed, the rest strided."""
-    grouped_product(a, a0, a_row, a_depth, 0, b, z, z0, z_row, c, c0, c_row, rows, depth, 1, columns)
-
-
-@compile_function
-def grouped_product(
-    a, a0, a_row, a_depth, a_group, b, z, z0, z_row, c, c0, c_row, rows, depth, groups, columns
-):
-    """:func:`product` with A's depth in `groups` of `depth`, `a_group` apart."""
-    full = columns // LANES
-    left = columns - full * LANES
+def panels(a, a0, a_row, a_depth, a_group, b, z, z0, z_row, c, c0, c_row, rows, depth, groups, columns):
+    """C = Z + A B for whole panels of 16 columns; A's depth comes in `groups` of `depth`, `a_group` apart."""
     for block in range(0, rows, BLOCK):
         stop = min(block + BLOCK, rows)
-        for panel in range(full):
-            b0 = panel * groups * depth * LANES
-            j = panel * LANES
+        for j in range(0, columns - LANES + 1, LANES):
+            b0 = j * groups * depth
             i = block
             while i + ROWS <= stop:
                 tile(
@@ -98,17 +87,25 @@ def grouped_product(
                     a, a0 + i * a_row, a_row, a_depth, a_group, b, b0,
                     z, z0 + i * z_row + j, z_row, c, c0 + i * c_row + j, c_row, depth, groups,
                 )  # fmt: skip
-        if left:
-            b0 = full * groups * depth * LANES
-            j = full * LANES
-            for i in range(block, stop):
-                for column in range(left):
-                    total = z[z0 + i * z_row + j + column]
-                    for group in range(groups):
-                        a1, b1 = a0 + i * a_row + group * a_group, b0 + group * depth * LANES
-                        for k in range(depth):
-                            total += a[a1 + k * a_depth] * b[b1 + k * LANES + column]
-                    c[c0 + i * c_row + j + column] = total
+
+
+@compile_function
+def panel_product(a, a0, a_row, a_depth, b, z, z0, z_row, c, c0, c_row, rows, depth, columns):
+    """C = Z + A B for `rows` x `depth` times `depth` x `columns`, a multiple of 16; b is packed, the rest strided."""
+    panels(a, a0, a_row, a_depth, 0, b, z, z0, z_row, c, c0, c_row, rows, depth, 1, columns)
+
+
+@compile_function
+def product(a, a0, a_row, a_depth, b, z, z0, z_row, c, c0, c_row, rows, depth, columns):
+    """:func:`panel_product` for any number of columns."""
+    panels(a, a0, a_row, a_depth, 0, b, z, z0, z_row, c, c0, c_row, rows, depth, 1, columns)
+    j = columns // LANES * LANES
+    for i in range(rows):
+        for column in range(j, columns):
+            total = z[z0 + i * z_row + column]
+            for k in range(depth):
+                total += a[a0 + i * a_row + k * a_depth] * b[j * depth + k * LANES + column - j]
+            c[c0 + i * c_row + column] = total
 
 
 @compile_function

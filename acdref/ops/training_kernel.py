@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 from acdref.ops.fused_kernel import _moments, _softmax, _taps, summarise
 from acdref.ops.kernel import compile_function
-from acdref.ops.microkernel import grouped_product, pack_rows, product
+from acdref.ops.microkernel import pack_rows, panel_product, panels
 from acdref.ops.vectors import LANES, TAPS, Emitter
 
 SCALE, SHIFT, SLOPE, MEAN, INVERSE, A, B, C = range(8)
@@ -344,7 +344,7 @@ def stem_rows(x, x_row, weight, bias, z, inputs, channels, bins, start, stop, pi
     """Rows [start, stop) of the stem's convolution, and their moments; x has an empty bin on both sides."""
     for t in range(start, stop):
         z0 = t * bins * channels
-        grouped_product(
+        panels(
             x, t * x_row, inputs, 1, x_row, weight, bias, 0, 0,
             z, z0, channels, bins, 3 * inputs, 3, channels,
         )  # fmt: skip
@@ -401,7 +401,7 @@ def pointwise_moments(
             x, x0 + first * x_row, x_row, dilation, depthwise, bias, ones, inner, inputs, bins, count
         )
         activate_rows(inner, 0, norm, active, 0, 0, inputs, inputs, count * bins, 1)
-        product(active, 0, inputs, 1, weight, bias2, 0, 0, z, start, channels, count * bins, inputs, channels)
+        panel_product(active, 0, inputs, 1, weight, bias2, 0, 0, z, start, channels, count * bins, inputs, channels)
         if first == 0:
             pivot[:channels] = z[start : start + channels]
         _moment_rows(z, start, channels, count * bins, pivot, row, sums)
@@ -463,7 +463,7 @@ def _add_reduced(z, z0, d, d0, norm, channels, positions, partial, sums):
 
 @compile_function
 def _queries(active, query, bias, queries, row, channels, width, positions):
-    product(active, 0, channels, 1, query, bias, 0, 0, queries, 0, row, positions, channels, width)
+    panel_product(active, 0, channels, 1, query, bias, 0, 0, queries, 0, row, positions, channels, width)
     for p in range(positions):
         _softmax(queries, p * row, width)
 
@@ -481,7 +481,7 @@ def attended_rows(
         start, positions = z0 + first * pool * size, count * pool * bins
         activate_rows(z, start, norm, active, 0, 0, channels, channels, positions, 1)
         _queries(active, query, bias, queries, width, channels, width, positions)
-        product(
+        panel_product(
             queries, 0, width, 1, answer, active, 0, channels, outer, 0, channels, positions, width, channels
         )
         _pool_rows(
@@ -521,7 +521,7 @@ def answer_gradient(
         _queries(active, query, bias, queries, row, channels, width, positions)
         _unpooled(dy, y_row, chosen, pool, pool_width, pooled, d, channels, bins, first, first + count, True)
         pack_rows(d, 0, positions, channels, packed)
-        product(
+        panel_product(
             queries, 0, 1, row, packed, danswer, 0, channels,
             danswer, 0, channels, width, positions, channels,
         )  # fmt: skip
@@ -546,11 +546,11 @@ def attention_gradient(
         count = min(group, stop - first)
         positions = count * bins
         activate_rows(z, first * size, norm, active, 0, 0, channels, channels, positions, 1)
-        product(
+        panel_product(
             active, 0, channels, 1, projections, biases, 0, 0, projected, 0, row, positions, channels, wide
         )
         _unpooled(dy, y_row, chosen, pool, pool_width, pooled, d, channels, bins, first, first + count, True)
-        product(
+        panel_product(
             d, 0, channels, 1, answers, biases, wide, 0,
             dqueries, 0, width, positions, channels, width,
         )  # fmt: skip
@@ -561,12 +561,12 @@ def attention_gradient(
             _softmax(projected, p * row, width)
             _softmax_gradient(projected, p * row, dqueries, p * width, width)
         _add_columns(projected, 0, row, positions, 2 * width, dbias)
-        product(
+        panel_product(
             projected, 0, row, 1, back, biases, wide + width, 0,
             dx, first * size, channels, positions, wide, channels,
         )  # fmt: skip
         pack_rows(active, 0, positions, channels, packed)
-        product(
+        panel_product(
             projected, 0, 1, row, packed, dweight, 0, channels,
             dweight, 0, channels, 2 * width, positions, channels,
         )  # fmt: skip
@@ -634,11 +634,11 @@ def pointwise_gradient(
         )
         activate_rows(inner, 0, norm1, active, 0, 0, stride, inputs, positions, 1)
         pack_rows(dz, 0, positions, channels, packed)
-        product(
+        panel_product(
             active, 0, 1, stride, packed, dweight, 0, channels,
             dweight, 0, channels, inputs, positions, channels,
         )  # fmt: skip
-        product(
+        panel_product(
             dz, 0, channels, 1, back, nothing, 0, 0,
             dinner, first * before, inputs, positions, channels, inputs,
         )  # fmt: skip
@@ -699,7 +699,7 @@ def stem_gradient(x, x_row, z, norm, d, dz, packed, dweight, dbias, inputs, chan
         pack_rows(dz, 0, bins, channels, packed)
         for i in range(3):
             first = 3 * i * inputs * channels
-            product(
+            panel_product(
                 x, (t + i) * x_row, 1, inputs, packed, dweight, first, channels,
                 dweight, first, channels, 3 * inputs, bins, channels,
             )  # fmt: skip
