@@ -8,15 +8,16 @@ contenders have the shipped weights and must agree on the probabilities.  onnxru
 export` writes, with all optimisations; torch.compile is frozen and channels_last; the first two rows are
 acdref's own two backends.  Each round gives every contender a turn in its own process while the others wait;
 median, least and most are over the rounds, and so is how many times as long it took as acdref with Numba in
-the same round.
+the same round.  The last column compares the network's multiply-adds in that time with the peak that
+benchmarks/machine.py measures before.
 """
 
 import argparse
 from pathlib import Path
 
 import turns
-from machine import describe
-from networks import TORCH_MODES, laid_out, session, shipped, twin, waveforms
+from machine import describe, peaks_apart
+from networks import TORCH_MODES, gflop, laid_out, session, shipped, twin, waveforms
 from report import RESULTS, Table, spread
 
 SOURCES = ["network", "waveform"]
@@ -105,6 +106,7 @@ COLUMNS = {
     "least": "{least:.1f}",
     "most": "{most:.1f}",
     "times acdref": "{ratio:.2f}",
+    "of FMA peak": "{share:.0%}",
 }
 
 
@@ -124,9 +126,11 @@ def main():
         COLUMNS,
         describe("acdref", "numpy", "numba", "onnxruntime", "torch"),
         rounds=arguments.rounds,
+        peaks={},
         seconds=arguments.seconds,
     )
     for threads in arguments.threads:
+        table.head["peaks"][threads] = peaks = peaks_apart(threads)
         workers = turns.start(__file__, arguments.only, threads)
         try:
             for source in arguments.sources:
@@ -137,7 +141,10 @@ def main():
                     for name in times:
                         ms = [1000 * t for t in times[name]]
                         ratio = turns.ratio(times, name, "acdref")
-                        table.add(contender=name, **case, **spread(ms), ratio=ratio, ms=ms)
+                        row = {"contender": name, **case, **spread(ms), "ratio": ratio, "ms": ms}
+                        if peaks and source == "network":
+                            row["share"] = batch * gflop() / (row["median"] / 1000) / peaks["gflops"]
+                        table.add(**row)
         finally:
             turns.close(workers)
     table.write(arguments.json)

@@ -25,6 +25,14 @@ def shipped(backend):
     return net, meta["classes"]
 
 
+def gflop():
+    """Floating-point operations of the network for one clip, without features, in 10^9."""
+    from acdref.nets.table import count_macs
+
+    macs = count_macs()
+    return 2 * (macs["convolutions"] + macs["attention"]) / 1e9
+
+
 def twin(mode):
     """The PyTorch twin with the shipped weights, in the memory format of `mode`; and torch."""
     torch = need("torch")

@@ -6,8 +6,9 @@ A step is forward pass, loss, backward pass and AdamW, from features and labels 
 contenders start from the shipped weights and must agree on the loss of the first step and of the second, so
 on gradients and updates as well.  Each round gives every contender a turn in its own process while the
 others wait; median, least and most (ms a clip) are over the rounds, and so is how many times as long it took
-as acdref in the same round.  Memory is the peak of the contender's whole process, libraries and compiling
-included.
+as acdref in the same round.  "of FMA peak" takes three times the forward pass's multiply-adds for a step's,
+and the peak that benchmarks/machine.py measures before.  Memory is the peak of the contender's whole process,
+libraries and compiling included.
 """
 
 import argparse
@@ -15,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import turns
-from machine import describe
-from networks import TORCH_MODES, laid_out, shipped, twin, waveforms
+from machine import describe, peaks_apart
+from networks import TORCH_MODES, gflop, laid_out, shipped, twin, waveforms
 from report import RESULTS, Table, spread
 
 TOLERANCE = 1e-4  # of the losses of two steps, relative
@@ -87,6 +88,7 @@ COLUMNS = {
     "least": "{least:.1f}",
     "most": "{most:.1f}",
     "times acdref": "{ratio:.2f}",
+    "of FMA peak": "{share:.0%}",
     "peak MB": "{peak_mb:.0f}",
 }
 
@@ -102,21 +104,26 @@ def main():
     parser.add_argument("--only", type=turns.among(CONTENDERS), default=list(CONTENDERS))
     parser.add_argument("--json", type=Path, default=RESULTS / "training.json")
     arguments = parser.parse_args()
-    table = Table(COLUMNS, describe("acdref", "numpy", "numba", "torch"), rounds=arguments.rounds)
+    table = Table(COLUMNS, describe("acdref", "numpy", "numba", "torch"), rounds=arguments.rounds, peaks={})
     for threads in arguments.threads:
+        table.head["peaks"][threads] = peaks = peaks_apart(threads)
         for size in arguments.batch:  # fresh processes for each, so that peaks are their own
             workers = turns.start(__file__, arguments.only, threads)
             try:
                 case = {"threads": threads, "batch": size}
                 ready = turns.prepare(workers, case, TOLERANCE)
                 times = turns.race(ready, arguments.rounds, arguments.seconds, str(case))
-                peaks = {name: worker.peak_memory() for name, worker in ready.items()}
+                memory = {name: worker.peak_memory() for name, worker in ready.items()}
             finally:
                 turns.close(workers)
             for name in times:
                 ms = [1000 * t / size for t in times[name]]
-                ratio, peak = turns.ratio(times, name, "acdref"), peaks[name] / 1e6
-                table.add(contender=name, **case, **spread(ms), ratio=ratio, peak_mb=peak, ms_per_clip=ms)
+                ratio = turns.ratio(times, name, "acdref")
+                row = {"contender": name, **case, **spread(ms), "ratio": ratio}
+                row["peak_mb"] = memory[name] / 1e6
+                if peaks:
+                    row["share"] = 3 * gflop() / (row["median"] / 1000) / peaks["gflops"]
+                table.add(**row, ms_per_clip=ms)
     table.write(arguments.json)
 
 
