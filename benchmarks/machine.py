@@ -21,15 +21,22 @@ from pathlib import Path
 
 
 def describe(*packages):
-    """Processor, cores, Python, versions of `packages`, date and load, for a benchmark's JSON."""
+    """Processor, cores, Python, versions of `packages`, date and load, for a benchmark's JSON.
+
+    Says so on stderr when the machine is busy with other things: the figures will not be worth much.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    if load is not None and load > cores / 2:
+        print(f"this machine is busy: its load is {load:.1f}, with {cores} cores", file=sys.stderr)
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores,
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in packages},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "load": load,
     }
 
 

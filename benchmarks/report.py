@@ -9,6 +9,7 @@ with that value.
 import argparse
 import json
 import statistics
+import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -85,6 +86,9 @@ def main():
     where = [tuple(condition.split("=", 1)) for condition in arguments.where]
     for path in arguments.files or sorted(RESULTS.glob("*.json")):
         result = json.loads(path.read_text())
+        if "columns" not in result:
+            print(f"{path} is left out: it holds no table", file=sys.stderr)
+            continue
         machine = result["machine"]
         versions = ", ".join(f"{name} {v}" for name, v in machine["versions"].items() if v)
         system = f"{machine['processor']}, {machine['cores']} cores, {machine['date'][:10]}"
