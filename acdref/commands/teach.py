@@ -57,7 +57,7 @@ def command(ctx, bundle, paths, out, root, labels, prompts, template, background
 
     The raw cosines are stored, so that labels can be made, and made otherwise, without running the model
     again: by --labels, or by `acdref relabel --scores OUT --zero-shot`. A recording longer than the model's
-    window is heard in as many windows as cover it.
+    window is heard in as many windows as cover it; its samples are in memory whole (0.7 GB an hour).
 
     What is done is kept in OUT.part: stopped, even by kill -9, the same command continues to the same
     numbers, bit for bit, whatever --workers is. To split the work, run --shard 1/4 to 4/4 with an --out each,
@@ -82,6 +82,7 @@ def command(ctx, bundle, paths, out, root, labels, prompts, template, background
     decision = decision_of(**decided, logit_scale=options["logit_scale"])
     from acdref.clap.prompts import Prompts, read_prompts
     from acdref.formats import printable
+    from acdref.ops.threads import get_threads
     from acdref.teach import shard, teach
     from acdref.teacher import ClapTeacher
 
@@ -89,7 +90,7 @@ def command(ctx, bundle, paths, out, root, labels, prompts, template, background
     recordings = _recordings(paths, root)
     if options["shard"] is not None:
         recordings = shard(recordings, *_part(options["shard"]))
-    workers = options["workers"] or len(os.sched_getaffinity(0))
+    workers = options["workers"] or get_threads()
     with Progress() as progress:
         progress.show("opening the model")
         teacher = ClapTeacher.open(bundle, precision=precision, logit_scale=options["logit_scale"])
