@@ -147,7 +147,7 @@ def probe_sound(n):
     Examples
     --------
     >>> probe_sound(4).round(3)
-    array([0.   , 0.153, 0.   , 0.249], dtype=float32)
+    array([0.   , 0.032, 0.194, 0.38 ], dtype=float32)
     """
     t = np.arange(n) / n
     return (0.5 * (0.1 + 0.9 * t) * np.sin(np.pi * n / 4 * t**2)).astype(np.float32)
