@@ -21,6 +21,7 @@ from acdref.labels.correction import (
     percentile_thresholds,
     positive_thresholds,
 )
+from acdref.labels.evaluation import evaluation_set
 from acdref.labels.odds import OddsRatio, class_priors, contingency, odds_ratio
 from acdref.labels.ontology import Ontology, RootSplit
 from acdref.labels.pseudo import (
@@ -65,6 +66,7 @@ __all__ = [
     "draw_gains",
     "draw_mixup_weights",
     "draw_strong",
+    "evaluation_set",
     "excerpt_starts",
     "fix_length",
     "frame_events",

@@ -579,6 +579,39 @@ MUTATIONS = {
         ),
         ("np.sum(cell * self.weight, axis=1)", "np.sum(cell, axis=1)", "TestAccuracy::test_counts"),
     ],
+    ("labels/evaluation", "labels/test_evaluation.py"): [
+        (
+            "(durations >= shortest)",
+            "(durations > shortest)",
+            "test_every_class_has_its_quota_or_all_there_are",
+        ),
+        (
+            "(durations >= shortest)",
+            "(durations >= 5)",
+            "test_no_clip_twice_too_short_or_without_positives",
+        ),
+        ("(y == 1) &", "(y != 0) &", "test_no_clip_twice_too_short_or_without_positives"),
+        (
+            'np.argsort(positive.sum(axis=0), kind="stable")',
+            "range(y.shape[1])",
+            "test_positives_of_rare_classes_count_for_common_ones",
+        ),
+        (
+            "quota - np.count_nonzero(positive[drawn, c])",
+            "quota",
+            "test_positives_of_rare_classes_count_for_common_ones",
+        ),
+        (
+            "min(missing, len(left))",
+            "min(missing, len(left)) // 2",
+            "test_every_class_has_its_quota_or_all_there_are",
+        ),
+        (
+            "rng.choice(left, size=min(missing, len(left)), replace=False)",
+            "left[:missing]",
+            "test_all_clips_can_be_drawn",
+        ),
+    ],
     ("labels/strong", "labels/test_strong.py"): [
         ("np.ceil(share *", "np.floor(share *", "TestFrameEvents::test_definition"),
         ("np.minimum(length, frame)", "length", "TestFrameEvents::test_google"),
