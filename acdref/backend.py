@@ -12,7 +12,7 @@ and on what has been compiled on the machine, never on the clock; who needs bit-
 import math
 
 from acdref.errors import AcdrefError
-from acdref.features import HOP, SAMPLE_RATE
+from acdref.front_ends import front_end
 from acdref.ops import kernel
 
 BACKENDS = ("auto", "numpy", "numba")
@@ -41,7 +41,7 @@ class Adaptive:
 
     Notes
     -----
-    To everything that scores (:mod:`acdref.scoring`) it is a network: it has `predict_proba`.
+    To everything that scores (:mod:`acdref.scoring`) it is a network: it has `predict_proba` and `front_end`.
 
     Examples
     --------
@@ -69,12 +69,17 @@ class Adaptive:
                 raise AcdrefError(f"the numba backend cannot be used: {problem}")
             self.net.backend = "numba"
 
+    @property
+    def front_end(self):
+        """That of the network."""
+        return self.net.front_end
+
     def predict_proba(self, x):
-        """Probabilities (N, classes) of features (N, T, F, 2)."""
+        """Probabilities (N, classes) of a batch of features."""
         if self._seconds >= self._undecided_until:
             self._decide()
         probabilities = self.net.predict_proba(x)
-        self._seconds += x.shape[0] * x.shape[1] * HOP / SAMPLE_RATE
+        self._seconds += front_end(self.net).seconds(x)
         if self.net.backend == "numba" and not self._marked:
             kernel.mark_warm(_job(self.net.config))
             self._marked = True
@@ -99,7 +104,7 @@ def describe(config):
 
     Parameters
     ----------
-    config : ACDNetConfig
+    config : configuration of a network
 
     Returns
     -------
@@ -121,8 +126,8 @@ def compiled(config):
 
 
 def _job(config):
-    """Name of a set of kernels: those of another kind of attention are others."""
-    return f"inference-{config.attention}"
+    """Name of a set of kernels: those of another network or kind of attention are others."""
+    return f"inference-{getattr(config, 'attention', type(config).__name__)}"
 
 
 def _problem():

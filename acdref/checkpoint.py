@@ -80,10 +80,12 @@ def load(path):
 
 def network_meta(net, classes):
     """The `meta` that every file with this network starts from."""
+    from acdref.nets import registry
+
     return {
         "format": FORMAT,
         "version": VERSION,
-        "network": "acdnet",
+        "network": registry.name_of(net),
         "config": dataclasses.asdict(net.config),
         "classes": list(classes),
     }
@@ -111,7 +113,8 @@ def load_weights(path, backend="auto"):
 
     Returns
     -------
-    net : ACDNet
+    net : network
+        Of the kind that the file names.
     meta : dict
         ``classes`` among other things.
 
@@ -128,15 +131,14 @@ def load_weights(path, backend="auto"):
 
 def build_network(path, meta, backend="auto"):
     """A network of the configuration in `meta`, with fresh weights."""
-    from acdref.nets import ACDNet, ACDNetConfig, Block
+    from acdref.nets import registry
 
     try:
-        fields = dict(meta["config"])
-        blocks = tuple(Block(**(b | {"pool": tuple(b["pool"])})) for b in fields.pop("blocks"))
-        config = ACDNetConfig(**fields, blocks=blocks)
+        name = meta["network"]
+        config = registry.config_from(name, dict(meta["config"]))
         if config.classes != len(meta["classes"]):
             raise ValueError(f"{config.classes} outputs for {len(meta['classes'])} class names")
-        return ACDNet(config, backend=backend)
+        return registry.NETWORKS[name](config, backend=backend)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(path, f"its network's configuration makes no sense: {error}") from None
 

@@ -17,6 +17,7 @@ from acdref import __version__
 from acdref.errors import AcdrefError
 from acdref.features import BINS, EXPONENT, FRAME, HOP, POWER_FLOOR, SAMPLE_RATE, features
 from acdref.files import replacing
+from acdref.nets.acdnet import ACDNet
 from acdref.nets.inference import fold
 
 OPSET = 18  # onnxruntime 1.14, 2023
@@ -67,6 +68,8 @@ def onnx_model(net, classes, front_end=False):
         import onnx
     except ImportError:
         raise AcdrefError("the package onnx is not installed (pip install 'acdref[onnx]')") from None
+    if not isinstance(net, ACDNet):
+        raise AcdrefError("only ACDnet can be exported; these are weights of another network")
     config = net.config
     if len(classes) != config.classes:
         raise AcdrefError(f"{len(classes)} class names for a network with {config.classes} outputs")

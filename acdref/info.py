@@ -7,8 +7,8 @@ import sys
 import numpy as np
 
 from acdref import __version__, backend, checkpoint
-from acdref.nets import ACDNET_2024
-from acdref.nets.table import MACS_CONVENTION, TEN_SECONDS, count_macs, layer_table
+from acdref.errors import AcdrefError
+from acdref.nets import registry
 from acdref.ops import kernel
 from acdref.ops.threads import get_threads
 from acdref.resources import resource
@@ -16,46 +16,65 @@ from acdref.resources import resource
 SCHEMA = "acdref.info/1"
 
 
-def collect(weights=None):
+def collect(weights=None, net=None, width=1.0):
     """Everything that `acdref info` shows.
 
     Parameters
     ----------
     weights : str or path-like, optional
         By default the shipped weights; where there are none, the default network is described.
+    net : str, optional
+        A key of :data:`acdref.nets.NETWORKS`: describe this network rather than weights.
+    width : float
+        Of `net`.
 
     Returns
     -------
     dict
-        For JSON: ``schema, version, system, backend, weights, parameters, macs, macs_of, macs_convention,
-        layers``.  ``parameters`` counts what training changes, ``macs`` multiply-adds for 10 s of sound.
+        For JSON: ``schema, version, system, network, backend, weights, parameters, macs, macs_of,
+        macs_convention, layers``.  ``parameters`` counts what training changes, ``macs`` multiply-adds for
+        10 s of sound.
 
     Raises
     ------
     CheckpointError
         If the weights cannot be used.
+    AcdrefError
+        If both weights and a network are given, or there is no such network.
     """
-    if weights is None and os.path.exists(resource("weights", "acdnet.npz")):
+    if weights is not None and net is not None:
+        raise AcdrefError("weights name their network themselves: give either weights or a network")
+    if net is None and weights is None and os.path.exists(resource("weights", "acdnet.npz")):
         weights = resource("weights", "acdnet.npz")
     if weights is None:
-        config, file = ACDNET_2024, None
-    else:
-        net, meta = checkpoint.load_weights(weights, backend="numpy")
-        config = net.config
-        facts = {name: value for name, value in meta.items() if name not in ("config", "classes", "rows")}
-        file = {"path": os.fspath(weights), "classes": meta["classes"], "meta": facts}
-    layers = layer_table(config, TEN_SECONDS)
-    macs = count_macs(config, TEN_SECONDS)
+        return _facts(_fresh(net or "acdnet", width), None)
+    network, meta = checkpoint.load_weights(weights, backend="numpy")
+    facts = {name: value for name, value in meta.items() if name not in ("config", "classes", "rows")}
+    return _facts(network, {"path": os.fspath(weights), "classes": meta["classes"], "meta": facts})
+
+
+def _fresh(name, width=1.0):
+    """A network with the paper's number of classes."""
+    try:
+        return registry.build(name, registry.default_config(name).classes, width, backend="numpy")
+    except ValueError as error:
+        raise AcdrefError(str(error)) from None
+
+
+def _facts(net, file):
+    layers = registry.layer_table(net)
+    macs, convention = registry.count_macs(net)
     return {
         "schema": SCHEMA,
         "version": __version__,
         "system": _system(),
-        "backend": _backend(config),
+        "network": registry.name_of(net),
+        "backend": _backend(net.config),
         "weights": file,
         "parameters": sum(layer.parameters for layer in layers),
         "macs": macs.pop("total"),
         "macs_of": macs,
-        "macs_convention": MACS_CONVENTION,
+        "macs_convention": convention,
         "layers": [layer._asdict() for layer in layers],
     }
 

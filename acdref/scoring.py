@@ -6,7 +6,7 @@ import numpy as np
 
 from acdref import audio
 from acdref.errors import AudioError
-from acdref.features import SAMPLE_RATE, features
+from acdref.front_ends import front_end
 
 WINDOW = 10.0
 """Seconds that the network is trained on, and the default window of every command."""
@@ -22,16 +22,18 @@ def score_samples(net, samples):
     ----------
     net : network
     samples : (n,) float32 array, n >= 1
-        At 16 kHz.  Shorter than 10 s it is repeated up to 10 s: the network knows no shorter sequences.
+        At the rate of the network's front end.  Shorter than 10 s it is repeated up to 10 s: the network
+        knows no shorter sequences.
 
     Returns
     -------
     (C,) array
     """
-    wanted = round(WINDOW * SAMPLE_RATE)
+    front = front_end(net)
+    wanted = round(WINDOW * front.rate)
     if len(samples) < wanted:
         samples = np.resize(samples, wanted)
-    return net.predict_proba(features(samples)[None])[0]
+    return net.predict_proba(front.transform(samples)[None])[0]
 
 
 def score_recording(net, path, window=WINDOW, hop=None, report=None):
@@ -55,7 +57,7 @@ def score_recording(net, path, window=WINDOW, hop=None, report=None):
     AudioError
         If the recording cannot be decoded.
     """
-    for block in audio.blocks(path, SAMPLE_RATE, window, hop, report):
+    for block in audio.blocks(path, front_end(net).rate, window, hop, report):
         yield Scores(block.start, block.end, score_samples(net, block.samples))
 
 

@@ -26,10 +26,10 @@ from acdref import checkpoint, metrics
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Sequences, open_dataset
 from acdref.errors import AcdrefError, CheckpointError
-from acdref.features import features
 from acdref.files import write_text
+from acdref.front_ends import front_end
 from acdref.losses import bce
-from acdref.nets import ACDNet, ACDNetConfig
+from acdref.nets import registry
 from acdref.ops.memory import keep_freed_memory
 from acdref.optim import AdamW, Average, Plateau, cosine
 from acdref.scoring import score_manifest
@@ -78,6 +78,10 @@ class Options:
     sampling : {"balanced", "uniform"}
     augment : Augmentation or str
         How sequences are varied, or the name of one of :data:`acdref.augment.AUGMENTATIONS`.
+    net : str or None
+        The network, a key of :data:`acdref.nets.NETWORKS`.  None: that of `init`, or ACDnet.
+    width : float
+        So many times the paper's channels.
     init : str or None
         Weights file to start from; the last layer is drawn anew if its classes differ.
     workers : int
@@ -105,6 +109,8 @@ class Options:
     fill: str = "concatenate"
     sampling: str = "balanced"
     augment: Augmentation = AUGMENTATIONS["light"]
+    net: str | None = None
+    width: float = 1.0
     init: str | None = None
     workers: int = 1
 
@@ -239,6 +245,7 @@ class _Run:
         self.manifest, self.val = datasets(options)
         self.fingerprint = fingerprint(self.manifest, self.val)
         self.net = self._network()
+        self._check_length()
         self.optimiser = AdamW(self.net.params, options.lr, weight_decay=options.weight_decay)
         self.plateau = Plateau(options.patience)
         self.average = Average(self._weights(), options.average) if options.average else None
@@ -249,17 +256,41 @@ class _Run:
 
     def _network(self):
         options, classes = self.options, self.manifest.classes
-        if options.init is None:
-            return ACDNet(ACDNetConfig(classes=len(classes)), seed=options.seed)
+        if options.init is not None:
+            return self._initial(classes)
+        name = options.net or "acdnet"
+        try:
+            fields = registry.SEVERAL_CLASSES.get(name, {})
+            return registry.build(name, len(classes), options.width, options.seed, **fields)
+        except ValueError as error:
+            raise AcdrefError(str(error)) from None
+
+    def _initial(self, classes):
+        """The network of the weights to start from, with a new last layer for other classes."""
+        options = self.options
         net, meta = checkpoint.load_weights(options.init)
-        if tuple(meta["classes"]) != classes:
-            if not (self.out / "last.npz").exists():
-                self.observer.log(f"{options.init}: other classes, so the last layer starts anew")
-            net.config = dataclasses.replace(net.config, classes=len(classes))
-            fresh = ACDNet(net.config, seed=options.seed)
-            for name in ("dense.weight", "dense.bias"):
-                net.params[name] = fresh.params[name]
-        return net
+        name = registry.name_of(net)
+        if options.net not in (None, name):
+            raise AcdrefError(f"{options.init}: weights of {name}, not of {options.net}")
+        if options.width != 1:
+            raise AcdrefError(f"{options.init}: these weights have a width already")
+        if tuple(meta["classes"]) == classes:
+            return net
+        if not (self.out / "last.npz").exists():
+            self.observer.log(f"{options.init}: other classes, so the last layer starts anew")
+        fresh = type(net)(dataclasses.replace(net.config, classes=len(classes)), seed=options.seed)
+        new = registry.head(fresh)
+        for own, stored in ((fresh.params, net.params), (fresh.state, net.state)):
+            own.update({key: a for key, a in stored.items() if key not in new})
+        return fresh
+
+    def _check_length(self):
+        """Whether a sequence is long enough for the network."""
+        front, seconds = front_end(self.net), self.options.seconds
+        fewest = registry.min_frames(self.net)
+        if front.steps(round(seconds * front.rate)) < fewest:
+            name = registry.name_of(self.net)
+            raise AcdrefError(f"sequences of {seconds:g} s are too short for {name}: try a higher --seconds")
 
     def _weights(self):
         return checkpoint.network_arrays(self.net)
@@ -271,6 +302,7 @@ class _Run:
             self.observer.log("this run is complete")
             return self.rows[-1]
         self.observer.start(options.epochs, options.steps, options.batch)
+        front = front_end(self.net)
         sequences = Sequences(
             self.manifest,
             options.seed,
@@ -280,9 +312,9 @@ class _Run:
             fill=options.fill,
             sampling=options.sampling,
             augment=options.augment,
-            clips=Clips(),
+            clips=Clips(sr=front.rate),
         )
-        with Loader(sequences, options.batch, options.workers, features, self._report) as loader:
+        with Loader(sequences, options.batch, options.workers, front.transform, self._report) as loader:
             while self.epoch < options.epochs:
                 if not self._epoch(loader):
                     self.save()
@@ -315,6 +347,8 @@ class _Run:
         else:
             scale = self.plateau.scale
         self.optimiser.lr = options.lr * scale
+        # What dropout draws from: the same wherever a run was stopped and resumed.
+        self.net.rng = np.random.default_rng([options.seed, self.epoch, self.step])
         logits, tape = self.net.forward(x, train=True)
         loss, dlogits = bce(y, logits)
         if not np.isfinite(loss):
@@ -360,7 +394,7 @@ class _Run:
         """The network that is validated and kept: the averaged one, if there is an average."""
         if self.average is None:
             return self.net
-        net = ACDNet(self.net.config)
+        net = type(self.net)(self.net.config)
         checkpoint.restore_network(self.out, net, self.average.values)
         return net
 

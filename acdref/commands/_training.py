@@ -110,6 +110,18 @@ _OPTIONS = (
         type=click.FloatRange(0, 1, max_open=True),
         help="Largest change of speed, in place of --augment's.",
     ),
+    click.option(
+        "--net",
+        type=click.Choice(["acdnet", "vgg-gap", "conv1d", "resnet50", "mobilenetv2"]),
+        help="The network  [default: that of --init, or acdnet]",
+    ),
+    click.option(
+        "--width",
+        type=click.FloatRange(min=0, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="So many times the paper's channels.",
+    ),
     click.option("--init", type=click.Path(), metavar="WEIGHTS", help="Weights to start from."),
     click.option(
         "--workers",

@@ -8,8 +8,20 @@ import click
 
 @click.command(short_help="Show backend, weights and layers.")
 @click.option("--weights", type=click.Path(), help="Weights file  [default: the one shipped with acdref]")
+@click.option(
+    "--net",
+    type=click.Choice(["acdnet", "vgg-gap", "conv1d", "resnet50", "mobilenetv2"]),
+    help="Show the layers of this network rather than of weights.",
+)
+@click.option(
+    "--width",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="With --net: so many times the paper's channels.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.info/1.")
-def command(weights, as_json):
+def command(weights, net, width, as_json):
     """Show the version, the backend and why, the weights with their classes, and the layers of the network
     with parameters and multiply-adds (MACs) for 10 s of sound.
 
@@ -17,17 +29,23 @@ def command(weights, as_json):
     Examples:
       acdref info
       acdref info --weights run/best.npz
+      acdref info --net mobilenetv2 --width 0.5
       acdref info --json | jq .macs
 
     \b
-    JSON: schema, version, system, backend, weights, parameters, macs, macs_of, macs_convention, layers.
+    JSON: schema, version, system, network, backend, weights, parameters, macs, macs_of, macs_convention,
+    layers.
 
     \b
     Exit codes: 0 success; 1 the weights cannot be used (one line on stderr says why); 2 wrong usage.
     """
     from acdref.info import collect
 
-    facts = collect(weights)
+    if weights is not None and net is not None:
+        raise click.UsageError("--weights name their network themselves: leave out --net")
+    if width != 1 and net is None:
+        raise click.UsageError("--width is that of --net")
+    facts = collect(weights, net, width)
     click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts)))
 
 
@@ -44,7 +62,7 @@ def _lines(facts):
         yield f"  SIMD      tiles of {rows} x {lanes} ({instructions})"
         yield f"  cache     {backend['cache'] or 'nowhere: no folder can be written'}"
     if file is None:
-        yield "  weights   none are shipped; this is the default network"
+        yield f"  network   {facts['network']}, without weights"
     else:
         yield f"  weights   {file['path']}"
         yield f"  classes   {', '.join(file['classes'])}"
@@ -60,7 +78,8 @@ def _lines(facts):
 
 
 def _layer_lines(layers):
-    form = "{:<17} {:<26} {:>8} {:>6} {:>4} {:>10} {:>11}".format
+    widest = max(17, *(len(layer["name"]) for layer in layers))
+    form = f"{{:<{widest}}} {{:<26}} {{:>8}} {{:>6}} {{:>4}} {{:>10}} {{:>13}}".format
     yield form("layer", "kind", "channels", "frames", "bins", "parameters", "MACs")
     for layer in layers:
         numbers = f"{layer['parameters']:,}", f"{layer['macs']:,}"

@@ -1,18 +1,18 @@
-"""`acdref train`: train ACDnet on labelled recordings."""
+"""`acdref train`: train a network on labelled recordings."""
 
 import click
 
 from acdref.commands._training import TerminalObserver, options_of, training_options
 
 
-@click.command(short_help="Train ACDnet on labelled recordings.")
+@click.command(short_help="Train a network on labelled recordings.")
 @click.argument("manifest", required=False, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Continue the run in --out with its own options.")
 @training_options
 @click.pass_context
 def command(ctx, out, resume, threads, **options):
-    """Train ACDnet on the recordings of MANIFEST.
+    """Train a network, ACDnet by default, on the recordings of MANIFEST.
 
     MANIFEST is a CSV file with the columns path and classes (";"-separated, empty: none of the classes) and
     perhaps fold or split, or a folder with one subfolder per class.  Without --val-fold and --val, rows whose
@@ -26,6 +26,7 @@ def command(ctx, out, resume, threads, **options):
     Examples:
       acdref train manifest.csv --root recordings --out run --val-fold 4
       acdref train recordings/ --out run --epochs 20 --epoch-size 1000 --schedule cosine --lr 2e-3
+      acdref train manifest.csv --out run --net mobilenetv2 --width 0.5 --lr 1e-3
       acdref train --out run --resume
       acdref predict --weights run/best.npz new/
 

@@ -136,6 +136,8 @@ class ACDNet:
     (1, 11)
     """
 
+    front_end = "compressed-stft"
+
     def __init__(self, config=ACDNET_2024, seed=0, dtype=np.float32, backend="auto"):
         if config.attention not in ATTENTION:
             raise ValueError(f"attention must be one of {', '.join(ATTENTION)}, got {config.attention!r}")

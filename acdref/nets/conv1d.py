@@ -1,10 +1,10 @@
 """The 1-D network on the waveform (Grzywalski & Botteldooren, table II).
 
 Known are nine valid convolutions with batch normalisation, the lengths that they leave of 80 000 samples at
-8 kHz, 128 values at the end, and 1,810,575 parameters for 527 classes.  The lengths ask for stride 3 and leave
-three sizes for each kernel.  Widths and kernels below are a reconstruction: the plainest table found, of powers
-of two and kernels that never grow, that meets the lengths and the count exactly.  Others do too.  A better one
-is a new :class:`Conv1DConfig`, not new code.
+8 kHz, 128 values at the end, and 1,810,575 parameters for 527 classes.  The lengths ask for stride 3 and
+leave three sizes for each kernel.  Widths and kernels below are a reconstruction: the plainest table found,
+of powers of two and kernels that never grow, that meets lengths and count exactly.  Others do too.  A better
+one is a new :class:`Conv1DConfig`, not new code.
 """
 
 from dataclasses import dataclass, replace

@@ -79,6 +79,8 @@ class Conv:
         Of the kernel, in time and frequency; so are stride and padding.
     activation : str or None
         One of :data:`ACTIVATIONS`.
+    gamma : float
+        Scale of the normalisation at the start.
     first : bool
         The input is the network's own: nobody needs its gradient, and the backward pass returns None.
     """
@@ -92,6 +94,7 @@ class Conv:
     groups: int = 1
     bias: bool = False
     activation: str | None = "relu"
+    gamma: float = 1.0
     first: bool = False
 
     @property
@@ -108,7 +111,7 @@ class Conv:
         params = {f"{self.name}.weight": draw.normal(shape, fan_in)}
         if self.bias:
             params[f"{self.name}.bias"] = draw.uniform(self.outputs, fan_in)
-        params[f"{norm}.gamma"] = draw.constant(1, self.outputs)
+        params[f"{norm}.gamma"] = draw.constant(self.gamma, self.outputs)
         params[f"{norm}.beta"] = draw.constant(0, self.outputs)
         state = {
             f"{norm}.mean": draw.constant(0, self.outputs),

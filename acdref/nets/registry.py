@@ -17,12 +17,12 @@ from typing import get_args, get_origin, get_type_hints
 import numpy as np
 
 from acdref.front_ends import front_end
+from acdref.nets import table
 from acdref.nets.acdnet import ACDNET_2024, ACDNet
 from acdref.nets.conv1d import Conv1D
 from acdref.nets.mobilenet import MobileNetV2
 from acdref.nets.network import scaled
 from acdref.nets.resnet import ResNet50
-from acdref.nets.table import layer_table as acdnet_layer_table
 from acdref.nets.vgg import VGGGap
 
 NETWORKS = {
@@ -32,6 +32,13 @@ NETWORKS = {
     "resnet50": ResNet50,
     "mobilenetv2": MobileNetV2,
 }
+
+_MACS_CONVENTION = (
+    "convolutions and dense layers; no front end, no biases, normalisation, activations or pooling"
+)
+
+# Fields of the configurations where the paper's network expects one class a clip, and yours may have several.
+SEVERAL_CLASSES = {"vgg-gap": {"output": "sigmoid"}}
 
 
 def default_config(name):
@@ -120,6 +127,11 @@ def head(net):
     return [name for name in (*net.params, *net.state) if name.rsplit(".", 1)[0] in layers]
 
 
+def min_frames(net):
+    """The fewest steps of the features that a network takes."""
+    return net.config.min_frames if isinstance(net, ACDNet) else net.min_frames
+
+
 def layer_table(net, seconds=10.0):
     """Rows of the layer table for so many seconds of sound.
 
@@ -137,8 +149,24 @@ def layer_table(net, seconds=10.0):
     front = front_end(net)
     steps = front.steps(round(seconds * front.rate))
     if isinstance(net, ACDNet):
-        return acdnet_layer_table(net.config, steps)
+        return table.layer_table(net.config, steps)
     return net.layer_table(steps)
+
+
+def count_macs(net, seconds=10.0):
+    """Multiply-adds for so many seconds of sound, and what was counted.
+
+    Returns
+    -------
+    macs : dict of str to int
+        By kind, and their ``total``; see :func:`acdref.nets.table.count_macs`.
+    convention : str
+    """
+    if isinstance(net, ACDNet):
+        front = front_end(net)
+        return table.count_macs(net.config, front.steps(round(seconds * front.rate))), table.MACS_CONVENTION
+    total = sum(layer.macs for layer in layer_table(net, seconds))
+    return {"convolutions": total, "total": total}, _MACS_CONVENTION
 
 
 def _from_fields(kind, fields):

@@ -129,10 +129,11 @@ class ResNet50(Network):
 
 
 def _bottleneck(name, before, channels, after, stride):
+    """Reduce, 3x3, expand, around which goes a shortcut; at the start it is the shortcut alone."""
     body = (
         Conv(f"{name}.reduce", before, channels, (1, 1)),
         Conv(f"{name}.conv", channels, channels, (3, 3), stride, (1, 1)),
-        Conv(f"{name}.expand", channels, after, (1, 1), activation=None),
+        Conv(f"{name}.expand", channels, after, (1, 1), activation=None, gamma=0.0),
     )
     same = before == after and stride == (1, 1)
     around = () if same else (Conv(f"{name}.shortcut", before, after, (1, 1), stride, activation=None),)

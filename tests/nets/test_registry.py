@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from acdref.front_ends import front_end
-from acdref.nets.registry import NETWORKS, build, config_from, default_config, head, layer_table, name_of
+from acdref.nets.registry import (
+    NETWORKS,
+    build,
+    config_from,
+    default_config,
+    head,
+    layer_table,
+    min_frames,
+    name_of,
+)
 
 each = pytest.mark.parametrize("name", NETWORKS)
 
@@ -19,15 +28,11 @@ def test_sound_to_probabilities(name):
     front = front_end(net)
     sound = 0.1 * np.random.default_rng(0).standard_normal(10 * front.rate).astype(np.float32)
     x = front.transform(sound)
-    assert len(x) == front.steps(len(sound)) >= net_min_frames(net)
+    assert len(x) == front.steps(len(sound)) >= min_frames(net)
     assert front.seconds(x[None]) == pytest.approx(10, rel=0.05)
     p = net.predict_proba(x[None])
     assert p.shape == (1, 3)
     assert ((p > 0) & (p < 1)).all()
-
-
-def net_min_frames(net):
-    return net.config.min_frames if name_of(net) == "acdnet" else net.min_frames
 
 
 @each

@@ -24,6 +24,18 @@ def test_parameters_shapes_and_multiply_adds():
     assert sum(row.macs for row in net.layer_table(10)) == 10 * sum(row.macs for row in table.values())
 
 
+def test_at_the_start_bottlenecks_are_their_shortcuts():
+    """So that activations do not grow from block to block, and fresh weights give sensible probabilities."""
+    net = ResNet50(ResNetConfig(classes=50).scaled(1 / 8))
+    x = np.random.default_rng(0).standard_normal((1, 1, 96, 64))
+    p = net.predict_proba(x)
+    assert ((p > 0.01) & (p < 0.99)).all()
+    changed = {name: a + 1 for name, a in net.params.items() if name.endswith("block2.reduce.weight")}
+    assert len(changed) == 4
+    net.params |= changed
+    np.testing.assert_array_equal(net.predict_proba(x), p)
+
+
 def test_a_clip_is_the_mean_of_its_patches():
     net = small("resnet50")
     x, _ = batch("resnet50")
