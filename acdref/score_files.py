@@ -99,7 +99,9 @@ class ScoreFile:
                 if id == clip.id:
                     return scores
             cause = f"has no row for {clip.id!r} (line {clip.line} of the labels) after the clips before it"
-            raise FileError(self.path, f"{cause}; rows must be in the order of the clips")
+            first = next((id for _, id, _ in self.rows()), None)
+            order = f"rows must be in the order of the clips, under the same names (the first is {first!r})"
+            raise FileError(self.path, f"{cause}; {order}")
 
         return take
 

@@ -7,6 +7,7 @@ import pytest
 from relabel_support import write, write_scores
 
 from acdref import score_files
+from acdref.clap.scores import Decision, TeacherScores
 from acdref.errors import FileError
 from acdref.formats import FORMATS
 from acdref.label_files import Clip
@@ -131,7 +132,9 @@ def test_further_rows_are_passed_over(tmp_path):
 @pytest.mark.parametrize("ids", [("b", "a"), ("a", "d")])
 def test_clip_without_row(tmp_path, ids):
     take = ScoreFile(write_scores(tmp_path / "s.npz", IDS, CLASSES, SCORES)).beside()
-    with pytest.raises(FileError, match=f"no row for '{ids[1]}' .line 3 of the labels.*order of the clips"):
+    with pytest.raises(
+        FileError, match=f"no row for '{ids[1]}' .line 3 of the labels.*order of the clips.*first is 'a'"
+    ):
         take(clips(*ids))
 
 
@@ -201,3 +204,27 @@ def test_bad_text(tmp_path, text, words):
 def test_missing(tmp_path):
     with pytest.raises(FileError, match="No such file"):
         ScoreFile(tmp_path / "none")
+
+
+def test_cosines_of_a_teacher_are_read_as_probabilities_or_as_labels(tmp_path):
+    cosines = np.array([[0.5, 0.4], [np.nan, np.nan], [0.1, 0.3]])
+    scores = TeacherScores(tuple(IDS), tuple(CLASSES), cosines, meta={"scale": 10.0})
+    scores.save(tmp_path / "s.npz")
+    decision = Decision("cosine", 0.3)
+    for found, expected in [
+        (ScoreFile(tmp_path / "s.npz"), scores.values("softmax")),
+        (ScoreFile(tmp_path / "s.npz", scale=3.0), scores.values("softmax", 3.0)),
+        (ScoreFile(tmp_path / "s.npz", decision), decision.labels(scores)),
+    ]:
+        assert found.classes == tuple(CLASSES)
+        assert [id for _, id, _ in found.rows()] == IDS
+        np.testing.assert_array_equal([row for *_, row in found.rows()], expected)
+
+
+def test_scores_that_are_no_cosines_decide_nothing(tmp_path):
+    write_scores(tmp_path / "s.npz", IDS, CLASSES, SCORES)
+    (tmp_path / "s.csv").write_text("path,x\na,0.5\n")
+    for name in ("s.npz", "s.csv"):
+        for options in ({"decision": Decision()}, {"scale": 3.0}):
+            with pytest.raises(FileError, match="holds no cosines of acdref teach, but scores"):
+                ScoreFile(tmp_path / name, **options)
