@@ -440,3 +440,41 @@ class TestExplicitNegatives:
                 found[k, [int(c) for c in frame.absent]] = 0
             absent = np.setdiff1d(absent, classes)
             same(found, strong.frame_labels(events, classes, 3, absent))
+
+
+def zero_shot(tmp_path, text, classes, cosines, **steps):
+    """Relabel a manifest of a.wav, b.wav, c.wav by cosines above 0.3; returns the rows written."""
+    from acdref.clap.scores import Decision, TeacherScores
+
+    scores = TeacherScores(("a.wav", "b.wav", "c.wav"), classes, np.array(cosines))
+    scores.save(tmp_path / "s.npz")
+    source, out = write(tmp_path / "m.csv", text), tmp_path / "o.csv"
+    relabel_module.relabel(source, out, Steps(zero_shot=Decision("cosine", 0.3), **steps), tmp_path / "s.npz")
+    return out.read_text().splitlines()
+
+
+def test_zero_shot_labels_what_has_no_labels(tmp_path):
+    found = zero_shot(
+        tmp_path,
+        "path,classes\na.wav,\nb.wav,\nc.wav,\n",
+        ("rain", "dog"),
+        [[0.4, 0.5], [0.1, 0.2], [np.nan, np.nan]],
+    )
+    assert found == ["path,classes,unknown", "a.wav,rain;dog,", "b.wav,,", "c.wav,,rain;dog"]
+
+
+def test_zero_shot_replaces_labels_and_leaves_classes_that_the_teacher_does_not_know(tmp_path):
+    found = zero_shot(
+        tmp_path,
+        "path,classes\na.wav,cat\nb.wav,dog;cat\nc.wav,dog\n",
+        ("dog",),
+        [[0.5], [0.1], [np.nan]],
+    )
+    assert found == ["path,classes,unknown", "a.wav,cat;dog,", "b.wav,cat,", "c.wav,,dog"]
+
+
+def test_zero_shot_goes_alone():
+    from acdref.clap.scores import Decision
+
+    with pytest.raises(AcdrefError, match="zero-shot makes all labels"):
+        Steps(zero_shot=Decision(), correct={})
