@@ -47,8 +47,8 @@ def export_onnx(path, net, classes, front_end=False):
     Raises
     ------
     AcdrefError
-        If the package ``onnx`` is not installed, `classes` and the network's outputs differ in number, or
-        onnxruntime does not agree.
+        If the network is another than ACDnet, the package ``onnx`` is not installed, `classes` and the
+        network's outputs differ in number, or onnxruntime does not agree.
     FileError
         If the file cannot be written.
     """

@@ -13,6 +13,7 @@ from acdref import checkpoint, export
 from acdref.errors import AcdrefError
 from acdref.features import features
 from acdref.nets import ACDNET_2024, ACDNet, ACDNetConfig, Block
+from acdref.nets.registry import build
 from acdref.resources import resource
 
 onnx = pytest.importorskip("onnx")
@@ -219,6 +220,11 @@ def test_without_onnx(tmp_path, monkeypatch):
 def test_wrong_number_of_classes():
     with pytest.raises(AcdrefError, match="2 class names for a network with 3 outputs"):
         export.onnx_model(network(SMALL), "ab")
+
+
+def test_other_networks_are_refused():
+    with pytest.raises(AcdrefError, match="only ACDnet can be exported"):
+        export.onnx_model(build("vgg-gap", classes=2, width=0.1, backend="numpy"), "ab")
 
 
 def test_front_end_makes_257_bins():
