@@ -10,7 +10,7 @@ from predict_support import TINY, noise
 from acdref import backend
 from acdref.backend import COMPILING_PAYS, LOADING_PAYS, Adaptive
 from acdref.errors import AcdrefError
-from acdref.nets import ACDNet
+from acdref.nets import ACDNet, Conv1DConfig
 from acdref.ops import kernel
 from acdref.scoring import score_samples
 
@@ -94,6 +94,18 @@ def test_sound_counts_not_calls(machine):
     for x in (np.zeros((2, 625, 1, 2)), np.zeros((1, 1875, 1, 2)), TEN_SECONDS):
         adaptive.predict_proba(x)
     assert net.calls == ["numpy", "numpy", "numba"]
+
+
+def test_sound_of_other_front_ends_counts_in_seconds_too(machine):
+    """80 000 samples at 8 kHz are as much sound as 625 frames of 16 ms, and the kernels are others."""
+    machine.warm = {"inference-Conv1DConfig"}
+    net = Recorder()
+    net.config, net.front_end = Conv1DConfig(), "waveform"
+    adaptive = Adaptive(net)
+    assert adaptive.front_end == "waveform"
+    for _ in range(7):
+        adaptive.predict_proba(np.zeros((1, 80_000)))
+    assert net.calls == ["numpy"] * 5 + ["numba"] * 2
 
 
 def test_without_numba(machine):

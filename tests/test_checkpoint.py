@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from acdref import checkpoint
 from acdref.errors import CheckpointError
-from acdref.nets import ACDNet, ACDNetConfig, Block
+from acdref.nets import NETWORKS, ACDNet, ACDNetConfig, Block, build
 
 SMALL = ACDNetConfig(
     classes=2, stem=2, bins=6, blocks=(Block(3, 2, (2, 2)), Block(2, 1, (1, 2), 2)), attention="separable"
@@ -85,6 +85,27 @@ def test_network_round_trip(weights, backend):
             np.testing.assert_array_equal(own[name], other[name])
     x = np.random.default_rng(0).standard_normal((1, 30, 6, 2))
     np.testing.assert_allclose(net.predict_proba(x), expected.predict_proba(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_round_trip(tmp_path, name):
+    net = build(name, classes=2, width=1 / 16, seed=3, backend="numpy")
+    checkpoint.save_weights(tmp_path / "w.npz", net, CLASSES)
+    again, meta = checkpoint.load_weights(tmp_path / "w.npz", "numpy")
+    assert type(again) is type(net) and again.config == net.config
+    assert meta["network"] == name
+    for own, stored in ((again.params, net.params), (again.state, net.state)):
+        assert list(own) == list(stored)
+        for key, a in own.items():
+            np.testing.assert_array_equal(a, stored[key])
+
+
+def test_an_unknown_network(tmp_path):
+    net = build("conv1d", classes=2, width=1 / 16)
+    meta = checkpoint.network_meta(net, CLASSES) | {"network": "conv3d"}
+    checkpoint.save(tmp_path / "w.npz", checkpoint.network_arrays(net), meta)
+    with pytest.raises(CheckpointError, match="there is no network 'conv3d'"):
+        checkpoint.load_weights(tmp_path / "w.npz")
 
 
 def test_more_arrays_beside_the_network_do_no_harm(tmp_path):

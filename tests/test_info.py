@@ -7,7 +7,7 @@ import pytest
 from predict_support import CLASSES, TINY, write_tiny_weights
 
 from acdref import __version__, info
-from acdref.errors import CheckpointError
+from acdref.errors import AcdrefError, CheckpointError
 from acdref.nets.table import MACS_CONVENTION, count_macs, layer_table
 from acdref.ops import kernel
 
@@ -75,3 +75,22 @@ def test_backend_without_numba(nothing_shipped, monkeypatch):
     assert found["name"] == "numpy" and "not installed" in found["reason"]
     assert found["threads"] == 1
     assert "simd" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("acdnet", 248_539), ("vgg-gap", 14_855_570), ("conv1d", 1_810_575), ("mobilenetv2", 2_898_383)],
+)
+def test_any_network_by_name(name, parameters):
+    facts = info.collect(net=name)
+    assert (facts["network"], facts["weights"], facts["parameters"]) == (name, None, parameters)
+    assert facts["macs"] == sum(facts["macs_of"].values()) == sum(layer["macs"] for layer in facts["layers"])
+    small = info.collect(net=name, width=0.25)
+    assert small["parameters"] < parameters / 3
+
+
+def test_networks_that_cannot_be(tmp_path):
+    with pytest.raises(AcdrefError, match="no network 'vgg'"):
+        info.collect(net="vgg")
+    with pytest.raises(AcdrefError, match="either weights or a network"):
+        info.collect(write_tiny_weights(tmp_path / "tiny.npz"), net="acdnet")

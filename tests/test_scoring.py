@@ -57,6 +57,25 @@ def test_other_rates_and_channels(tmp_path):
     np.testing.assert_array_equal(score.probabilities, score_samples(Loudness(), audio.load(path)))
 
 
+def test_networks_get_sound_at_their_own_rate(tmp_path):
+    """A second of 1 kHz at 44.1 kHz, heard at 8 kHz, repeated to 10 s."""
+
+    class Heard:
+        front_end = "waveform"
+
+        def predict_proba(self, x):
+            self.x = x
+            return np.zeros((1, 3))
+
+    tone = np.sin(2 * np.pi * 1000 * np.arange(44100) / 44100)
+    net = Heard()
+    (score,) = score_recording(net, write(tmp_path / "a.wav", tone, 44100))
+    assert net.x.shape == (1, 80_000)
+    assert (score.start, score.end) == (0.0, 1.0)
+    spectrum = np.abs(np.fft.rfft(net.x[0]))
+    assert spectrum.argmax() * 0.1 == pytest.approx(1000)
+
+
 def test_manifest_means_over_windows(tmp_path):
     paths = ("a.wav", "sub/b.flac", "c.wav")
     for path, seconds, level in zip(paths, (4, 25, 10), (0.01, 0.1, 0.3), strict=True):

@@ -17,6 +17,7 @@ from acdref import checkpoint
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.errors import AcdrefError, CheckpointError
 from acdref.features import frames
+from acdref.nets import NETWORKS, registry
 from acdref.ops.threads import set_threads
 from acdref.train import Options, _claim_folder, _Run, datasets, train
 
@@ -265,3 +266,80 @@ def test_the_time_limit_of_checkpoints_is_kept(options, tmp_path, monkeypatch):
     monkeypatch.setattr("acdref.train._Run.save", lambda run: saved.append((run.epoch, run.step)))
     train(options, tmp_path / "run")
     assert saved == [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)]
+
+
+@pytest.fixture(scope="module")
+def dropping(manifest):
+    """Of a small network that drops out, and works at another sampling rate."""
+    return replace(OPTIONS, manifest=str(manifest), net="vgg-gap", width=1 / 16, epochs=1, seconds=2.0)
+
+
+@pytest.fixture(scope="module")
+def dropped(dropping, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "vgg"
+    train(dropping, out)
+    return out
+
+
+def test_a_run_with_dropout_continues_bit_equal(dropping, dropped, tmp_path):
+    assert train(dropping, tmp_path / "run", observer=Stopper(1)) is None
+    train(dropping, tmp_path / "run", resume=True)
+    assert contents(tmp_path / "run") == contents(dropped)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_any_network(name, manifest, tmp_path, monkeypatch):
+    """One step on NumPy: what is learnt is in weights that name their network."""
+    build = registry.build
+    monkeypatch.setattr(registry, "build", lambda *a, **k: build(*a, **k, backend="numpy"))
+    seconds = 10.0 if name == "conv1d" else 2.2
+    options = replace(OPTIONS, manifest=str(manifest), net=name, width=1 / 16, seconds=seconds)
+    options = replace(options, epochs=1, epoch_size=2, val_fold=None)
+    row = train(options, tmp_path / "run")
+    assert row["loss"] > 0
+    net, meta = checkpoint.load_weights(tmp_path / "run" / "best.npz", backend="numpy")
+    assert (meta["network"], registry.name_of(net)) == (name, name)
+    fresh = build(name, 2, 1 / 16, seed=options.seed)
+    changed = [key for key, a in fresh.params.items() if (net.params[key] != a).any()]
+    assert len(changed) > 0.9 * len(fresh.params)
+    if name == "vgg-gap":
+        assert net.output == "sigmoid"  # the loss is that of several classes
+
+
+def test_the_head_of_any_network_starts_anew(dropping, dropped, tmp_path):
+    recordings = tmp_path / "m.csv"
+    recordings.write_text(open(dropping.manifest).read().replace("tone", "hum").replace("noise,", "rain,"))
+    observer = Stopper(1)
+    init = str(dropped / "best.npz")
+    options = replace(dropping, manifest=str(recordings), root=os.path.dirname(dropping.manifest))
+    options = replace(options, net=None, width=1.0, init=init, val_fold=None)
+    net = _Run(options, tmp_path, observer).net
+    assert "last layer starts anew" in observer.lines[0]
+    source, _ = checkpoint.load_weights(init)
+    for key, a in (net.params | net.state).items():
+        same = a.shape == (source.params | source.state)[key].shape
+        same = same and (a == (source.params | source.state)[key]).all()
+        assert same == (not key.startswith("head")), key
+    assert net.config.classes == len(net.params["head_norm.beta"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ({"net": "conv1d"}, "weights of vgg-gap, not of conv1d"),
+        ({"net": None, "width": 0.5}, "these weights have a width already"),
+    ],
+)
+def test_weights_of_another_network(change, cause, dropping, dropped, tmp_path):
+    options = replace(dropping, init=str(dropped / "best.npz"), width=1.0)
+    with pytest.raises(AcdrefError, match=cause):
+        train(replace(options, **change), tmp_path / "run")
+
+
+def test_networks_and_lengths_that_cannot_be(dropping, tmp_path):
+    with pytest.raises(AcdrefError, match="no network 'vgg'"):
+        train(replace(dropping, net="vgg"), tmp_path / "a")
+    with pytest.raises(
+        AcdrefError, match=r"sequences of 4 s are too short for conv1d: try a higher --seconds"
+    ):
+        train(replace(dropping, net="conv1d", seconds=4.0), tmp_path / "b")

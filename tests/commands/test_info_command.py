@@ -7,6 +7,7 @@ from predict_support import CLASSES, program, write_tiny_weights
 
 from acdref import __version__
 from acdref.commands.info import command
+from acdref.nets import NETWORKS
 from acdref.nets.table import layer_table
 
 
@@ -53,3 +54,22 @@ def test_bad_weights_are_one_line(tmp_path):
 def test_help_has_examples_and_exit_codes():
     text = CliRunner().invoke(command, ["--help"]).output
     assert "Examples:" in text and "Exit codes:" in text
+
+
+def test_networks_by_name():
+    (choice,) = [option.type for option in command.params if option.name == "net"]
+    assert tuple(choice.choices) == tuple(NETWORKS)
+    text = run("--net", "mobilenetv2", "--width", "0.5")
+    assert "  network   mobilenetv2, without weights" in text
+    assert "stage6.block3.depthwise" in text
+
+
+def test_a_network_or_weights(tmp_path):
+    path = write_tiny_weights(tmp_path / "tiny.npz")
+    for arguments, cause in (
+        (["--net", "conv1d", "--weights", path], "leave out --net"),
+        (["--width", "0.5"], "--width is that of --net"),
+    ):
+        result = CliRunner().invoke(command, arguments)
+        assert result.exit_code == 2
+        assert cause in result.stderr
