@@ -2,7 +2,8 @@
 
 A CSV manifest is UTF-8 with a header.  ``path`` (relative to the root, or absolute) and ``classes``
 (separated by ``;``, empty = none of the classes) are required; ``fold`` and ``split`` may assign recordings
-to parts; ``unknown`` may list classes whose presence is unknown (label NaN); other columns are ignored.
+to parts; ``unknown`` may list classes whose presence is unknown (label NaN); ``verified`` may say whether
+somebody has checked the labels (1 or 0); other columns are ignored.
 """
 
 import csv
@@ -49,6 +50,8 @@ class Manifest:
         Names of the C columns.
     fold, split : tuple of str, or None
         One value per recording; None if there is no such column.
+    verified : tuple of bool, or None
+        Whether somebody has checked a recording's labels; None if there is no such column.
     """
 
     source: str
@@ -58,6 +61,7 @@ class Manifest:
     classes: tuple
     fold: tuple | None = field(default=None, repr=False)
     split: tuple | None = field(default=None, repr=False)
+    verified: tuple | None = field(default=None, repr=False)
 
     def __post_init__(self):
         labels = np.array(self.labels, dtype=np.float64).reshape(len(self.paths), len(self.classes))
@@ -84,6 +88,7 @@ class Manifest:
             labels=self.labels[indices],
             fold=pick(self.fold),
             split=pick(self.split),
+            verified=pick(self.verified),
         )
 
     def where(self, *, fold=None, split=None):
@@ -252,6 +257,7 @@ def read_manifest(path, root=None, classes=None):
         classes=classes,
         fold=None if fold is None else tuple(fold),
         split=None if split is None else tuple(split),
+        verified=_flags(path, lines, column("verified")),
     )
 
 
@@ -318,6 +324,8 @@ def write_manifest(manifest, path):
     if np.isnan(manifest.labels).any():
         columns["unknown"] = _joined(manifest, np.isnan(manifest.labels))
     columns |= {name: getattr(manifest, name) for name in ("fold", "split") if getattr(manifest, name)}
+    if manifest.verified:
+        columns["verified"] = [int(flag) for flag in manifest.verified]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -360,7 +368,7 @@ def _columns(path, header):
         if name not in header:
             raise ManifestError(path, f"has no column {name!r} (its columns: {', '.join(header)})"[:300])
     columns = {}
-    for name in ("path", "classes", "unknown", "fold", "split"):
+    for name in ("path", "classes", "unknown", "fold", "split", "verified"):
         if header.count(name) > 1:
             raise ManifestError(path, f"has the column {name!r} {header.count(name)} times")
         if name in header:
@@ -376,6 +384,16 @@ def _check_paths(path, lines, paths):
         first = first_line.setdefault(os.path.normpath(text), line)
         if first != line:
             raise ManifestError(path, f"line {line}: {text} is already in line {first}")
+
+
+def _flags(path, lines, column):
+    """The column ``verified`` as booleans, if there is one."""
+    if column is None:
+        return None
+    for line, text in zip(lines, column, strict=True):
+        if text not in ("0", "1"):
+            raise ManifestError(path, f"line {line}: verified is {text!r}, neither 1 nor 0")
+    return tuple(text == "1" for text in column)
 
 
 def _resolve_classes(path, classes, found):

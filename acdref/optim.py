@@ -131,6 +131,22 @@ def cosine(step, total, warmup=0):
     return 0.5 * (1 + math.cos(math.pi * min((step - warmup) / max(total - warmup, 1), 1)))
 
 
+def linear(epoch, total, constant=0):
+    """Factor that is 1 for the first `constant` epochs and falls linearly to 0 in the last one.
+
+    Notes
+    -----
+    Dorfer & Widmer: ``1 - (epoch - constant + 1) / (total - constant)`` from epoch `constant` on (the first
+    epoch is 0), so that the last epoch changes nothing but running statistics.
+
+    Examples
+    --------
+    >>> [linear(epoch, 6, constant=2) for epoch in range(6)]
+    [1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
+    """
+    return 1.0 if epoch < constant else 1 - (epoch - constant + 1) / (total - constant)
+
+
 class Average:
     """Exponential moving average of arrays: often a better network than the last step's.
 

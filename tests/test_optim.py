@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acdref.optim import AdamW, Average, Plateau, cosine
+from acdref.optim import AdamW, Average, Plateau, cosine, linear
 
-GOLDEN = Path(__file__).parents[1] / ".." / "shared" / "golden" / "plateau_lr.npz"
+SHARED = Path(__file__).parents[1] / ".." / "shared" / "golden"
+GOLDEN = SHARED / "plateau_lr.npz"
+DORFER = SHARED / "dorfer_lr.npz"
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -215,3 +217,27 @@ def test_average_resumes_bit_equal():
     np.testing.assert_array_equal(second.values["w"], whole.values["w"])
     for name, a in first.arrays.items():
         np.testing.assert_array_equal(saved[name], a)  # the saved arrays were copied, not kept
+
+
+@pytest.mark.skipif(not DORFER.exists(), reason="needs the recorded rates")
+@pytest.mark.parametrize(
+    ("run", "lr", "total", "constant"),
+    [
+        ("initial", 1e-3, 500, 100),
+        ("finetune_spec2", 2e-4, 30, 5),
+        ("finetune_spec1_1", 1e-4, 30, 5),
+    ],
+)
+def test_linear_as_recorded(run, lr, total, constant):
+    """The recording adds up in float32."""
+    rates = [lr * linear(epoch, total, constant) for epoch in range(total)]
+    np.testing.assert_allclose(rates, np.load(DORFER)[run], rtol=0, atol=1e-7)
+
+
+@given(total=st.integers(1, 400), constant=st.integers(0, 400))
+def test_linear_falls_evenly_to_nothing(total, constant):
+    factors = [linear(epoch, total, constant) for epoch in range(total)]
+    assert factors[:constant] == [1.0] * min(constant, total)
+    if constant < total:
+        assert factors[-1] == 0
+        np.testing.assert_allclose(np.diff(factors[max(constant - 1, 0) :]), -1 / (total - constant))
