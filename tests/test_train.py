@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -301,14 +302,15 @@ def test_any_network(name, manifest, tmp_path, monkeypatch):
     assert (meta["network"], registry.name_of(net)) == (name, name)
     fresh = build(name, 2, 1 / 16, seed=options.seed)
     changed = [key for key, a in fresh.params.items() if (net.params[key] != a).any()]
-    assert len(changed) > 0.9 * len(fresh.params)
+    # Nearly all: behind a scale that starts at 0, the first step changes the scale alone.
+    assert len(changed) > 0.75 * len(fresh.params)
     if name == "vgg-gap":
         assert net.output == "sigmoid"  # the loss is that of several classes
 
 
 def test_the_head_of_any_network_starts_anew(dropping, dropped, tmp_path):
     recordings = tmp_path / "m.csv"
-    recordings.write_text(open(dropping.manifest).read().replace("tone", "hum").replace("noise,", "rain,"))
+    recordings.write_text(Path(dropping.manifest).read_text().replace("0.wav,noise", "0.wav,rain"))
     observer = Stopper(1)
     init = str(dropped / "best.npz")
     options = replace(dropping, manifest=str(recordings), root=os.path.dirname(dropping.manifest))
