@@ -1,0 +1,100 @@
+"""Errors put into labels on purpose, and what a correction made of them: how experiments know the truth."""
+
+import numpy as np
+
+from acdref.labels._checks import in_range, label_matrix
+
+
+def inject_noise(y, rng, missing=(0.3, 0.5), false=0.05):
+    """Forget labels, and set some that are wrong.
+
+    Parameters
+    ----------
+    y : array_like, (N, C)
+        Labels 0, 1 or NaN, taken as the truth.
+    rng : numpy.random.Generator
+    missing : (float, float)
+        The share of its positives that a class loses is drawn uniformly between these two, class by class.
+    false : float
+        Wrong positives of a class, as a share of its true ones.
+
+    Returns
+    -------
+    ndarray, (N, C), float64
+        Numbers of errors are rounded down, so that a class keeps at least one of its positives unless it is
+        to lose all.  Unknown labels stay unknown.
+
+    Raises
+    ------
+    ValueError
+        If a share lies outside [0, 1], or a label is none of 0, 1, NaN.
+
+    Notes
+    -----
+    The noise that Braun & Gamper describe of AudioSet is mostly missing labels; which ones are missing is
+    drawn here without regard to how they sound, which is kinder than annotators, who miss what is faint.
+
+    Examples
+    --------
+    >>> y = np.repeat([[1.0, 0.0], [0.0, 1.0]], 10, axis=0)
+    >>> noisy = inject_noise(y, np.random.default_rng(0), missing=(0.5, 0.5), false=0.1)
+    >>> ((y == 1) & (noisy == 0)).sum(axis=0), ((y == 0) & (noisy == 1)).sum(axis=0)
+    (array([5, 5]), array([1, 1]))
+    """
+    y = label_matrix(y)
+    lowest, highest = (in_range(share, "missing", 0.0, 1.0) for share in missing)
+    false = in_range(false, "false", 0.0, 1.0)
+    noisy = y.copy()
+    for c, share in enumerate(rng.uniform(lowest, highest, y.shape[1])):
+        present, absent = np.flatnonzero(y[:, c] == 1), np.flatnonzero(y[:, c] == 0)
+        noisy[rng.choice(present, int(share * len(present)), replace=False), c] = 0
+        wrong = min(int(false * len(present)), len(absent))
+        noisy[rng.choice(absent, wrong, replace=False), c] = 1
+    return noisy
+
+
+def repair_counts(truth, noisy, repaired):
+    """How many errors a correction has found, and how many it has made.
+
+    Parameters
+    ----------
+    truth : array_like, (N, C)
+        Labels 0 or 1; pairs with NaN do not count.
+    noisy, repaired : array_like, (N, C)
+        Labels 0, 1 or NaN before and after the correction.
+
+    Returns
+    -------
+    dict of str to int
+        ``errors`` in `noisy`; of these ``repaired`` (right now) and ``masked`` (NaN now); of the right
+        labels ``harmed`` (wrong now) and ``lost`` (NaN now).
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or a label is none of 0, 1, NaN.
+
+    Notes
+    -----
+    Precision of the repair is ``repaired / (repaired + harmed)``, its recall ``repaired / errors``; with
+    masking counted, ``(repaired + masked) / (repaired + masked + harmed + lost)`` and
+    ``(repaired + masked) / errors``.
+
+    Examples
+    --------
+    >>> repair_counts([[1, 1, 1, 0, 0, 0]], [[0, 0, 0, 1, 0, 0]], [[1, np.nan, 0, 1, 1, np.nan]])
+    {'errors': 4, 'repaired': 1, 'masked': 1, 'harmed': 1, 'lost': 1}
+    """
+    truth, noisy, repaired = (label_matrix(labels) for labels in (truth, noisy, repaired))
+    if not truth.shape == noisy.shape == repaired.shape:
+        raise ValueError(f"labels of the shapes {truth.shape}, {noisy.shape} and {repaired.shape} differ")
+    wrong = ~np.isnan(truth) & (noisy == 1 - truth)
+    right = noisy == truth
+    found = {
+        "errors": wrong,
+        "repaired": wrong & (repaired == truth),
+        "masked": wrong & np.isnan(repaired),
+        "harmed": right & (repaired == 1 - truth),
+        "lost": right & np.isnan(repaired),
+    }
+    return {name: int(pairs.sum()) for name, pairs in found.items()}
