@@ -96,7 +96,8 @@ def _backend(config):
     found = {"name": name, "reason": reason, "threads": get_threads() if name == "numba" else 1}
     if name == "numpy":
         return found
-    from acdref.ops.microkernel import LANES, ROWS
+    from acdref.ops.layout import LANES
+    from acdref.ops.microkernel import ROWS
     from acdref.ops.vectors import host_has
 
     instructions = [f for f in ("avx512f", "avx2", "fma", "neon") if host_has(f)]

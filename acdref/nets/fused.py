@@ -1,35 +1,27 @@
 """ACDnet's fast road through fused kernels: nothing but each block's pooled map is written to memory.
 
-Blocks with attention also write the map that attention reads twice: for the keys' summary and for the
-queries.  The algebra there is exact:
-
-* A softmax over positions does not change when a number is added to all keys of a channel; so the key bias
-  drops out, and all of group normalisation but its scale.
-* Its weights sum to one; so the inputs are weighed first and projected to values once, as a summary:
-  ``k^T (y W_v + b_v) = (k^T y) W_v + b_v``; and normalisation is applied to the summary only.
-* The queries sum to one too; so the summary takes the output projection, with its bias, before the queries
-  read it: ``(q context) W_o + b_o = q (context W_o + b_o)``.
+Blocks with attention also write the map that attention reads twice: for its summary and for the queries (see
+:mod:`acdref.nets.fused_attention`).
 
 Tasks are cut by shape, so that results do not depend on the number of threads.
 """
 
 import functools
-import threading
 
 import numpy as np
 
+from acdref.nets.fused_attention import Attention, statistics
 from acdref.nets.inference import fold
+from acdref.nets.scratch import framed, scratch
 from acdref.ops import threads
 from acdref.ops.activation import sigmoid
-from acdref.ops.norm import EPS
+from acdref.ops.layout import LANES, packed, padded, whole
 from acdref.ops.pointwise import pointwise
 
 # Pooled rows of a task; of the first block few, so that the stem's rows for them stay in the cache.
 _STEM_ROWS, _ROWS = 16, 12
 # Positions that go through a matrix product together, where rows are short; and of a task that weighs keys.
 _STEP, _POSITIONS = 96, 4800
-
-_memory = threading.local()
 
 
 def predict_proba(net, x):
@@ -69,22 +61,20 @@ def _layers(net):
 def _logits(net, layers, x):
     config, params = net.config, net.params
     source = _stem(layers["stem.conv"], x, config.blocks[0])
-    rows, bins, channels = len(x) - 2, config.bins, up(config.stem)
+    rows, bins, channels = len(x) - 2, config.bins, whole(config.stem)
     dilations = [block.dilation for block in config.blocks[1:]]
     for number, (block, pad) in enumerate(zip(config.blocks, (*dilations, 0), strict=True), 1):
         name = f"block{number}"
         rows -= 2 * block.dilation
-        shape = rows // block.pool[0], bins // block.pool[1] + 2 * pad, up(block.channels)
-        y = framed(name, shape, x.dtype)
+        shape = rows // block.pool[0], bins // block.pool[1], whole(block.channels)
+        y = framed(name, *shape[:2], pad, shape[2], x.dtype)
         if block.attention:
             z, moments = _mapped(layers, name, block, source, (rows, bins, channels), x.dtype)
-            _attend(
-                _attention(params, f"{name}.attention", z, moments, block.channels), z, block.pool, y, pad
-            )
+            _attend(_attention(params, f"{name}.attention", z, moments), z, block.pool, y, pad)
         else:
             _pooled(layers, name, block, source, (bins, channels), y, pad)
         source = _map(y)
-        rows, bins, channels = shape[0], bins // block.pool[1], shape[2]
+        rows, bins, channels = shape
     mean = y.mean(0)[:, : config.blocks[-1].channels]  # (F', C)
     flat = np.ascontiguousarray(mean.T).reshape(1, -1)
     return pointwise(flat, params["dense.weight"], params["dense.bias"])[0]
@@ -94,19 +84,18 @@ def _stem(layer, x, block):
     """Source of the stem's rows, computed when they are asked for."""
     weight, bias, slope = layer
     rows, bins, inputs = x.shape
-    padded = framed("features", (rows, bins + 2, inputs), x.dtype)
-    padded[:, 1:-1] = x
-    pad = block.dilation
-    row = (bins + 2 * pad) * len(bias)
+    features = framed("features", rows, bins, 1, inputs, x.dtype)
+    features[:, 1:-1] = x
+    pad, channels = block.dilation, len(bias)
     most = _STEM_ROWS * (1 if block.attention else block.pool[0]) + 2 * pad
 
     def source(start, stop):
-        y = framed("stem", (most, row), x.dtype).reshape(-1)
+        y = framed("stem", most, bins, pad, channels, x.dtype)
         _kernels().conv_rows(
-            padded.reshape(-1), (bins + 2) * inputs, weight, bias, slope,
-            y, row, pad, inputs, len(bias), bins, start, stop,
+            features.reshape(-1), features[0].size, weight, bias, slope,
+            y.reshape(-1), y[0].size, pad, inputs, channels, bins, start, stop,
         )  # fmt: skip
-        return y, 0, row
+        return y.reshape(-1), 0, y[0].size
 
     source.task_rows = _STEM_ROWS
     return source
@@ -145,8 +134,8 @@ def _pooled(layers, name, block, source, shape, y, pad):
 def _mapped(layers, name, block, source, shape, dtype):
     """A block up to its attention: the map z, and per row its mean and sum of squares about it."""
     rows, bins, inputs = shape
-    channels, strip = up(block.channels), _strip(bins)
-    z = scratch("map", rows * bins * channels, dtype)[: rows * bins * channels].reshape(rows, bins, channels)
+    channels, strip = whole(block.channels), _strip(bins)
+    z = scratch("map", rows * bins * channels, dtype).reshape(rows, bins, channels)
     moments = np.empty((rows, 2), dtype)
     depthwise, pointwise_ = layers[f"{name}.depthwise"], layers[f"{name}.pointwise"]
 
@@ -155,60 +144,36 @@ def _mapped(layers, name, block, source, shape, dtype):
         inner = scratch("inner", strip * inputs, dtype)
         _kernels().mapped_rows(
             x, x0, x_row, block.dilation, *depthwise, inner, *pointwise_,
-            z.reshape(-1), start * z[0].size, inputs, channels, bins, stop - start, strip, moments[start:stop],
+            z.reshape(-1), start * z[0].size, inputs, channels, bins, stop - start, strip,
+            moments[start:stop],
         )  # fmt: skip
 
     _by_rows(task, rows, source.task_rows)
     return z, moments
 
 
-def _attention(params, name, z, moments, channels):
-    """What the queries need: (query weight, query bias, answer), the answer being context W_o + b_o."""
-    mean, inverse = statistics(moments, np.full(len(moments), z[0].size), channels / z.shape[2])
-    gamma, beta = params[f"{name}.norm.gamma"], params[f"{name}.norm.beta"]
-    scale = (gamma * inverse).astype(z.dtype)
-    shift = (beta - mean * inverse * gamma).astype(z.dtype)
-    weight = {part: params[f"{name}.{part}.weight"] for part in ("query", "key", "value", "out")}
-    bias = {part: params[f"{name}.{part}.bias"] for part in weight}
-    width = weight["key"].shape[1]
-    summary = _summary(z, padded(weight["key"] * scale[:, None], (0, 1)))[:width, :channels]
-    context = pointwise(summary * scale + shift, weight["value"], bias["value"])
-    answer = pointwise(context, weight["out"], bias["out"])  # (width, channels)
-    query_bias = padded(bias["query"] + shift @ weight["query"])
-    query_bias[width:] = np.finfo(z.dtype).min  # channels that only fill a vector get no weight
-    return padded(weight["query"] * scale[:, None], (0, 1)), query_bias, padded(answer, (0, 1))
-
-
-def statistics(moments, size, share):
-    """Mean and inverse deviation of a map from the mean of each part and the sum of squares about it.
-
-    `size` are the parts' numbers of elements, of which the `share` is of the map: the others are zeros.
-    """
-    means, squares = moments.astype(np.float64).T
-    total = size.sum()
-    mean = (size * means).sum() / total
-    # About the mean of the map's own elements, not that of all.
-    squares = (squares + size * np.square(means - mean)).sum() + total * mean * mean * (1 - 1 / share)
-    return mean / share, 1 / np.sqrt(squares / (total * share) + EPS)
+def _attention(params, name, z, moments):
+    share = len(params[f"{name}.norm.gamma"]) / z.shape[2]
+    mean_and_inverse = statistics(moments, np.full(len(moments), z[0].size), share)
+    return Attention(params, name, mean_and_inverse, lambda key: _summary(z, key), z.dtype)
 
 
 def _summary(z, key):
     """``softmax_positions(z key)^T z``, (width, channels)."""
-    kernels = _kernels()
     channels, width = key.shape
     positions = z.size // channels
     pieces = [(i, min(i + _POSITIONS, positions)) for i in range(0, positions, _POSITIONS)]
     largest = np.full((len(pieces), width), -np.inf, z.dtype)
     total = np.zeros((len(pieces), width), z.dtype)
     summary = np.zeros((len(pieces), width, channels), z.dtype)
-    packed_key, nothing = packed(key), np.zeros(width, z.dtype)
+    key, nothing = packed(key), np.zeros(width, z.dtype)
 
     def task(i):
         start, stop = pieces[i]
-        keys = scratch("keys", _STEP * (width + kernels.LANES), z.dtype)
-        packed = scratch("packed", _STEP * channels, z.dtype)
-        kernels.summarise(
-            z.reshape(-1), start * channels, packed_key, nothing, keys, packed, channels, width,
+        keys = scratch("keys", _STEP * (width + LANES), z.dtype)
+        rows = scratch("packed", _STEP * channels, z.dtype)
+        _kernels().summarise(
+            z.reshape(-1), start * channels, key, nothing, keys, rows, channels, width,
             stop - start, _STEP, largest[i], total[i], np.empty(width, z.dtype), summary[i].reshape(-1),
         )  # fmt: skip
 
@@ -219,9 +184,9 @@ def _summary(z, key):
 
 def _attend(attention, z, pool, y, pad):
     """Fill y with the pooled map of z plus its attention."""
-    query, bias, answer = attention
-    query, answer, width = packed(query), packed(answer), len(bias)
-    rows, bins, channels = z.shape
+    query, bias, answer = packed(attention.query), attention.query_bias, packed(attention.answer)
+    width = len(bias)
+    _, bins, channels = z.shape
     ones, strip = np.ones(channels, z.dtype), _strip(bins, pool)
 
     def task(start, stop):
@@ -241,51 +206,9 @@ def _strip(bins, pool=(1, 1)):
     return min(bins, max(_STEP // pool[0] // pool[1], 1) * pool[1])
 
 
-def rows_together(positions):
-    """How many rows of so many positions go through a matrix product together."""
-    return max(1, _STEP // positions)
-
-
 def _by_rows(task, rows, size):
     """Run ``task(start, stop)`` over `rows`, `size` at a time."""
     threads.run(lambda i: task(i * size, min((i + 1) * size, rows)), -(-rows // size))
-
-
-def scratch(name, size, dtype):
-    """At least `size` numbers of this thread's, flat, with whatever their last user left."""
-    array = getattr(_memory, name, None)
-    if array is None or array.size < size or array.dtype != dtype:
-        array = np.empty(size, dtype)
-        setattr(_memory, name, array)
-    return array
-
-
-def framed(name, shape, dtype):
-    """A map of this thread's whose empty bins are zero, provided that nobody writes there."""
-    array = getattr(_memory, name, None)
-    if array is None or array.shape != shape or array.dtype != dtype:
-        array = np.zeros(shape, dtype)
-        setattr(_memory, name, array)
-    return array
-
-
-def up(channels):
-    lanes = _kernels().LANES
-    return -(-channels // lanes) * lanes
-
-
-def padded(a, axes=(-1,)):
-    """`a` with zeros appended along some axes, up to whole vectors."""
-    widths = [(0, 0)] * a.ndim
-    for axis in axes:
-        widths[axis] = (0, up(a.shape[axis]) - a.shape[axis])
-    return np.pad(a, widths) if any(after for _, after in widths) else np.ascontiguousarray(a)
-
-
-def packed(matrix):
-    from acdref.ops.microkernel import pack
-
-    return pack(matrix)
 
 
 @functools.cache

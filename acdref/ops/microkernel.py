@@ -1,58 +1,41 @@
 """The matrix product of all 1x1 convolutions, as a register tile with explicit vectors.
 
-One tile computes ``C[i, j] = Z[i, j] + sum_k A[i, k] B[k, j]`` for ROWS (or 2, or 1) rows i and 16 columns j.  Rows
-and depth of A have any stride, so the same tile serves x W, dy W^T and x^T dy; and the depth may be cut into
-groups that lie apart, so that it serves a small convolution on the map itself: a group is a row of the window.
+One tile computes ``C[i, j] = Z[i, j] + sum_k A[i, k] B[k, j]`` for ROWS (or 2, or 1) rows i and 16 columns j.
+Rows and depth of A have any stride, so the same tile serves x W, dy W^T and x^T dy; and the depth may be cut
+into groups that lie apart, so that it serves a small convolution on the map itself: a group is a row of the
+window.  B is packed, by :func:`acdref.ops.layout.packed`.
 """
 
-import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-
 from acdref.ops.kernel import compile_function
-from acdref.ops.vectors import LANES, Emitter, host_has
+from acdref.ops.layout import LANES
+from acdref.ops.vectors import host_has, vector_code
 
 BLOCK = 96  # rows of A that stay in the cache while all columns of B pass; a multiple of every tile height
 ROWS = 8 if host_has("avx512f") else 6  # 8 keep both units of AVX-512 busy, 6 are what 16 registers hold
 
 
 def _tile(rows):
-    """The intrinsic ``tile(a, a0, a_row, a_depth, a_group, b, b0, z, z0, z_row, c, c0, c_row, depth, groups)``.
+    """The tile of so many rows, as a function that kernels call.
 
     a, b, z, c are flat arrays of one dtype; a0, b0, z0, c0 offsets of the tile's first element; *_row,
     a_depth and a_group strides in elements; b is packed, 16 numbers for each of `groups` times `depth` k.
     ``z_row = 0`` adds one row of biases.
     """
 
-    @intrinsic
-    def tile(typingctx, a, a0, a_row, a_depth, a_group, b, b0, z, z0, z_row, c, c0, c_row, depth, groups):
-        n = types.intp
-        signature = types.void(a, n, n, n, n, b, n, z, n, n, c, n, n, n, n)
-
-        def codegen(context, builder, signature, args):
-            a, a0, a_row, a_depth, a_group, b, b0, z, z0, z_row, c, c0, c_row, depth, groups = args
-            emit = Emitter(context, builder, signature.args[0].dtype)
-            a, b, z, c = (emit.data(signature.args[i], args[i]) for i in (0, 5, 7, 10))
-
-            def row(start, stride, i):
-                return builder.add(start, builder.mul(ir.Constant(start.type, i), stride))
-
-            totals = [emit.total(emit.load(z, row(z0, z_row, i))) for i in range(rows)]
-            starts = [row(a0, a_row, i) for i in range(rows)]
-            with cgutils.for_range(builder, groups) as group:
-                first = builder.mul(group.index, depth)
-                group_start = builder.mul(group.index, a_group)
-                with cgutils.for_range(builder, depth) as loop:
-                    columns = emit.load(b, row(b0, builder.add(first, loop.index), LANES))
-                    along = builder.add(group_start, builder.mul(loop.index, a_depth))
-                    for start, total in zip(starts, totals, strict=True):
-                        emit.multiply_add(emit.spread(a, builder.add(start, along)), columns, total)
-            for i, total in enumerate(totals):
-                emit.store(emit.value(total), c, row(c0, c_row, i))
-            return context.get_dummy_value()
-
-        return signature, codegen
+    @vector_code
+    def tile(emit, a, a0, a_row, a_depth, a_group, b, b0, z, z0, z_row, c, c0, c_row, depth, groups):
+        builder = emit.builder
+        totals = [emit.total(emit.load(z, emit.at(z0, (z_row, i)))) for i in range(rows)]
+        starts = [emit.at(a0, (a_row, i)) for i in range(rows)]
+        with emit.loop(groups) as group:
+            first, group_start = builder.mul(group, depth), builder.mul(group, a_group)
+            with emit.loop(depth) as k:
+                columns = emit.load(b, emit.at(b0, (builder.add(first, k), LANES)))
+                along = emit.at(group_start, (k, a_depth))
+                for start, total in zip(starts, totals, strict=True):
+                    emit.multiply_add(emit.spread(a, builder.add(start, along)), columns, total)
+        for i, total in enumerate(totals):
+            emit.store(emit.value(total), c, emit.at(c0, (c_row, i)))
 
     return tile
 
@@ -91,7 +74,7 @@ def panels(a, a0, a_row, a_depth, a_group, b, z, z0, z_row, c, c0, c_row, rows, 
 
 @compile_function
 def panel_product(a, a0, a_row, a_depth, b, z, z0, z_row, c, c0, c_row, rows, depth, columns):
-    """C = Z + A B for `rows` x `depth` times `depth` x `columns`, a multiple of 16; b is packed, the rest strided."""
+    """C = Z + A B for `rows` x `depth` times `depth` x `columns`, a multiple of 16."""
     panels(a, a0, a_row, a_depth, 0, b, z, z0, z_row, c, c0, c_row, rows, depth, 1, columns)
 
 
@@ -137,11 +120,3 @@ def weight_gradient(x, dy, start, stop, depth, columns, piece, packed, dweight, 
             x, first * depth, 1, depth, packed, dweight, 0, columns,
             dweight, 0, columns, depth, count, columns,
         )  # fmt: skip
-
-
-def pack(b):
-    """(K, M) -> flat panels of 16 columns, [column panel][k][16], the last panel filled with zeros."""
-    depth, columns = b.shape
-    packed = np.zeros(-(-columns // LANES) * depth * LANES, b.dtype)
-    pack_rows(np.ascontiguousarray(b).reshape(-1), 0, depth, columns, packed)
-    return packed

@@ -6,6 +6,7 @@ import numpy as np
 
 from acdref.matmul import matmul
 from acdref.ops import threads
+from acdref.ops.layout import packed, whole
 
 # Positions per task and per packed piece of dy: fixed, so that sums do not depend on the number of threads.
 _TASK = 4096
@@ -68,7 +69,7 @@ def _product(x, weight, start):
     """x weight + start, where start is a row of biases, or a whole map that the result is written over."""
     depth, columns = weight.shape
     micro = _microkernel()
-    packed = micro.pack(weight)
+    weight = packed(weight)
     flat = x.reshape(-1)
     rows = flat.size // depth
     y = np.empty((*x.shape[:-1], columns), x.dtype) if start.ndim == 1 else start
@@ -78,7 +79,7 @@ def _product(x, weight, start):
     def task(i):
         first = i * _TASK
         micro.product(
-            flat, first * depth, depth, 1, packed, start, first * start_row, start_row,
+            flat, first * depth, depth, 1, weight, start, first * start_row, start_row,
             out, first * columns, columns, min(_TASK, rows - first), depth, columns,
         )  # fmt: skip
 
@@ -97,7 +98,7 @@ def _weight_gradient(x, dy):
     dbias = np.zeros((tasks, columns), x.dtype)
 
     def task(i):
-        scratch = np.empty(-(-columns // micro.LANES) * micro.LANES * _PIECE, x.dtype)
+        scratch = np.empty(whole(columns) * _PIECE, x.dtype)
         first = i * _TASK
         micro.weight_gradient(
             flat_x, flat_dy, first, min(first + _TASK, rows), depth, columns, _PIECE, scratch,

@@ -6,13 +6,15 @@ This file and those that use it import Numba at their head, because an intrinsic
 that uses it compiles; they are themselves imported only when their first kernel runs.
 """
 
+import contextlib
 import functools
 import math
 
 from llvmlite import binding, ir
-from numba.core import cgutils
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
-LANES = 16
+from acdref.ops.layout import LANES
 
 # Taylor's series of exp(r), highest power first: for |r| <= ln(2) / 2 its relative error is 5e-9.
 _EXP_COEFFICIENTS = [1 / math.factorial(n) for n in range(7, -1, -1)]
@@ -35,6 +37,37 @@ TAPS = 16 if host_has("avx512f") else 8
 def _has_fma():
     """Whether one instruction multiplies and adds (else `llvm.fma` would call a slow routine)."""
     return host_has("fma") or binding.get_default_triple().startswith(("aarch64", "arm64"))
+
+
+def vector_code(write=None, *, lanes=LANES):
+    """Decorator: a function that kernels call, of instructions that ``write(emit, *arguments)`` writes there.
+
+    `emit` is an :class:`Emitter` for the dtype of the first array.  Arrays reach `write` as pointers to their
+    first elements, all else as integers.  Nothing is returned.
+    """
+    if write is None:
+        return functools.partial(vector_code, lanes=lanes)
+
+    @intrinsic
+    @functools.wraps(write)
+    def function(typingctx, *kinds):
+        arrays = [isinstance(kind, types.Array) for kind in kinds]
+        signature = types.void(
+            *(kind if array else types.intp for kind, array in zip(kinds, arrays, strict=True))
+        )
+        dtype = kinds[arrays.index(True)].dtype
+
+        def codegen(context, builder, signature, arguments):
+            emit = Emitter(context, builder, dtype, lanes)
+            write(emit, *(
+                emit.data(kind, argument) if array else argument
+                for kind, argument, array in zip(signature.args, arguments, arrays, strict=True)
+            ))  # fmt: skip
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return function
 
 
 class Emitter:
@@ -61,6 +94,22 @@ class Emitter:
         """Pointer to the first element of an array argument of Numba type `kind`."""
         return self.context.make_array(kind)(self.context, self.builder, array).data
 
+    def at(self, start, *steps):
+        """``start + sum of a * b over steps (a, b)``: an offset.  Numbers known now may be plain ints."""
+        for count, stride in steps:
+            if isinstance(count, int):
+                count = start.type(count)
+            if isinstance(stride, int):
+                stride = start.type(stride)
+            start = self.builder.add(start, self.builder.mul(count, stride))
+        return start
+
+    @contextlib.contextmanager
+    def loop(self, count):
+        """What is written in the ``with`` block is repeated `count` times; gives the index."""
+        with cgutils.for_range(self.builder, count) as loop:
+            yield loop.index
+
     def _pointer(self, data, offset):
         element = self.builder.gep(data, [offset], source_etype=self.element)
         return self.builder.bitcast(element, self.vector.as_pointer())
@@ -82,15 +131,8 @@ class Emitter:
         )
 
     def splat(self, scalar):
-        """A scalar in every lane."""
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, undefined, zeros)
-
-    def splat_integer(self, scalar):
-        """A scalar integer, as wide as the numbers, in every lane."""
-        undefined = ir.Constant(self.integers, ir.Undefined)
+        """A scalar in every lane: a number, or an integer as wide as the numbers."""
+        undefined = ir.Constant(ir.VectorType(scalar.type, self.lanes), ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(first, undefined, zeros)
@@ -110,7 +152,11 @@ class Emitter:
 
     def multiply_add(self, a, b, total):
         """total += a b, for a total from :meth:`total`."""
-        self.builder.store(self.fma(a, b, self.value(total)), total)
+        self.set(total, self.fma(a, b, self.value(total)))
+
+    def add(self, a, total):
+        """total += a."""
+        self.set(total, self.builder.fadd(self.value(total), a))
 
     def total(self, start):
         """A running value that begins with `start` and lives in a register."""
@@ -118,12 +164,22 @@ class Emitter:
         self.builder.store(start, variable)
         return variable
 
+    def integer_total(self):
+        """:meth:`total` for integers, as wide as the numbers, that begin with 0."""
+        variable = cgutils.alloca_once(self.builder, self.integers)
+        self.builder.store(ir.Constant(self.integers, [0] * self.lanes), variable)
+        return variable
+
     def value(self, total):
         """A running value's present value."""
-        return self.builder.load(total, typ=self.vector)
+        return self.builder.load(total, typ=total.allocated_type)
+
+    def set(self, total, value):
+        """Give a running value another value."""
+        self.builder.store(value, total)
 
     def mask(self, condition):
-        """A comparison's result as integers of all ones or zeros: <16 x i1> has no place in AVX2's registers."""
+        """A comparison's result as integers, all ones or zeros: AVX2 has no registers for <16 x i1>."""
         return self.builder.sext(condition, self.integers)
 
     def choose(self, mask, a, b):
@@ -134,10 +190,13 @@ class Emitter:
             builder.or_(builder.and_(mask, a), builder.and_(builder.not_(mask), b)), self.vector
         )
 
+    def positive(self, v):
+        """The mask of v > 0."""
+        return self.mask(self.builder.fcmp_ordered(">", v, self.constant(0)))
+
     def prelu(self, v, slope):
         """v where v > 0, slope v elsewhere (NaN stays)."""
-        positive = self.mask(self.builder.fcmp_ordered(">", v, self.constant(0)))
-        return self.builder.fmul(v, self.choose(positive, self.constant(1), slope))
+        return self.builder.fmul(v, self.choose(self.positive(v), self.constant(1), slope))
 
     def maximum(self, a, b):
         """The larger of each pair; NaN where either is NaN."""

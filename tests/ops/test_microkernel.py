@@ -9,15 +9,7 @@ if not available():
     pytest.skip("needs numba", allow_module_level=True)
 
 from acdref.ops import microkernel as micro
-
-
-@pytest.mark.parametrize("columns", [1, 15, 16, 17, 32, 40])
-def test_packing(columns, rng):
-    b = rng.standard_normal((5, columns))
-    panels = micro.pack(b).reshape(-1, 5, micro.LANES)
-    unpacked = panels.transpose(1, 0, 2).reshape(5, -1)
-    np.testing.assert_array_equal(unpacked[:, :columns], b)
-    assert not unpacked[:, columns:].any()
+from acdref.ops.layout import packed, whole
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -33,9 +25,7 @@ def test_product(rows, columns, transposed, dtype, rng):
     flat_a = np.concatenate([np.full(3, np.nan, dtype), a.ravel()])
     c = np.full(rows * columns + 11, 99, dtype)
     strides = (1, rows) if transposed else (depth, 1)
-    micro.product(
-        flat_a, 3, *strides, micro.pack(b), z.ravel(), 0, columns, c, 5, columns, rows, depth, columns
-    )
+    micro.product(flat_a, 3, *strides, packed(b), z.ravel(), 0, columns, c, 5, columns, rows, depth, columns)
     expected = z + (a.T if transposed else a) @ b
     tolerance = 1e-5 if dtype == np.float32 else 1e-13
     np.testing.assert_allclose(c[5:-6].reshape(rows, columns), expected, rtol=tolerance, atol=tolerance)
@@ -48,7 +38,7 @@ def test_product(rows, columns, transposed, dtype, rng):
 def test_weight_gradient_adds_to_what_is_there(positions, columns, rng):
     x, dy = rng.standard_normal((30, 4)), rng.standard_normal((30, columns))
     dweight, dbias = np.ones((4, columns)), np.full(columns, 2.0)
-    scratch = np.empty(8 * -(-columns // micro.LANES) * micro.LANES)
+    scratch = np.empty(8 * whole(columns))
     micro.weight_gradient(
         x.ravel(), dy.ravel(), 5, 5 + positions, 4, columns, 8, scratch, dweight.reshape(-1), dbias
     )

@@ -1,0 +1,75 @@
+"""Linear attention over one clip's map by exact algebra: nothing of the map's size is made but the result.
+
+* A softmax over positions does not change when a number is added to all keys of a channel; so the key bias
+  drops out, and all of group normalisation but its scale.
+* Its weights sum to one; so the inputs are weighed first and projected to values once, as a summary:
+  ``k^T (y W_v + b_v) = (k^T y) W_v + b_v``; and normalisation is applied to the summary only.
+* The queries sum to one too; so the summary takes the output projection, with its bias, before the queries
+  read it: ``(q context) W_o + b_o = q (context W_o + b_o)``.
+"""
+
+import numpy as np
+
+from acdref.ops.layout import padded
+from acdref.ops.norm import EPS
+from acdref.ops.pointwise import pointwise
+
+PARTS = ("query", "key", "value", "out")
+
+
+class Attention:
+    """What attention needs to know of one clip's map.
+
+    Parameters
+    ----------
+    params : dict
+        Of the network.
+    name : str
+        Of the layer.
+    statistics : (mean, inverse_deviation)
+        Of the map, two numbers, from :func:`statistics`.
+    summarise : callable
+        From a key projection (channels, width) to ``softmax_positions(x key)^T x``, (width, channels), of the
+        map x itself; both padded to whole vectors.
+    dtype : float dtype
+
+    Attributes
+    ----------
+    scale, shift : (C,) arrays
+        The group normalisation's.
+    query : array
+        Projection of x, padded to whole vectors in both axes; behind it, `query_bias` is added.
+    answer : array
+        What the softmax of the queries is multiplied by, to be added to x; padded likewise.
+    """
+
+    def __init__(self, params, name, statistics, summarise, dtype):
+        self.weight = {part: params[f"{name}.{part}.weight"] for part in PARTS}
+        bias = {part: params[f"{name}.{part}.bias"] for part in PARTS}
+        self.channels, self.width = self.weight["query"].shape
+        self.gamma, beta = params[f"{name}.norm.gamma"], params[f"{name}.norm.beta"]
+        self.mean, self.inverse = statistics
+        self.scale = (self.gamma * self.inverse).astype(dtype)
+        self.shift = (beta - self.mean * self.inverse * self.gamma).astype(dtype)
+        self.query, self.key = (
+            padded(self.weight[part] * self.scale[:, None], (0, 1)) for part in ("query", "key")
+        )
+        self.query_bias = padded(pointwise(self.shift[None], self.weight["query"], bias["query"])[0])
+        self.query_bias[self.width :] = np.finfo(dtype).min  # what only fills a vector gets no weight
+        self.summary = summarise(self.key)
+        self.normal = self.summary[: self.width, : self.channels] * self.scale + self.shift
+        self.context = pointwise(self.normal, self.weight["value"], bias["value"])
+        self.answer = padded(pointwise(self.context, self.weight["out"], bias["out"]), (0, 1))
+
+
+def statistics(moments, sizes, share):
+    """Mean and inverse deviation of a map from the mean of each part and the sum of squares about it.
+
+    `sizes` are the parts' numbers of elements, of which the `share` is of the map: the others are zeros.
+    """
+    means, squares = moments.astype(np.float64).T
+    total = sizes.sum()
+    mean = (sizes * means).sum() / total
+    # About the mean of the map's own elements, not that of all; not below 0, as rounding might have it.
+    squares = (squares + sizes * np.square(means - mean)).sum() + total * mean * mean * (1 - 1 / share)
+    return mean / share, 1 / np.sqrt(np.maximum(squares, 0) / (total * share) + EPS)

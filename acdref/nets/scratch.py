@@ -1,0 +1,34 @@
+"""Memory of a thread's own, used again from call to call: large arrays are slow to get and to clear."""
+
+import threading
+
+import numpy as np
+
+
+class _Memory(threading.local):
+    def __init__(self):
+        self.flat, self.framed = {}, {}
+
+
+_memory = _Memory()
+
+
+def scratch(name, size, dtype):
+    """`size` numbers of this thread's, flat, with whatever their last user left."""
+    array = _memory.flat.get(name)
+    if array is None or array.size < size or array.dtype != dtype:
+        array = _memory.flat[name] = np.empty(size, dtype)
+    return array[:size]
+
+
+def framed(name, rows, bins, pad, channels, dtype):
+    """A map (rows, bins + 2 pad, channels) of this thread's whose `pad` bins on both sides are zeros.
+
+    What lies between them is whatever the last user left, who must not have written beside it.
+    """
+    layout = rows, bins, pad, channels, np.dtype(dtype)
+    before, array = _memory.framed.get(name, (None, None))
+    if before != layout:
+        array = np.zeros((rows, bins + 2 * pad, channels), dtype)
+        _memory.framed[name] = layout, array
+    return array

@@ -1,0 +1,52 @@
+"""How fused kernels want their arrays; without Numba, for those that prepare them."""
+
+import numpy as np
+
+LANES = 16
+"""Numbers in a vector; channels are padded with zeros to a multiple of it."""
+
+SCALE, SHIFT, SLOPE, MEAN, INVERSE, A, B, C = range(8)
+"""Rows of a table (8, channels) of what a normalisation and the PReLU behind it know of each channel.
+
+Scale and shift are the normalisation's, slope PReLU's; mean and inverse deviation are the map's; and with a,
+b and c the gradient of the map z is ``dz = a dn + b z + c``, where dn is that of the normalised map (see
+:func:`acdref.ops.norm.batch_norm_coefficients`).
+"""
+TABLE_ROWS = 8
+
+
+def whole(channels):
+    """`channels`, rounded up to whole vectors.
+
+    Examples
+    --------
+    >>> whole(17)
+    32
+    """
+    return -(-channels // LANES) * LANES
+
+
+def padded(a, axes=(-1,)):
+    """`a` with zeros appended along some axes, up to whole vectors; C-contiguous.
+
+    Examples
+    --------
+    >>> padded(np.ones((3, 20))).shape, padded(np.ones((3, 20)), (0, 1)).shape
+    ((3, 32), (16, 32))
+    """
+    widths = [(0, 0)] * a.ndim
+    for axis in axes:
+        widths[axis] = 0, whole(a.shape[axis]) - a.shape[axis]
+    return np.pad(a, widths) if any(after for _, after in widths) else np.ascontiguousarray(a)
+
+
+def packed(matrix):
+    """(K, M) matrix as flat panels of 16 columns, [column panel][k][16], the last panel filled with zeros.
+
+    Examples
+    --------
+    >>> packed(np.arange(34).reshape(2, 17))[14:18]
+    array([14, 15, 17, 18])
+    """
+    panels = padded(matrix).reshape(len(matrix), -1, LANES)
+    return np.ascontiguousarray(panels.swapaxes(0, 1)).reshape(-1)

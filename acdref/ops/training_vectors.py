@@ -1,0 +1,190 @@
+"""Loops of a training step over the positions of one vector of channels.
+
+`channels` is the distance from position to position wherever no other is given, and `channel` the first of
+the 16 at hand; `norm` is a table (see :mod:`acdref.ops.layout`).
+"""
+
+from llvmlite import ir
+
+from acdref.ops.layout import INVERSE, LANES, MEAN, SCALE, SHIFT, SLOPE, A, B, C
+from acdref.ops.vectors import TAPS, vector_code
+
+_PLACES = ir.VectorType(ir.IntType(8), LANES)  # of a pool's choices
+
+
+def _rows(emit, norm, channel, channels, *rows):
+    """One vector of each of these rows of a table."""
+    return [emit.load(norm, emit.at(channel, (channels, row))) for row in rows]
+
+
+def _place(emit, chosen, offset):
+    pointer = emit.builder.gep(chosen, [offset], source_etype=ir.IntType(8))
+    return emit.builder.bitcast(pointer, _PLACES.as_pointer())
+
+
+def _index(emit, number):
+    """An integer, as wide as the numbers, in every lane."""
+    wide = emit.integers.element
+    return emit.splat(number if number.type == wide else emit.builder.trunc(number, wide))
+
+
+@vector_code
+def activate(emit, z, z0, norm, channel, channels, y, y0, y_bin, bins):
+    """y = prelu(scale z + shift); bins of y are `y_bin` apart."""
+    scale, shift, slope = _rows(emit, norm, channel, channels, SCALE, SHIFT, SLOPE)
+    with emit.loop(bins) as i:
+        v = emit.fma(emit.load(z, emit.at(z0, (i, channels))), scale, shift)
+        emit.store(emit.prelu(v, slope), y, emit.at(y0, (i, y_bin)))
+
+
+@vector_code
+def sums_about(emit, z, z0, channels, positions, pivot, channel, sums):
+    """sums[0], sums[1] = sum(z - pivot), sum (z - pivot)^2 over positions."""
+    pivot = emit.load(pivot, channel)
+    first, second = emit.total(emit.constant(0)), emit.total(emit.constant(0))
+    with emit.loop(positions) as i:
+        v = emit.builder.fsub(emit.load(z, emit.at(z0, (i, channels))), pivot)
+        emit.add(v, first)
+        emit.multiply_add(v, v, second)
+    emit.store(emit.value(first), sums, channel)
+    emit.store(emit.value(second), sums, emit.at(channel, (channels, 1)))
+
+
+@vector_code
+def add_column(emit, x, x0, row, positions, sums, channel):
+    """sums += sum of x over positions that are `row` apart."""
+    total = emit.total(emit.load(sums, channel))
+    with emit.loop(positions) as i:
+        emit.add(emit.load(x, emit.at(x0, (i, row))), total)
+    emit.store(emit.value(total), sums, channel)
+
+
+@vector_code
+def largest_of(emit, z, z0, z_row, rows, width, norm, channel, channels, y, y0, chosen, i0, bins):
+    """y = the largest prelu(scale z + shift) of each window of `rows` x `width`, `chosen` its place there.
+
+    The first among equals counts, and a NaN before any number.
+    """
+    builder = emit.builder
+    scale, shift, slope = _rows(emit, norm, channel, channels, SCALE, SHIFT, SLOPE)
+    best, place = emit.total(emit.constant(0)), emit.integer_total()
+    with emit.loop(bins) as window:
+        with emit.loop(rows) as i, emit.loop(width) as j:
+            v = emit.load(z, emit.at(z0, (window, builder.mul(channels, width)), (i, z_row), (j, channels)))
+            v, before = emit.prelu(emit.fma(v, scale, shift), slope), emit.value(best)
+            k = builder.add(builder.mul(i, width), j)
+            first = builder.icmp_signed("==", k, k.type(0))
+            first = emit.splat(builder.sext(first, emit.integers.element))
+            larger = emit.mask(builder.fcmp_ordered(">", v, before))
+            nan = emit.mask(builder.fcmp_unordered("uno", v, v))
+            nan = builder.and_(nan, emit.mask(builder.fcmp_ordered("ord", before, before)))
+            replaced = builder.or_(first, builder.or_(larger, nan))
+            emit.set(best, emit.choose(replaced, v, before))
+            kept = builder.and_(builder.not_(replaced), emit.value(place))
+            emit.set(place, builder.or_(kept, builder.and_(replaced, _index(emit, k))))
+        along = emit.at(y0.type(0), (window, channels))
+        emit.store(emit.value(best), y, builder.add(y0, along))
+        places = builder.trunc(emit.value(place), _PLACES)
+        builder.store(places, _place(emit, chosen, builder.add(i0, along))).align = 1
+
+
+@vector_code
+def unpool(emit, dy, y0, chosen, i0, place, d, d0, d_bin, channels, bins):
+    """d += dy where its window's chosen place is `place`; of `bins` windows, that are `d_bin` apart in d."""
+    builder = emit.builder
+    wanted = _index(emit, place)
+    with emit.loop(bins) as i:
+        along = emit.at(y0.type(0), (i, channels))
+        places = builder.load(_place(emit, chosen, builder.add(i0, along)), typ=_PLACES)
+        places.align = 1
+        here = emit.mask(builder.icmp_signed("==", builder.zext(places, emit.integers), wanted))
+        v = emit.choose(here, emit.load(dy, builder.add(y0, along)), emit.constant(0))
+        target = emit.at(d0, (i, d_bin))
+        emit.store(builder.fadd(emit.load(d, target), v), d, target)
+
+
+@vector_code
+def add_reductions(emit, z, z0, d, d0, norm, channel, channels, positions, sums):
+    """Add sum(dn xhat), sum(dn), sum(d v where v <= 0) to sums[0..2].
+
+    v = scale z + shift, dn = d prelu'(v), xhat = (z - mean) inverse.
+    """
+    builder = emit.builder
+    scale, shift, slope, mean, inverse = _rows(
+        emit, norm, channel, channels, SCALE, SHIFT, SLOPE, MEAN, INVERSE
+    )
+    places = [emit.at(channel, (channels, row)) for row in range(3)]
+    dgamma, dbeta, dslope = totals = [emit.total(emit.load(sums, place)) for place in places]
+    with emit.loop(positions) as i:
+        x, g = (emit.load(a, emit.at(start, (i, channels))) for a, start in ((z, z0), (d, d0)))
+        v = emit.fma(x, scale, shift)
+        positive = emit.positive(v)
+        dn = builder.fmul(g, emit.choose(positive, emit.constant(1), slope))
+        emit.multiply_add(dn, builder.fmul(builder.fsub(x, mean), inverse), dgamma)
+        emit.add(dn, dbeta)
+        emit.multiply_add(g, emit.choose(positive, emit.constant(0), v), dslope)
+    for place, total in zip(places, totals, strict=True):
+        emit.store(emit.value(total), sums, place)
+
+
+@vector_code
+def norm_gradient(emit, z, z0, d, d0, norm, channel, channels, positions, dz, dz0):
+    """dz = a dn + b z + c, with dn as in :func:`add_reductions`."""
+    builder = emit.builder
+    scale, shift, slope, a, b, c = _rows(emit, norm, channel, channels, SCALE, SHIFT, SLOPE, A, B, C)
+    negative = builder.fmul(a, slope)
+    with emit.loop(positions) as i:
+        x, g = (emit.load(source, emit.at(start, (i, channels))) for source, start in ((z, z0), (d, d0)))
+        share = emit.choose(emit.positive(emit.fma(x, scale, shift)), a, negative)
+        emit.store(emit.fma(g, share, emit.fma(x, b, c)), dz, emit.at(dz0, (i, channels)))
+
+
+@vector_code(lanes=TAPS)
+def taps_gradient(emit, dz, dz0, x, x0, x_row, reach, channel, channels, bins, dweight):
+    """dweight[i, j] += sum_f dz[f] x[i, f + j d] for TAPS channels; reach = d * channels."""
+    taps = []
+    for i in range(3):
+        for j in range(3):
+            place = emit.at(channel, (channels, 3 * i + j))
+            taps.append((emit.at(x0, (x_row, i), (reach, j)), place, emit.total(emit.load(dweight, place))))
+    with emit.loop(bins) as f:
+        d = emit.load(dz, emit.at(dz0, (f, channels)))
+        for start, _, total in taps:
+            emit.multiply_add(d, emit.load(x, emit.at(start, (f, channels))), total)
+    for _, place, total in taps:
+        emit.store(emit.value(total), dweight, place)
+
+
+@vector_code
+def softmax_gradient(emit, q, q0, d, d0, size):
+    """q = q (d - sum(d q)) over `size` numbers, a multiple of 16: the gradient takes the softmax's place."""
+    builder = emit.builder
+    count = builder.udiv(size, size.type(LANES))
+    total = emit.total(emit.constant(0))
+    with emit.loop(count) as i:
+        emit.multiply_add(emit.load(q, emit.at(q0, (i, LANES))), emit.load(d, emit.at(d0, (i, LANES))), total)
+    total = emit.splat(emit.across(builder.fadd, emit.value(total)))
+    with emit.loop(count) as i:
+        place = emit.at(q0, (i, LANES))
+        rest = builder.fsub(emit.load(d, emit.at(d0, (i, LANES))), total)
+        emit.store(builder.fmul(emit.load(q, place), rest), q, place)
+
+
+@vector_code
+def key_weights(emit, k, k0, row, positions, largest, scale, channel):
+    """k = exp(k - largest) scale, for positions that are `row` apart."""
+    largest, scale = emit.load(largest, channel), emit.load(scale, channel)
+    with emit.loop(positions) as i:
+        place = emit.at(k0, (i, row))
+        v = emit.exp(emit.builder.fsub(emit.load(k, place), largest))
+        emit.store(emit.builder.fmul(v, scale), k, place)
+
+
+@vector_code
+def key_gradient(emit, k, k0, d, d0, row, positions, mean, channel):
+    """d = k (d - mean), for positions that are `row` apart, in place."""
+    mean = emit.load(mean, channel)
+    with emit.loop(positions) as i:
+        place = emit.at(d0, (i, row))
+        rest = emit.builder.fsub(emit.load(d, place), mean)
+        emit.store(emit.builder.fmul(emit.load(k, emit.at(k0, (i, row))), rest), d, place)
