@@ -278,11 +278,7 @@ class _Run:
             return net
         if not (self.out / "last.npz").exists():
             self.observer.log(f"{options.init}: other classes, so the last layer starts anew")
-        fresh = type(net)(dataclasses.replace(net.config, classes=len(classes)), seed=options.seed)
-        new = registry.head(fresh)
-        for own, stored in ((fresh.params, net.params), (fresh.state, net.state)):
-            own.update({key: a for key, a in stored.items() if key not in new})
-        return fresh
+        return registry.with_classes(net, len(classes), options.seed)
 
     def _check_length(self):
         """Whether a sequence is long enough for the network."""

@@ -19,7 +19,7 @@ import numpy as np
 from acdref.front_ends import front_end
 from acdref.nets import table
 from acdref.nets.acdnet import ACDNET_2024, ACDNet
-from acdref.nets.conv1d import Conv1D
+from acdref.nets.conv1d_net import Conv1D
 from acdref.nets.mobilenet import MobileNetV2
 from acdref.nets.network import scaled
 from acdref.nets.resnet import ResNet50
@@ -125,6 +125,31 @@ def head(net):
     """Names of the parameters and statistics that depend on the classes."""
     layers = getattr(net, "head", ("dense",))
     return [name for name in (*net.params, *net.state) if name.rsplit(".", 1)[0] in layers]
+
+
+def with_classes(net, classes, seed=0):
+    """The network for other classes: its last layer is drawn anew, all else is shared.
+
+    Parameters
+    ----------
+    net : network
+    classes, seed : int
+
+    Returns
+    -------
+    network
+
+    Examples
+    --------
+    >>> net = with_classes(build("mobilenetv2", classes=11, width=0.25), classes=3)
+    >>> net.params["dense.bias"].shape
+    (3,)
+    """
+    fresh = type(net)(dataclasses.replace(net.config, classes=classes), seed=seed)
+    new = head(fresh)
+    for own, given in ((fresh.params, net.params), (fresh.state, net.state)):
+        own.update({key: a for key, a in given.items() if key not in new})
+    return fresh
 
 
 def min_frames(net):
