@@ -13,12 +13,14 @@ __version__ = "0.1.0"
 
 _SUBMODULES = (
     "audio",
+    "augment",
     "checkpoint",
     "data",
     "evaluate",
     "features",
     "labels",
     "losses",
+    "manifest",
     "metrics",
     "nets",
     "ops",
@@ -27,7 +29,6 @@ _SUBMODULES = (
     "relabel",
     "resources",
     "scoring",
-    "relabel",
     "synth",
     "teacher",
     "testing",
