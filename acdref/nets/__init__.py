@@ -1,7 +1,7 @@
 """Networks: a table of configuration, `forward`, `backward`, and the fast `predict_proba`."""
 
 from acdref.nets.acdnet import ACDNET_2024, ACDNet, ACDNetConfig, Block
-from acdref.nets.conv1d import Conv1D, Conv1DConfig
+from acdref.nets.conv1d_net import Conv1D, Conv1DConfig
 from acdref.nets.mobilenet import MobileNetConfig, MobileNetV2
 from acdref.nets.registry import NETWORKS, build
 from acdref.nets.resnet import ResNet50, ResNetConfig

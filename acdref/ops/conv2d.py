@@ -13,9 +13,10 @@ from acdref.ops.kernel import kernel
 from acdref.ops.pointwise import pointwise, pointwise_input_gradient, pointwise_weight_gradient
 from acdref.ops.taps import cropped, output_sizes, padded, tap
 
-# Numbers in a tile of neighbourhoods, and pieces with partial sums of their own.  Both are fixed, so that
-# sums do not depend on the number of threads.
+# Numbers in a tile of neighbourhoods; positions in a tile at least, since each product packs the weights anew;
+# and pieces with partial sums of their own.  All are fixed, so that sums do not depend on the number of threads.
 _TILE = 2**20
+_LEAST = 256
 _PIECES = 8
 
 
@@ -147,7 +148,7 @@ def _conv_tiles(x, weight, stride, padding):
     y = np.empty(_output_shape(x.shape, weight.shape, stride, padding), x.dtype)
     rows, bins = y.shape[1:3]
     flat = y.reshape(-1, y.shape[-1])
-    tiles = _tiles(len(x) * rows, bins * len(matrix))
+    tiles = _tiles(len(x) * rows, bins, len(matrix))
 
     def task(k):
         start, stop = tiles[k]
@@ -161,18 +162,19 @@ def _conv_tiles(x, weight, stride, padding):
 def _input_gradient_tiles(dy, weight, shape, stride, padding):
     matrix = _as_matrix(weight)
     if _is_pointwise(weight.shape, stride, padding):
-        return pointwise_input_gradient(dy, matrix, backend="numba").reshape(shape)
+        return pointwise_input_gradient(dy, matrix, backend="numba")
+    matrix, zeros = np.ascontiguousarray(matrix.T), np.zeros(len(matrix), dy.dtype)
     dx = np.zeros(shape, dy.dtype)
     n, rows, bins = dy.shape[:3]
     flat = dy.reshape(-1, dy.shape[-1])
     # Whole clips: the neighbourhoods of neighbouring rows overlap, and must not be added at the same time.
-    clips = threads.cuts(n, _PIECES)
+    clips = threads.cuts(n, max(1, n * rows * bins // _LEAST))
 
     def task(k):
         first, last = clips[k]
-        for start, stop in _tiles((last - first) * rows, bins * len(matrix)):
+        for start, stop in _tiles((last - first) * rows, bins, len(zeros)):
             start, stop = start + first * rows, stop + first * rows
-            dseen = pointwise_input_gradient(flat[start * bins : stop * bins], matrix, backend="numba")
+            dseen = pointwise(flat[start * bins : stop * bins], matrix, zeros, backend="numba")
             _scatter(dseen, dx, *weight.shape[:2], *stride, *padding, rows, bins, start, stop)
 
     threads.run(task, len(clips))
@@ -187,7 +189,7 @@ def _weight_gradient_tiles(dy, x, size, stride, padding):
     n, rows, bins = dy.shape[:3]
     flat = dy.reshape(-1, dy.shape[-1])
     depth = size[0] * size[1] * x.shape[-1]
-    tiles = _tiles(n * rows, bins * depth)
+    tiles = _tiles(n * rows, bins, depth)
     pieces = threads.cuts(len(tiles), _PIECES)
     dweight = np.zeros((len(pieces), depth, dy.shape[-1]), x.dtype)
     dbias = np.zeros((len(pieces), dy.shape[-1]), x.dtype)
@@ -211,9 +213,9 @@ def _is_pointwise(weight_shape, stride, padding):
     return tuple(weight_shape[:2]) == (1, 1) and tuple(stride) == (1, 1) and tuple(padding) == (0, 0)
 
 
-def _tiles(rows, numbers):
-    """Cut range(rows), of so many `numbers` each, into tiles."""
-    return threads.cuts(rows, max(_PIECES, -(-rows * numbers // _TILE)))
+def _tiles(rows, bins, depth):
+    """Cut range(rows), each of so many positions with neighbourhoods of `depth` numbers, into tiles."""
+    return threads.cuts(rows, max(1, rows * bins // max(_LEAST, _TILE // depth)))
 
 
 def _neighbourhoods(x, size, stride, padding, rows, bins, start, stop):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from acdref.nets.conv1d import Conv1D, Conv1DConfig, Conv1DLayer
+from acdref.nets.conv1d_net import Conv1D, Conv1DConfig, Conv1DLayer
 from acdref.nets.mobilenet import MobileNetConfig, MobileNetV2
 from acdref.nets.mobilenet import Stage as Inverted
 from acdref.nets.resnet import ResNet50, ResNetConfig

@@ -8,7 +8,7 @@ import pytest
 from further_support import batch, small
 from nets_support import BACKENDS, relative_error
 
-from acdref.nets.conv1d import Conv1D, Conv1DConfig
+from acdref.nets.conv1d_net import Conv1D, Conv1DConfig
 from acdref.ops.pointwise import pointwise
 from acdref.ops.rectifiers import elu
 
