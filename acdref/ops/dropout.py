@@ -36,7 +36,7 @@ def dropout(x, rate, rng, *, backend="numpy"):
     --------
     >>> y, kept = dropout(np.ones(6), 0.5, np.random.default_rng(1))
     >>> y
-    array([2., 2., 0., 0., 0., 0.])
+    array([0., 2., 2., 2., 0., 0.])
     """
     if not 0 <= rate < 1:
         raise ValueError(f"the rate of dropout must be within [0, 1), not {rate}")

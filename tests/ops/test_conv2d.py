@@ -19,6 +19,7 @@ from ops_support import (
     to_torch,
 )
 
+from acdref.ops import conv2d as module
 from acdref.ops.conv2d import conv2d, conv2d_backward, conv2d_input_gradient, conv2d_weight_gradient
 
 # kernel, stride, padding, groups, channels in and out: what the networks use, and what they do not.
@@ -146,7 +147,28 @@ def test_backends_agree(dtype, seed, n, geometry, t, f):
 
 @needs_numba
 @geometries
-def test_threads_do_not_matter(geometry, rng):
+def test_tiles_do_not_matter(geometry, rng, monkeypatch):
+    """One tile for all, or many small ones, which share the sums of the weight gradient."""
+    x, weight, bias = arguments(rng, geometry, 3, 17, 14)
+    dy = normal(rng, *conv2d(x, weight, bias, *geometry[1:4]).shape)
+
+    def results():
+        return (
+            conv2d(x, weight, bias, *geometry[1:4], backend="numba"),
+            conv2d_backward(dy, x, weight, *geometry[1:4], backend="numba"),
+        )
+
+    whole = results()
+    monkeypatch.setattr(module, "_TILE", 200)
+    monkeypatch.setattr(module, "_LEAST", 5)
+    assert_close(results(), whole, 1e-13)
+
+
+@needs_numba
+@geometries
+@pytest.mark.parametrize("tile", [module._TILE, 2000])
+def test_threads_do_not_matter(geometry, tile, rng, monkeypatch):
+    monkeypatch.setattr(module, "_TILE", tile)
     x, weight, bias = arguments(rng, geometry, 5, 40, 33, np.float32)
     dy = normal(rng, *conv2d(x, weight, bias, *geometry[1:4]).shape, dtype=np.float32)
     assert_threads_do_not_matter(
