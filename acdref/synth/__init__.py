@@ -4,10 +4,12 @@ They let a demonstration and a test run without recordings, and can stand in whe
 caricatures: a network trained on them alone knows their spectra and rhythms, not the world's.
 
 :func:`sound` makes one sound, :func:`scene` a labelled mixture, :func:`write_dataset` a folder of scenes with
-a manifest.  :mod:`~acdref.synth.blocks` holds what the families of sounds share.
+a manifest; :func:`soundscape` and :func:`write_soundscapes` place any recordings in time instead.
+:mod:`~acdref.synth.blocks` holds what the families of sounds share.
 """
 
 from acdref.synth.dataset import write_dataset
 from acdref.synth.scenes import CLASSES, Event, scene, sound
+from acdref.synth.soundscapes import soundscape, write_soundscapes
 
-__all__ = ["CLASSES", "Event", "scene", "sound", "write_dataset"]
+__all__ = ["CLASSES", "Event", "scene", "sound", "soundscape", "write_dataset", "write_soundscapes"]

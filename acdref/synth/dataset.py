@@ -66,7 +66,8 @@ def write_dataset(
     Notes
     -----
     ``manifest.csv``: ``path,classes,split`` (classes joined by ``;``, empty for none).  ``events.tsv``:
-    ``filename  onset  offset  event_label``, the form of DCASE's strong labels, times in seconds.
+    ``filename  onset  offset  event_label``, the form of DCASE's strong labels, times in seconds; a scene
+    without events has a row with its name alone.
     ``synth.json``: the parameters.
 
     Examples
@@ -77,49 +78,111 @@ def write_dataset(
     ...     print([split for _, _, split in rows], sorted(os.listdir(folder)))
     ['train', 'val'] ['events.tsv', 'manifest.csv', 'scene-00000.flac', 'scene-00001.flac', 'synth.json']
     """
+    validate(seconds, max_classes, sr)
+    parameters = {
+        "seconds": seconds,
+        "max_classes": max_classes,
+    }
+
+    def make(rng):
+        audio, _, events = scene(rng, seconds, max_classes, sr)
+        return audio, events
+
+    return write_scenes(
+        directory, make, CLASSES, count, seed, parameters, sr, val_fraction, force=force, progress=progress
+    )
+
+
+def write_scenes(
+    directory,
+    make,
+    classes,
+    count,
+    seed,
+    parameters,
+    sr=16000,
+    val_fraction=0.2,
+    labels=None,
+    force=False,
+    progress=None,
+):
+    """Write scenes of any making, in the form of :func:`write_dataset`.
+
+    Parameters
+    ----------
+    directory, count, seed, sr, val_fraction, force, progress
+        As there.
+    make : callable
+        From a random generator to the sound of a scene, (n,) float in [-1, 1], and its list of `Event`.
+    classes : sequence of str
+        Of the events.
+    parameters : dict
+        Of `make`, for ``synth.json``.
+    labels : callable, optional
+        From the true labels of the training scenes, (N, C), to those that the manifest shall have.
+
+    Returns
+    -------
+    list of (path, classes, split)
+    """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     if seed < 0:
         raise ValueError(f"seed must not be negative, got {seed}")
     if not 0 <= val_fraction <= 1:
         raise ValueError(f"val_fraction must be 0 .. 1, got {val_fraction}")
-    validate(seconds, max_classes, sr)
     directory = Path(directory)
     parameters = {
         "schema": SCHEMA,
         "version": VERSION,
         "count": count,
         "seed": seed,
-        "seconds": seconds,
-        "max_classes": max_classes,
+        **parameters,
         "sr": sr,
         "val_fraction": val_fraction,
-        "classes": CLASSES,
+        "classes": classes,
     }
     try:
         stale = _prepare(directory, force)
         _write(directory / MARKER, (json.dumps(parameters, indent=1) + "\n").encode())
-        rows, events = [], []
+        names, found = [], []
         for index in range(count):
-            audio, y, found = scene(np.random.default_rng([seed, index]), seconds, max_classes, sr)
-            name = f"scene-{index:05d}.flac"
-            _write(directory / name, _flac(audio, sr))
-            classes = tuple(c for c, active in zip(CLASSES, y, strict=True) if active)
-            rows.append((name, classes, _split(index, val_fraction)))
-            events += [(name, f"{event.start:.3f}", f"{event.end:.3f}", event.name) for event in found]
-            stale.discard(name)
+            audio, events = make(np.random.default_rng([seed, index]))
+            names.append(f"scene-{index:05d}.flac")
+            found.append(events)
+            _write(directory / names[-1], _flac(audio, sr))
+            stale.discard(names[-1])
             if progress is not None:
                 progress(index + 1, count)
-        _write(
-            directory / "events.tsv", _table([("filename", "onset", "offset", "event_label"), *events], "\t")
-        )
+        _write(directory / "events.tsv", _event_table(names, found))
         for name in stale:
             (directory / name).unlink(missing_ok=True)
-        manifest = [(name, ";".join(classes), split) for name, classes, split in rows]
+        splits = [_split(index, val_fraction) for index in range(count)]
+        rows = list(zip(names, _classes(found, classes, splits, labels), splits, strict=True))
+        manifest = [(name, ";".join(present), split) for name, present, split in rows]
         _write(directory / "manifest.csv", _table([("path", "classes", "split"), *manifest], ","))
     except OSError as error:
         raise FileError(directory, error.strerror or str(error)) from error
     return rows
+
+
+def _event_table(names, found):
+    """Events of all scenes; a scene without any has a row without times, which says that it was annotated."""
+    rows = [("filename", "onset", "offset", "event_label")]
+    for name, events in zip(names, found, strict=True):
+        rows += [(name, f"{event.start:.3f}", f"{event.end:.3f}", event.name) for event in events]
+        if not events:
+            rows.append((name, "", "", ""))
+    return _table(rows, "\t")
+
+
+def _classes(found, classes, splits, labels):
+    """The classes of each scene, as a tuple; those of the training scenes as `labels` makes them."""
+    y = np.array([[c in {event.name for event in events} for c in classes] for events in found], np.float64)
+    if labels is not None:
+        training = np.array(splits) == "train"
+        y[training] = labels(y[training])
+    return [tuple(np.array(classes)[row == 1].tolist()) for row in y]
 
 
 def _prepare(directory, force):

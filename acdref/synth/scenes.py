@@ -126,7 +126,7 @@ def scene(rng, seconds=10.0, max_classes=3, sr=16000, empty_fraction=0.08):
         start = int(rng.integers(n - duration + 1))
         x = _as_recorded(rng, sound(CLASSES[index], rng, duration / sr, sr), sr)
         audio[start : start + duration] += 10 ** (rng.uniform(-12, 0) / 20) * x
-        first, last = _audible(x, sr)
+        first, last = audible(x, sr)
         events.append(Event(CLASSES[index], (start + first) / sr, (start + last) / sr))
     events.sort(key=lambda event: (event.start, event.name))
     return to_peak(audio, 10 ** (rng.uniform(-20, -0.5) / 20)), labels, events
@@ -147,17 +147,18 @@ def _as_recorded(rng, x, sr):
     tilt = rng.uniform(-0.4, 0.3)
     cutoff = log_uniform(rng, 3000, 8000) if rng.random() < 0.3 else np.inf
     x = filtered(x, sr, lambda f: (np.maximum(f, 50) / 1000) ** tilt * low_pass(f, cutoff, 4))
-    return x / max(np.sqrt(_frame_power(x, sr // 10).max()), np.abs(x).max() / 6)
+    return x / max(np.sqrt(frame_power(x, sr // 10).max()), np.abs(x).max() / 6)
 
 
-def _audible(x, sr):
+def audible(x, sr):
     """First and last sample of the 10 ms frames within 45 dB of the loudest."""
     frame = sr // 100
-    power = _frame_power(x, frame)
+    power = frame_power(x, frame)
     loud = np.flatnonzero(power > 10**-4.5 * power.max())
     return int(loud[0]) * frame, min(len(x), (int(loud[-1]) + 1) * frame)
 
 
-def _frame_power(x, frame):
+def frame_power(x, frame):
+    """Mean square of each frame of so many samples; the last one is filled up with zeros."""
     padded = np.pad(x, (0, -len(x) % frame))
     return np.mean(padded.reshape(-1, frame) ** 2, axis=1)

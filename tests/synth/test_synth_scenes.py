@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from acdref.synth import CLASSES, Event, outdoors, scene
-from acdref.synth.scenes import GENERATORS, _audible
+from acdref.synth.scenes import GENERATORS, audible
 
 SR = 16000
 
@@ -63,7 +63,7 @@ def test_events_lie_where_the_sound_is(monkeypatch):
 def test_audible_is_cut_at_the_end_of_the_sound():
     x = np.zeros(1000, np.float32)
     x[500:] = 1
-    assert _audible(x, SR) == (480, 1000)
+    assert audible(x, SR) == (480, 1000)
 
 
 def test_the_same_seed_gives_the_same_scene():
