@@ -45,3 +45,36 @@ def test_weight_gradient_adds_to_what_is_there(positions, columns, rng):
     part = slice(5, 5 + positions)
     np.testing.assert_allclose(dweight, 1 + x[part].T @ dy[part], atol=1e-13)
     np.testing.assert_allclose(dbias, 2 + dy[part].sum(0), atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize("rows", [1, 2, 3, 9, 17, 99])
+def test_panels_of_a_depth_in_groups(rows, groups, dtype, rng):
+    """A small convolution on the map itself: each group is a row of the window.
+
+    Odd rows go by pairs and one by one; 99 are more than a block.
+    """
+    depth, step, apart, columns = 6, 2, 7 * 100 * 2, 32
+    a = rng.standard_normal(groups * apart).astype(dtype)
+    b = rng.standard_normal((groups * depth, columns)).astype(dtype)
+    bias = rng.standard_normal(columns).astype(dtype)
+    c = np.full((rows, columns), np.nan, dtype)
+    micro.panels(
+        a, 1, step, 1, apart, packed(b), bias, 0, 0, c.reshape(-1), 0, columns, rows, depth, groups, columns
+    )  # fmt: skip
+    windows = np.lib.stride_tricks.as_strided(
+        a[1:], (rows, groups, depth), (step * a.itemsize, apart * a.itemsize, a.itemsize)
+    )
+    expected = windows.reshape(rows, -1) @ b + bias
+    tolerance = 1e-5 if dtype == np.float32 else 1e-13
+    np.testing.assert_allclose(c, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("columns", [3, 16, 35])
+def test_packing_rows_from_the_middle(columns, rng):
+    """As :func:`packed` does; what lies beyond the last panel's columns is left alone."""
+    b = rng.standard_normal((9, columns))
+    out = np.zeros(4 * whole(columns))
+    micro.pack_rows(b.reshape(-1), 3 * columns, 4, columns, out)
+    np.testing.assert_array_equal(out, packed(b[3:7]))

@@ -73,7 +73,7 @@ def test_moments_do_not_cancel(offset, rng):
 def test_softmax(seed, size, spread):
     rng = np.random.default_rng(seed)
     x = (rng.standard_normal(size + 5) * spread).astype(np.float32)
-    e = np.exp(x[5:].astype(np.float64) - x[5:].max())
+    e = np.exp((x[5:] - x[5:].max()).astype(np.float64))
     before = x[:5].copy()
     softmax(x, 5, size)
     np.testing.assert_allclose(x[5:], e / e.sum(), rtol=1e-6, atol=1e-37)
@@ -107,7 +107,7 @@ def test_column_softmax_runs_from_call_to_call(seed, cuts, nan):
         assert (part[:, LANES:] == 7).all()
         weighed = weighed * scale + (part[:, :LANES] * values[start : start + count]).sum(0)
         start += count
-    exact = np.exp(x.astype(np.float64) - x.max(0))
+    exact = np.exp((x - x.max(0)).astype(np.float64))
     np.testing.assert_array_equal(best, x.max(0))
     np.testing.assert_allclose(total, exact.sum(0), rtol=1e-6)
     np.testing.assert_allclose(weighed / total, (exact * values).sum(0) / exact.sum(0), rtol=1e-5, atol=1e-6)
