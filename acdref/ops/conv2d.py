@@ -13,7 +13,7 @@ from acdref.ops.kernel import kernel
 from acdref.ops.pointwise import pointwise, pointwise_input_gradient, pointwise_weight_gradient
 from acdref.ops.taps import cropped, output_sizes, padded, tap
 
-# Numbers in a tile of neighbourhoods; positions in it at least, since each product packs the weights anew; and
+# Numbers in a tile of neighbourhoods; positions in it at least, since each product packs the weights anew;
 # pieces with partial sums of their own.  All are fixed: sums do not depend on the number of threads.
 _TILE = 2**20
 _LEAST = 256
