@@ -1,0 +1,350 @@
+"""What the reproductions share: corpus, networks, runs that are done once, intervals, tables, plots.
+
+An experiment has several conditions, each trained with several seeds and measured on a fold that nothing was
+trained on; the last weights count, not the best ones.  Every finished run is a row of the results' CSV file
+and is not done again.
+"""
+
+import argparse
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import re
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+# One thread: to take all cores of a machine for long should be by choice (ACDREF_NUM_THREADS=2).
+os.environ.setdefault("ACDREF_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", os.environ["ACDREF_NUM_THREADS"])
+
+import numpy as np
+
+from acdref import audio, checkpoint, metrics
+from acdref.augment import Augmentation
+from acdref.data import Clips, Loader, Sequences, open_dataset
+from acdref.errors import AcdrefError, AudioError
+from acdref.features import SAMPLE_RATE, features
+from acdref.files import replacing, write_text
+from acdref.losses import bce
+from acdref.mel import log_mel, mel_filterbank
+from acdref.nets import ACDNET_2024, ACDNet, ACDNetConfig, Block
+from acdref.ops.memory import keep_freed_memory
+from acdref.optim import AdamW, Average, cosine
+from acdref.scoring import WINDOW, Scores, mean_over_windows
+
+WARMUP = 0.05  # share of the steps in which the cosine schedule rises
+AVERAGE = 0.98  # decay of the running average of weights, which is what counts
+LEVEL = Augmentation(level=(-45.0, -10.0))
+"""The only variation of the sound, where an experiment is not about that."""
+
+STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+"""97.5 % quantiles of Student's distribution with 1, 2, ... degrees of freedom."""
+
+
+@cache
+def _bank():
+    return mel_filterbank(SAMPLE_RATE, 1024, 64, 50, 8000)
+
+
+def mel_features(x):
+    """64 mel bands in decibels, 32 ms apart, around 0: a fifteenth of the numbers that ACDnet sees."""
+    return ((log_mel(x, _bank(), 512) + 40) / 20)[..., None].astype(np.float32)
+
+
+SMALL = ACDNetConfig(
+    stem=16,
+    blocks=(Block(16, 1, (2, 4)), Block(32, 1, (2, 2), 16), Block(64, 1, (2, 2)), Block(64, 1, (1, 2))),
+    bins=64,
+    inputs=1,
+)
+"""Four of ACDnet's blocks, one with attention, narrow and without dilation, for a mel spectrogram."""
+
+NETWORKS = {"small": (SMALL, mel_features), "acdnet": (ACDNET_2024, features)}
+"""Layer table, and what the network sees of the sound."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """The size of every run; whoever has the time makes it larger.
+
+    Attributes
+    ----------
+    network : {"small", "acdnet"}
+    sequences : int
+        Training sequences of a run.
+    seconds : float
+        Length of each.
+    batch : int
+    lr : float
+        Peak of the cosine schedule.
+    fold : str
+        To measure on; all others are trained on.
+    """
+
+    network: str = "small"
+    sequences: int = 1600
+    seconds: float = 3.0
+    batch: int = 8
+    lr: float = 5e-3
+    fold: str = "4"
+
+    def __str__(self):
+        size = f"{self.sequences} x {self.seconds:g} s"
+        return f"{self.network}, {size}, batch {self.batch}, lr {self.lr:g}, fold {self.fold}"
+
+
+def seeds(text):
+    """Of a command line, "0,1,2"; argparse names this function if it is none."""
+    return tuple(int(number) for number in text.split(","))
+
+
+def arguments(text):
+    """The parser of an experiment's command line."""
+    parser = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("corpus", help="manifest with folds, or its folder")
+    parser.add_argument("--work", default="reproduce", help="folder of copies and weights [%(default)s]")
+    parser.add_argument(
+        "--results", default=Path(__file__).parent / "results", help="folder of CSV and plots"
+    )
+    parser.add_argument("--seeds", type=seeds, default=(0, 1, 2), metavar="A,B,...", help="[0,1,2]")
+    for field in dataclasses.fields(Setting):
+        choices = list(NETWORKS) if field.name == "network" else None
+        parser.add_argument(
+            f"--{field.name}", type=field.type, default=field.default, choices=choices, help="[%(default)s]"
+        )
+    return parser
+
+
+class Corpus:
+    """Recordings, decoded once: as WAV files to train on, as features to score.
+
+    Parameters
+    ----------
+    source : str or path-like
+        Manifest with folds, or its folder.
+    work : Path
+        Where the copies are kept.
+    setting : Setting
+
+    Attributes
+    ----------
+    train, test : Manifest
+    transform : callable
+        Samples to features.
+    """
+
+    def __init__(self, source, work, setting):
+        source = Path(source)
+        manifest = open_dataset(source / "manifest.csv" if source.is_dir() else source)
+        manifest = _decoded(manifest, work / "recordings")
+        self.train = manifest.without(fold=setting.fold)
+        self.test = manifest.where(fold=setting.fold)
+        self.clips = Clips()
+        self.transform = NETWORKS[setting.network][1]
+        self._shortest = round(setting.seconds * SAMPLE_RATE)
+        self._windows = {}
+
+    def score(self, net, recordings):
+        """Probabilities (N, C): means over windows of 10 s; what is shorter than in training is repeated."""
+        files = map(recordings.file, range(len(recordings)))
+        return np.array([mean_over_windows(self._scores(net, path)) for path in files])
+
+    def _scores(self, net, path):
+        if path not in self._windows:
+            self._windows[path] = [
+                (block.start, block.end, self._seen(block.samples))
+                for block in audio.blocks(path, SAMPLE_RATE, WINDOW)
+            ]
+        for start, end, x in self._windows[path]:
+            yield Scores(start, end, net.predict_proba(x[None])[0])
+
+    def _seen(self, samples):
+        return self.transform(np.resize(samples, max(len(samples), self._shortest)))
+
+
+def _decoded(manifest, folder):
+    """The manifest of WAV copies, without the recordings that cannot be decoded."""
+    import soundfile
+
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    copies = {}
+    for i, name in enumerate(manifest.paths):
+        path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.wav"
+        try:
+            if not path.exists():
+                samples = audio.load(manifest.file(i), SAMPLE_RATE)
+                with replacing(path) as temporary:
+                    soundfile.write(temporary, samples, SAMPLE_RATE, subtype="FLOAT", format="WAV")
+            copies[i] = path.name
+        except AudioError as error:
+            print(f"left out: {error}", flush=True)
+    return dataclasses.replace(manifest.select(copies), root=str(folder), paths=tuple(copies.values()))
+
+
+class Experiment:
+    """Runs of several conditions and seeds, one row each in a CSV file.
+
+    Parameters
+    ----------
+    name : str
+        Of the files.
+    given : argparse.Namespace
+        What the parser of :func:`arguments` gave.
+
+    Attributes
+    ----------
+    corpus : Corpus
+    seeds : tuple of int
+    rows : list of dict
+        What is finished.
+
+    Raises
+    ------
+    AcdrefError
+        If the results are of another setting, or this one or the corpus cannot be used.
+    """
+
+    def __init__(self, name, given):
+        keep_freed_memory()
+        self.name, self.seeds = name, given.seeds
+        self.setting = Setting(**{f.name: getattr(given, f.name) for f in dataclasses.fields(Setting)})
+        self.work, self.results = Path(given.work), Path(given.results) / f"{name}.csv"
+        self.rows = read_rows(self.results)
+        for row in self.rows:
+            if row["setting"] != str(self.setting):
+                cause = f"has runs with the setting {row['setting']!r}, not {str(self.setting)!r}"
+                raise AcdrefError(f"{self.results}: {cause}; choose another folder (--results, --work)")
+        config, transform = NETWORKS[self.setting.network]
+        frames = len(transform(np.zeros(round(self.setting.seconds * SAMPLE_RATE), np.float32)))
+        if frames < config.min_frames:
+            raise AcdrefError(f"--seconds {self.setting.seconds:g} is too short for the network")
+        self.corpus = Corpus(given.corpus, self.work, self.setting)
+
+    def finished(self, condition, seed):
+        """Whether there is a row of this run."""
+        return any((row["condition"], row["seed"]) == (condition, seed) for row in self.rows)
+
+    def measure(self, condition, seed, labels=None, extra=None, **sequences):
+        """Train and measure, unless that is done.
+
+        Parameters
+        ----------
+        condition : str
+        seed : int
+            Of the weights and of the sequences, hence the same for all conditions.
+        labels : (N, C) array, optional
+            Of the training recordings, in place of the corpus's own.
+        extra : dict, optional
+            More columns of the row.
+        **sequences
+            Arguments of :class:`acdref.data.Sequences`.
+        """
+        if self.finished(condition, seed):
+            return
+        row = {"condition": condition, "seed": seed, "setting": str(self.setting)}
+        net, seconds = self._network(seed, labels, sequences)
+        row |= self.quality(self.corpus.score(net, self.corpus.test)) | (extra or {})
+        self.add(row | {"seconds": seconds})
+
+    def quality(self, p):
+        """mAP, accuracy and average precision by class, of scores of the recordings to measure on."""
+        y = self.corpus.test.labels
+        ap = metrics.average_precision(y, p)
+        found = {"mAP": metrics.mean_over_classes(ap), "accuracy": metrics.mean_accuracy(y, p)}
+        return found | {f"AP {name}": float(v) for name, v in zip(self.corpus.test.classes, ap, strict=True)}
+
+    def add(self, row):
+        """Append a row to the results."""
+        self.rows.append({name: round(v, 5) if isinstance(v, float) else v for name, v in row.items()})
+        text = io.StringIO()
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        self.results.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.results, text.getvalue())
+        print(f"{self.name}: {row['condition']}, seed {row['seed']}: mAP {row['mAP']:.3f}", flush=True)
+
+    def training_scores(self, seed, labels=None, **sequences):
+        """Probabilities of the training recordings, by the network that :meth:`measure` trains so."""
+        net, _ = self._network(seed, labels, sequences)
+        return self.corpus.score(net, self.corpus.train)
+
+    def _network(self, seed, labels, sequences):
+        """A trained network, and the processor time in seconds that it took; the same is not trained twice.
+
+        Experiments share runs: that with the corpus's own labels is in all of them.
+        """
+        recordings = self.corpus.train
+        if labels is not None:
+            recordings = dataclasses.replace(recordings, labels=labels)
+        options = {
+            "seconds": self.setting.seconds,
+            "fill": "repeat",
+            "mix_max": 2,
+            "augment": LEVEL,
+        } | sequences
+        key = [str(self.setting), seed, options | {"augment": dataclasses.asdict(options["augment"])}]
+        key += [recordings.paths, recordings.labels.tolist()]
+        path = self.work / "networks" / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]}.npz"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            started = time.process_time()
+            net = self._trained(recordings, seed, options)
+            seconds = time.process_time() - started
+            checkpoint.save_weights(path, net, recordings.classes, seconds=seconds)
+        net, meta = checkpoint.load_weights(path)
+        return net, meta["seconds"]
+
+    def _trained(self, recordings, seed, options):
+        setting, corpus = self.setting, self.corpus
+        config, _ = NETWORKS[setting.network]
+        net = ACDNet(dataclasses.replace(config, classes=len(recordings.classes)), seed)
+        optimiser = AdamW(net.params)
+        average = Average(checkpoint.network_arrays(net), AVERAGE)
+        steps = setting.sequences // setting.batch
+        sequences = Sequences(recordings, seed, clips=corpus.clips, **options)
+        with Loader(sequences, setting.batch, transform=corpus.transform) as loader:
+            for step, (x, y) in enumerate(loader.batches(epoch=0, steps=steps)):
+                optimiser.lr = setting.lr * cosine(step, steps, round(WARMUP * steps))
+                logits, tape = net.forward(x, train=True)
+                _, dlogits = bce(y, logits)
+                optimiser.step(net.backward(tape, dlogits))
+                average.update(checkpoint.network_arrays(net))
+        checkpoint.restore_network(self.name, net, average.values)
+        return net
+
+
+def start(main):
+    """Run a script; what it cannot use becomes one line on stderr, and the exit code 1."""
+    try:
+        main()
+    except AcdrefError as error:
+        sys.exit(f"error: {error}")
+
+
+def read_rows(path):
+    """Rows of a results file, numbers as numbers; none if there is no such file."""
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8", newline="") as file:
+        return [
+            {name: _number(text) for name, text in row.items() if text != ""} for row in csv.DictReader(file)
+        ]
+
+
+def _number(text):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
