@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import click
 
-_OPTIONS = (
+_RECORDINGS = (
     click.option(
         "--root",
         type=click.Path(),
@@ -17,6 +17,10 @@ _OPTIONS = (
     click.option("--fold", help='Folds to train on, such as "1,2,3"  [default: all not used for validation]'),
     click.option("--val-fold", help="Folds to validate on."),
     click.option("--val", type=click.Path(), help="Another manifest to validate on (same root)."),
+)
+
+_OPTIONS = (
+    *_RECORDINGS,
     click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True),
     click.option(
         "--epoch-size",
@@ -136,11 +140,23 @@ _OPTIONS = (
 )
 
 
+def recording_options(command):
+    """Decorator: the options that name classes and recordings, all of which acdref.train.Options has."""
+    for option in reversed(_RECORDINGS):
+        command = option(command)
+    return command
+
+
 def training_options(command):
     """Decorator: the options that :func:`options_of` takes, and --threads."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def class_names(text):
+    """The classes that --classes names, None if it was not given."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))
 
 
 def options_of(manifest, augment, low_pass, equaliser, speed, classes, **options):
@@ -152,8 +168,7 @@ def options_of(manifest, augment, low_pass, equaliser, speed, classes, **options
         raise click.UsageError("--mixing mixup is of two sequences: --mix-max 2, or 1 for none")
     own = {"low_pass": low_pass, "equaliser": equaliser, "speed": speed}
     own = {name: value for name, value in own.items() if value is not None}
-    if classes is not None:
-        classes = tuple(name.strip() for name in classes.split(","))
+    classes = class_names(classes)
     return Options(manifest, classes=classes, augment=replace(AUGMENTATIONS[augment], **own), **options)
 
 

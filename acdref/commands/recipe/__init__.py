@@ -2,7 +2,6 @@
 
 import click
 
-from acdref.commands.recipe import self_correct, unlabelled
 
 
 @click.group(short_help="Jobs of several stages: correct labels, train on unlabelled recordings.")
@@ -16,6 +15,7 @@ def command():
     \b
     Examples:
       acdref recipe self-correct manifest.csv --root recordings --val-fold 4 --out corrected
+      acdref recipe self-verify --quick --out tried
       acdref recipe unlabelled clap-htsat-unfused/ field-recordings/ --out field
 
     \b
@@ -25,4 +25,5 @@ def command():
 
 
 command.add_command(self_correct.command, "self-correct")
+command.add_command(self_verify.command, "self-verify")
 command.add_command(unlabelled.command, "unlabelled")

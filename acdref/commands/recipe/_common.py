@@ -20,6 +20,25 @@ _FLAGS = {
     "statistic": "--statistic",
 }
 
+_NETWORK = (
+    click.option(
+        "--net",
+        type=click.Choice(["acdnet", "vgg-gap", "conv1d", "resnet50", "mobilenetv2"]),
+        default="acdnet",
+        show_default=True,
+    ),
+    click.option(
+        "--width",
+        type=click.FloatRange(min=0, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="So many times the paper's channels.",
+    ),
+    click.option(
+        "--init", type=click.Path(), metavar="WEIGHTS", help="Weights to start from, in place of --net."
+    ),
+)
+
 _OPTIONS = (
     click.option(
         "--correction",
@@ -84,8 +103,19 @@ def rules_of(correction, T, fp, no_mask, boundary, q, statistic):
     return {"percentile": {"q": q, "mask": correction == "percentile-mask"}}
 
 
-def do(recipe, out, job, as_json):
-    """Run ``job(observer)`` and print what it found."""
+def network_options(command):
+    """Decorator: --net, --width and --init of the recipes whose training is not that of `acdref train`."""
+    for option in reversed(_NETWORK):
+        command = option(command)
+    return command
+
+
+def do(recipe, out, job, as_json, tell=None):
+    """Run ``job(observer)`` and print what it found.
+
+    ``tell(stages, out)`` gives the weights and the text from the stages' summaries; by default those of
+    recipes that end with a student.
+    """
     from acdref.commands._training import TerminalObserver
     from acdref.recipes.stages import SCHEMA, Stopped
 
@@ -98,16 +128,16 @@ def do(recipe, out, job, as_json):
     if stages is None:
         click.echo(f"acdref: stopped; the same command continues in {out}", err=True)
         ctx.exit(130)
-    weights = os.path.join(out, f"{len(stages)}-student", "best.npz")
+    weights, text = (tell or _tell_student)(stages, out)
     if as_json:
         click.echo(
             json.dumps({"schema": SCHEMA, "recipe": recipe, "weights": weights, "stages": stages}, indent=2)
         )
     else:
-        click.echo(_summary(stages, weights))
+        click.echo(f"{text}\n{weights}")
 
 
-def _summary(stages, weights):
+def _tell_student(stages, out):
     from acdref.commands.relabel import report_table
 
     lines = [report_table(stages["labels"])]
@@ -115,4 +145,4 @@ def _summary(stages, weights):
         stage = stages[name]
         score = "" if stage["val_mAP"] is None else f", validation mAP {stage['val_mAP']:.3f}"
         lines.append(f"{name}: epoch {stage['best_epoch']} of {stage['epochs']}{score}")
-    return "\n".join([*lines, weights])
+    return os.path.join(out, f"{len(stages)}-student", "best.npz"), "\n".join(lines)

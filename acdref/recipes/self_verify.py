@@ -1,0 +1,434 @@
+"""Self-verification (Dorfer & Widmer): networks vouch for labels that nobody has checked.
+
+1. ``given``: the recordings to train on, each of one class, some of them verified, and those to measure on;
+2. ``features``: silence clipped, spectrograms, once for all;
+3. ``folds``: four folds, stratified, verified and others apart; they never change;
+4. ``initial``: a network for each fold, trained on all labels of the other folds;
+5. ``round-1``, ...: labels that the network of their fold confirms are accepted; each network is trained on,
+   with the verified and the accepted recordings of the other folds;
+6. ``ensemble``: the round with the lowest validation loss, and the mean of its networks, measured.
+
+Whatever the network, its logits are taken as those of a softmax.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from acdref import checkpoint, metrics, train
+from acdref.errors import AcdrefError, FileError, ManifestError
+from acdref.files import replacing, sha256, write_text
+from acdref.front_ends import front_end
+from acdref.labels import (
+    draw_mixup_weights,
+    excerpt_starts,
+    fix_length,
+    mean_posterior,
+    mixup_batch,
+    stratified_folds,
+    verify,
+)
+from acdref.losses import softmax_cross_entropy
+from acdref.nets import registry
+from acdref.ops.softmax import softmax_channels
+from acdref.optim import linear
+from acdref.recipes import features
+from acdref.recipes.fit import Job, fit
+from acdref.recipes.networks import initial
+from acdref.recipes.parts import Data
+from acdref.recipes.stages import Stage, Stopped, run
+from acdref.silence import clip_silence
+
+RECIPE = "self-verify"
+CLIP_FRAMES, EXCERPT_FRAMES = 3000, 384  # of the paper's spectrograms
+CLIP_SECONDS, EXCERPT_SECONDS = 18.0, 2.304  # their length in version 1
+POSTERIORS, ACCEPTED, TEST = "posteriors.npy", "accepted.csv", "test.npy"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that determines the result.
+
+    Attributes
+    ----------
+    manifest, root, classes, fold, val_fold, val
+        As in :class:`acdref.train.Options`; every recording has one class, and the column ``verified`` says
+        whose label somebody has checked.  What is "validated on" there is only measured on here.
+    net, width, init
+        As in :func:`acdref.recipes.networks.initial`.
+    spectrogram : {1, 2}
+        Of vgg-gap: A-weighted mel, or logarithmic filterbank.
+    clip, excerpt : float or None
+        Seconds to which recordings are repeated or cut, and of the excerpts that the networks are trained on
+        and asked about.  None: the paper's 3000 and 384 frames, which are 18 s and 2.3 s in version 1.
+    folds : int
+    epochs, constant, lr : int, int, float
+        Of the initial networks: rate, and epochs before it begins to fall to 0.
+    alpha : float
+        Of mixup's Beta distribution in these; 0: no mixup.
+    rounds : int
+    tune_epochs, tune_constant, tune_lr
+        Of the training in each round.
+    batch : int
+    excerpts : int
+        Whose posteriors are averaged.
+    threshold : float or None
+    cap : int or None
+        As in :func:`acdref.labels.verify`.
+    seed : int
+    """
+
+    manifest: str
+    root: str | None = None
+    classes: tuple[str, ...] | None = None
+    fold: str | None = None
+    val_fold: str | None = None
+    val: str | None = None
+    net: str = "acdnet"
+    width: float = 1.0
+    init: str | None = None
+    spectrogram: int = 1
+    clip: float | None = None
+    excerpt: float | None = None
+    folds: int = 4
+    epochs: int = 500
+    constant: int = 100
+    lr: float = 1e-3
+    alpha: float = 0.3
+    rounds: int = 10
+    tune_epochs: int = 30
+    tune_constant: int = 5
+    tune_lr: float = 2e-4
+    batch: int = 100
+    excerpts: int = 25
+    threshold: float | None = 0.95
+    cap: int | None = 40
+    seed: int = 0
+
+
+def self_verify(options, out, others=(), observer=None):
+    """Train a network for each fold, let them verify labels, train on; or continue to.
+
+    Parameters
+    ----------
+    options : Options
+    out : str or path-like
+        The recipe's folder; see :mod:`acdref.recipes.stages`.
+    others : sequence of str
+        Folders of this recipe, finished with other networks on the same recordings, whose answers are
+        averaged with these in the end.
+    observer : acdref.recipes.stages.Observer, optional
+
+    Returns
+    -------
+    dict of str to dict
+        The stages' summaries.  A round's has the number of accepted labels, validation loss and accuracy, and
+        accuracy, MAP@3 and F-score by class on the recordings to measure on; that of ``ensemble`` has the
+        best round.
+
+    Raises
+    ------
+    AcdrefError
+        For input that makes a stage impossible, or a folder that holds something else.
+    acdref.recipes.stages.Stopped
+        If the observer stopped it.
+
+    Notes
+    -----
+    Dorfer & Widmer 2018.  Folds are frozen, and verification starts from the given flags in each round: an
+    accepted label may be dropped in the next.  A network judges and is validated on recordings that neither it
+    nor its predecessors were trained on.  Stopped at any moment and begun again with the same arguments, it
+    ends with the same weights, bit for bit.
+    """
+    recipe = _SelfVerification(options)
+    stages = [
+        recipe.data.given(),
+        features.stage("features", recipe.manifests, recipe.front, clip_silence, recipe.clip_seconds),
+        recipe.folding(),
+        recipe.round(0),
+        *(recipe.round(number) for number in range(1, options.rounds + 1)),
+        recipe.ensemble(tuple(others)),
+    ]
+    return run(RECIPE, out, recipe.key(tuple(others)), stages, observer)
+
+
+class _SelfVerification:
+    def __init__(self, options):
+        self.options = options
+        wanted = {name: getattr(options, name) for name in ("root", "classes", "fold", "val_fold", "val")}
+        self.data = Data.of(train.Options(options.manifest, **wanted))
+        self.train, self.test = self.data.train, self.data.val
+        self.manifests = [self.train] if self.test is None else [self.train, self.test]
+        self.labels = _single(self.train)
+        self.truth = None if self.test is None else _single(self.test)
+        if self.train.verified is None:
+            raise ManifestError(self.train.source, "has no column 'verified'")
+        self.verified = np.array(self.train.verified, dtype=bool)
+        self._check_network()
+
+    def _check_network(self):
+        options, net = self.options, self._network(0)
+        name = registry.name_of(net)
+        self.front = front_end(net)
+        frame = self.front.hop / self.front.rate
+        clip, excerpt = CLIP_SECONDS, EXCERPT_SECONDS
+        if name == "vgg-gap":
+            clip, excerpt = CLIP_FRAMES * frame, EXCERPT_FRAMES * frame
+        self.clip_seconds = options.clip or clip
+        self.clip_steps = round(self.clip_seconds / frame)
+        self.excerpt_steps = round((options.excerpt or excerpt) / frame)
+        if self.excerpt_steps < registry.min_frames(net):
+            fewest = registry.min_frames(net) * frame
+            raise AcdrefError(f"{name} needs excerpts of at least {fewest:.3g} s")
+        if self.clip_steps < self.excerpt_steps:
+            raise AcdrefError("an excerpt cannot be longer than the clip")
+
+    def _network(self, fold):
+        """The network of a fold before anything was learned."""
+        options = self.options
+        fields = {}
+        if options.spectrogram == 2 and options.init is None:
+            if options.net != "vgg-gap":
+                raise AcdrefError(f"{options.net} has one spectrogram: version 2 is of vgg-gap")
+            fields["front_end"] = "log-filterbank"
+        seed = options.seed * options.folds + fold
+        return initial(options.net, options.width, options.init, self.train.classes, seed, **fields)
+
+    def key(self, others):
+        """All that the result depends on, as JSON can hold it."""
+        key = dataclasses.asdict(self.options)
+        for name in ("manifest", "fold", "val_fold", "val"):
+            del key[name]
+        key["init"] = key["init"] and sha256(key["init"])
+        recordings = train.fingerprint(*self.manifests)
+        verified = hashlib.sha256(self.verified.tobytes()).hexdigest()
+        more = {"root": self.data.root, "classes": self.train.classes, "recordings": recordings}
+        return key | more | {"verified": verified, "others": [os.path.abspath(other) for other in others]}
+
+    def folding(self):
+        """Stage: the fold of each recording, -1 for those that could not be used."""
+
+        def work(folder, before, observer):
+            usable = features.Features(before["features"]).usable[: len(self.train)]
+            order = np.random.default_rng(self.options.seed).permutation(np.flatnonzero(usable))
+            folds = np.full(len(self.train), -1)
+            folds[order] = stratified_folds(self.labels[order], self.verified[order], self.options.folds)
+            for fold in range(self.options.folds):
+                if not (self.verified & (folds == fold)).any():
+                    raise AcdrefError(f"{self.train.source}: too few verified recordings for so many folds")
+            write_text(folder / "folds.json", json.dumps(folds.tolist()) + "\n")
+            return {
+                "verified": int(self.verified[usable].sum()),
+                "others": int((~self.verified)[usable].sum()),
+            }
+
+        return Stage("folds", work, ("folds.json",))
+
+    def round(self, number):
+        """Stage: verification by the networks of the round before, and training; 0: training on all labels."""
+        previous = _round_name(number - 1)
+
+        def work(folder, before, observer):
+            state = _Round(self, number, before, observer)
+            chosen = np.ones(len(self.train), dtype=bool)
+            if number:
+                posteriors = np.load(before[previous] / POSTERIORS)
+                chosen = verify(
+                    posteriors, self.labels, self.verified, self.options.threshold, self.options.cap
+                )
+                self._write_accepted(folder, chosen)
+            for fold in range(self.options.folds):
+                net = self._network(fold)
+                if number:
+                    net, _ = checkpoint.load_weights(before[previous] / _weights(fold))
+                state.train(net, fold, chosen, folder / f"last-{fold}.npz")
+                checkpoint.save_weights(folder / _weights(fold), net, self.train.classes)
+            nets = [checkpoint.load_weights(folder / _weights(k))[0] for k in range(self.options.folds)]
+            posteriors = state.held_out(nets)
+            _save(folder / POSTERIORS, posteriors)
+            summary = {"accepted": int((chosen & ~self.verified).sum())} if number else {}
+            summary |= state.validation(posteriors)
+            if self.test is not None:
+                answers = state.answers(nets)
+                _save(folder / TEST, answers)
+                summary["test"] = self._measured(answers)
+            return summary
+
+        files = [POSTERIORS, *map(_weights, range(self.options.folds))]
+        files += [ACCEPTED] if number else []
+        files += [] if self.test is None else [TEST]
+        return Stage(_round_name(number), work, tuple(files))
+
+    def _write_accepted(self, folder, chosen):
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["path", "class"])
+        for i in np.flatnonzero(chosen & ~self.verified):
+            writer.writerow([self.train.paths[i], self.train.classes[self.labels[i]]])
+        write_text(folder / ACCEPTED, text.getvalue())
+
+    def _measured(self, answers):
+        """Accuracy, MAP@3 and F-scores of posteriors of the recordings to measure on."""
+        known = ~np.isnan(answers).any(axis=1)
+        p, truth = answers[known], self.truth[known]
+        classes = self.train.classes
+        order = np.argsort(-p, axis=1, kind="stable")
+        decided = np.eye(len(classes))[order[:, 0]]
+        f_scores = metrics.f_score(np.eye(len(classes))[truth], decided)
+        return {
+            "clips": int(known.sum()),
+            "accuracy": float((order[:, 0] == truth).mean()),
+            "MAP@3": metrics.map_at_k(truth[:, None].tolist(), order, 3),
+            "f_scores": {
+                name: None if np.isnan(f) else float(f) for name, f in zip(classes, f_scores, strict=True)
+            },
+        }
+
+    def ensemble(self, others):
+        """Stage: the best round by validation loss, averaged with other runs."""
+
+        def work(folder, before, observer):
+            losses = {}
+            for number in range(self.options.rounds + 1):
+                stage = before[_round_name(number)]
+                losses[_round_name(number)] = json.loads((stage / "finished.json").read_text())["summary"]
+            best = min(losses, key=lambda name: losses[name]["val_loss"])
+            summary = {"best": best, "val_loss": losses[best]["val_loss"], "weights": before[best].name}
+            if self.test is not None:
+                answers = [np.load(before[best] / TEST), *map(self._answers_of, others)]
+                answers = mean_posterior(answers)
+                _save(folder / TEST, answers)
+                summary["test"] = self._measured(answers)
+            write_text(folder / "report.json", json.dumps(summary, indent=2) + "\n")
+            return summary
+
+        return Stage("ensemble", work, ("report.json",) if self.test is None else ("report.json", TEST))
+
+    def _answers_of(self, other):
+        """What another run says of the same recordings."""
+        try:
+            with open(os.path.join(other, "recipe.json"), encoding="utf-8") as file:
+                recordings = json.load(file)["options"]["recordings"]
+            (folder,) = (name for name in os.listdir(other) if name.endswith("-ensemble"))
+            answers = np.load(os.path.join(other, folder, TEST))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise FileError(other, "holds no finished run of self-verify that was measured") from None
+        if recordings != train.fingerprint(*self.manifests):
+            raise FileError(other, "is of other recordings or labels")
+        return answers
+
+
+class _Round:
+    """Training and judging in one round."""
+
+    def __init__(self, recipe, number, before, observer):
+        self.recipe, self.options, self.number, self.observer = recipe, recipe.options, number, observer
+        self.features = features.Features(before["features"])
+        self.folds = np.array(json.loads((before["folds"] / "folds.json").read_text()))
+
+    def train(self, net, fold, chosen, path):
+        """Train on the chosen recordings of the other folds."""
+        options, recipe, first = self.options, self.recipe, self.number == 0
+        rows = np.flatnonzero(chosen & (self.folds >= 0) & (self.folds != fold))
+        steps = -(-len(rows) // options.batch)
+        epochs = options.epochs if first else options.tune_epochs
+        constant = options.constant if first else options.tune_constant
+        lr = options.lr if first else options.tune_lr
+        seeds = [options.seed, self.number, fold]
+
+        def batch(epoch, step):
+            order = np.random.default_rng([*seeds, epoch]).permutation(rows)
+            rng = np.random.default_rng([*seeds, epoch, step])
+            members = np.array_split(order, steps)[step]
+            x = np.stack([self._excerpts(i, rng, 1)[0] for i in members])
+            y = np.eye(len(recipe.train.classes))[recipe.labels[members]]
+            if first and options.alpha:
+                weights = draw_mixup_weights(rng, len(x), options.alpha)
+                x, y = mixup_batch(x, weights).astype(np.float32), mixup_batch(y, weights)
+            return x, y
+
+        job = Job(
+            epochs,
+            steps,
+            batch,
+            softmax_cross_entropy,
+            lambda epoch: lr * linear(epoch, epochs, min(constant, epochs - 1)),
+            seed=int(np.random.SeedSequence(seeds).generate_state(1)[0]),
+        )
+        self.observer.log(f"fold {fold + 1} of {options.folds}: {len(rows)} recordings")
+        fit(net, job, path, self.observer)
+
+    def held_out(self, nets):
+        """Posteriors of the recordings to train on, each by the network of its fold."""
+        posteriors = np.full((len(self.folds), len(self.recipe.train.classes)), np.nan)
+        for i in np.flatnonzero(self.folds >= 0):
+            posteriors[i] = self._posterior(nets[self.folds[i]], i)
+            self._told(i, len(self.folds))
+        return posteriors
+
+    def answers(self, nets):
+        """Posteriors of the recordings to measure on: the mean over the networks of all folds."""
+        first, usable = len(self.folds), self.features.usable
+        answers = np.full((len(self.features) - first, len(self.recipe.train.classes)), np.nan)
+        for i in range(first, len(self.features)):
+            if usable[i]:
+                answers[i - first] = mean_posterior([[self._posterior(net, i)] for net in nets])[0]
+            self._told(i - first, len(answers))
+        return answers
+
+    def validation(self, posteriors):
+        """Cross-entropy of the verified labels, the mean over the folds, and their accuracy."""
+        verified = self.recipe.verified & (self.folds >= 0)
+        p, labels = posteriors[verified], self.recipe.labels[verified]
+        costs = -np.log(np.maximum(p[np.arange(len(p)), labels], np.finfo(np.float64).tiny))
+        by_fold = [costs[self.folds[verified] == fold].mean() for fold in range(self.options.folds)]
+        return {
+            "val_loss": float(np.mean(by_fold)),
+            "val_accuracy": float((p.argmax(axis=1) == labels).mean()),
+        }
+
+    def _posterior(self, net, i):
+        """Mean posterior of the excerpts of a recording, (C,); the excerpts depend on seed, round and i."""
+        rng = np.random.default_rng([self.options.seed, self.number, i])
+        x = self._excerpts(i, rng, self.options.excerpts)
+        logits = np.concatenate([net.forward(excerpt[None])[0] for excerpt in x]).astype(np.float64)
+        return mean_posterior(softmax_channels(logits)[:, None])[0]
+
+    def _excerpts(self, i, rng, count):
+        """Random excerpts (count, steps, ...) of a recording, repeated or cut to the length of all."""
+        x, recipe = self.features[i], self.recipe
+        steps = fix_length(np.arange(len(x)), recipe.clip_steps)
+        starts = excerpt_starts(recipe.clip_steps, rng, recipe.excerpt_steps, count)
+        return np.stack([x[steps[start : start + recipe.excerpt_steps]] for start in starts])
+
+    def _told(self, i, count):
+        self.observer.progress(i + 1, count)
+        if self.observer.should_stop():
+            raise Stopped
+
+
+def _single(manifest):
+    """The class of each recording, (N,) int."""
+    for i in np.flatnonzero((manifest.labels == 1).sum(axis=1) != 1):
+        names = ", ".join(np.array(manifest.classes)[manifest.labels[i] == 1]) or "none"
+        raise ManifestError(manifest.source, f"{manifest.paths[i]} must have one class (it has: {names})")
+    return np.argmax(manifest.labels == 1, axis=1)
+
+
+def _round_name(number):
+    return f"round-{number}" if number else "initial"
+
+
+def _weights(fold):
+    return f"fold-{fold}.npz"
+
+
+def _save(path, array):
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, array)
