@@ -2,6 +2,7 @@
 
 import click
 
+from acdref.commands.recipe import self_correct, self_verify, unlabelled
 
 
 @click.group(short_help="Jobs of several stages: correct labels, train on unlabelled recordings.")
