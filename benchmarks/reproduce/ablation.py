@@ -5,6 +5,7 @@
 The corpus's own labels; the correction is of these, by the network of the row before.
 """
 
+import numpy as np
 from experiment import Experiment, arguments, start
 from report import finish
 
@@ -29,7 +30,10 @@ def main():
             experiment.measure(condition, seed, **options)
         if not experiment.finished(CORRECTION, seed):
             labels = correct_labels(given, experiment.training_scores(seed, **FULL))
-            changed = {"corrected": int((labels > given).sum()), "masked": int((labels != labels).sum())}
+            changed = {
+                "corrected": int((labels > given).sum()),
+                "masked": int(np.isnan(labels).sum()),
+            }
             experiment.measure(CORRECTION, seed, labels, changed, **FULL)
     finish(experiment, [*CONDITIONS, CORRECTION], "no mixing", "Ingredients of the recipe")
 

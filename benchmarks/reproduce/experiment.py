@@ -1,4 +1,4 @@
-"""What the reproductions share: corpus, networks, runs that are done once, intervals, tables, plots.
+"""What the reproductions share: a setting, runs that are done once, their results.
 
 An experiment has several conditions, each trained with several seeds and measured on a fold that nothing was
 trained on; the last weights count, not the best ones.  Every finished run is a row of the results' CSV file
@@ -12,10 +12,8 @@ import hashlib
 import io
 import json
 import os
-import re
 import sys
 import time
-from functools import cache
 from pathlib import Path
 
 # One thread: to take all cores of a machine for long should be by choice (ACDREF_NUM_THREADS=2).
@@ -23,19 +21,19 @@ os.environ.setdefault("ACDREF_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", os.environ["ACDREF_NUM_THREADS"])
 
 import numpy as np
+from corpus import Corpus
+from networks import NETWORKS
 
-from acdref import audio, checkpoint, metrics
+from acdref import checkpoint, metrics
 from acdref.augment import Augmentation
-from acdref.data import Clips, Loader, Sequences, open_dataset
-from acdref.errors import AcdrefError, AudioError
-from acdref.features import SAMPLE_RATE, features
-from acdref.files import replacing, write_text
+from acdref.data import Loader, Sequences
+from acdref.errors import AcdrefError
+from acdref.features import SAMPLE_RATE
+from acdref.files import write_text
 from acdref.losses import bce
-from acdref.mel import log_mel, mel_filterbank
-from acdref.nets import ACDNET_2024, ACDNet, ACDNetConfig, Block
+from acdref.nets import ACDNet
 from acdref.ops.memory import keep_freed_memory
 from acdref.optim import AdamW, Average, cosine
-from acdref.scoring import WINDOW, Scores, mean_over_windows
 
 WARMUP = 0.05  # share of the steps in which the cosine schedule rises
 AVERAGE = 0.98  # decay of the running average of weights, which is what counts
@@ -44,28 +42,6 @@ LEVEL = Augmentation(level=(-45.0, -10.0))
 
 STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """97.5 % quantiles of Student's distribution with 1, 2, ... degrees of freedom."""
-
-
-@cache
-def _bank():
-    return mel_filterbank(SAMPLE_RATE, 1024, 64, 50, 8000)
-
-
-def mel_features(x):
-    """64 mel bands in decibels, 32 ms apart, around 0: a fifteenth of the numbers that ACDnet sees."""
-    return ((log_mel(x, _bank(), 512) + 40) / 20)[..., None].astype(np.float32)
-
-
-SMALL = ACDNetConfig(
-    stem=16,
-    blocks=(Block(16, 1, (2, 4)), Block(32, 1, (2, 2), 16), Block(64, 1, (2, 2)), Block(64, 1, (1, 2))),
-    bins=64,
-    inputs=1,
-)
-"""Four of ACDnet's blocks, one with attention, narrow and without dilation, for a mel spectrogram."""
-
-NETWORKS = {"small": (SMALL, mel_features), "acdnet": (ACDNET_2024, features)}
-"""Layer table, and what the network sees of the sound."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,73 +98,6 @@ def arguments(text):
     return parser
 
 
-class Corpus:
-    """Recordings, decoded once: as WAV files to train on, as features to score.
-
-    Parameters
-    ----------
-    source : str or path-like
-        Manifest with folds, or its folder.
-    work : Path
-        Where the copies are kept.
-    setting : Setting
-
-    Attributes
-    ----------
-    train, test : Manifest
-    transform : callable
-        Samples to features.
-    """
-
-    def __init__(self, source, work, setting):
-        source = Path(source)
-        manifest = open_dataset(source / "manifest.csv" if source.is_dir() else source)
-        manifest = _decoded(manifest, work / "recordings")
-        self.train = manifest.without(fold=setting.fold)
-        self.test = manifest.where(fold=setting.fold)
-        self.clips = Clips()
-        self.transform = NETWORKS[setting.network][1]
-        self._shortest = round(setting.seconds * SAMPLE_RATE)
-        self._windows = {}
-
-    def score(self, net, recordings):
-        """Probabilities (N, C): means over windows of 10 s; what is shorter than in training is repeated."""
-        files = map(recordings.file, range(len(recordings)))
-        return np.array([mean_over_windows(self._scores(net, path)) for path in files])
-
-    def _scores(self, net, path):
-        if path not in self._windows:
-            self._windows[path] = [
-                (block.start, block.end, self._seen(block.samples))
-                for block in audio.blocks(path, SAMPLE_RATE, WINDOW)
-            ]
-        for start, end, x in self._windows[path]:
-            yield Scores(start, end, net.predict_proba(x[None])[0])
-
-    def _seen(self, samples):
-        return self.transform(np.resize(samples, max(len(samples), self._shortest)))
-
-
-def _decoded(manifest, folder):
-    """The manifest of WAV copies, without the recordings that cannot be decoded."""
-    import soundfile
-
-    folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    copies = {}
-    for i, name in enumerate(manifest.paths):
-        path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.wav"
-        try:
-            if not path.exists():
-                samples = audio.load(manifest.file(i), SAMPLE_RATE)
-                with replacing(path) as temporary:
-                    soundfile.write(temporary, samples, SAMPLE_RATE, subtype="FLOAT", format="WAV")
-            copies[i] = path.name
-        except AudioError as error:
-            print(f"left out: {error}", flush=True)
-    return dataclasses.replace(manifest.select(copies), root=str(folder), paths=tuple(copies.values()))
-
-
 class Experiment:
     """Runs of several conditions and seeds, one row each in a CSV file.
 
@@ -226,7 +135,7 @@ class Experiment:
         frames = len(transform(np.zeros(round(self.setting.seconds * SAMPLE_RATE), np.float32)))
         if frames < config.min_frames:
             raise AcdrefError(f"--seconds {self.setting.seconds:g} is too short for the network")
-        self.corpus = Corpus(given.corpus, self.work, self.setting)
+        self.corpus = Corpus(given.corpus, self.work, self.setting.fold, self.setting.seconds, transform)
 
     def finished(self, condition, seed):
         """Whether there is a row of this run."""
@@ -286,14 +195,10 @@ class Experiment:
         recordings = self.corpus.train
         if labels is not None:
             recordings = dataclasses.replace(recordings, labels=labels)
-        options = {
-            "seconds": self.setting.seconds,
-            "fill": "repeat",
-            "mix_max": 2,
-            "augment": LEVEL,
-        } | sequences
+        options = {"seconds": self.setting.seconds, "fill": "repeat", "mix_max": 2, "augment": LEVEL}
+        options |= sequences
         key = [str(self.setting), seed, options | {"augment": dataclasses.asdict(options["augment"])}]
-        key += [recordings.paths, recordings.labels.tolist()]
+        key += [recordings.root, recordings.paths, recordings.labels.tolist()]
         path = self.work / "networks" / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]}.npz"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
