@@ -87,6 +87,7 @@ def command(ctx, bundle, paths, out, root, labels, prompts, template, background
     from acdref.teacher import ClapTeacher
 
     words = Prompts.of(read_prompts(prompts) if prompts else None, background, template)
+    _check_results(out, labels, decision, words)
     recordings = _recordings(paths, root)
     if options["shard"] is not None:
         recordings = shard(recordings, *_part(options["shard"]))
@@ -119,6 +120,22 @@ def command(ctx, bundle, paths, out, root, labels, prompts, template, background
         click.echo(_write_labels(labels, recordings, scores, decision))
     if used < len(recordings):
         ctx.exit(3 if used else 1)
+
+
+def _check_results(out, labels, decision, words):
+    """Complain now, rather than after hours of work, about what could not be written or decided."""
+    from acdref.errors import FileError
+
+    if labels is not None and os.path.realpath(labels) == os.path.realpath(out):
+        raise click.UsageError("--labels and --out are the same file")
+    for path in filter(None, (out, labels)):
+        if os.path.isdir(path):
+            raise FileError(path, "a directory")
+        if not os.path.isdir(os.path.dirname(path) or "."):
+            raise FileError(path, "its folder does not exist")
+    strange = [name for name in decision.by_class if name not in words.classes]
+    if strange:
+        raise AcdrefError(f"there is a threshold for {strange[0]!r}, which is no class")
 
 
 def _recordings(paths, root):

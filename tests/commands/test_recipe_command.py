@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,7 +95,8 @@ def test_unlabelled(corpus, tmp_path):
     pytest.importorskip("onnxruntime")
     training = ["--epochs", "1", "--epoch-size", "4", "--batch", "2", "--seconds", "2.2", "--workers", "0"]
     (tmp_path / "prompts.txt").write_text("noise = noise\ntone = a tone\n")
-    bundle = ROOT / "fixtures" / "clap_hf"
+    # A copy: the teacher writes its prompts beside the graphs.
+    bundle = shutil.copytree(ROOT / "fixtures" / "clap_hf", tmp_path / "clap")
     files = ["--out", tmp_path / "r", "--prompts", tmp_path / "prompts.txt", "--init", corpus / "tiny.npz"]
     code, out, err = program("recipe", "unlabelled", bundle, corpus, *files, *training)
     assert code == 0, err

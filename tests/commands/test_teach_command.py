@@ -172,12 +172,28 @@ def test_a_public_export_without_a_scale(files, tmp_path):
     ],
     ids=str,
 )
-def test_what_goes_wrong(files, tmp_path, monkeypatch, arguments, code, cause):
-    monkeypatch.chdir(tmp_path)
+def test_what_goes_wrong(files, tmp_path, arguments, code, cause):
     found, out, err = teach(files, "--out", tmp_path / "s.npz", *arguments)
     assert (found, out) == (code, "")
     assert cause in err
     assert "Traceback" not in err
+    assert not list(tmp_path.iterdir())  # nothing was begun
+
+
+@pytest.mark.parametrize(
+    ("labels", "more", "code", "cause"),
+    [
+        ("s.npz", (), 2, "--labels and --out are the same file"),
+        ("no/l.csv", (), 1, "no/l.csv: its folder does not exist"),
+        (".", (), 1, ": a directory"),
+        ("l.csv", ("--class-threshold", "doge=1"), 1, "a threshold for 'doge', which is no class"),
+    ],
+)
+def test_labels_that_could_not_be_made_are_refused_at_once(files, tmp_path, labels, more, code, cause):
+    found, out, err = teach(files, "--out", tmp_path / "s.npz", "--labels", tmp_path / labels, *more)
+    assert (found, out) == (code, "")
+    assert cause in err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """From sounds and words to a network, with a tiny random CLAP; stopped anywhere, the same."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,11 +24,13 @@ RESULTS = ("2-teach/scores.npz", "3-zero-shot/train.csv", "6-labels/train.csv", 
 
 
 @pytest.fixture(scope="module")
-def teacher():
+def teacher(tmp_path_factory):
     pytest.importorskip("onnxruntime")
     from acdref.teacher import ClapTeacher
 
-    return ClapTeacher.open(resource("fixtures", "clap_hf"))
+    # A copy: the teacher writes its prompts beside the graphs.
+    bundle = shutil.copytree(resource("fixtures", "clap_hf"), tmp_path_factory.mktemp("bundle") / "hf")
+    return ClapTeacher.open(bundle)
 
 
 @pytest.fixture(scope="module")
