@@ -18,6 +18,7 @@ _SUBMODULES = (
     "data",
     "evaluate",
     "features",
+    "front_ends",
     "labels",
     "losses",
     "manifest",
