@@ -2,7 +2,7 @@
 
 import click
 
-from acdref.commands.recipe import self_correct, self_verify, unlabelled
+from acdref.commands.recipe import relabel_transfer, self_correct, self_verify, strong, unlabelled
 
 
 @click.group(short_help="Jobs of several stages: correct labels, train on unlabelled recordings.")
@@ -15,6 +15,7 @@ def command():
 
     \b
     Examples:
+      acdref recipe relabel-transfer --quick --out tried
       acdref recipe self-correct manifest.csv --root recordings --val-fold 4 --out corrected
       acdref recipe self-verify --quick --out tried
       acdref recipe unlabelled clap-htsat-unfused/ field-recordings/ --out field
@@ -25,6 +26,8 @@ def command():
     """
 
 
+command.add_command(relabel_transfer.command, "relabel-transfer")
 command.add_command(self_correct.command, "self-correct")
 command.add_command(self_verify.command, "self-verify")
+command.add_command(strong.command, "strong")
 command.add_command(unlabelled.command, "unlabelled")

@@ -1,0 +1,129 @@
+"""`acdref recipe strong`: what strong labels are worth."""
+
+import os
+
+import click
+
+from acdref.commands._training import class_names, recording_options
+from acdref.commands.recipe._common import do, network_options
+from acdref.commands.recipe._soundscapes import soundscapes, with_defaults
+
+QUICK = {
+    "net": "mobilenetv2",
+    "width": 0.125,
+    "epochs": 12,
+    "lr": 3e-3,
+    "tune_epochs": 6,
+    "tune_lr": 1e-3,
+    "batch": 16,
+}
+
+
+def _shares(ctx, option, text):
+    try:
+        shares = tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of numbers") from None
+    if not all(0 < share <= 1 for share in shares):
+        raise click.BadParameter("parts must lie between 0 and 1")
+    return shares
+
+
+@click.command(short_help="Train on weak, then on diffuse and on strong labels, and compare.")
+@click.argument("manifest", required=False, type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
+@click.option(
+    "--events",
+    type=click.Path(),
+    metavar="TSV",
+    help="Strong labels: rows of recording, onset, offset, class  [default: events.tsv beside MANIFEST]",
+)
+@click.option("--quick", is_flag=True, help="Try it on made-up soundscapes, with a small network.")
+@recording_options
+@network_options
+@click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True, help="On weak labels.")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True)
+@click.option(
+    "--tune-epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Of training on."
+)
+@click.option("--tune-lr", type=click.FloatRange(min=0, min_open=True), default=3e-4, show_default=True)
+@click.option(
+    "--mu-diffuse",
+    type=click.FloatRange(0, 1),
+    default=0.7,
+    show_default=True,
+    help="Share of patches with diffuse labels, the others have weak ones.",
+)
+@click.option(
+    "--mu-strong",
+    type=click.FloatRange(0, 1),
+    default=0.8,
+    show_default=True,
+    help="Share of patches with strong labels.",
+)
+@click.option(
+    "--shares", callback=_shares, metavar="A,B,...", help='Also with parts of the strong set, as "0.1,0.3".'
+)
+@click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Patches a step.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1.")
+def command(manifest, out, events, quick, classes, threads, as_json, **options):
+    """Train a network on the labels of MANIFEST, then on from it with three kinds of labels, and compare.
+
+    The network sees patches of 0.96 s. At first each has all the labels of its recording. Then the network is
+    trained on: so again (tuned-weak); with patches of the recordings in --events that have all classes of
+    which there is an event anywhere (tuned-diffuse); or those that are heard in the patch (tuned-strong).
+    Recordings of --val-fold or --val (or those whose split is "val") are measured on. Their events say what
+    is heard in each frame; classes that MANIFEST does not list for a recording are absent from it.
+
+    Printed are d' and lwlrap of frames of 0.96 s and of recordings, and the weights of tuned-strong.
+
+    The shares of strong patches are the paper's; so is --net resnet50, which takes weeks on a CPU.
+    It may be stopped at any moment, even by kill -9: the same command continues to the same result.
+
+    \b
+    Examples:
+      acdref recipe strong --quick --out tried
+      acdref recipe strong scenes/manifest.csv --out compared --epochs 30
+      acdref recipe strong audioset.csv --events strong.tsv --val eval.csv --root audio --out compared \\
+          --net resnet50 --width 0.25 --shares 0.1,0.3
+
+    \b
+    Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
+    interrupted (the same command continues).
+    """
+    if quick == (manifest is not None):
+        raise click.UsageError("give either MANIFEST or --quick")
+    if quick and events is not None:
+        raise click.UsageError("--events goes with MANIFEST")
+    from acdref.ops.threads import set_threads
+    from acdref.recipes.strong import RECIPE, Options, strong
+
+    if quick:
+        options = with_defaults(options, QUICK)
+        manifest = soundscapes(os.path.join(out, "sounds"))
+        out = os.path.join(out, "recipe")
+    set_threads(threads)
+    events = events or os.path.join(os.path.dirname(manifest), "events.tsv")
+    options = Options(manifest, events, classes=class_names(classes), **options)
+    do(RECIPE, out, lambda observer: strong(options, out, observer), as_json, _told)
+
+
+def _told(stages, out):
+    """The file of the weights, and a table of the networks."""
+    networks = {name: stage for name, stage in stages.items() if "frames" in stage}
+    width = max(map(len, networks))
+    lines = [f"{'':{width}}  frames: d'  lwlrap  recordings: d'  lwlrap"]
+    for name, stage in networks.items():
+        frames, clips = stage["frames"], stage["clips"]
+        lines.append(
+            f"{name:{width}}  {_number(frames['d_prime']):>10}  {_number(frames['lwlrap']):>6}"
+            f"  {_number(clips['d_prime']):>14}  {_number(clips['lwlrap']):>6}"
+        )
+    number = list(stages).index("tuned-strong") + 1
+    return os.path.join(out, f"{number}-tuned-strong", "weights.npz"), "\n".join(lines)
+
+
+def _number(value):
+    return "-" if value is None else f"{value:.3f}"

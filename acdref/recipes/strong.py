@@ -1,0 +1,333 @@
+"""Strong labels (Hershey et al.): how much a network gains from knowing when sounds are heard.
+
+1. ``given``: the recordings to train and to measure on;
+2. ``sounds``: their samples, decoded once for all;
+3. ``weak``: a network trained on the manifest's labels, each random patch of 0.96 s with its recording's;
+4. ``tuned-weak``: trained on in the same way, as long as the following ones;
+5. ``tuned-diffuse``: trained on, a share mu of the patches now from recordings with known events, labelled
+   with all classes that have an event anywhere in the recording;
+6. ``tuned-strong``: the same, labelled with the classes that fill half of the patch or have half of an event
+   in it; ``strong-0.1`` and so on are the same with a share of these recordings.
+
+Each of 3 to 6 is measured on frames of 0.96 s and on whole recordings.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from acdref import checkpoint, metrics, train
+from acdref.errors import AcdrefError, ManifestError
+from acdref.files import sha256
+from acdref.front_ends import front_end
+from acdref.labels import diffuse, draw_strong, frame_events, frame_labels
+from acdref.losses import bce
+from acdref.nets import registry
+from acdref.optim import cosine
+from acdref.recipes import sounds
+from acdref.recipes.events import read_events
+from acdref.recipes.features import Features
+from acdref.recipes.fit import Job, fit
+from acdref.recipes.networks import initial
+from acdref.recipes.parts import Data
+from acdref.recipes.stages import Stage, Stopped, run
+
+RECIPE = "strong"
+FRAME = 0.96
+SPAN = 0.975  # what the 96 overlapping windows of a patch see
+WEIGHTS = "weights.npz"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that determines the result.
+
+    Attributes
+    ----------
+    manifest, root, classes, fold, val_fold, val
+        As in :class:`acdref.train.Options`.  The labels are the weak ones.  What is "validated on" there is
+        only measured on here, and the labels that are 0 in it are the explicit negatives.
+    events : str
+        Event list, see :func:`acdref.recipes.events.read_events`; the recordings in it are the strong set.
+    net, width, init
+        As in :func:`acdref.recipes.networks.initial`.
+    epochs, lr : int, float
+        Of the weak network; in an epoch each recording gives one patch, and the rate falls as half a cosine.
+    tune_epochs, tune_lr
+        Of those that are trained on from it.  Their epochs have as many patches.
+    mu_diffuse, mu_strong : float
+        Share of the patches from the strong set.
+    shares : tuple of float
+        Parts of the strong set for which ``tuned-strong`` is done again; a smaller one is part of a larger.
+    batch : int
+    seed : int
+    """
+
+    manifest: str
+    events: str
+    root: str | None = None
+    classes: tuple[str, ...] | None = None
+    fold: str | None = None
+    val_fold: str | None = None
+    val: str | None = None
+    net: str = "acdnet"
+    width: float = 1.0
+    init: str | None = None
+    epochs: int = 100
+    lr: float = 1e-3
+    tune_epochs: int = 30
+    tune_lr: float = 3e-4
+    mu_diffuse: float = 0.7
+    mu_strong: float = 0.8
+    shares: tuple[float, ...] = ()
+    batch: int = 64
+    seed: int = 0
+
+
+def strong(options, out, observer=None):
+    """Train on weak labels, train on with diffuse and with strong ones, and measure; or continue to.
+
+    Parameters
+    ----------
+    options : Options
+    out : str or path-like
+        The recipe's folder; see :mod:`acdref.recipes.stages`.
+    observer : acdref.recipes.stages.Observer, optional
+
+    Returns
+    -------
+    dict of str to dict
+        The stages' summaries; those of networks have ``frames`` and ``clips``, see :func:`measures`.
+
+    Raises
+    ------
+    AcdrefError
+        For input that makes a stage impossible, or a folder that holds something else.
+    acdref.recipes.stages.Stopped
+        If the observer stopped it.
+
+    Notes
+    -----
+    Hershey et al. 2021.  A class without event in a recording of the strong set is absent from it, unless the
+    manifest says that this is unknown.  Networks that need more than 0.96 s see the patch repeated.  Stopped
+    at any moment and begun again with the same arguments, it ends with the same weights, bit for bit.
+    """
+    recipe = _Strong(options)
+    stages = [
+        recipe.data.given(),
+        sounds.stage("sounds", recipe.manifests, recipe.front.rate),
+        recipe.training("weak", None, 0.0),
+        recipe.training("tuned-weak", None, 0.0, "weak"),
+        recipe.training("tuned-diffuse", "diffuse", options.mu_diffuse, "weak"),
+        recipe.training("tuned-strong", "strong", options.mu_strong, "weak"),
+        *(
+            recipe.training(f"strong-{share:g}", "strong", options.mu_strong, "weak", share)
+            for share in options.shares
+        ),
+    ]
+    return run(RECIPE, out, recipe.key(), stages, observer)
+
+
+def measures(y, p, explicit=None):
+    """How well classes are found in frames or recordings.
+
+    Parameters
+    ----------
+    y : (N, C) array
+        Labels 0, 1 or NaN.
+    p : (N, C) array
+        Probabilities.
+    explicit : (N, C) bool array, optional
+        Which negatives annotators have marked; the others are complementary.
+
+    Returns
+    -------
+    dict
+        ``d_prime`` and ``AUC``, in which the two kinds of negatives have the same weight; ``lwlrap``;
+        ``mAP``; and with `explicit`, ``d_prime_explicit`` and ``d_prime_complementary`` with one kind alone.
+        None for what is not defined or infinite.
+
+    Notes
+    -----
+    d' is that of the mean AUC.
+
+    Examples
+    --------
+    >>> found = measures([[1, 0], [0, 1], [0, 0]], [[0.9, 0.2], [0.1, 0.3], [0.95, 0.1]])
+    >>> round(found["AUC"], 3), round(found["d_prime"], 3)
+    (0.75, 0.954)
+    """
+    y, p = np.asarray(y, np.float64), np.asarray(p)
+    weight = None if explicit is None else metrics.balance_negatives(y, explicit)
+    auc = metrics.roc_auc(y, p, weight)
+    found = {
+        "d_prime": metrics.mean_d_prime(auc),
+        "AUC": metrics.mean_over_classes(auc),
+        "lwlrap": metrics.lwlrap(y, p),
+        "mAP": metrics.mean_average_precision(y, p, weight),
+    }
+    if explicit is not None:
+        for name, dropped in (("explicit", ~explicit), ("complementary", explicit)):
+            alone = np.where((y == 0) & dropped, np.nan, y)
+            found[f"d_prime_{name}"] = metrics.mean_d_prime(metrics.roc_auc(alone, p))
+    return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
+
+
+class _Strong:
+    def __init__(self, options):
+        self.options = options
+        wanted = {name: getattr(options, name) for name in ("root", "classes", "fold", "val_fold", "val")}
+        self.data = Data.of(train.Options(options.manifest, **wanted))
+        self.train, self.test = self.data.train, self.data.val
+        if self.test is None:
+            raise ManifestError(self.train.source, "has nothing to measure on: name a --val-fold or --val")
+        self.manifests = [self.train, self.test]
+        self.events, self.test_events = read_events(options.events, *self.manifests)
+        if all(events is None for events in self.events):
+            raise AcdrefError(f"{options.events}: has none of the recordings to train on")
+        if all(events is None for events in self.test_events):
+            raise AcdrefError(f"{options.events}: has none of the recordings to measure on")
+        net = self._network()
+        self.front = front_end(net)
+        self.span = round(SPAN * self.front.rate)
+        self.samples = max(self.span, sounds.fewest_samples(net))
+
+    def _network(self):
+        options = self.options
+        fields = registry.SEVERAL_CLASSES.get(options.net, {})
+        return initial(options.net, options.width, options.init, self.train.classes, options.seed, **fields)
+
+    def key(self):
+        """All that the result depends on, as JSON can hold it."""
+        key = dataclasses.asdict(self.options)
+        for name in ("manifest", "fold", "val_fold", "val"):
+            del key[name]
+        key["init"] = key["init"] and sha256(key["init"])
+        key["events"] = sha256(key["events"])
+        recordings = train.fingerprint(*self.manifests)
+        return key | {"root": self.data.root, "classes": self.train.classes, "recordings": recordings}
+
+    def training(self, name, kind, mu, start=None, share=1.0):
+        """Stage: a network trained on patches, from fresh weights or those of another stage, and measured."""
+        options = self.options
+        epochs, lr = (options.epochs, options.lr) if start is None else (options.tune_epochs, options.tune_lr)
+
+        def work(folder, before, observer):
+            x = Features(before["sounds"])
+            patches = _Patches(self, x, kind, mu, share, tuning=start is not None)
+            net = self._network()
+            if start is not None:
+                net, _ = checkpoint.load_weights(before[start] / WEIGHTS)
+            job = Job(
+                epochs=epochs,
+                steps=patches.steps,
+                batch=patches.batch,
+                loss=bce,
+                rate=lambda epoch: lr * cosine(epoch, epochs),
+                seed=options.seed,
+            )
+            rows = fit(net, job, folder / "last.npz", observer)
+            summary = {"patches": epochs * patches.size, "strong_set": len(patches.strong)}
+            summary |= {"loss": rows[-1]["loss"]} | self._measured(net, x, observer)
+            checkpoint.save_weights(folder / WEIGHTS, net, self.train.classes)
+            return summary
+
+        return Stage(name, work, (WEIGHTS,))
+
+    def seen(self, x, start):
+        """Features of the patch of a recording that begins at a sample."""
+        return self.front.transform(np.resize(sounds.excerpt(x, start, self.span), self.samples))
+
+    def label(self, i, kind, start):
+        """Labels of the patch of training recording i that begins at a millisecond."""
+        given, events = self.train.labels[i], self.events[i]
+        if kind is None:
+            return given
+        start, n_classes = start / 1000, len(given)
+        present = frame_events(
+            events.times, start + FRAME, FRAME, start=start, classes=events.classes, n_classes=n_classes
+        )
+        tagged = events.tagged(n_classes)
+        # What has an event somewhere else is absent here, whatever the manifest thought of the whole.
+        labels = np.where(np.isnan(given) & ~tagged, np.nan, present)
+        return labels[0] if kind == "strong" else diffuse(labels, tagged)[0]
+
+    def _measured(self, net, x, observer):
+        frames, clips = [], []
+        for i, events in enumerate(self.test_events):
+            observer.progress(i, len(self.test))
+            if observer.should_stop():
+                raise Stopped
+            sound = x[len(self.train) + i]
+            count = int(len(sound) / self.front.rate / FRAME + 1e-9)
+            if events is None or not count:
+                continue
+            starts = [round(k * FRAME * self.front.rate) for k in range(count)]
+            p = net.predict_proba(np.stack([self.seen(sound, start) for start in starts]))
+            y, explicit, clip = self._truth(i, events, count)
+            frames.append((y, p, explicit))
+            clips.append((clip, p.mean(axis=0)))
+        if not frames:
+            raise AcdrefError(f"{self.test.source}: no recording to measure on lasts {FRAME} s")
+        y, p, explicit = (np.concatenate(part) for part in zip(*frames, strict=True))
+        whole = measures(*map(np.stack, zip(*clips, strict=True)))
+        return {"frames": measures(y, p, explicit), "clips": whole}
+
+    def _truth(self, i, events, count):
+        """Labels of a recording's frames, which of their zeros are explicit, and labels of the whole."""
+        given = self.test.labels[i]
+        tagged = events.tagged(len(given))
+        absent = (given == 0) & ~tagged
+        y = frame_labels(events.times, events.classes, len(given), np.flatnonzero(absent), count * FRAME)
+        return y, np.broadcast_to(absent, y.shape), np.where(tagged, 1.0, np.where(absent, 0.0, np.nan))
+
+
+class _Patches:
+    """What to train on: a random patch of each recording that is drawn.
+
+    Recordings come in passes: none a second time before each has come once.
+    """
+
+    def __init__(self, recipe, x, kind, mu, share, tuning):
+        options = recipe.options
+        self.recipe, self.x, self.kind, self.mu = recipe, x, kind, mu
+        self.weak = np.flatnonzero(x.usable[: len(recipe.train)])
+        known = np.array([recipe.events[i] is not None for i in self.weak])
+        shuffled = np.random.default_rng([options.seed, 1]).permutation(self.weak[known])
+        self.strong = shuffled[: max(1, round(share * len(shuffled)))]
+        if not len(self.strong):
+            raise AcdrefError(f"{options.events}: none of its recordings to train on can be used")
+        self.size = len(self.weak)
+        self.seed = options.seed, 3 if tuning else 2  # all that are trained on draw the same patches
+        self.steps = -(-self.size // options.batch)
+        self._drawn = None, None
+
+    def batch(self, epoch, step):
+        """Features and labels of a batch."""
+        if self._drawn[0] != epoch:
+            self._drawn = epoch, self._draw(epoch)
+        chosen = self._drawn[1][step * self.recipe.options.batch :][: self.recipe.options.batch]
+        rate = self.recipe.front.rate
+        x = np.stack([self.recipe.seen(self.x[i], start * rate // 1000) for i, _, start in chosen])
+        return x, np.stack([self.recipe.label(i, kind, start) for i, kind, start in chosen])
+
+    def _draw(self, epoch):
+        """Of each patch of an epoch: recording, kind of its labels, start in milliseconds."""
+        rng = np.random.default_rng([*self.seed, epoch])
+        from_strong = draw_strong(self.size, self.mu, rng)
+        chosen = np.empty(self.size, dtype=np.int64)
+        for pool, places in ((self.weak, ~from_strong), (self.strong, from_strong)):
+            chosen[places] = _passes(pool, int(places.sum()), rng)
+        drawn = []
+        for i, is_strong, u in zip(chosen.tolist(), from_strong.tolist(), rng.random(self.size), strict=True):
+            length = len(self.x[i]) * 1000 // self.recipe.front.rate
+            start = int(u * (max(length - round(1000 * FRAME), 0) + 1))
+            drawn.append((i, self.kind if is_strong else None, start))
+        return drawn
+
+
+def _passes(pool, count, rng):
+    """So many members of a pool: shuffled, again and again."""
+    passes = [rng.permutation(pool) for _ in range(-(-count // len(pool)))]
+    return np.concatenate([*passes, pool[:0]])[:count]
