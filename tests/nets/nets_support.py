@@ -15,6 +15,26 @@ SMALL = ACDNetConfig(
     classes=3, stem=4, bins=17, blocks=(Block(6, 2, (2, 2)), Block(5, 1, (1, 2), 3), Block(4, 2, (1, 2)))
 )
 
+# What the fused road might stumble over: rests of rows, bins and channels, attention first and last, windows
+# of one element, taller than wide and large, a frame wider than the map, a single channel of a single bin.
+ODD = {
+    "attention-first": ACDNetConfig(
+        classes=3, stem=16, bins=19,
+        blocks=(Block(20, 1, (2, 2), 5), Block(16, 2, (3, 1)), Block(7, 1, (1, 2), 16)),
+    ),
+    "no-pools": ACDNetConfig(
+        classes=2, stem=20, bins=9,
+        blocks=(Block(33, 3, (1, 1)), Block(17, 1, (1, 1), 33), Block(4, 2, (2, 3))),
+    ),
+    "wide-frame": ACDNetConfig(
+        classes=2, stem=3, bins=5, blocks=(Block(3, 20, (1, 1)), Block(3, 1, (1, 1), 2))
+    ),
+    "large-pool": ACDNetConfig(
+        classes=2, stem=4, bins=70, blocks=(Block(3, 1, (5, 35), 2), Block(3, 1, (1, 1)))
+    ),
+    "one-bin": ACDNetConfig(classes=1, stem=1, bins=1, inputs=1, blocks=(Block(1, 1, (2, 1)),)),
+}  # fmt: skip
+
 
 class Recording(ACDNet):
     """ACDnet that keeps every layer's output in ``outputs``, under the names of the layer table."""
@@ -62,6 +82,17 @@ def network(kind="linear", dtype=np.float64, backend="numpy", config=ACDNET_2024
             }.get(kind_of)
             if values is not None:
                 arrays[name] = values(a.size).astype(dtype)
+    return net
+
+
+def unruly(net, seed=1, zeros=False):
+    """`net` with slopes and scales of any sign; with every other scale exactly 0 on request."""
+    rng = np.random.default_rng(seed)
+    for name, a in net.params.items():
+        if name.endswith((".slope", ".gamma")):
+            net.params[name] = rng.normal(0, 1, a.shape).astype(a.dtype)
+        if zeros and name.endswith(".gamma"):
+            net.params[name][::2] = 0
     return net
 
 
