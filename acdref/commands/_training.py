@@ -15,12 +15,16 @@ _RECORDINGS = (
     ),
     click.option("--classes", metavar="A,B,...", help="Classes and their order  [default: those that occur]"),
     click.option("--fold", help='Folds to train on, such as "1,2,3"  [default: all not used for validation]'),
+)
+
+_VALIDATION = (
     click.option("--val-fold", help="Folds to validate on."),
     click.option("--val", type=click.Path(), help="Another manifest to validate on (same root)."),
 )
 
 _OPTIONS = (
     *_RECORDINGS,
+    *_VALIDATION,
     click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True),
     click.option(
         "--epoch-size",
@@ -141,8 +145,15 @@ _OPTIONS = (
 
 
 def recording_options(command):
-    """Decorator: the options that name classes and recordings, all of which acdref.train.Options has."""
+    """Decorator: --root, --classes and --fold."""
     for option in reversed(_RECORDINGS):
+        command = option(command)
+    return command
+
+
+def validation_options(command):
+    """Decorator: --val-fold and --val."""
+    for option in reversed(_VALIDATION):
         command = option(command)
     return command
 

@@ -2,12 +2,15 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 
 from acdref.files import replacing, write_text
+from acdref.labels import Ontology
 from acdref.synth import sound
+from acdref.synth.kinds import KINDS, kind_sound, ontology_nodes
 
 RATE = 16000
 
@@ -92,3 +95,86 @@ def write_sound(path, samples):
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         soundfile.write(temporary, samples, RATE, format="FLAC", subtype="PCM_16")
+
+
+def rate(kinds, ontology, rng, parents=0.52, missing=0.40):
+    """What a rater writes down who hears some kinds of sounds, and knows an ontology.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        Leaves that are to be heard.
+    ontology : acdref.labels.Ontology
+        A tree.
+    rng : numpy.random.Generator
+    parents : float
+        Probability with which a label's direct parent is set too.
+    missing : float
+        Probability with which a label's direct parent is set in its place.
+
+    Returns
+    -------
+    set of str
+
+    Notes
+    -----
+    Grzywalski & Botteldooren find both in AudioSet: a label's parent is there in 52 % of the cases, and 40 %
+    of the clips with "Guitar" say nothing of which guitar.
+
+    Examples
+    --------
+    >>> from acdref.labels import Ontology
+    >>> guitar = Ontology([
+    ...     {"id": "guitar", "name": "Guitar", "child_ids": ["electric"]},
+    ...     {"id": "electric", "name": "Electric guitar", "child_ids": []},
+    ... ])
+    >>> rate(["electric"], guitar, np.random.default_rng(0), parents=0, missing=1)
+    {'guitar'}
+    """
+    parent = {child: ontology.ids[node] for node, below in enumerate(ontology.children) for child in below}
+    labels = set()
+    for kind in kinds:
+        above = parent.get(ontology.ids.index(kind))
+        label = above if above is not None and rng.random() < missing else kind
+        labels.add(label)
+        while (label := parent.get(ontology.ids.index(label))) is not None and rng.random() < parents:
+            labels.add(label)
+    return labels
+
+
+def ontology_sounds(folder, count=240, seconds=3.0, seed=0):
+    """Sounds of a small ontology, one or two kinds each, with a rater's labels.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Gets FLAC files, ``ontology.json``, and ``manifest.csv`` with a column ``truth``; nothing is done if
+        that is there.
+    count, seed : int
+    seconds : float
+
+    Returns
+    -------
+    (Path, Path)
+        The manifest and the ontology.
+    """
+    folder = Path(folder)
+    path, nodes = folder / "manifest.csv", ontology_nodes()
+    if path.exists():
+        return path, folder / "ontology.json"
+    ontology = Ontology(nodes)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "classes", "truth"])
+    for i in range(count):
+        rng = np.random.default_rng([seed, i])
+        kinds = [str(kind) for kind in rng.choice(KINDS, 1 + (rng.random() < 0.4), replace=False)]
+        levels = 10 ** (rng.uniform(-6, 0, len(kinds)) / 20)
+        sounds = (kind_sound(kind, rng, seconds, RATE) for kind in kinds)
+        x = sum(level * one for level, one in zip(levels, sounds, strict=True))
+        write_sound(folder / f"{i:04d}.flac", x / np.abs(x).max())
+        labels = sorted(rate(kinds, ontology, rng))
+        writer.writerow([f"{i:04d}.flac", ";".join(labels), ";".join(kinds)])
+    write_text(folder / "ontology.json", json.dumps(nodes, indent=1) + "\n")
+    write_text(path, text.getvalue())
+    return path, folder / "ontology.json"

@@ -142,9 +142,9 @@ def self_verify(options, out, others=(), observer=None):
     Notes
     -----
     Dorfer & Widmer 2018.  Folds are frozen, and verification starts from the given flags in each round: an
-    accepted label may be dropped in the next.  A network judges and is validated on recordings that neither it
-    nor its predecessors were trained on.  Stopped at any moment and begun again with the same arguments, it
-    ends with the same weights, bit for bit.
+    accepted label may be dropped in the next.  A network judges and is validated on recordings that neither
+    it nor its predecessors were trained on.  Stopped at any moment and begun again with the same arguments,
+    it ends with the same weights, bit for bit.
     """
     recipe = _SelfVerification(options)
     stages = [
@@ -231,7 +231,7 @@ class _SelfVerification:
         return Stage("folds", work, ("folds.json",))
 
     def round(self, number):
-        """Stage: verification by the networks of the round before, and training; 0: training on all labels."""
+        """Stage: verification by the networks of the round before, and training; 0: training on all."""
         previous = _round_name(number - 1)
 
         def work(folder, before, observer):

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from acdref.commands._training import class_names, recording_options
+from acdref.commands._training import class_names, recording_options, validation_options
 from acdref.commands.recipe._common import do, network_options
 
 QUICK_CLASSES = ("voice", "dog", "music", "machinery", "alarm", "gunshot")
@@ -29,6 +29,7 @@ QUICK = {
 @click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
 @click.option("--quick", is_flag=True, help="Try it on made-up sounds, with a small network and few rounds.")
 @recording_options
+@validation_options
 @network_options
 @click.option(
     "--spectrogram",

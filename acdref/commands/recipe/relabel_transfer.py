@@ -1,0 +1,144 @@
+"""`acdref recipe relabel-transfer`: base networks on labels expanded by an ontology, and their transfer."""
+
+import os
+
+import click
+
+from acdref.commands._training import class_names, recording_options
+from acdref.commands.recipe._common import do, network_options
+
+LABELLINGS = click.Choice(["ol", "pel", "pe-cml"])
+QUICK = {
+    "net": "mobilenetv2",
+    "width": 0.125,
+    "seconds": 3.0,
+    "epochs": 8,
+    "tune_epochs": 8,
+    "extract_epochs": 20,
+    "lr": 5e-3,
+    "tune_lr": 5e-3,
+    "target": "animal",
+}
+
+
+@click.command(short_help="Expand labels by an ontology, train on some classes, transfer to others.")
+@click.argument("manifest", required=False, type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
+@click.option("--quick", is_flag=True, help="Try it on made-up sounds, with a small network and few epochs.")
+@click.option("--ontology", type=click.Path(), help="In the format of AudioSet's ontology.json.")
+@click.option(
+    "--target", metavar="CLASS", help="Id or name of the class below which the target's classes lie."
+)
+@click.option(
+    "--base",
+    type=LABELLINGS,
+    multiple=True,
+    default=("pe-cml",),
+    show_default=True,
+    help="Labelling of the base set; repeat it to compare.",
+)
+@click.option(
+    "--labels", type=LABELLINGS, default="pel", show_default=True, help="Labelling of the target set."
+)
+@recording_options
+@network_options
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Repeat or cut recordings to this.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=100, show_default=True, help="Of base networks."
+)
+@click.option(
+    "--tune-epochs", type=click.IntRange(min=1), default=100, show_default=True, help="Of fine-tuning."
+)
+@click.option(
+    "--extract-epochs", type=click.IntRange(min=1), default=100, show_default=True, help="Of perceptrons."
+)
+@click.option(
+    "--lr",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1e-3,
+    show_default=True,
+    help="Learning rate of base networks and perceptrons.",
+)
+@click.option(
+    "--tune-lr",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1e-3,
+    show_default=True,
+    help="Of tuning.",
+)
+@click.option(
+    "--decay",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.987,
+    show_default=True,
+    help="Of the rates, an epoch.",
+)
+@click.option("--batch", type=click.IntRange(min=1), default=24, show_default=True)
+@click.option(
+    "--hidden", type=click.IntRange(min=1), default=128, show_default=True, help="Units of the perceptron."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1.")
+@click.pass_context
+def command(ctx, manifest, out, quick, ontology, classes, threads, as_json, **options):
+    """Train a network on the recordings of MANIFEST that are not about a class of an ontology, and transfer
+    it to those that are.
+
+    The classes of MANIFEST are ids or names of the ontology. Recordings of --target and the classes below it
+    are the target set, the others the base set, whose labels are taken as they are (ol), with all their
+    ancestors (pel), or so and with the children masked that annotators may have left out (pe-cml). Transfer
+    is by a perceptron on what the base network makes of the target set ("extracted"), and by training that
+    network on with a new last layer ("tuned"). Printed is the mAP of each on a tenth of its set.
+
+    The rates are the paper's, the network is not: --net conv1d is, and takes days on a CPU.
+
+    It may be stopped at any moment, even by kill -9: the same command continues to the same result.
+
+    \b
+    Examples:
+      acdref recipe relabel-transfer --quick --out tried
+      acdref recipe relabel-transfer clips.csv --ontology ontology.json --target "Human sounds" --out human
+      acdref recipe relabel-transfer clips.csv --ontology ontology.json --target /m/0dgw9r --net conv1d \\
+          --base ol --base pel --base pe-cml --out compared
+
+    \b
+    Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
+    interrupted (the same command continues).
+    """
+    from acdref.ops.threads import set_threads
+    from acdref.recipes.made_up import ontology_sounds
+    from acdref.recipes.relabel_transfer import RECIPE, Options, relabel_transfer
+
+    if quick == (manifest is not None):
+        raise click.UsageError("give either MANIFEST or --quick")
+    if quick:
+        if ontology is not None:
+            raise click.UsageError("--quick brings its own ontology")
+        for name, value in QUICK.items():
+            if ctx.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+                options[name] = value
+        manifest, ontology = ontology_sounds(os.path.join(out, "sounds"))
+        out = os.path.join(out, "recipe")
+    elif ontology is None or options["target"] is None:
+        raise click.UsageError("--ontology and --target say what to transfer to")
+    set_threads(threads)
+    options = Options(str(manifest), str(ontology), classes=class_names(classes), **options)
+    do(RECIPE, out, lambda observer: relabel_transfer(options, out, observer), as_json, _told)
+
+
+def _told(stages, out):
+    """The folder of the last tuned network, and a table of all."""
+    lines = ["network             best epoch     mAP"]
+    for name, stage in stages.items():
+        if "mAP" in stage:
+            score = "–" if stage["mAP"] is None else f"{stage['mAP']:.3f}"
+            lines.append(f"{name:18} {stage['best_epoch']:4} of {stage['epochs']:4}  {score:>6}")
+    *_, last = stages
+    return os.path.join(out, f"{len(stages)}-{last}", "best.npz"), "\n".join(lines)

@@ -1,0 +1,413 @@
+"""Re-labelling by an ontology, and transfer (Grzywalski & Botteldooren).
+
+1. ``given``: the recordings, labelled with classes of an ontology;
+2. ``features``: what the network takes, once for all;
+3. ``sets``: a target set, which is about the classes below one root, and a base set, about the rest; of each,
+   80 % to train, 10 % to validate and 10 % to measure on;
+4. ``base-LABELLING``: a network trained on the base set, labelled in one of three ways;
+5. ``extracted-LABELLING``: a perceptron on what that network makes of the target set;
+6. ``tuned-LABELLING``: that network with a new last layer, trained on, on the target set.
+
+The labellings are the original labels (ol), these with all ancestors (pel), and these with the children
+masked that the annotators may have left out (pe-cml).
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from acdref import checkpoint, metrics, train
+from acdref.data import open_dataset
+from acdref.errors import AcdrefError, ManifestError
+from acdref.files import replacing, sha256, write_text
+from acdref.front_ends import front_end
+from acdref.labels import Ontology, fix_length
+from acdref.losses import mse
+from acdref.nets import ACDNet, Conv1D, registry
+from acdref.nets.layers import Conv, Dense, GlobalMean, forward
+from acdref.nets.network import Network, features_of
+from acdref.ops.activation import sigmoid
+from acdref.recipes import features
+from acdref.recipes.fit import Job, fit
+from acdref.recipes.networks import initial
+from acdref.recipes.parts import BEST, Data
+from acdref.recipes.stages import Stage, Stopped, run
+
+RECIPE = "relabel-transfer"
+LABELLINGS = {
+    "ol": lambda ontology, labels: labels,
+    "pel": lambda ontology, labels: ontology.parent_expand(labels),
+    "pe-cml": lambda ontology, labels: ontology.children_mask(labels),
+}
+PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
+SCORES = "test.npy"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that determines the result.
+
+    Attributes
+    ----------
+    manifest, root, classes, fold
+        As in :class:`acdref.train.Options`; the classes are ids or names of the ontology.
+    ontology : str
+        A file in the format of AudioSet's ``ontology.json``.
+    target : str
+        Id or name of the node whose descendants, itself among them, are the target's classes.
+    base : tuple of {"ol", "pel", "pe-cml"}
+        Labellings of the base set, for each of which there is a base network.
+    labels : {"ol", "pel", "pe-cml"}
+        Labelling of the target set.
+    net, width, init
+        As in :func:`acdref.recipes.networks.initial`.
+    seconds : float
+        To which recordings are repeated or cut.
+    epochs, tune_epochs, extract_epochs : int
+        Of base networks, of their tuning, and of perceptrons.
+    lr, tune_lr : float
+        Of base networks and perceptrons, and of tuning; falls by `decay` an epoch.
+    decay : float
+    batch, hidden : int
+        Recordings a step; units between the perceptron's layers.
+    seed : int
+    """
+
+    manifest: str
+    ontology: str
+    target: str
+    root: str | None = None
+    classes: tuple[str, ...] | None = None
+    fold: str | None = None
+    base: tuple[str, ...] = ("pe-cml",)
+    labels: str = "pel"
+    net: str = "acdnet"
+    width: float = 1.0
+    init: str | None = None
+    seconds: float = 10.0
+    epochs: int = 100
+    tune_epochs: int = 100
+    extract_epochs: int = 100
+    lr: float = 1e-3
+    tune_lr: float = 1e-3
+    decay: float = 0.987
+    batch: int = 24
+    hidden: int = 128
+    seed: int = 0
+
+
+def relabel_transfer(options, out, observer=None):
+    """Train base networks on re-labelled recordings, and transfer them to other classes; or continue to.
+
+    Parameters
+    ----------
+    options : Options
+    out : str or path-like
+        The recipe's folder; see :mod:`acdref.recipes.stages`.
+    observer : acdref.recipes.stages.Observer, optional
+
+    Returns
+    -------
+    dict of str to dict
+        The stages' summaries; those of networks have the best epoch by validation loss, and the mAP on the
+        part to measure on.  Labels that are masked there count for nothing.
+
+    Raises
+    ------
+    AcdrefError
+        For input that makes a stage impossible, or a folder that holds something else.
+    acdref.recipes.stages.Stopped
+        If the observer stopped it.
+
+    Notes
+    -----
+    Grzywalski & Botteldooren, with masked squared error of the sigmoids and Adam.  What the paper leaves open
+    is chosen: how the target set is labelled, that the weights with the lowest validation loss count, and the
+    perceptron (batch normalisation and ELU between its layers).  Stopped at any moment and begun again with
+    the same arguments, it ends with the same weights, bit for bit.
+    """
+    recipe = _RelabelTransfer(options)
+    stages = [
+        recipe.data.given(),
+        features.stage("features", [recipe.recordings], recipe.front, most=options.seconds),
+        recipe.sets(),
+    ]
+    for labelling in options.base:
+        stages += [recipe.base(labelling), recipe.extracted(labelling), recipe.tuned(labelling)]
+    return run(RECIPE, out, recipe.key(), stages, observer)
+
+
+class _RelabelTransfer:
+    def __init__(self, options):
+        self.options = options
+        recordings = open_dataset(options.manifest, options.root, options.classes)
+        recordings = recordings if options.fold is None else recordings.where(fold=options.fold)
+        given = train.Options(options.manifest, options.root)
+        self.recordings, self.data = recordings, Data(recordings, None, given)
+        for name in (*options.base, options.labels):
+            if name not in LABELLINGS:
+                raise AcdrefError(f"there is no labelling {name!r}: choose of {', '.join(LABELLINGS)}")
+        self.ontology = Ontology.from_json(options.ontology)
+        nodes = [self._node(name) for name in recordings.classes]
+        target = self.ontology.ids[self._node(options.target)]
+        labels = np.zeros((len(recordings), len(self.ontology)))
+        labels[:, nodes] = recordings.labels
+        split = self.ontology.split_by_root(labels, target)
+        self.is_target = split.is_target
+        in_target = split.in_target[nodes]
+        self.labels = {
+            name: rule(self.ontology, labels)[:, nodes] for name, rule in LABELLINGS.items()
+        }  # of the manifest's classes
+        self.columns = {"base": np.flatnonzero(~in_target), "target": np.flatnonzero(in_target)}
+        for name, columns in self.columns.items():
+            if not len(columns):
+                raise AcdrefError(f"{recordings.source}: none of its classes is of the {name} set")
+        net = self._network()
+        self.front = front_end(net)
+        self.steps = self.front.steps(round(options.seconds * self.front.rate))
+        if self.steps < registry.min_frames(net):
+            name = registry.name_of(net)
+            raise AcdrefError(f"{options.seconds:g} s are too short for {name}: try a higher --seconds")
+
+    def _node(self, name):
+        ontology = self.ontology
+        try:
+            return ontology.columns([name if name in ontology else ontology.id_of(name)])[0]
+        except (KeyError, ValueError):
+            cause = f"the class {name!r} is neither an id nor a name of {self.options.ontology}"
+            raise ManifestError(self.recordings.source, cause) from None
+
+    def _network(self):
+        options = self.options
+        fields = registry.SEVERAL_CLASSES.get(options.net, {}) if options.init is None else {}
+        return initial(options.net, options.width, options.init, self._names("base"), options.seed, **fields)
+
+    def _names(self, which):
+        return tuple(self.recordings.classes[c] for c in self.columns[which])
+
+    def key(self):
+        """All that the result depends on, as JSON can hold it."""
+        key = dataclasses.asdict(self.options)
+        del key["manifest"], key["fold"]
+        key["init"] = key["init"] and sha256(key["init"])
+        recordings = train.fingerprint(self.recordings)
+        more = {"root": self.data.root, "classes": self.recordings.classes, "recordings": recordings}
+        return key | more | {"ontology": sha256(self.options.ontology)}
+
+    def sets(self):
+        """Stage: which recordings are whose, as numbers by set and part."""
+
+        def work(folder, before, observer):
+            usable = features.Features(before["features"]).usable
+            rng = np.random.default_rng(self.options.seed)
+            sets, counts = {}, {}
+            for name, members in (("base", ~self.is_target), ("target", self.is_target)):
+                members = rng.permutation(np.flatnonzero(members & usable))
+                ends = np.round(np.cumsum([0, *PARTS.values()]) * len(members)).astype(int)
+                sets[name] = {
+                    part: sorted(members[a:b].tolist())
+                    for part, a, b in zip(PARTS, ends[:-1], ends[1:], strict=True)
+                }
+                counts[name] = {part: len(rows) for part, rows in sets[name].items()}
+                if not all(counts[name].values()):
+                    cause = f"{len(members)} recordings are too few for a {name} set"
+                    raise ManifestError(self.recordings.source, cause)
+            write_text(folder / "sets.json", json.dumps(sets) + "\n")
+            return counts
+
+        return Stage("sets", work, ("sets.json",))
+
+    def base(self, labelling):
+        """Stage: a network trained on the base set."""
+
+        def work(folder, before, observer):
+            net, job = self._network(), _Set(self, "base", labelling, before)
+            return job.learn(net, folder, observer, self.options.epochs, self.options.lr)
+
+        return Stage(f"base-{labelling}", work, (BEST, SCORES))
+
+    def extracted(self, labelling):
+        """Stage: a perceptron on the base network's values before its last layer."""
+
+        def work(folder, before, observer):
+            base, _ = checkpoint.load_weights(before[f"base-{labelling}"] / BEST)
+            job = _Set(self, "target", self.options.labels, before)
+            job.values = job.embeddings(base, observer)
+            inputs = len(next(iter(job.values.values())))
+            config = PerceptronConfig(inputs, self.options.hidden, len(self.columns["target"]))
+            net = Perceptron(config, self.options.seed)
+            return job.learn(net, folder, observer, self.options.extract_epochs, self.options.lr)
+
+        return Stage(f"extracted-{labelling}", work, (SCORES,))
+
+    def tuned(self, labelling):
+        """Stage: the base network with a new last layer, trained on."""
+
+        def work(folder, before, observer):
+            base, _ = checkpoint.load_weights(before[f"base-{labelling}"] / BEST)
+            net = registry.with_classes(base, len(self.columns["target"]), self.options.seed)
+            job = _Set(self, "target", self.options.labels, before)
+            return job.learn(net, folder, observer, self.options.tune_epochs, self.options.tune_lr)
+
+        return Stage(f"tuned-{labelling}", work, (BEST, SCORES))
+
+
+class _Set:
+    """The recordings of one set, to train a network on them and to measure it.
+
+    Attributes
+    ----------
+    values : dict of int to array
+        What networks take of each recording, in place of its features, if there are such values.
+    """
+
+    def __init__(self, recipe, name, labelling, before):
+        self.recipe, self.options = recipe, recipe.options
+        self.parts = json.loads((before["sets"] / "sets.json").read_text())[name]
+        self.classes = recipe._names(name)
+        self.labels = recipe.labels[labelling][:, recipe.columns[name]]
+        self.features = features.Features(before["features"])
+        self.values = None
+
+    def learn(self, net, folder, observer, epochs, lr):
+        """Train, keep the weights (unless it is a perceptron), measure; returns a summary."""
+        options, rows = self.options, np.array(self.parts["train"])
+        steps = -(-len(rows) // options.batch)
+
+        def batch(epoch, step):
+            order = np.random.default_rng([options.seed, epoch]).permutation(rows)
+            members = np.array_split(order, steps)[step]
+            return self._inputs(members), self.labels[members]
+
+        def validate(net):
+            return squared_error(self.labels[self.parts["val"]], self._logits(net, self.parts["val"]))[0]
+
+        job = Job(
+            epochs,
+            steps,
+            batch,
+            squared_error,
+            lambda epoch: lr * options.decay**epoch,
+            validate,
+            options.seed,
+        )
+        history = fit(net, job, folder / "last.npz", observer)
+        if not isinstance(net, Perceptron):
+            checkpoint.save_weights(folder / BEST, net, self.classes)
+        p = sigmoid(self._logits(net, self.parts["test"]).astype(np.float64))
+        with replacing(folder / SCORES) as temporary, open(temporary, "wb") as file:
+            np.save(file, p)
+        ap = metrics.average_precision(self.labels[self.parts["test"]], p)
+        best = min(history, key=lambda row: row["val_loss"])
+        score = metrics.mean_over_classes(ap)
+        return {
+            "epochs": epochs,
+            "best_epoch": best["epoch"],
+            "val_loss": best["val_loss"],
+            "mAP": None if np.isnan(score) else score,
+        }
+
+    def embeddings(self, net, observer):
+        """Values of every recording before the network's last layer."""
+        values = {}
+        rows = [i for part in self.parts.values() for i in part]
+        for i in rows:
+            values[i] = embedding(net, self._inputs([i]))[0]
+            observer.progress(len(values), len(rows))
+            if observer.should_stop():
+                raise Stopped
+        return values
+
+    def _logits(self, net, rows):
+        return np.concatenate([net.forward(self._inputs([i]))[0] for i in rows])
+
+    def _inputs(self, rows):
+        if self.values is not None:
+            return np.stack([self.values[i] for i in rows])
+        out = []
+        for i in rows:
+            x = self.features[i]
+            out.append(x[fix_length(np.arange(len(x)), self.recipe.steps)])
+        return np.stack(out)
+
+
+@dataclass(frozen=True)
+class PerceptronConfig:
+    """Sizes of the two layers."""
+
+    inputs: int
+    hidden: int
+    classes: int
+
+
+class Perceptron(Network):
+    """Two layers on vectors (N, inputs), with batch normalisation and ELU between them.
+
+    Examples
+    --------
+    >>> Perceptron(PerceptronConfig(4, 8, 3)).predict_proba(np.zeros((2, 4))).shape
+    (2, 3)
+    """
+
+    @staticmethod
+    def build(config):
+        return (
+            Conv("hidden", config.inputs, config.hidden, (1, 1), activation="elu", first=True),
+            GlobalMean(),
+            Dense("dense", config.hidden, config.classes),
+        )
+
+    def as_map(self, x):
+        if not features_of(x.shape) or x.shape[1] != self.config.inputs:
+            raise ValueError(f"expected vectors (N, {self.config.inputs}), got {x.shape}")
+        return x[:, None, None, :]
+
+
+def embedding(net, x):
+    """What a network makes of clips before its last layer.
+
+    Parameters
+    ----------
+    net : network
+    x : array
+        Features of N clips.
+
+    Returns
+    -------
+    (N, values) array
+        Of conv1d, 128 values before the last non-linearity, as in the paper; of the others the mean over time
+        and frequency of what their last layer takes.
+
+    Examples
+    --------
+    >>> net = registry.build("mobilenetv2", classes=3, width=0.125)
+    >>> embedding(net, np.zeros((2, 40, 64))).shape
+    (2, 160)
+    """
+    if isinstance(net, Conv1D):
+        return net.embedding(x)
+    if isinstance(net, ACDNet):
+        inputs = len(net.params["dense.weight"])
+        probe = registry.with_classes(net, inputs)
+        probe.params["dense.weight"] = np.eye(inputs, dtype=net.dtype)
+        probe.params["dense.bias"] = np.zeros(inputs, net.dtype)
+        return probe.forward(x)[0]
+    last = next(i for i, layer in enumerate(net.layers) if getattr(layer, "name", None) in net.head)
+    y, _ = forward(net.layers[:last], net, net._checked(x), train=False)
+    return y.reshape(len(x), -1, y.shape[-1]).mean(axis=1)
+
+
+def squared_error(y, logits):
+    """Masked squared error of sigmoids: the loss, and its gradient with respect to the logits.
+
+    Examples
+    --------
+    >>> loss, dlogits = squared_error(np.array([[1.0, np.nan]]), np.array([[0.0, 3.0]]))
+    >>> loss, dlogits.tolist()
+    (0.25, [[-0.25, 0.0]])
+    """
+    p = sigmoid(np.asarray(logits, np.float64))
+    loss, dp = mse(y, p)
+    return loss, (dp * p * (1 - p)).astype(np.asarray(logits).dtype)
