@@ -9,10 +9,13 @@ import time
 import numpy as np
 
 from acdref import audio
+from acdref.clap.frontends import spread
 from acdref.clap.scores import SCHEMA, TeacherScores
 from acdref.errors import AcdrefError, AudioError, FileError
 from acdref.matmul import matmul
 from acdref.score_set import Journal, stamp
+
+_HELD = 60  # windows of a recording: ten minutes at 48 kHz are 115 MB
 
 
 def shard(recordings, part, parts):
@@ -93,7 +96,7 @@ def teach(
     embeds = teacher.embed_prompts([*prompts.classes.values(), *prompts.background])
     meta = {"schema": SCHEMA} | teacher.describe()
     meta |= {"prompts": {name: list(texts) for name, texts in prompts.classes.items()}}
-    meta |= {"background": list(prompts.background)}
+    meta |= {"background": list(prompts.background), "template": prompts.template}
     known = _taken_over(reuse, meta)
     cosines = np.full((len(recordings), len(embeds)), np.nan)
     sizes = np.full(len(recordings), -1, dtype=np.int64)
@@ -152,13 +155,42 @@ class _Scorer:
                 self.note(path, text)
 
         try:
-            x = audio.load(file, self.teacher.front_end.rate, report)
+            embed = self.teacher.embed_windows(_windows(file, self.teacher.front_end, report))
         except AudioError as error:
             return error
-        except MemoryError:
-            return AudioError(file, "too long for the memory")
-        embed = self.teacher.embed_audio(x, self.teacher.front_end.rate)
         return matmul(self.embeds, embed[:, None])[:, 0]
+
+
+def _windows(file, front_end, report):
+    """The windows of a recording, in memory that does not grow with its length.
+
+    Where they begin depends on the number of samples, which is known when all are decoded: what a header says
+    may be wrong.  So what is too long to be held is decoded a second time.
+    """
+
+    def pieces(report=None):
+        seconds = front_end.samples / front_end.rate
+        return (block.samples for block in audio.blocks(file, front_end.rate, seconds, report=report))
+
+    held, n = [], 0
+    for piece in pieces(report):
+        n += len(piece)
+        if n <= _HELD * front_end.samples:
+            held.append(piece)
+        else:
+            held.clear()
+    return spread(held or _again(file, pieces(), n), n, front_end.samples)
+
+
+def _again(file, pieces, n):
+    """Pieces of altogether n samples; AudioError if they are more or fewer."""
+    for piece in pieces:
+        n -= len(piece)
+        if n < 0:
+            break
+        yield piece
+    if n:
+        raise AudioError(file, "changed while it was being read")
 
 
 def _in_order(score, recordings, workers):

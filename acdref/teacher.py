@@ -13,6 +13,7 @@ sees one window or one prompt at a time, and runs in one thread, since onnxrunti
 both.  Cores are used by scoring several recordings at a time (:mod:`acdref.teach`).
 """
 
+import dataclasses
 import itertools
 import math
 import os
@@ -21,12 +22,13 @@ import numpy as np
 
 from acdref.audio import resample
 from acdref.clap.bpe import Tokenizer
-from acdref.clap.bundle import Bundle, probe_sound
+from acdref.clap.bundle import Bundle, precision_of, probe_sound
 from acdref.clap.frontends import HfFrontEnd, window_starts
-from acdref.clap.graphs import Graph, runtime, sha256
+from acdref.clap.graphs import Graph, runtime
 from acdref.clap.prompts import PromptCache
 from acdref.clap.scores import TeacherScores  # noqa: F401 (what a teacher's work is stored as)
 from acdref.errors import AcdrefError, TeacherError
+from acdref.files import sha256
 from acdref.matmul import matmul
 
 # Of 1 - cosine: with what the export recorded; between a batch of three and its members one by one.
@@ -154,10 +156,29 @@ class ClapTeacher:
         if not len(x):
             raise ValueError("audio must not be empty")
         size = self.front_end.samples
-        windows = [
-            self._run_audio(self.front_end.inputs(x[i : i + size])) for i in window_starts(len(x), size)
-        ]
-        return _unit(np.mean(windows, axis=0, dtype=np.float64)[0], self._audio.path)
+        return self.embed_windows(x[i : i + size] for i in window_starts(len(x), size))
+
+    def embed_windows(self, windows):
+        """Embedding of a sound that is cut into windows.
+
+        Parameters
+        ----------
+        windows : iterable of (n,) float32 array
+            At the rate of the front end, each of 1 to `front_end.samples` samples; at least one.
+
+        Returns
+        -------
+        (D,) float64 array of length 1
+
+        Raises
+        ------
+        ValueError
+            If a window has no sample or too many.
+        TeacherError
+            If the graph fails.
+        """
+        embeds = [self._run_audio(self.front_end.inputs(window)) for window in windows]
+        return _unit(np.mean(embeds, axis=0, dtype=np.float64)[0], self._audio.path)
 
     def embed_prompts(self, prompts):
         """Embeddings of prompts.
@@ -176,7 +197,8 @@ class ClapTeacher:
         AcdrefError
             If a prompt cannot be used with this model.
         TeacherError
-            If the bundle has neither text graph nor the prompt in prompts.npz.
+            If the bundle has neither text graph nor the prompt in prompts.npz, or its text is of another
+            model than its audio.
         """
         groups = [[prompt] if isinstance(prompt, str) else list(prompt) for prompt in prompts]
         cache = self._cache()
@@ -186,6 +208,12 @@ class ClapTeacher:
                 cache.embeds[text] = self._run_text(text)
             cache.save()
         path = self.bundle.text or cache.path
+        for text in itertools.chain(*groups):
+            if cache.embeds[text].shape != (self._width,):
+                cause = (
+                    f"gives embeddings of {len(cache.embeds[text])} numbers, the audio graph of {self._width}"
+                )
+                raise TeacherError(path, f"{cause}: they are not of one model")
         means = [np.mean([_unit(cache.embeds[text], path) for text in group], axis=0) for group in groups]
         return np.array([_unit(mean, path) for mean in means])
 
@@ -213,6 +241,7 @@ class ClapTeacher:
         return {
             "family": self.family,
             "precision": self.bundle.precision,
+            "front_end": dataclasses.asdict(self.front_end),
             "audio_sha256": self.sha256,
             "text_sha256": self._cache().model,
             "onnxruntime": runtime().__version__,
@@ -243,7 +272,8 @@ class ClapTeacher:
             return
         bundle = self.bundle
         if bundle.text is None:
-            raise TeacherError(bundle.directory, f"has no text graph, and {self._no_prompt()}")
+            cause = "has no text graph (text_model.onnx, onnx/text_model.onnx or in another precision)"
+            raise TeacherError(bundle.directory, f"{cause}, and {self._no_prompt()}")
         if bundle.tokenizer is None:
             cause = "has no tokenizer (tokenizer.json or merges.txt)"
             raise TeacherError(bundle.directory, f"{cause}, and {self._no_prompt()}")
@@ -317,6 +347,7 @@ class ClapTeacher:
         sound = probe_sound(self.front_end.samples)
         batch = [self.front_end.inputs(x) for x in (sound, sound[::-1], sound[: len(sound) // 3])]
         singles = np.concatenate([self._run_audio(x) for x in batch])
+        self._width = singles.shape[1]
         self._check_selftest(self._audio, "audio_embeds", singles[0])
         if self._audio.inputs[self.front_end.audio_input][1][0] is None:
             feed = {self.front_end.audio_input: np.concatenate(batch)}
@@ -344,7 +375,7 @@ class ClapTeacher:
         if test is None:
             return
         expected = np.array(test[name], dtype=np.float64)
-        limit = _SELFTEST_LIMITS[self.bundle.precision]
+        limit = _SELFTEST_LIMITS[precision_of(graph.path)]
         if expected.shape != found.shape or not 1 - _cosine(expected, found) <= limit:
             raise TeacherError(
                 graph.path, "fails the bundle's self-test: its numbers are not those of the export"
@@ -355,7 +386,7 @@ class ClapTeacher:
 
         Such a graph may give wrong numbers, without an error, for another size, one included.
         """
-        limit = _BATCH_LIMITS.get(self.bundle.precision)
+        limit = _BATCH_LIMITS.get(precision_of(graph.path))
         if limit is None:  # quantised activations have the range of the whole batch
             return
         try:

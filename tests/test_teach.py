@@ -80,6 +80,8 @@ def test_scores_are_the_teachers(teacher, folder, whole):
             np.testing.assert_array_equal(scores.background_cosines[i], expected[2:])
             assert scores.bytes[i] == (folder / path).stat().st_size
     assert scores.meta["prompts"]["rain"] == ["This is a sound of rain", "This is a sound of a shower"]
+    assert scores.meta["template"] == "This is a sound of {}"
+    assert scores.meta["front_end"]["rate"] == 48000
     assert scores.meta["scale"] == pytest.approx(23.5)
     assert scores.meta["audio_sha256"] == teacher.sha256
 
@@ -98,6 +100,37 @@ def test_progress(whole):
     assert [state[:2] for state in states] == [(i, 7) for i in range(1, 8)]
     assert states[-1][2] == 0
     assert states[-1][3] > 0
+
+
+@pytest.fixture
+def long(monkeypatch, tmp_path):
+    """A recording of three windows, where one is more than may be held."""
+    monkeypatch.setattr("acdref.teach._HELD", 0)
+    x = np.random.default_rng(3).uniform(-0.5, 0.5, 8000 * 25)
+    soundfile.write(tmp_path / "long.wav", x, 8000)
+    return tmp_path / "long.wav"
+
+
+def test_a_long_recording_is_decoded_twice_to_the_same_bits(teacher, long):
+    expected = teacher.cosines(audio.load(long, 48000), 48000, list(WORDS.classes.values()))
+    scores = teach(teacher, manifest(long.parent, ("long.wav",)), WORDS, long.parent / "s.npz")
+    np.testing.assert_array_equal(scores.cosines[0], expected)
+
+
+@pytest.mark.parametrize("seconds", [4, 24, 26, 35])
+def test_a_long_recording_that_changes_between(teacher, long, monkeypatch, seconds):
+    blocks, calls = audio.blocks, []
+
+    def changing(path, *arguments, **options):
+        calls.append(path)
+        if len(calls) == 2:
+            soundfile.write(path, np.zeros(8000 * seconds), 8000)
+        return blocks(path, *arguments, **options)
+
+    monkeypatch.setattr("acdref.audio.blocks", changing)
+    scores = teach(teacher, manifest(long.parent, ("long.wav",)), WORDS, long.parent / "s.npz")
+    assert scores.notes == ("changed while it was being read",)
+    assert np.isnan(scores.cosines).all()
 
 
 @pytest.mark.parametrize("workers", [2, 3, 20])
@@ -152,9 +185,9 @@ class CountingTeacher:
     def __getattr__(self, name):
         return getattr(self.teacher, name)
 
-    def embed_audio(self, *arguments):
-        self.scored.append(len(arguments[0]))
-        return self.teacher.embed_audio(*arguments)
+    def embed_windows(self, windows):
+        self.scored.append(windows)
+        return self.teacher.embed_windows(windows)
 
 
 def test_a_changed_recording_is_scored_again(teacher, folder, tmp_path):
@@ -210,7 +243,7 @@ def test_no_place_to_write_to(teacher, folder, tmp_path):
 
 def test_a_teacher_that_fails_ends_the_work(teacher, folder, tmp_path):
     class Failing(CountingTeacher):
-        def embed_audio(self, *arguments):
+        def embed_windows(self, windows):
             raise FileError("model", "does not run")
 
     with pytest.raises(FileError, match="model: does not run"):

@@ -130,7 +130,7 @@ def test_cached_prompts_need_neither_text_graph_nor_tokenizer(tmp_path):
     (path / "tokenizer.json").unlink()
     teacher = ClapTeacher.open(path)
     np.testing.assert_array_equal(teacher.embed_prompts(PROMPTS), expected)
-    with pytest.raises(TeacherError, match=r"no text graph, and its prompts.npz does not have all"):
+    with pytest.raises(TeacherError, match=r"no text graph \(text_model.onnx.*prompts.npz does not have all"):
         teacher.embed_prompts(["another"])
 
 
@@ -259,6 +259,24 @@ def test_quantised_graphs_see_one_window_at_a_time(tmp_path):
     teacher = ClapTeacher.open(path)
     assert teacher.bundle.precision == "int8"
     np.testing.assert_array_equal(teacher.embed_audio(SIXTEEN, 16000), teacher.embed_audio(SIXTEEN, 16000))
+
+
+def test_a_quantised_text_graph_beside_an_audio_graph_that_is_not(tmp_path):
+    pytest.importorskip("onnx")
+    path = bare(tmp_path)
+    (path / "onnx" / "text_model.onnx").unlink()
+    text = {"input_ids": (7, ["b", "n"])}
+    graph(path / "onnx" / "text_model_quantized.onnx", text, ("text_embeds",), 32, mixed=True)
+    assert ClapTeacher.open(path).embed_prompts(["rain"]).shape == (1, 32)
+
+
+def test_text_and_audio_of_two_models(tmp_path):
+    pytest.importorskip("onnx")
+    path = bare(tmp_path)
+    graph(path / "onnx" / "text_model.onnx", {"input_ids": (7, ["b", "n"])}, ("text_embeds",), 16)
+    cause = r"text_model.onnx: gives embeddings of 16 numbers, the audio graph of 32: they are not of one"
+    with pytest.raises(TeacherError, match=cause):
+        ClapTeacher.open(path).embed_prompts(["rain"])
 
 
 def test_half_precision(tmp_path):

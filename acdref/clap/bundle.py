@@ -105,14 +105,14 @@ class Bundle:
             cause = "a fused model (input is_longer), which acdref does not support: use an unfused one"
             raise TeacherError(self.audio, f"{cause}, or bring its embeddings (acdref.teacher.TeacherScores)")
         family = self.description.get("family")
-        if family is None:
-            found = [name for name, kind in FRONT_ENDS.items() if kind.audio_input in inputs]
-            if not found:
-                known = " or ".join(kind.audio_input for kind in FRONT_ENDS.values())
-                raise TeacherError(
-                    self.audio, f"declares the inputs {', '.join(inputs)}, none of which is {known}"
-                )
-            family = found[0]
+        families = FRONT_ENDS if family is None else {family: FRONT_ENDS[family]}
+        found = [name for name, kind in families.items() if kind.audio_input in inputs]
+        if not found:
+            known = " or ".join(kind.audio_input for kind in families.values())
+            of = "" if family is None else f" (clap_bundle.json says that the family is {family})"
+            cause = f"declares the inputs {', '.join(inputs)}, none of which is {known}{of}"
+            raise TeacherError(self.audio, cause)
+        family = found[0]
         if family == "msclap":
             return self._msclap(inputs)
         path = os.path.join(self.directory, "preprocessor_config.json")
@@ -151,6 +151,26 @@ def probe_sound(n):
     """
     t = np.arange(n) / n
     return (0.5 * (0.1 + 0.9 * t) * np.sin(np.pi * n / 4 * t**2)).astype(np.float32)
+
+
+def precision_of(path):
+    """The precision that the name of a graph tells.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    {"fp32", "fp16", "int8"}
+
+    Examples
+    --------
+    >>> precision_of("onnx/text_model_quantized.onnx"), precision_of("audio_model.onnx")
+    ('int8', 'fp32')
+    """
+    stem = os.path.splitext(os.path.basename(path))[0]
+    return next((p for p in ("fp16", "int8") if stem.endswith(PRECISIONS[p])), "fp32")
 
 
 def _names(stem, precision):

@@ -49,6 +49,46 @@ def window_starts(n, size):
     return [0] if count == 1 else [(i * (n - size) + (count - 1) // 2) // (count - 1) for i in range(count)]
 
 
+def spread(pieces, n, size):
+    """Cut the windows out of a sound that comes piece by piece.
+
+    Parameters
+    ----------
+    pieces : iterable of (m,) array
+        Joined, they are the sound; each has `size` samples, but the last, which may be shorter.
+    n, size : int
+        Samples of the sound and of a window.
+
+    Yields
+    ------
+    (size,) array, or (n,) where that is less
+        Those that begin at :func:`window_starts`.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer pieces than windows.
+
+    Notes
+    -----
+    There are as many windows as pieces, and window i lies in the pieces i - 1 and i: two are in memory.
+
+    Examples
+    --------
+    >>> for window in spread([np.array([0, 1, 2]), np.array([3, 4, 5]), np.array([6])], 7, 3):
+    ...     print(window)
+    [0 1 2]
+    [2 3 4]
+    [4 5 6]
+    """
+    before = None
+    for i, (start, piece) in enumerate(zip(window_starts(n, size), pieces, strict=True)):
+        both = piece if before is None else np.concatenate([before, piece])
+        skip = start - max(0, i - 1) * size
+        yield both[skip : skip + size]
+        before = piece
+
+
 def padded(x, size, how):
     """Lengthen a sound to `size` samples.
 
@@ -202,6 +242,8 @@ class MsclapFrontEnd:
 
     def tokens(self, tokenizer, prompt):
         """Ids, (1, 77) int64, and their mask."""
+        if "<|endoftext|>" not in tokenizer.added:
+            raise AcdrefError("the tokenizer has no <|endoftext|>: it is not that of an msclap bundle")
         ids = _encoded(tokenizer, prompt + " <|endoftext|>")
         if 0 in ids:  # the graph counts the ids that are not 0 to find the last token
             raise AcdrefError(

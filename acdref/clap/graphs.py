@@ -1,6 +1,5 @@
 """ONNX graphs through onnxruntime; whatever is wrong with one is said in one line."""
 
-import hashlib
 import os
 import re
 
@@ -130,15 +129,6 @@ def runtime():
         )
         raise AcdrefError(f"onnxruntime {cause}: pip install 'acdref[teacher]'") from None
     return onnxruntime
-
-
-def sha256(path):
-    """SHA-256 of a file, in hexadecimal digits."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise TeacherError(path, error.strerror or str(error)) from None
 
 
 def _problem(path):

@@ -38,16 +38,19 @@ class Prompts:
         Whole prompts of each class; several are averaged.
     background : tuple of str
         Whole prompts that take part in the softmax but are no class.
+    template : str or None
+        What the words were put into, where they were.
 
     Examples
     --------
     >>> Prompts.of({"dog": ["a dog", "barking"]}, background=["silence"])
     Prompts(classes={'dog': ('This is a sound of a dog', 'This is a sound of barking')}, \
-background=('This is a sound of silence',))
+background=('This is a sound of silence',), template='This is a sound of {}')
     """
 
     classes: dict
     background: tuple = ()
+    template: str | None = None
 
     @classmethod
     def of(cls, classes=None, background=(), template=TEMPLATE):
@@ -79,7 +82,9 @@ background=('This is a sound of silence',))
             raise AcdrefError("there is no class, or one has no prompt")
         lists = {name: [words] if isinstance(words, str) else words for name, words in classes.items()}
         return cls(
-            {name: tuple(map(whole, words)) for name, words in lists.items()}, tuple(map(whole, background))
+            {name: tuple(map(whole, words)) for name, words in lists.items()},
+            tuple(map(whole, background)),
+            template,
         )
 
     @property

@@ -57,7 +57,8 @@ def command(ctx, bundle, paths, out, root, labels, prompts, template, background
 
     The raw cosines are stored, so that labels can be made, and made otherwise, without running the model
     again: by --labels, or by `acdref relabel --scores OUT --zero-shot`. A recording longer than the model's
-    window is heard in as many windows as cover it; its samples are in memory whole (0.7 GB an hour).
+    window is heard in as many windows as cover it, and may last for days: what is too long to be held in
+    memory is decoded twice.
 
     What is done is kept in OUT.part: stopped, even by kill -9, the same command continues to the same
     numbers, bit for bit, whatever --workers is. To split the work, run --shard 1/4 to 4/4 with an --out each,

@@ -124,6 +124,10 @@ def test_unsupported_models_are_refused_by_name(tmp_path):
     with pytest.raises(TeacherError, match="inputs pixels, none of which is input_features or waveform"):
         found.front_end({"pixels": ("tensor(float)", (1,))})
     path = bundle(tmp_path, "msclap")
+    with pytest.raises(
+        TeacherError, match=r"none of which is waveform \(.* says that the family is msclap\)"
+    ):
+        Bundle.open(path).front_end(AUDIO)
     change(path / "clap_bundle.json", duration=5)
     with pytest.raises(TeacherError, match="MS-CLAP 2022"):
         Bundle.open(path).front_end(WAVEFORM)

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from acdref.audio import load
 from acdref.clap.bpe import Tokenizer
-from acdref.clap.frontends import PADDINGS, TRUNCATIONS, HfFrontEnd, MsclapFrontEnd, padded, window_starts
+from acdref.clap.frontends import (
+    PADDINGS,
+    TRUNCATIONS,
+    HfFrontEnd,
+    MsclapFrontEnd,
+    padded,
+    spread,
+    window_starts,
+)
 from acdref.errors import AcdrefError, TeacherError
 from acdref.resources import resource
 
@@ -42,6 +50,21 @@ def test_windows_cover_a_sound_evenly(n, length):
         assert starts[-1] + size == n
         assert steps.max() <= size
         assert steps.max() - steps.min() <= 1
+
+
+@given(st.integers(1, 2000), st.integers(1, 300))
+def test_windows_of_pieces_are_those_of_the_whole(n, size):
+    x = np.arange(n)
+    pieces = (x[i : i + size] for i in range(0, n, size))
+    windows = list(spread(pieces, n, size))
+    expected = [x[i : i + size] for i in window_starts(n, size)]
+    assert list(map(list, windows)) == list(map(list, expected))
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_pieces_that_are_not_as_many_as_windows(pieces):
+    with pytest.raises(ValueError, match="argument 2 is"):
+        list(spread([np.zeros(5)] * pieces, 10, 5))
 
 
 @given(st.integers(1, 50), st.integers(0, 200), st.sampled_from(PADDINGS))
@@ -178,5 +201,7 @@ def test_prompts_that_a_family_cannot_take():
         MsclapFrontEnd().tokens(tokenizer("msclap"), "xyz " * 100)
     with pytest.raises(AcdrefError, match="cannot be encoded"):
         HfFrontEnd().tokens(tokenizer("hf"), "\ud800")
+    with pytest.raises(AcdrefError, match=r"has no <\|endoftext\|>"):
+        MsclapFrontEnd().tokens(tokenizer("hf"), "a dog")
     with pytest.raises(AcdrefError, match="has no <s>"):
         HfFrontEnd().tokens(tokenizer("msclap"), "a dog")

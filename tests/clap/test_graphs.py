@@ -1,13 +1,12 @@
 """Every row of the table of what goes wrong with model files."""
 
-import hashlib
 import os
 
 import numpy as np
 import pytest
 from clap_support import graph
 
-from acdref.clap.graphs import Graph, sha256
+from acdref.clap.graphs import Graph
 from acdref.errors import TeacherError
 from acdref.resources import resource
 
@@ -163,10 +162,3 @@ def test_a_run_that_fails_or_is_not_finite(tmp_path):
         Graph(tmp_path / "m.onnx").run(["audio_embeds"], {"x": np.ones((1, 4))})
     with pytest.raises(TeacherError, match="gives audio_embeds with values that are not finite"):
         Graph(tmp_path / "m.onnx").run(["audio_embeds"], {"x": np.array([[1, np.nan, 1]])})
-
-
-def test_sha256(tmp_path):
-    (tmp_path / "x").write_bytes(b"abc")
-    assert sha256(tmp_path / "x") == hashlib.sha256(b"abc").hexdigest()
-    with pytest.raises(TeacherError, match="No such file"):
-        sha256(tmp_path / "y")

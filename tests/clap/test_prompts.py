@@ -16,6 +16,7 @@ def test_template_background_and_texts():
     assert prompts.classes == {"a": ("[x]", "[y]"), "b": ("[x]",)}
     assert prompts.background == ("[z]",)
     assert prompts.texts == ["[x]", "[y]", "[z]"]
+    assert prompts.template == "[{}]"
 
 
 @pytest.mark.parametrize(
