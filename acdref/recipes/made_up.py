@@ -142,7 +142,7 @@ def rate(kinds, ontology, rng, parents=0.52, missing=0.40):
     return labels
 
 
-def ontology_sounds(folder, count=240, seconds=3.0, seed=0):
+def ontology_sounds(folder, count=240, seconds=3.0, seed=0, parts=None):
     """Sounds of a small ontology, one or two kinds each, with a rater's labels.
 
     Parameters
@@ -152,6 +152,8 @@ def ontology_sounds(folder, count=240, seconds=3.0, seed=0):
         that is there.
     count, seed : int
     seconds : float
+    parts : dict of str to float, optional
+        Shares of the sounds by their ``split``; without it there is no such column.
 
     Returns
     -------
@@ -165,7 +167,9 @@ def ontology_sounds(folder, count=240, seconds=3.0, seed=0):
     ontology = Ontology(nodes)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "classes", "truth"])
+    writer.writerow(["path", "classes", "truth", *(["split"] if parts else [])])
+    ends = np.round(np.cumsum([0, *(parts or {}).values()]) * count).astype(int)
+    splits = np.repeat(list(parts or {}), np.diff(ends))
     for i in range(count):
         rng = np.random.default_rng([seed, i])
         kinds = [str(kind) for kind in rng.choice(KINDS, 1 + (rng.random() < 0.4), replace=False)]
@@ -174,7 +178,8 @@ def ontology_sounds(folder, count=240, seconds=3.0, seed=0):
         x = sum(level * one for level, one in zip(levels, sounds, strict=True))
         write_sound(folder / f"{i:04d}.flac", x / np.abs(x).max())
         labels = sorted(rate(kinds, ontology, rng))
-        writer.writerow([f"{i:04d}.flac", ";".join(labels), ";".join(kinds)])
+        own = [splits[i]] if parts else []
+        writer.writerow([f"{i:04d}.flac", ";".join(labels), ";".join(kinds), *own])
     write_text(folder / "ontology.json", json.dumps(nodes, indent=1) + "\n")
     write_text(path, text.getvalue())
     return path, folder / "ontology.json"

@@ -3,7 +3,8 @@
 1. ``given``: the recordings, labelled with classes of an ontology;
 2. ``features``: what the network takes, once for all;
 3. ``sets``: a target set, which is about the classes below one root, and a base set, about the rest; of each,
-   80 % to train, 10 % to validate and 10 % to measure on;
+   80 % to train, 10 % to validate and 10 % to measure on, unless the manifest's ``split`` says otherwise
+   ("train", "val", "test");
 4. ``base-LABELLING``: a network trained on the base set, labelled in one of three ways;
 5. ``extracted-LABELLING``: a perceptron on what that network makes of the target set;
 6. ``tuned-LABELLING``: that network with a new last layer, trained on, on the target set.
@@ -201,23 +202,29 @@ class _RelabelTransfer:
 
         def work(folder, before, observer):
             usable = features.Features(before["features"]).usable
-            rng = np.random.default_rng(self.options.seed)
-            sets, counts = {}, {}
-            for name, members in (("base", ~self.is_target), ("target", self.is_target)):
-                members = rng.permutation(np.flatnonzero(members & usable))
-                ends = np.round(np.cumsum([0, *PARTS.values()]) * len(members)).astype(int)
-                sets[name] = {
-                    part: sorted(members[a:b].tolist())
-                    for part, a, b in zip(PARTS, ends[:-1], ends[1:], strict=True)
-                }
-                counts[name] = {part: len(rows) for part, rows in sets[name].items()}
-                if not all(counts[name].values()):
-                    cause = f"{len(members)} recordings are too few for a {name} set"
+            sets = {
+                name: self._parts(np.flatnonzero(members & usable))
+                for name, members in (("base", ~self.is_target), ("target", self.is_target))
+            }
+            counts = {name: {part: len(rows) for part, rows in parts.items()} for name, parts in sets.items()}
+            for name, parts in counts.items():
+                if not all(parts.values()):
+                    cause = f"{sum(parts.values())} recordings are too few for a {name} set"
                     raise ManifestError(self.recordings.source, cause)
             write_text(folder / "sets.json", json.dumps(sets) + "\n")
             return counts
 
         return Stage("sets", work, ("sets.json",))
+
+    def _parts(self, members):
+        """Numbers of a set's recordings by part: as the manifest's split says, or drawn."""
+        split = self.recordings.split
+        if split is not None:
+            return {part: [int(i) for i in members if split[i] == part] for part in PARTS}
+        members = np.random.default_rng(self.options.seed).permutation(members)
+        ends = np.round(np.cumsum([0, *PARTS.values()]) * len(members)).astype(int)
+        cuts = zip(PARTS, ends[:-1], ends[1:], strict=True)
+        return {part: sorted(members[a:b].tolist()) for part, a, b in cuts}
 
     def base(self, labelling):
         """Stage: a network trained on the base set."""
