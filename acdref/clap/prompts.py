@@ -1,12 +1,11 @@
 """Classes in words: the prompts that a teacher compares sounds with, and a cache of their embeddings."""
 
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
+from acdref.clap.npz import read_arrays
 from acdref.errors import AcdrefError, TeacherError
 from acdref.files import replacing
 
@@ -161,17 +160,12 @@ class PromptCache:
             self._read()
 
     def _read(self):
-        try:
-            with np.load(self.path, allow_pickle=False) as file:
-                prompts, embeds, model = file["prompts"], file["embeds"], str(file["sha256"])
-            if prompts.dtype.kind != "U" or embeds.dtype.kind != "f" or embeds.shape[:-1] != prompts.shape:
-                raise ValueError(
-                    f"embeds {embeds.dtype} {embeds.shape} for prompts {prompts.dtype} {prompts.shape}"
-                )
-            if not np.isfinite(embeds).all():
-                raise ValueError("embeds are not finite")
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise TeacherError(self.path, f"damaged, or no cache of prompts: {error}") from None
+        kinds = {"prompts": "U", "embeds": "f", "sha256": "U"}
+        prompts, embeds, model = read_arrays(self.path, kinds, "a cache of prompts", TeacherError).values()
+        if prompts.ndim != 1 or embeds.shape[:-1] != prompts.shape or not np.isfinite(embeds).all():
+            cause = f"{embeds.shape} embeds for {prompts.shape} prompts, or embeds that are not finite"
+            raise TeacherError(self.path, f"damaged, or not a cache of prompts: {cause}")
+        model = str(model)
         if self.model in (None, model):
             self.model = model
             self.embeds = dict(zip(prompts.tolist(), embeds.astype(np.float32), strict=True))

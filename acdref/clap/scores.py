@@ -16,12 +16,11 @@ meta                text           JSON: schema, prompts, scale (null: unknown),
 
 import json
 import math
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from acdref.clap.npz import read_arrays
 from acdref.errors import AcdrefError, FileError
 from acdref.files import replacing
 from acdref.labels.clap import clap_probabilities, robust_z_scores, threshold_labels
@@ -119,21 +118,18 @@ class TeacherScores:
         FileError
             If it is damaged or no such file.
         """
+        arrays = read_arrays(path, _ARRAYS, "a file of acdref teach")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in _ARRAYS}
-            for name, kind in _ARRAYS.items():
-                if arrays[name].dtype.kind != kind:
-                    raise ValueError(f"{name} is {arrays[name].dtype}")
             meta = json.loads(str(arrays["meta"]))
             if meta.get("schema") != SCHEMA:
                 raise ValueError(f"its schema is {meta.get('schema')!r}, not {SCHEMA!r}")
+            scale = meta.get("scale")
+            if scale is not None and not 0 < scale < math.inf:
+                raise ValueError(f"its scale is {scale}")
             texts = {n: tuple(arrays[n].tolist()) for n in ("paths", "classes", "background", "notes")}
             return cls(**(arrays | texts | {"meta": meta, "source": str(path)}))
-        except OSError as error:
-            raise FileError(path, error.strerror or f"damaged npz file: {error}") from None
-        except (ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-            raise FileError(path, f"damaged, or no file of acdref teach: {error}") from None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise FileError(path, f"damaged, or not a file of acdref teach: {error}") from None
 
     def save(self, path):
         """Write a file, which appears when it is complete; FileError if it cannot be written."""

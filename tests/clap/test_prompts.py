@@ -99,5 +99,5 @@ def test_damaged_cache(tmp_path, content):
 )
 def test_alien_cache(tmp_path, arrays):
     np.savez(tmp_path / "prompts.npz", **arrays)
-    with pytest.raises(TeacherError, match="damaged, or no cache of prompts"):
+    with pytest.raises(TeacherError, match="damaged, or not a cache of prompts"):
         cache(tmp_path, None)

@@ -119,6 +119,8 @@ def test_no_file(tmp_path):
         ({"meta": np.array("{}")}, "its schema is None"),
         ({"meta": np.array("[")}, "damaged"),
         ({"meta": np.array("[]")}, "damaged"),
+        ({"meta": np.array(json.dumps({"schema": SCHEMA, "scale": -1}))}, "its scale is -1"),
+        ({"meta": np.array(json.dumps({"schema": SCHEMA, "scale": "x"}))}, "damaged"),
         ({"meta": np.array(json.dumps({"schema": "acdref.teach/9"}))}, "acdref.teach/9"),
     ],
     ids=str,
