@@ -8,6 +8,8 @@ from acdref.front_ends import FRONT_ENDS, front_end
 from acdref.nets import registry
 from acdref.recipes import features
 
+SHORTEST = 0.1  # seconds, which every front end takes
+
 
 def stage(name, manifests, rate):
     """Stage: the samples of all recordings, for :class:`acdref.recipes.features.Features`.
@@ -28,7 +30,7 @@ def stage(name, manifests, rate):
 
 
 def fewest_samples(net):
-    """The shortest sound that a network takes, in samples at its rate.
+    """The shortest sound that a network takes, in samples at its rate; 0.1 s, if it takes that.
 
     Examples
     --------
@@ -37,7 +39,10 @@ def fewest_samples(net):
     15600
     """
     front, steps = front_end(net), registry.min_frames(net)
-    few, enough = 0, steps * front.hop
+    few = round(SHORTEST * front.rate)
+    if front.steps(few) >= steps:
+        return few
+    enough = 2 * few
     while front.steps(enough) < steps:
         few, enough = enough, 2 * enough
     while enough - few > 1:

@@ -2,7 +2,14 @@
 
 import click
 
-from acdref.commands.recipe import relabel_transfer, self_correct, self_verify, strong, unlabelled
+from acdref.commands.recipe import (
+    pseudo_strong,
+    relabel_transfer,
+    self_correct,
+    self_verify,
+    strong,
+    unlabelled,
+)
 
 
 @click.group(short_help="Jobs of several stages: correct labels, train on unlabelled recordings.")
@@ -15,9 +22,11 @@ def command():
 
     \b
     Examples:
+      acdref recipe pseudo-strong --quick --out tried
       acdref recipe relabel-transfer --quick --out tried
       acdref recipe self-correct manifest.csv --root recordings --val-fold 4 --out corrected
       acdref recipe self-verify --quick --out tried
+      acdref recipe strong --quick --out tried
       acdref recipe unlabelled clap-htsat-unfused/ field-recordings/ --out field
 
     \b
@@ -26,6 +35,7 @@ def command():
     """
 
 
+command.add_command(pseudo_strong.command, "pseudo-strong")
 command.add_command(relabel_transfer.command, "relabel-transfer")
 command.add_command(self_correct.command, "self-correct")
 command.add_command(self_verify.command, "self-verify")

@@ -4,18 +4,18 @@ import os
 
 import click
 
-from acdref.commands._training import class_names, recording_options
+from acdref.commands._training import class_names, recording_options, validation_options
 from acdref.commands.recipe._common import do, network_options
 from acdref.commands.recipe._soundscapes import soundscapes, with_defaults
 
 QUICK = {
     "net": "mobilenetv2",
     "width": 0.125,
-    "epochs": 12,
-    "lr": 3e-3,
-    "tune_epochs": 6,
+    "epochs": 30,
+    "lr": 2e-3,
+    "tune_epochs": 10,
     "tune_lr": 1e-3,
-    "batch": 16,
+    "batch": 8,
 }
 
 
@@ -40,6 +40,7 @@ def _shares(ctx, option, text):
 )
 @click.option("--quick", is_flag=True, help="Try it on made-up soundscapes, with a small network.")
 @recording_options
+@validation_options
 @network_options
 @click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True, help="On weak labels.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True)

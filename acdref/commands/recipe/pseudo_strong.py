@@ -1,0 +1,153 @@
+"""`acdref recipe pseudo-strong`: a network labels short windows for another."""
+
+import os
+
+import click
+
+from acdref.commands._training import class_names, recording_options, validation_options
+from acdref.commands.recipe._common import do, network_options
+from acdref.commands.recipe._soundscapes import soundscapes, with_defaults
+
+QUICK = {
+    "net": "mobilenetv2",
+    "width": 0.125,
+    "annotator_epochs": 20,
+    "epochs": 8,
+    "lr": 3e-3,
+    "batch": 80.0,
+    "level": 3.0,
+    "transfer_epochs": 4,
+}
+OTHER_CLASSES = ("music", "urban", "machinery", "nature")
+
+
+def _windows(ctx, option, text):
+    try:
+        windows = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of numbers") from None
+    if not all(0 < window < float("inf") for window in windows):
+        raise click.BadParameter("windows must be positive numbers of seconds")
+    return windows
+
+
+@click.command(short_help="Let a network label short windows for another.")
+@click.argument("manifest", required=False, type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
+@click.option("--quick", is_flag=True, help="Try it on made-up soundscapes, with a small network.")
+@recording_options
+@validation_options
+@network_options
+@click.option(
+    "--more", type=click.Path(), help="Manifest of more recordings for the annotator alone (same root)."
+)
+@click.option(
+    "--annotator", type=click.Path(), metavar="WEIGHTS", help="A ready annotator, in place of a trained one."
+)
+@click.option(
+    "--windows",
+    callback=_windows,
+    default="10,5,2",
+    show_default=True,
+    metavar="A,B,...",
+    help="Seconds of the students' windows; the last serves for ablation and transfer too.",
+)
+@click.option(
+    "--mix",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Ablation: share of the annotator's probabilities in the labels.",
+)
+@click.option("--annotator-epochs", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True, help="Of each student.")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True)
+@click.option(
+    "--batch",
+    type=click.FloatRange(min=0, min_open=True),
+    default=640.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Of sound in a step, whatever the windows.",
+)
+@click.option(
+    "--level",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="DB",
+    help="The level of windows varies by so much up and down, for annotator and student alike.",
+)
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="For counting labels."
+)
+@click.option(
+    "--transfer",
+    type=click.Path(),
+    metavar="MANIFEST",
+    help='Another set, with a column "split", to train on from the students (same root).',
+)
+@click.option("--transfer-epochs", type=click.IntRange(min=1), default=30, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1.")
+def command(manifest, out, quick, classes, threads, as_json, **options):
+    """Train an annotator on the labels of MANIFEST, and students on its probabilities of short windows.
+
+    Students are trained on windows of --windows seconds; their labels are the annotator's probabilities,
+    which are computed while training, from the very sound that the student hears. To compare there are
+    students whose labels are those of MANIFEST (weak), on windows of 10 s and of the shortest, and one with
+    the mean of both (mixed). Recordings of --val-fold or --val (or those whose split is "val") are measured
+    on, whole.
+
+    Printed are mAP, d' and lwlrap, how many windows get no label, and the weights of the student of the
+    shortest windows. The paper's network is --net mobilenetv2, and its annotator had many more recordings
+    than its students (--more, or --annotator).
+
+    It may be stopped at any moment, even by kill -9: the same command continues to the same result.
+
+    \b
+    Examples:
+      acdref recipe pseudo-strong --quick --out tried
+      acdref recipe pseudo-strong balanced.csv --more unbalanced.csv --val eval.csv --root audio --out psl \\
+          --net mobilenetv2
+      acdref recipe pseudo-strong mine.csv --val-fold 4 --annotator run/best.npz --windows 2 --out psl
+
+    \b
+    Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
+    interrupted (the same command continues).
+    """
+    if quick == (manifest is not None):
+        raise click.UsageError("give either MANIFEST or --quick")
+    from acdref.ops.threads import set_threads
+    from acdref.recipes.pseudo_strong import RECIPE, Options, pseudo_strong
+
+    if quick:
+        given = [name for name in ("root", "more", "transfer", "annotator") if options[name] is not None]
+        if given:
+            raise click.UsageError(f"--{given[0]} goes with MANIFEST")
+        options = with_defaults(options, QUICK)
+        sets = os.path.join(out, "sounds")
+        manifest = soundscapes(os.path.join(sets, "few"), count=120)
+        options["more"] = soundscapes(os.path.join(sets, "more"), count=240, seed=1)
+        options["transfer"] = soundscapes(os.path.join(sets, "others"), OTHER_CLASSES, 80, 2)
+        out = os.path.join(out, "recipe")
+    set_threads(threads)
+    options = Options(manifest, classes=class_names(classes), **options)
+    do(RECIPE, out, lambda observer: pseudo_strong(options, out, observer), as_json, _told)
+
+
+def _told(stages, out):
+    """The file of the weights, and a table of the networks."""
+    networks = {name: stage for name, stage in stages.items() if "mAP" in stage}
+    width = max(map(len, networks))
+    lines = [f"{'':{width}}    mAP     d'  lwlrap"]
+    for name, stage in networks.items():
+        values = ("-" if stage[key] is None else f"{stage[key]:.3f}" for key in ("mAP", "d_prime", "lwlrap"))
+        lines.append(f"{name:{width}}  " + "  ".join(f"{value:>5}" for value in values))
+    for window, count in stages["counts"].items():
+        lines.append(
+            f"windows of {window} s: {count['labels']:.2f} labels, {100 * count['none']:.0f} % without any"
+        )
+    name = f"psl-{list(stages['counts'])[-1]}s"
+    return os.path.join(out, f"{list(stages).index(name) + 1}-{name}", "weights.npz"), "\n".join(lines)

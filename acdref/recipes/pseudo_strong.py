@@ -1,0 +1,385 @@
+"""Pseudo strong labels (Dinkel et al.): a network that knows weak labels labels short windows for others.
+
+1. ``given``: the recordings to train and to measure on;
+2. ``sounds``: the samples of these and all other recordings, decoded once for all;
+3. ``annotator``: a network trained on whole recordings with the manifest's labels, or that of a weights file;
+4. ``counts``: how many labels windows get from it;
+5. ``weak``: a student with the manifest's labels, on windows of 10 s: the baseline;
+6. ``psl-10s``, ``psl-5s``, ``psl-2s``: students whose labels are the annotator's probabilities of a window;
+7. ``weak-2s``, ``mixed-2s``: the ablation: each window has its recording's labels, or their mean with the
+   annotator's probabilities;
+8. ``transfer-fresh``, ``transfer-weak``, ``transfer-psl``: networks for another set of recordings, trained
+   from fresh weights and from those of two students.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from acdref import checkpoint, metrics, train
+from acdref.errors import AcdrefError, ManifestError
+from acdref.files import sha256
+from acdref.front_ends import front_end
+from acdref.labels import label_counts, pad_batch, soft_labels, window_samples, windows
+from acdref.losses import bce
+from acdref.manifest import open_dataset
+from acdref.nets import registry
+from acdref.optim import cosine
+from acdref.recipes import sounds
+from acdref.recipes.features import Features
+from acdref.recipes.fit import Job, fit
+from acdref.recipes.networks import initial
+from acdref.recipes.parts import Data
+from acdref.recipes.stages import Stage, Stopped, run
+
+RECIPE = "pseudo-strong"
+CLIP_SECONDS = 10.0
+WEIGHTS = "weights.npz"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that determines the result.
+
+    Attributes
+    ----------
+    manifest, root, classes, fold, val_fold, val
+        As in :class:`acdref.train.Options`.  What is "validated on" there is only measured on here.
+    more : str or None
+        Manifest of further recordings (same root) that the annotator, but no student, is trained on.
+    net, width, init
+        Of annotator and students, as in :func:`acdref.recipes.networks.initial`.
+    annotator : str or None
+        Weights file of a ready annotator of the same classes.
+    windows : tuple of float
+        Seconds of the students' windows; the last one also serves for ablation and transfer.
+    mix : float
+        Share of the annotator's probabilities in the labels of the ablation.
+    annotator_epochs, epochs : int
+        Of the annotator, and of each student; in each epoch every window comes once.
+    lr : float
+        It falls as half a cosine.
+    batch : float
+        Seconds of sound in a batch: as much in short windows as in long ones.
+    level : float
+        The level of a window varies by so many dB up and down; annotator and student hear the same.
+    threshold : float
+        From which on labels are counted.
+    transfer, transfer_epochs
+        Another manifest (same root), whose column ``split`` says what to measure on, and epochs on it.
+    seed : int
+    """
+
+    manifest: str
+    root: str | None = None
+    classes: tuple[str, ...] | None = None
+    fold: str | None = None
+    val_fold: str | None = None
+    val: str | None = None
+    more: str | None = None
+    net: str = "acdnet"
+    width: float = 1.0
+    init: str | None = None
+    annotator: str | None = None
+    windows: tuple[float, ...] = (10.0, 5.0, 2.0)
+    mix: float = 0.5
+    annotator_epochs: int = 100
+    epochs: int = 100
+    lr: float = 1e-3
+    batch: float = 640.0
+    level: float = 0.0
+    threshold: float = 0.5
+    transfer: str | None = None
+    transfer_epochs: int = 30
+    seed: int = 0
+
+
+def pseudo_strong(options, out, observer=None):
+    """Train an annotator and students of its labels of short windows, and measure; or continue to.
+
+    Parameters
+    ----------
+    options : Options
+    out : str or path-like
+        The recipe's folder; see :mod:`acdref.recipes.stages`.
+    observer : acdref.recipes.stages.Observer, optional
+
+    Returns
+    -------
+    dict of str to dict
+        The stages' summaries.  Those of networks have ``mAP``, ``AUC``, ``d_prime`` and ``lwlrap`` on whole
+        recordings; that of ``counts`` has, by length of the windows, their number, the labels of a window in
+        the mean, and the share of windows without any.
+
+    Raises
+    ------
+    AcdrefError
+        For input that makes a stage impossible, or a folder that holds something else.
+    acdref.recipes.stages.Stopped
+        If the observer stopped it.
+
+    Notes
+    -----
+    Dinkel et al. 2022.  The annotator's probabilities are computed anew for each batch, from what the student
+    hears: the same level, the same zeros behind shorter windows.  All students are trained on as much sound
+    in as many steps.  Stopped at any moment and begun again with the same arguments, it ends with the same
+    weights, bit for bit.
+    """
+    recipe = _PseudoStrong(options)
+    stages = [recipe.data.given(), recipe.decoding(), recipe.annotating(), recipe.counting()]
+    stages.append(recipe.student("weak", CLIP_SECONDS, 0.0))
+    stages += [recipe.student(f"psl-{window:g}s", window, 1.0) for window in options.windows]
+    window = options.windows[-1]
+    stages.append(recipe.student(f"weak-{window:g}s", window, 0.0))
+    stages.append(recipe.student(f"mixed-{window:g}s", window, options.mix))
+    if options.transfer is not None:
+        best = f"psl-{window:g}s"
+        for name, start in (("fresh", None), ("weak", "weak"), ("psl", best)):
+            stages.append(recipe.transferring(f"transfer-{name}", start))
+    return run(RECIPE, out, recipe.key(), stages, observer)
+
+
+def measures(y, p):
+    """Quality of recordings' scores: mAP, AUC, d' of the mean AUC, lwlrap; None if not defined or infinite.
+
+    Examples
+    --------
+    >>> measures([[1, 0], [0, 1], [0, 0]], [[0.9, 0.2], [0.1, 0.3], [0.2, 0.4]])["mAP"]
+    0.75
+    """
+    auc = metrics.roc_auc(y, p)
+    found = {
+        "mAP": metrics.mean_average_precision(y, p),
+        "AUC": metrics.mean_over_classes(auc),
+        "d_prime": metrics.mean_d_prime(auc),
+        "lwlrap": metrics.lwlrap(y, p),
+    }
+    return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
+
+
+@dataclass(frozen=True)
+class _Recordings:
+    """Some recordings: what is known of them, and their numbers among the decoded ones."""
+
+    manifest: object
+    first: int
+
+    @property
+    def classes(self):
+        return self.manifest.classes
+
+    def usable(self, x):
+        """Number and labels of each recording that could be decoded."""
+        numbers = self.first + np.arange(len(self.manifest))
+        pairs = zip(numbers.tolist(), self.manifest.labels, strict=True)
+        return [(number, labels) for number, labels in pairs if x.usable[number]]
+
+
+class _PseudoStrong:
+    def __init__(self, options):
+        self.options = options
+        wanted = {name: getattr(options, name) for name in ("root", "classes", "fold", "val_fold", "val")}
+        self.data = Data.of(train.Options(options.manifest, **wanted))
+        self.manifests = []
+        self.train, self.test = self._add(self.data.train, self.data.val)
+        self.large = (self.train,)
+        if options.more is not None:
+            self.large += self._add(open_dataset(options.more, options.root, self.train.classes))
+        if options.transfer is not None:
+            target = train.Options(options.transfer, root=options.root)
+            self.target, self.target_test = self._add(*train.datasets(target))
+        self._check_networks()
+        if not options.windows or min(options.windows) <= 0:
+            raise AcdrefError("windows must be positive numbers of seconds")
+
+    def _add(self, *manifests):
+        added = []
+        for manifest in manifests:
+            if manifest is None:
+                cause = "has nothing to measure on: it needs a column 'split' with 'train' and 'val'"
+                raise ManifestError(manifests[0].source, cause)
+            added.append(_Recordings(manifest, sum(map(len, self.manifests))))
+            self.manifests.append(manifest)
+        return tuple(added)
+
+    def _check_networks(self):
+        nets = [self._network(self.train.classes)]
+        path = self.options.annotator
+        if path is not None:
+            net, meta = checkpoint.load_weights(path)
+            if tuple(meta["classes"]) != self.train.classes:
+                raise AcdrefError(f"{path}: has other classes than {self.train.manifest.source}")
+            nets.append(net)
+        self.front = front_end(nets[0])
+        if front_end(nets[-1]).rate != self.front.rate:
+            rates = f"{front_end(nets[-1]).rate} Hz, the students at {self.front.rate} Hz"
+            raise AcdrefError(f"{path}: this annotator hears sound at {rates}")
+        self.fewest = max(map(sounds.fewest_samples, nets))
+
+    def _network(self, classes, init=None, student=True):
+        """A network from weights, or fresh: students begin alike, and otherwise than the annotator."""
+        options = self.options
+        init = options.init if init is None else init
+        fields = registry.SEVERAL_CLASSES.get(options.net, {})
+        return initial(options.net, options.width, init, classes, 2 * options.seed + student, **fields)
+
+    def key(self):
+        """All that the result depends on, as JSON can hold it."""
+        key = dataclasses.asdict(self.options)
+        for name in ("manifest", "fold", "val_fold", "val", "more", "transfer"):
+            del key[name]
+        for name in ("init", "annotator"):
+            key[name] = key[name] and sha256(key[name])
+        recordings = train.fingerprint(*self.manifests)
+        return key | {"root": self.data.root, "classes": self.train.classes, "recordings": recordings}
+
+    def decoding(self):
+        """Stage: the samples of all recordings."""
+        return sounds.stage("sounds", self.manifests, self.front.rate)
+
+    def annotating(self):
+        """Stage: the annotator, trained or taken from its file."""
+        options = self.options
+
+        def work(folder, before, observer):
+            x = Features(before["sounds"])
+            if options.annotator is not None:
+                net, _ = checkpoint.load_weights(options.annotator)
+                return self._left(folder, net, x, self.test, observer)
+            net = self._network(self.train.classes, student=False)
+            lesson = _Lesson(self, x, self.large, CLIP_SECONDS)
+            return self._trained(folder, net, lesson, options.annotator_epochs, self.test, observer)
+
+        return Stage("annotator", work, (WEIGHTS,))
+
+    def counting(self):
+        """Stage: how many labels the windows to train on get from the annotator."""
+
+        def work(folder, before, observer):
+            net, _ = checkpoint.load_weights(before["annotator"] / WEIGHTS)
+            x = Features(before["sounds"])
+            return {f"{w:g}": self._counts(net, x, w, observer) for w in self.options.windows}
+
+        return Stage("counts", work, ())
+
+    def _counts(self, net, x, window, observer):
+        lesson = _Lesson(self, x, (self.train,), window)
+        p = []
+        for k in range(len(lesson.windows)):
+            observer.progress(k, len(lesson.windows))
+            if observer.should_stop():
+                raise Stopped
+            p.append(net.predict_proba(self.seen(lesson.heard([k]), front_end(net)))[0])
+        share, mean = label_counts(p, self.options.threshold)
+        return {"windows": len(p), "labels": mean, "none": float(share[0])}
+
+    def student(self, name, window, mix):
+        """Stage: a network whose labels are `mix` parts the annotator's, the rest the recording's."""
+
+        def work(folder, before, observer):
+            x = Features(before["sounds"])
+            annotator = None
+            if mix:
+                annotator, _ = checkpoint.load_weights(before["annotator"] / WEIGHTS)
+            net = self._network(self.train.classes)
+            lesson = _Lesson(self, x, (self.train,), window, annotator, mix)
+            return self._trained(folder, net, lesson, self.options.epochs, self.test, observer)
+
+        return Stage(name, work, (WEIGHTS,))
+
+    def transferring(self, name, start):
+        """Stage: a network for the other recordings, from fresh weights or those of a student."""
+
+        def work(folder, before, observer):
+            init = None if start is None else before[start] / WEIGHTS
+            net = self._network(self.target.classes, init)
+            lesson = _Lesson(self, Features(before["sounds"]), (self.target,), CLIP_SECONDS)
+            epochs = self.options.transfer_epochs
+            return self._trained(folder, net, lesson, epochs, self.target_test, observer)
+
+        return Stage(name, work, (WEIGHTS,))
+
+    def _trained(self, folder, net, lesson, epochs, test, observer):
+        lr = self.options.lr
+        job = Job(
+            epochs=epochs,
+            steps=lesson.steps,
+            batch=lesson.batch,
+            loss=bce,
+            rate=lambda epoch: lr * cosine(epoch, epochs),
+            seed=self.options.seed,
+        )
+        rows = fit(net, job, folder / "last.npz", observer)
+        summary = {"windows": len(lesson.windows), "steps": epochs * lesson.steps, "loss": rows[-1]["loss"]}
+        return summary | self._left(folder, net, lesson.x, test, observer)
+
+    def _left(self, folder, net, x, test, observer):
+        """Measure a network on whole recordings, and write its weights."""
+        y, p = [], []
+        recordings = test.usable(x)
+        for done, (number, labels) in enumerate(recordings):
+            observer.progress(done, len(recordings))
+            if observer.should_stop():
+                raise Stopped
+            y.append(labels)
+            p.append(self._score(net, x[number]))
+        if not y:
+            raise AcdrefError(f"{test.manifest.source}: none of the recordings to measure on can be used")
+        checkpoint.save_weights(folder / WEIGHTS, net, test.classes)
+        return measures(np.array(y), np.array(p))
+
+    def _score(self, net, x):
+        """Probabilities of a recording: the mean over windows of 10 s, weighted by duration."""
+        size = round(CLIP_SECONDS * self.front.rate)
+        cuts = [x[start : start + size] for start in range(0, len(x), size)]
+        p = [net.predict_proba(self.seen([cut], front_end(net)))[0] for cut in cuts]
+        return np.average(p, axis=0, weights=[len(cut) for cut in cuts])
+
+    def seen(self, items, front):
+        """Features of several sounds, with zeros behind those that are shorter than the longest."""
+        shortest = np.zeros(self.fewest, np.float32)  # that a network takes
+        return np.stack([front.transform(x) for x in pad_batch([*items, shortest])[:-1]])
+
+
+class _Lesson:
+    """What a network is trained on: windows of recordings, each once in an epoch."""
+
+    def __init__(self, recipe, x, sets, window, annotator=None, mix=0.0):
+        self.recipe, self.x, self.annotator, self.mix = recipe, x, annotator, mix
+        rate = recipe.front.rate
+        self.windows = [
+            (number, labels, start, end)
+            for recordings in sets
+            for number, labels in recordings.usable(x)
+            for start, end in window_samples(windows(len(x[number]) / rate, window), rate).tolist()
+        ]
+        if not self.windows:
+            raise AcdrefError(f"{sets[0].manifest.source}: none of the recordings to train on can be used")
+        self.size = max(1, round(recipe.options.batch / window))
+        self.steps = -(-len(self.windows) // self.size)
+
+    def heard(self, chosen, gains=None):
+        """Samples of some windows."""
+        items = []
+        for place, k in enumerate(chosen):
+            number, _, start, end = self.windows[k]
+            cut = sounds.excerpt(self.x[number], start, end - start)
+            items.append(cut if gains is None else np.float32(gains[place]) * cut)
+        return items
+
+    def batch(self, epoch, step):
+        """Features and labels of a batch; the annotator hears what the student hears."""
+        options = self.recipe.options
+        rng = np.random.default_rng([options.seed, epoch])
+        order, level = rng.permutation(len(self.windows)), rng.uniform(-1, 1, len(self.windows))
+        places = slice(step * self.size, (step + 1) * self.size)
+        gains = 10 ** (options.level * level[places] / 20)
+        items = self.heard(order[places], gains)
+        x = self.recipe.seen(items, self.recipe.front)
+        labels = np.stack([self.windows[k][1] for k in order[places]])
+        if self.annotator is not None:
+            front = front_end(self.annotator)
+            theirs = x if front is self.recipe.front else self.recipe.seen(items, front)
+            labels = soft_labels(self.annotator.predict_proba(theirs), labels, self.mix)
+        return x, labels
