@@ -3,13 +3,12 @@
 import math
 
 import numpy as np
-from experiment import STUDENT_T
+from experiment import COMMON
 
 from acdref.files import write_text
 
-FEW = 10
-COMMON = "mAP, common"
-"""Over the classes with at least `FEW` positives to measure on: one of two positives is half the AP."""
+STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+"""97.5 % quantiles of Student's distribution with 1, 2, ... degrees of freedom."""
 
 COLUMNS = ("mAP", COMMON, "accuracy")
 GAINS = ("mAP", COMMON)
@@ -45,20 +44,12 @@ def with_interval(values, sign=""):
 
 def finish(experiment, conditions, baseline, title, more=None):
     """Print the table of an experiment, and write it and the plot beside the results."""
-    rows = with_common(experiment.rows, experiment.corpus.test)
-    text = table(rows, conditions, baseline, more)
+    text = table(experiment.rows, conditions, baseline, more)
     seconds = sum(row.get("seconds", 0) for row in experiment.rows)
     seeds = ", ".join(str(seed) for seed in sorted({row["seed"] for row in experiment.rows}))
     print(f"\n{title}: {experiment.setting}; seeds {seeds}; {seconds / 60:.0f} minutes of one core\n\n{text}")
     write_text(experiment.results.with_suffix(".md"), text + "\n")
-    plot(rows, conditions, title, experiment.results.with_suffix(".png"))
-
-
-def with_common(rows, manifest):
-    """The rows with one more column, `COMMON`."""
-    counts = dict(zip(manifest.classes, manifest.labels.sum(axis=0), strict=True))
-    common = [f"AP {name}" for name, count in counts.items() if count >= FEW]
-    return [row | {COMMON: float(np.mean([row[name] for name in common]))} for row in rows]
+    plot(experiment.rows, conditions, title, experiment.results.with_suffix(".png"))
 
 
 def table(rows, conditions, baseline, more=None):
