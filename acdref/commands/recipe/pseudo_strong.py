@@ -11,12 +11,12 @@ from acdref.commands.recipe._soundscapes import soundscapes, with_defaults
 QUICK = {
     "net": "mobilenetv2",
     "width": 0.125,
-    "annotator_epochs": 20,
-    "epochs": 8,
+    "annotator_epochs": 6,
+    "epochs": 4,
     "lr": 3e-3,
-    "batch": 80.0,
+    "batch": 40.0,
     "level": 3.0,
-    "transfer_epochs": 4,
+    "transfer_epochs": 3,
 }
 OTHER_CLASSES = ("music", "urban", "machinery", "nature")
 
@@ -128,9 +128,9 @@ def command(manifest, out, quick, classes, threads, as_json, **options):
             raise click.UsageError(f"--{given[0]} goes with MANIFEST")
         options = with_defaults(options, QUICK)
         sets = os.path.join(out, "sounds")
-        manifest = soundscapes(os.path.join(sets, "few"), count=120)
-        options["more"] = soundscapes(os.path.join(sets, "more"), count=240, seed=1)
-        options["transfer"] = soundscapes(os.path.join(sets, "others"), OTHER_CLASSES, 80, 2)
+        manifest = soundscapes(os.path.join(sets, "few"), count=80)
+        options["more"] = soundscapes(os.path.join(sets, "more"), count=120, seed=1)
+        options["transfer"] = soundscapes(os.path.join(sets, "others"), OTHER_CLASSES, 48, 2)
         out = os.path.join(out, "recipe")
     set_threads(threads)
     options = Options(manifest, classes=class_names(classes), **options)

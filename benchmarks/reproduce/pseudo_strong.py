@@ -1,0 +1,121 @@
+"""Are an annotator's labels of short windows better than those of long ones, and these than weak labels?
+
+Dinkel et al. say so, the shorter the better.  Soundscapes of a corpus's recordings, of whose weak labels 30
+to 50 % are missing; an annotator is trained on these, students on a part of them, with the annotator's
+probabilities of windows of 10, 5 and 2 s or with the weak labels.  Measured are whole soundscapes, made of
+recordings that nothing was trained on.  All networks of a seed have the same weights to begin with, students
+as many steps and as much sound in each.  Each seed draws its own soundscapes and weights.
+
+    python benchmarks/reproduce/pseudo_strong.py /path/to/corpus
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from experiment import seeds, start
+from report import differences, with_interval
+from rows import Rows
+from soundscapes import CLASSES, MAKING, MISSING, network, soundscapes
+
+from acdref import checkpoint
+from acdref.files import write_text
+from acdref.recipes.pseudo_strong import Options, pseudo_strong
+
+DATA = {"train": 160, "test": 60}
+PART = 4
+"""Each fourth of the soundscapes to train on is a student's, the others are the annotator's alone."""
+
+SETTING = {
+    "windows": (10.0, 5.0, 2.0),
+    "annotator_epochs": 8,
+    "epochs": 8,
+    "lr": 3e-3,
+    "batch": 40.0,
+    "level": 3.0,
+}
+NAMES = {
+    "annotator": "the annotator",
+    "weak": "weak, 10 s",
+    "psl-10s": "annotator's, 10 s",
+    "psl-5s": "annotator's, 5 s",
+    "psl-2s": "annotator's, 2 s",
+    "weak-2s": "weak, 2 s",
+    "mixed-2s": "both, 2 s",
+}
+BASELINE = NAMES["weak"]
+COLUMNS = {"mAP": "mAP", "d'": "d_prime", "lwlrap": "lwlrap"}
+
+
+def parts(manifest):
+    """The students' manifest with what is measured on, and that of the annotator's further soundscapes."""
+    with open(manifest, encoding="utf-8") as file:
+        header, *lines = file.read().splitlines()
+    training = [line for line in lines if line.endswith(",train")]
+    few = training[::PART]
+    names = {"few.csv": [*few, *(line for line in lines if line.endswith(",val"))]}
+    names["more.csv"] = [line for line in training if line not in few]
+    for name, chosen in names.items():
+        write_text(manifest.with_name(name), "\n".join([header, *chosen]) + "\n")
+    return [str(manifest.with_name(name)) for name in names]
+
+
+def one_run(corpus, seed, fold, folder):
+    """Rows of one seed: a row a network."""
+    manifest, _ = soundscapes(corpus, folder / "sounds", DATA["train"], DATA["test"], seed, fold)
+    few, more = parts(manifest)
+    checkpoint.save_weights(folder / "initial.npz", network(seed), CLASSES)
+    options = Options(few, classes=CLASSES, more=more, init=str(folder / "initial.npz"), seed=seed, **SETTING)
+    stages = pseudo_strong(options, folder / "recipe")
+    for name, condition in NAMES.items():
+        row = {"condition": condition, "seed": seed}
+        row |= {column: stages[name][key] for column, key in COLUMNS.items()}
+        window = condition.removeprefix("annotator's, ").removesuffix(" s")
+        if window in stages["counts"]:
+            row["without label"] = stages["counts"][window]["none"]
+            row["labels a window"] = stages["counts"][window]["labels"]
+        yield row
+
+
+def table(rows):
+    """Markdown: a line for each kind of labels."""
+    titles = ["labels", *COLUMNS, f"gain in mAP over {BASELINE}", "windows without label", "runs"]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for condition in NAMES.values():
+        own = [row for row in rows if row["condition"] == condition]
+        none = [row["without label"] for row in own if "without label" in row]
+        gains = differences(rows, condition, BASELINE, "mAP")
+        cells = [condition, *(with_interval([row[column] for row in own]) for column in COLUMNS)]
+        cells += ["" if condition == BASELINE else with_interval(gains, "+")]
+        cells += [with_interval(none) if none else "", str(len(own))]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("corpus", help="manifest with folds, or its folder")
+    parser.add_argument("--work", default="reproduce", help="folder of soundscapes and runs [%(default)s]")
+    parser.add_argument(
+        "--results", default=Path(__file__).parent / "results", help="folder of CSV and table"
+    )
+    parser.add_argument("--seeds", type=seeds, default=(0, 1, 2), metavar="A,B,...", help="[0,1,2]")
+    parser.add_argument("--fold", default="4", help="whose recordings to measure on [%(default)s]")
+    given = parser.parse_args()
+    setting = SETTING | {"data": DATA | MAKING, "part": PART, "missing": MISSING, "fold": given.fold}
+    rows = Rows(Path(given.results) / "pseudo_strong.csv", json.dumps(setting))
+    for seed in given.seeds:
+        if not rows.has(seed=seed):
+            worked = time.process_time()
+            folder = Path(given.work) / "pseudo_strong" / str(seed)
+            found = list(one_run(given.corpus, seed, given.fold, folder))
+            rows.add(found, processor_seconds=time.process_time() - worked)
+    print(f"\n{table(rows.rows)}")
+    write_text(rows.path.with_suffix(".md"), table(rows.rows) + "\n")
+
+
+if __name__ == "__main__":
+    start(main)

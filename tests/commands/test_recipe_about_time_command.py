@@ -1,0 +1,60 @@
+"""`acdref recipe strong` and `pseudo-strong` as their user meets them."""
+
+import json
+import os
+
+import pytest
+from predict_support import program
+from soundscape_support import write_soundscape_corpus
+
+TINY = ["--net", "mobilenetv2", "--width", "0.01", "--epochs", "1", "--threads", "1"]
+RECIPES = {
+    "strong": [*TINY, "--tune-epochs", "1", "--batch", "3", "--shares", "0.5"],
+    "pseudo-strong": [*TINY, "--annotator-epochs", "1", "--batch", "6", "--windows", "2"],
+}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_soundscape_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe(corpus, tmp_path, recipe):
+    arguments = ["recipe", recipe, str(corpus), "--out", str(tmp_path / "r"), *RECIPES[recipe]]
+    code, out, err = program(*arguments)
+    assert code == 0, err
+    *lines, weights = out.splitlines()
+    assert os.path.basename(weights) == "weights.npz" and os.path.exists(weights)
+    code, out, err = program(*arguments, "--json")
+    found = json.loads(out)
+    assert (code, found["schema"], found["recipe"]) == (0, "acdref.recipe/1", recipe)
+    assert found["weights"] == weights
+    assert err.count("finished before") == len(found["stages"])
+    networks = [name for name, stage in found["stages"].items() if "loss" in stage]
+    assert {line.split()[0] for line in lines} >= set(networks)
+    code, out, err = program(*arguments, "--seed", "1")
+    assert (code, out, err.count("\n")) == (1, "", 1) and "seed: 0, now 1" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        ("give either MANIFEST or --quick", ["strong"]),
+        ("give either MANIFEST or --quick", ["pseudo-strong", "m.csv", "--quick"]),
+        ("--events goes with MANIFEST", ["strong", "--quick", "--events", "e.tsv"]),
+        ("'x' is no list of numbers", ["strong", "m.csv", "--shares", "x"]),
+        ("parts must lie between 0 and 1", ["strong", "m.csv", "--shares", "0.1,1.5"]),
+        ("windows must be positive", ["pseudo-strong", "m.csv", "--windows", "2,0"]),
+        ("--more goes with MANIFEST", ["pseudo-strong", "--quick", "--more", "m.csv"]),
+    ],
+)
+def test_wrong_usage(tmp_path, words, given):
+    code, out, err = program("recipe", *given, "--out", str(tmp_path / "r"))
+    assert (code, out) == (2, "") and words in err
+    assert not (tmp_path / "r").exists()
+
+
+def test_events_that_are_not_there(corpus, tmp_path):
+    code, out, err = program("recipe", "strong", corpus, "--events", "none.tsv", "--out", tmp_path / "r")
+    assert (code, out) == (1, "") and "none.tsv: No such file" in err and "Traceback" not in err
