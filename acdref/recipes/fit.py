@@ -123,7 +123,8 @@ class _Run:
         self.step += 1
 
     def _close_epoch(self):
-        row = {"epoch": self.epoch + 1, "loss": self.loss_sum / self.step, "lr": self.optimiser.lr}
+        lr = self.job.rate(self.epoch)
+        row = {"epoch": self.epoch + 1, "loss": self.loss_sum / self.step, "lr": lr}
         if self.job.validate is not None:
             row["val_loss"] = float(self.job.validate(self.net))
             if all(row["val_loss"] < before["val_loss"] for before in self.rows):

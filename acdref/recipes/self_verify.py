@@ -397,7 +397,7 @@ class _Round:
         """Mean posterior of the excerpts of a recording, (C,); the excerpts depend on seed, round and i."""
         rng = np.random.default_rng([self.options.seed, self.number, i])
         x = self._excerpts(i, rng, self.options.excerpts)
-        logits = np.concatenate([net.forward(excerpt[None])[0] for excerpt in x]).astype(np.float64)
+        logits = net.forward(x)[0].astype(np.float64)
         return mean_posterior(softmax_channels(logits)[:, None])[0]
 
     def _excerpts(self, i, rng, count):

@@ -9,15 +9,17 @@ from acdref.commands.recipe._common import do, network_options
 
 QUICK_CLASSES = ("voice", "dog", "music", "machinery", "alarm", "gunshot")
 QUICK = {
-    "width": 0.25,
+    "net": "mobilenetv2",
+    "width": 0.125,
     "clip": 3.0,
+    "excerpt": 1.5,
     "epochs": 10,
     "constant": 5,
-    "lr": 3e-3,
+    "lr": 5e-3,
     "rounds": 2,
     "tune_epochs": 4,
     "tune_constant": 1,
-    "tune_lr": 5e-4,
+    "tune_lr": 2e-3,
     "batch": 16,
     "excerpts": 2,
     "threshold": 0.6,
