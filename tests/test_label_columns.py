@@ -83,7 +83,7 @@ def test_projection():
 
 def test_superclasses_of_which_no_label_is_a_member():
     """Such as ids, where the super-classes list display names: all labels would silently vanish."""
-    with pytest.raises(AcdrefError, match="no label is a member of a super-class.*--vocabulary"):
+    with pytest.raises(AcdrefError, match=r"no label is a member of a super-class.*--vocabulary"):
         columns(["/m/dog"], superclasses=SuperClasses({"pets": ["Dog"]}))
 
 
