@@ -1,0 +1,90 @@
+"""Features on the disk: what the front end gives, whatever is broken, wherever it was killed."""
+
+import numpy as np
+import pytest
+from predict_support import noise, write
+from recipes_support import Killed, Recorder, dying_at
+
+from acdref import audio
+from acdref.errors import AcdrefError
+from acdref.front_ends import FRONT_ENDS
+from acdref.manifest import Manifest
+from acdref.recipes import features
+from acdref.recipes.stages import Observer, Stopped
+
+FRONT = FRONT_ENDS["decibel-mel"]
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    for i, seconds in enumerate((0.5, 0.3, 0.7)):
+        write(tmp_path / f"{i}.wav", noise(seconds, seed=i))
+    (tmp_path / "1.wav").write_bytes(b"")
+    names = ("0.wav", "1.wav", "2.wav")
+    return Manifest("m.csv", str(tmp_path), names, np.zeros((3, 0)), ())
+
+
+def work(recordings, folder, observer=None, **options):
+    folder.mkdir(exist_ok=True)
+    stage = features.stage("features", [recordings], FRONT, **options)
+    return stage.work(folder, {}, observer or Observer())
+
+
+def test_they_are_the_front_ends(recordings, tmp_path):
+    observer = Recorder()
+    assert work(recordings, tmp_path / "f", observer) == {"recordings": 3, "used": 2}
+    found = features.Features(tmp_path / "f")
+    assert len(found) == 3 and found.usable.tolist() == [True, False, True]
+    for i in (0, 2):
+        expected = FRONT.transform(audio.load(recordings.file(i), FRONT.rate))
+        np.testing.assert_array_equal(found[i], expected)
+    assert "1.wav: an empty file" in "".join(observer.lines)
+
+
+def test_prepared_and_cut(recordings, tmp_path):
+    work(recordings, tmp_path / "f", prepare=lambda x, sr: np.repeat(x, 2), most=0.25)
+    found = features.Features(tmp_path / "f")
+    x = np.repeat(audio.load(recordings.file(2), FRONT.rate), 2)[: FRONT.rate // 4]
+    np.testing.assert_array_equal(found[2], FRONT.transform(x))
+
+
+def test_too_short_for_the_front_end(recordings, tmp_path):
+    write(tmp_path / "0.wav", noise(0.01))
+    observer = Recorder()
+    assert work(recordings, tmp_path / "f", observer)["used"] == 1
+    assert any("0.wav: audio of shape (160,) has no spectrogram" in line for line in observer.lines)
+
+
+def test_nothing_to_be_used(recordings, tmp_path):
+    with pytest.raises(AcdrefError, match="none of 1 recordings can be used"):
+        work(recordings.select([1]), tmp_path / "f")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_killed_at_every_file_it_ends_the_same(recordings, tmp_path, monkeypatch, late):
+    work(recordings, tmp_path / "whole")
+    for count in range(1, 5):
+        folder = tmp_path / f"broken{count}"
+        try:
+            with dying_at(monkeypatch, count, late):
+                work(recordings, folder)
+        except Killed:
+            pass
+        work(recordings, folder)
+        assert contents(folder) == contents(tmp_path / "whole")
+
+
+def test_stopped_it_continues_and_drops_what_is_cut(recordings, tmp_path):
+    work(recordings, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        work(recordings, tmp_path / "f", Recorder(1))
+    for name in ("features.part", "journal.part"):  # killed in the middle of the next recording
+        with open(tmp_path / "f" / name, "ab") as file:
+            file.write(b"[12")
+    observer = Recorder()
+    work(recordings, tmp_path / "f", observer)
+    assert contents(tmp_path / "f") == contents(tmp_path / "whole")
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

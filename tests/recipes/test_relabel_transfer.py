@@ -1,0 +1,191 @@
+"""Re-labelling and transfer from end to end on tones and noises, with a tiny network."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from predict_support import noise, write, write_tiny_weights
+from recipes_support import Killed, Recorder, dying_at
+
+from acdref import checkpoint, losses
+from acdref.errors import AcdrefError
+from acdref.labels import Ontology
+from acdref.nets import registry
+from acdref.recipes.relabel_transfer import Options, embedding, relabel_transfer, squared_error
+from acdref.recipes.stages import Stopped
+
+NODES = [
+    {"id": "t", "name": "Tone", "child_ids": ["low", "high"]},
+    {"id": "low", "name": "Low tone", "child_ids": []},
+    {"id": "high", "name": "High tone", "child_ids": []},
+    {"id": "n", "name": "Noise", "child_ids": ["loud", "faint"]},
+    {"id": "loud", "name": "Loud noise", "child_ids": []},
+    {"id": "faint", "name": "Faint noise", "child_ids": []},
+]
+
+
+def write_corpus(folder):
+    """40 recordings of four kinds, some labelled with the parent alone; names and ids mixed."""
+    t = np.arange(16000) / 16000
+    rows = ["path,classes"]
+    for i in range(40):
+        kind = i % 4
+        tone = 0.3 * np.sin(2 * np.pi * (200, 3000)[kind % 2] * t)
+        write(folder / f"{i}.wav", tone if kind < 2 else noise(1.0, (0.3, 0.01)[kind % 2], i))
+        label = (("Low tone", "high", "Loud noise", "faint"), ("t", "t", "n", "Noise"))[i % 10 == 3][kind]
+        rows.append(f"{i}.wav,{'n' if label == 'Noise' else label}")
+    rows[1] += ";t"
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    (folder / "ontology.json").write_text(json.dumps(NODES))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory):
+    folder = write_corpus(tmp_path_factory.mktemp("corpus"))
+    return Options(
+        str(folder / "manifest.csv"),
+        str(folder / "ontology.json"),
+        "Tone",
+        base=("ol", "pe-cml"),
+        init=write_tiny_weights(folder / "tiny.npz"),
+        seconds=0.6,
+        epochs=2,
+        tune_epochs=2,
+        extract_epochs=3,
+        batch=8,
+        hidden=4,
+        seed=2,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(options, tmp_path_factory):
+    out = tmp_path_factory.mktemp("recipes") / "whole"
+    return out, relabel_transfer(options, out)
+
+
+def contents(out):
+    names = ("sets.json", "best.npz", "test.npy")
+    return {str(p.relative_to(out)): p.read_bytes() for p in Path(out).rglob("*") if p.name in names}
+
+
+def test_stages(finished):
+    out, stages = finished
+    networks = [f"{kind}-{name}" for name in ("ol", "pe-cml") for kind in ("base", "extracted", "tuned")]
+    assert list(stages) == ["given", "features", "sets", *networks]
+    assert stages["sets"] == {
+        "base": {"train": 16, "val": 2, "test": 2},
+        "target": {"train": 16, "val": 2, "test": 2},
+    }
+    _, meta = checkpoint.load(out / "4-base-ol" / "best.npz")
+    assert meta["classes"] == ["Loud noise", "faint", "n"]
+    _, meta = checkpoint.load(out / "6-tuned-ol" / "best.npz")
+    assert meta["classes"] == ["Low tone", "high", "t"]
+
+
+def test_sets_are_disjoint_and_by_root(finished):
+    sets = json.loads((finished[0] / "3-sets" / "sets.json").read_text())
+    members = {name: [i for part in parts.values() for i in part] for name, parts in sets.items()}
+    assert sorted(members["base"]) == [i for i in range(40) if i % 4 >= 2]
+    assert sorted(members["target"]) == [i for i in range(40) if i % 4 < 2]
+
+
+def test_a_labelling_changes_its_base_only(finished, options, tmp_path):
+    other = relabel_transfer(replace(options, base=("pe-cml",)), tmp_path)
+    assert all(other[name] == finished[1][name] for name in other)
+    bases = [finished[0] / name / "best.npz" for name in ("4-base-ol", "7-base-pe-cml")]
+    assert bases[0].read_bytes() != bases[1].read_bytes()
+
+
+def test_a_split_is_followed(options, tmp_path):
+    folder = write_corpus(tmp_path)
+    lines = (folder / "manifest.csv").read_text().splitlines()
+    parts = [("train", "val", "test", "none")[i // 4 % 4] for i in range(40)]
+    split = [lines[0] + ",split", *(f"{line},{part}" for line, part in zip(lines[1:], parts, strict=True))]
+    (folder / "manifest.csv").write_text("\n".join(split) + "\n")
+    changed = replace(options, manifest=str(folder / "manifest.csv"), base=("ol",))
+    relabel_transfer(changed, tmp_path / "out")
+    sets = json.loads((tmp_path / "out/3-sets/sets.json").read_text())
+    for parts_of in sets.values():
+        assert all(parts[i] == part for part, rows in parts_of.items() for i in rows)
+
+
+def test_killed_at_every_file_it_ends_the_same(finished, options, tmp_path, monkeypatch):
+    out, deaths = tmp_path / "out", 0
+    while deaths < 200:
+        try:
+            with dying_at(monkeypatch, 3 + deaths % 5, late=deaths % 2):
+                relabel_transfer(options, out)
+            break
+        except Killed:
+            deaths += 1
+    assert deaths >= 5
+    assert contents(out) == contents(finished[0])
+
+
+def test_a_stopped_recipe_continues(finished, options, tmp_path):
+    with pytest.raises(Stopped):
+        relabel_transfer(options, tmp_path, Recorder(50))
+    assert relabel_transfer(options, tmp_path) == finished[1]
+    assert contents(tmp_path) == contents(finished[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"target": "Car"}, "the class 'Car' is neither an id nor a name of"),
+        ({"target": "low", "classes": ("low",)}, "is not one of low"),
+        ({"seconds": 0.1}, "0.1 s are too short for acdnet"),
+        ({"base": ("pal",)}, "there is no labelling 'pal'"),
+    ],
+)
+def test_options_that_do_not_do(options, tmp_path, change, words):
+    with pytest.raises(AcdrefError, match=words):
+        relabel_transfer(replace(options, **change), tmp_path / "out")
+
+
+@pytest.mark.parametrize(("name", "shape"), [("conv1d", (2, 62000)), ("resnet50", (2, 2, 96, 64))])
+def test_embeddings_of(name, shape):
+    net = registry.build(name, 3, 0.0625, backend="numpy")
+    x = np.random.default_rng(0).standard_normal(shape)
+    values = embedding(net, x)
+    assert values.shape[0] == 2 and values.shape[1] == len(net.params["dense.weight"])
+    np.testing.assert_allclose(embedding(net, x[1:]), values[1:], rtol=1e-4, atol=1e-5)
+
+
+def test_the_last_layer_of_acdnet_makes_its_logits_of_the_embedding(options):
+    net, _ = checkpoint.load_weights(options.init, backend="numpy")
+    x = np.random.default_rng(0).standard_normal((2, 40, 257, 2))
+    logits = embedding(net, x) @ net.params["dense.weight"] + net.params["dense.bias"]
+    np.testing.assert_allclose(logits, net.forward(x)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_squared_error_against_differences():
+    rng = np.random.default_rng(0)
+    y = np.where(rng.random((4, 3)) < 0.2, np.nan, rng.integers(0, 2, (4, 3)))
+    z, d = rng.standard_normal((2, 4, 3))
+    loss, gradient = squared_error(y, z)
+    np.testing.assert_allclose(loss, losses.mse(y, 1 / (1 + np.exp(-z)))[0], rtol=1e-14)
+    slope = (squared_error(y, z + 1e-6 * d)[0] - squared_error(y, z - 1e-6 * d)[0]) / 2e-6
+    np.testing.assert_allclose((gradient * d).sum(), slope, rtol=1e-7)
+
+
+def test_labels_are_the_ontologys(options):
+    """PE-CML of the base: the children of a bare Noise are unknown."""
+    from acdref.recipes.relabel_transfer import _RelabelTransfer
+
+    recipe = _RelabelTransfer(options)
+    ontology = Ontology(NODES)
+    names = {node["name"]: node["id"] for node in NODES}
+    rows = [
+        [names.get(c, c) for c, y in zip(recipe.recordings.classes, labels, strict=True) if y]
+        for labels in recipe.recordings.labels
+    ]
+    given = ontology.encode(rows).to_dense()
+    columns = ontology.columns([names.get(c, c) for c in recipe.recordings.classes])
+    np.testing.assert_array_equal(recipe.labels["pe-cml"], ontology.children_mask(given)[:, columns])
+    np.testing.assert_array_equal(recipe.labels["pel"], ontology.parent_expand(given)[:, columns])
+    assert np.isnan(recipe.labels["pe-cml"]).any()
