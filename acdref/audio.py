@@ -45,7 +45,7 @@ __all__ = ["Block", "blocks", "load", "resample"]
 MOST_CHANNELS = 64
 LOUDEST = 1e10  # leaves room for integers of 32 bits that were stored as floats without scaling
 
-_BLOCK = 4096  # frames decoded at a time
+_BLOCK = 16384  # frames decoded at a time: a call for each costs more than the memory
 _UNKNOWN = 1 << 62  # libsndfile's frame count is about 2^63 when the header has none
 
 Block = namedtuple("Block", "start end samples")
