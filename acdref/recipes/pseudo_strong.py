@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acdref import checkpoint, metrics, train
+from acdref import checkpoint, train
 from acdref.errors import AcdrefError, ManifestError
 from acdref.files import sha256
 from acdref.front_ends import front_end
@@ -29,6 +29,7 @@ from acdref.optim import cosine
 from acdref.recipes import sounds
 from acdref.recipes.features import Features
 from acdref.recipes.fit import Job, fit
+from acdref.recipes.measures import measures
 from acdref.recipes.networks import initial
 from acdref.recipes.parts import Data
 from acdref.recipes.stages import Stage, Stopped, run
@@ -108,9 +109,9 @@ def pseudo_strong(options, out, observer=None):
     Returns
     -------
     dict of str to dict
-        The stages' summaries.  Those of networks have ``mAP``, ``AUC``, ``d_prime`` and ``lwlrap`` on whole
-        recordings; that of ``counts`` has, by length of the windows, their number, the labels of a window in
-        the mean, and the share of windows without any.
+        The stages' summaries.  Those of networks have what :func:`acdref.recipes.measures.measures` gives, on
+        whole recordings; that of ``counts`` has, by length of the windows, their number, the labels of a
+        window in the mean, and the share of windows without any.
 
     Raises
     ------
@@ -138,24 +139,6 @@ def pseudo_strong(options, out, observer=None):
         for name, start in (("fresh", None), ("weak", "weak"), ("psl", best)):
             stages.append(recipe.transferring(f"transfer-{name}", start))
     return run(RECIPE, out, recipe.key(), stages, observer)
-
-
-def measures(y, p):
-    """Quality of recordings' scores: mAP, AUC, d' of the mean AUC, lwlrap; None if not defined or infinite.
-
-    Examples
-    --------
-    >>> measures([[1, 0], [0, 1], [0, 0]], [[0.9, 0.2], [0.1, 0.3], [0.2, 0.4]])["mAP"]
-    0.75
-    """
-    auc = metrics.roc_auc(y, p)
-    found = {
-        "mAP": metrics.mean_average_precision(y, p),
-        "AUC": metrics.mean_over_classes(auc),
-        "d_prime": metrics.mean_d_prime(auc),
-        "lwlrap": metrics.lwlrap(y, p),
-    }
-    return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acdref import checkpoint, metrics, train
+from acdref import checkpoint, train
 from acdref.errors import AcdrefError, ManifestError
 from acdref.files import sha256
 from acdref.front_ends import front_end
@@ -29,6 +29,7 @@ from acdref.recipes import sounds
 from acdref.recipes.events import read_events
 from acdref.recipes.features import Features
 from acdref.recipes.fit import Job, fit
+from acdref.recipes.measures import measures
 from acdref.recipes.networks import initial
 from acdref.recipes.parts import Data
 from acdref.recipes.stages import Stage, Stopped, run
@@ -98,7 +99,8 @@ def strong(options, out, observer=None):
     Returns
     -------
     dict of str to dict
-        The stages' summaries; those of networks have ``frames`` and ``clips``, see :func:`measures`.
+        The stages' summaries; those of networks have ``frames`` and ``clips``, each as
+        :func:`acdref.recipes.measures.measures` gives them.
 
     Raises
     ------
@@ -127,51 +129,6 @@ def strong(options, out, observer=None):
         ),
     ]
     return run(RECIPE, out, recipe.key(), stages, observer)
-
-
-def measures(y, p, explicit=None):
-    """How well classes are found in frames or recordings.
-
-    Parameters
-    ----------
-    y : (N, C) array
-        Labels 0, 1 or NaN.
-    p : (N, C) array
-        Probabilities.
-    explicit : (N, C) bool array, optional
-        Which negatives annotators have marked; the others are complementary.
-
-    Returns
-    -------
-    dict
-        ``d_prime`` and ``AUC``, in which the two kinds of negatives have the same weight; ``lwlrap``;
-        ``mAP``; and with `explicit`, ``d_prime_explicit`` and ``d_prime_complementary`` with one kind alone.
-        None for what is not defined or infinite.
-
-    Notes
-    -----
-    d' is that of the mean AUC.
-
-    Examples
-    --------
-    >>> found = measures([[1, 0], [0, 1], [0, 0]], [[0.9, 0.2], [0.1, 0.3], [0.95, 0.1]])
-    >>> round(found["AUC"], 3), round(found["d_prime"], 3)
-    (0.75, 0.954)
-    """
-    y, p = np.asarray(y, np.float64), np.asarray(p)
-    weight = None if explicit is None else metrics.balance_negatives(y, explicit)
-    auc = metrics.roc_auc(y, p, weight)
-    found = {
-        "d_prime": metrics.mean_d_prime(auc),
-        "AUC": metrics.mean_over_classes(auc),
-        "lwlrap": metrics.lwlrap(y, p),
-        "mAP": metrics.mean_average_precision(y, p, weight),
-    }
-    if explicit is not None:
-        for name, dropped in (("explicit", ~explicit), ("complementary", explicit)):
-            alone = np.where((y == 0) & dropped, np.nan, y)
-            found[f"d_prime_{name}"] = metrics.mean_d_prime(metrics.roc_auc(alone, p))
-    return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
 
 
 class _Strong:

@@ -13,7 +13,7 @@ from acdref.errors import AcdrefError, FileError, ManifestError
 from acdref.labels import diffuse, frame_labels
 from acdref.recipes.features import Features
 from acdref.recipes.stages import Stopped
-from acdref.recipes.strong import Options, _Patches, _Strong, measures, strong
+from acdref.recipes.strong import Options, _Patches, _Strong, strong
 
 NOISE, TONE = 0, 1
 STAGES = ["given", "sounds", "weak", "tuned-weak", "tuned-diffuse", "tuned-strong", "strong-0.5"]
@@ -180,18 +180,6 @@ def test_what_is_measured_is_the_networks(finished, recipe, samples):
     found = summaries["tuned-strong"]["frames"]
     assert found["AUC"] == pytest.approx(metrics.mean_over_classes(metrics.roc_auc(y, p, weight)))
     assert found["lwlrap"] == pytest.approx(metrics.lwlrap(y, p))
-
-
-def test_measures_give_both_kinds_of_negatives_the_same_weight():
-    y = np.array([[1.0], [0.0], [0.0], [0.0], [np.nan]])
-    p = np.array([[0.6], [0.1], [0.2], [0.9], [0.5]])
-    explicit = np.array([[False], [False], [False], [True], [True]])
-    found = measures(y, p, explicit)
-    assert found["AUC"] == 0.5
-    assert found["d_prime"] == 0
-    assert found["d_prime_explicit"] is None and found["d_prime_complementary"] is None  # infinite
-    pooled = measures(y, p)
-    assert pooled["AUC"] == pytest.approx(2 / 3) and "d_prime_explicit" not in pooled
 
 
 @pytest.mark.parametrize("late", [False, True])
