@@ -284,3 +284,15 @@ class TestOpenRecordings:
             open_recordings(tmp_path, "root")
         with pytest.raises(ManifestError, match="No such file"):
             open_recordings(tmp_path / "none")
+
+
+def test_verified_is_read_selected_and_written(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("path,classes,verified\na.wav,dog,1\nb.wav,,0\n")
+    m = read_manifest(path)
+    assert m.verified == (True, False) and m.select([1]).verified == (False,)
+    write_manifest(m, tmp_path / "again.csv")
+    assert read_manifest(tmp_path / "again.csv").verified == m.verified
+    path.write_text("path,classes,verified\na.wav,dog,maybe\n")
+    with pytest.raises(ManifestError, match="line 2: verified is 'maybe', neither 1 nor 0"):
+        read_manifest(path)
