@@ -34,7 +34,7 @@ def mislabel(labels, classes, share, rng):
     Examples
     --------
     >>> mislabel(np.zeros(10, int), 3, 0.2, np.random.default_rng(0))
-    array([0, 0, 0, 0, 2, 0, 1, 0, 0, 0])
+    array([0, 0, 0, 0, 2, 0, 2, 0, 0, 0])
     """
     labels = np.array(labels)
     wrong = rng.permutation(len(labels))[: round(share * len(labels))]
