@@ -1,4 +1,4 @@
-"""Peak normalisation and silence clipping: a plain loop as SoX goes, SoX itself where it is installed, laws."""
+"""Peak normalisation and silence clipping: a plain loop as SoX goes, SoX itself where it is there, and laws."""
 
 import shutil
 import subprocess
