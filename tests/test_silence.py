@@ -1,4 +1,4 @@
-"""Peak normalisation and silence clipping: a plain loop as SoX goes, SoX itself where it is there, and laws."""
+"""Peak normalisation and silence clipping: as SoX goes in a plain loop, as SoX where it is installed; laws."""
 
 import shutil
 import subprocess
