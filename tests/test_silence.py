@@ -1,4 +1,4 @@
-"""Peak normalisation and silence clipping: as SoX goes in a plain loop, as SoX where it is installed; laws."""
+"""Peak normalisation and silence clipping: a plain loop that goes as SoX does, SoX itself, and laws."""
 
 import shutil
 import subprocess
