@@ -1,6 +1,6 @@
 """What each ingredient of the training recipe brings, one added to those before.
 
-    python benchmarks/reproduce/ablation.py CORPUS [--seeds 0,1,2] [--sequences 1600] [--network acdnet]
+    python benchmarks/reproduce/ablation.py CORPUS [--seeds 0,1,2,3,4] [--sequences 1600] [--network acdnet]
 
 The corpus's own labels; the correction is of these, by the network of the row before.
 """

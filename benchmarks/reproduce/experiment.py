@@ -90,7 +90,7 @@ def arguments(text):
     parser.add_argument(
         "--results", default=Path(__file__).parent / "results", help="folder of CSV and plots"
     )
-    parser.add_argument("--seeds", type=seeds, default=(0, 1, 2), metavar="A,B,...", help="[0,1,2]")
+    parser.add_argument("--seeds", type=seeds, default=tuple(range(5)), metavar="A,B,...", help="[0,1,2,3,4]")
     for field in dataclasses.fields(Setting):
         choices = list(NETWORKS) if field.name == "network" else None
         parser.add_argument(

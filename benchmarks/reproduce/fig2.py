@@ -1,6 +1,6 @@
 """Fig. 2 of Braun & Gamper in the small: what mixing does, and joined labels against weighted ones.
 
-    python benchmarks/reproduce/fig2.py CORPUS [--seeds 0,1,2] [--sequences 1600] [--network acdnet]
+    python benchmarks/reproduce/fig2.py CORPUS [--seeds 0,1,2,3,4] [--sequences 1600] [--network acdnet]
 
 Trains on sequences of one recording, on OR-joined mixtures of up to two and of up to three, and on weighted
 mixup of up to two (of one and of two in equal shares).  All begin with the same weights.

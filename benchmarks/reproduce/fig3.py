@@ -1,6 +1,6 @@
 """Fig. 3 of Braun & Gamper in the small: training on the labels of a zero-shot teacher, and correcting them.
 
-    python benchmarks/reproduce/fig3.py CORPUS [--bundle DIR] [--seeds 0,1,2] [--network acdnet]
+    python benchmarks/reproduce/fig3.py CORPUS [--bundle DIR] [--seeds 0,1,2,3,4] [--network acdnet]
 
 With --bundle, the teacher is a CLAP model (see `acdref teach`).  Without, it is a stand-in with made-up
 errors: it hears a class with a d' between 1 and 3, drawn class by class, and prefers some

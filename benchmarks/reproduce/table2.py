@@ -1,6 +1,6 @@
 """Table 2 of Braun & Gamper in the small: eight ways to correct or mask labels by the network's own scores.
 
-    python benchmarks/reproduce/table2.py CORPUS [--seeds 0,1,2] [--sequences 1600] [--network acdnet]
+    python benchmarks/reproduce/table2.py CORPUS [--seeds 0,1,2,3,4] [--sequences 1600] [--network acdnet]
 
 Takes the corpus's labels as the truth and injects errors into those of the recordings to train on: of each
 class, 30 to 50 % of the labels are missing, and 5 % of their number are set wrongly elsewhere.  Trains on
