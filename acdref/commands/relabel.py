@@ -272,6 +272,17 @@ _HEADINGS = {
 
 
 def report_table(report):
+    """What relabelling changed, class by class, as a table for a terminal.
+
+    Parameters
+    ----------
+    report : dict
+        What :meth:`acdref.relabel_report.Report.as_dict` gives.
+
+    Returns
+    -------
+    str
+    """
     from acdref.formats import printable
 
     rows = [(printable(row["name"]), row) for row in report["classes"].values()]

@@ -49,6 +49,7 @@ def activate_rows(z, z0, norm, y, y0, y_row, y_bin, channels, bins, rows):
 
 @compile_function
 def depthwise_rows(x, x0, x_row, dilation, weight, bias, ones, z, channels, bins, rows):
+    """Rows of z, a depthwise 3x3 convolution of rows of x, `x_row` apart, of which the first is at x0."""
     for t in range(rows):
         for c in range(0, channels, TAPS):
             taps(
@@ -140,6 +141,7 @@ def summarise_active(
 
 @compile_function
 def query_rows(active, query, bias, queries, row, channels, width, positions):
+    """queries = softmax(active query + bias) over `width` values; positions are `row` apart."""
     panel_product(active, 0, channels, 1, query, bias, 0, 0, queries, 0, row, positions, channels, width)
     for p in range(positions):
         softmax(queries, p * row, width)
