@@ -34,6 +34,7 @@ from acdref.ops.memory import keep_freed_memory
 from acdref.optim import AdamW, Average, Plateau, cosine
 from acdref.scoring import score_manifest
 
+CONFIG = "config.json"
 CHECKPOINT_SECONDS = 300
 WARMUP = 0.05  # share of the steps in which the cosine schedule rises
 
@@ -174,8 +175,14 @@ def train(options, out, resume=False, observer=None):
     observer = observer or Observer()
     keep_freed_memory()
     out = Path(out)
-    options = _claim_folder(options, out, resume)
+    begun = (out / CONFIG).exists()
+    if begun:
+        options = _stored_options(options, out, resume)
+    elif not options.manifest:
+        raise AcdrefError(f"{out}: holds no run to continue")
     run = _Run(options, out, observer)
+    if not begun:  # only now: options that make no run leave the folder as it was
+        _claim_folder(options, out)
     if resume and (out / "last.npz").exists():
         run.restore()
         if run.epoch < options.epochs:
@@ -183,33 +190,31 @@ def train(options, out, resume=False, observer=None):
     return run.work()
 
 
-def _claim_folder(options, out, resume):
-    """Write config.json, or read it when a run is resumed; returns the options that count."""
-    config = out / "config.json"
-    if config.exists():
-        if not resume:
-            raise AcdrefError(
-                f"{out}: holds a run already; continue it with --resume, or choose another folder"
-            )
-        try:
-            stored = json.loads(config.read_text())
-            stored["classes"] = stored["classes"] and tuple(stored["classes"])
-            if "augment" not in stored:  # a run from before there was more than these three
-                given = {name: stored.pop(name) for name in ("low_pass", "equaliser", "speed")}
-                stored["augment"] = dataclasses.asdict(AUGMENTATIONS["light"]) | given
-            stored["augment"] = Augmentation(**stored["augment"])
-            free = {name: getattr(options, name) for name in FREE_OPTIONS}
-            return Options(**(stored | free))
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(config, f"cannot be read: {error}") from None
-    if not options.manifest:
-        raise AcdrefError(f"{out}: holds no run to continue")
+def _stored_options(options, out, resume):
+    """The options of the run in a folder, but for `FREE_OPTIONS`."""
+    if not resume:
+        raise AcdrefError(f"{out}: holds a run already; continue it with --resume, or choose another folder")
+    config = out / CONFIG
+    try:
+        stored = json.loads(config.read_text())
+        stored["classes"] = stored["classes"] and tuple(stored["classes"])
+        if "augment" not in stored:  # a run from before there was more than these three
+            given = {name: stored.pop(name) for name in ("low_pass", "equaliser", "speed")}
+            stored["augment"] = dataclasses.asdict(AUGMENTATIONS["light"]) | given
+        stored["augment"] = Augmentation(**stored["augment"])
+        free = {name: getattr(options, name) for name in FREE_OPTIONS}
+        return Options(**(stored | free))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(config, f"cannot be read: {error}") from None
+
+
+def _claim_folder(options, out):
+    """Write the options of a new run."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AcdrefError(f"{out}: {error.strerror or error}") from None
-    write_text(config, json.dumps(dataclasses.asdict(options), indent=2) + "\n")
-    return options
+    write_text(out / CONFIG, json.dumps(dataclasses.asdict(options), indent=2) + "\n")
 
 
 def datasets(options):
@@ -246,6 +251,7 @@ class _Run:
         self.fingerprint = fingerprint(self.manifest, self.val)
         self.net = self._network()
         self._check_length()
+        self.sequences = self._sequences()
         self.optimiser = AdamW(self.net.params, options.lr, weight_decay=options.weight_decay)
         self.plateau = Plateau(options.patience)
         self.average = Average(self._weights(), options.average) if options.average else None
@@ -288,6 +294,20 @@ class _Run:
             name = registry.name_of(self.net)
             raise AcdrefError(f"sequences of {seconds:g} s are too short for {name}: try a higher --seconds")
 
+    def _sequences(self):
+        options = self.options
+        return Sequences(
+            self.manifest,
+            options.seed,
+            mix_max=options.mix_max,
+            mixing=options.mixing,
+            seconds=options.seconds,
+            fill=options.fill,
+            sampling=options.sampling,
+            augment=options.augment,
+            clips=Clips(sr=front_end(self.net).rate),
+        )
+
     def _weights(self):
         return checkpoint.network_arrays(self.net)
 
@@ -298,19 +318,8 @@ class _Run:
             self.observer.log("this run is complete")
             return self.rows[-1]
         self.observer.start(options.epochs, options.steps, options.batch)
-        front = front_end(self.net)
-        sequences = Sequences(
-            self.manifest,
-            options.seed,
-            mix_max=options.mix_max,
-            mixing=options.mixing,
-            seconds=options.seconds,
-            fill=options.fill,
-            sampling=options.sampling,
-            augment=options.augment,
-            clips=Clips(sr=front.rate),
-        )
-        with Loader(sequences, options.batch, options.workers, front.transform, self._report) as loader:
+        transform = front_end(self.net).transform
+        with Loader(self.sequences, options.batch, options.workers, transform, self._report) as loader:
             while self.epoch < options.epochs:
                 if not self._epoch(loader):
                     self.save()

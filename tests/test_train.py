@@ -20,7 +20,7 @@ from acdref.errors import AcdrefError, CheckpointError
 from acdref.features import frames
 from acdref.nets import NETWORKS, registry
 from acdref.ops.threads import set_threads
-from acdref.train import Options, _claim_folder, _Run, datasets, train
+from acdref.train import Options, _claim_folder, _Run, _stored_options, datasets, train
 
 FILES = ("best.npz", "last.npz", "metrics.csv")
 
@@ -115,6 +115,26 @@ def test_a_folder_with_a_run_is_not_overwritten(finished, options):
         train(options, finished[0])
 
 
+@pytest.mark.parametrize(
+    ("rejected", "cause"),
+    [
+        ({"manifest": "missing.csv"}, r"missing\.csv"),
+        ({"init": "missing.npz"}, r"missing\.npz"),
+        ({"width": 1e-9}, "width"),
+        ({"seconds": 0.01}, "too short"),
+        ({"val_fold": "7"}, "fold"),
+        ({"manifest": ""}, "no run to continue"),
+    ],
+)
+def test_rejected_options_leave_no_run_behind(options, tmp_path, rejected, cause):
+    out = tmp_path / "run"
+    for resume in (False, True):
+        with pytest.raises(AcdrefError, match=cause):
+            train(replace(options, **rejected), out, resume=resume)
+    assert not out.exists()
+    assert train(options, out, observer=Stopper(1)) is None
+
+
 def test_changed_labels_are_noticed(options, tmp_path):
     corpus = tmp_path / "corpus"
     corpus.mkdir()
@@ -157,19 +177,19 @@ def test_the_configuration_holds_every_option_as_resolved(options, tmp_path, nam
     """Whatever a later version takes a name or a default to be."""
     varied = replace(options, augment=name, classes=("tone", "noise"))
     assert varied.augment == AUGMENTATIONS[name]
-    assert _claim_folder(varied, tmp_path, resume=False) == varied
+    _claim_folder(varied, tmp_path)
     stored = json.loads((tmp_path / "config.json").read_text())
     assert stored["augment"].keys() == {field.name for field in fields(Augmentation)}
-    assert _claim_folder(Options(""), tmp_path, resume=True) == replace(varied, workers=1)
+    assert _stored_options(Options(""), tmp_path, resume=True) == replace(varied, workers=1)
 
 
 def test_the_configuration_of_a_run_from_before_these_options(options, tmp_path):
-    _claim_folder(options, tmp_path, resume=False)
+    _claim_folder(options, tmp_path)
     path = tmp_path / "config.json"
     stored = json.loads(path.read_text())
     del stored["seconds"], stored["augment"]
     path.write_text(json.dumps(stored | {"low_pass": 0.3, "equaliser": 4.0, "speed": 0.15}))
-    resumed = _claim_folder(Options(""), tmp_path, resume=True)
+    resumed = _stored_options(Options(""), tmp_path, resume=True)
     assert resumed.seconds == 10
     assert resumed.augment == Augmentation(
         equaliser=4.0, low_pass=0.3, speed=0.15, level=AUGMENTATIONS["light"].level
