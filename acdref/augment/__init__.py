@@ -4,7 +4,7 @@ Functions of (sound, parameters), by subject; each leaves the sound as it is, bi
 keeps its length unless it says otherwise, and makes silence of silence.  :class:`Augmentation` draws the
 parameters, and says from which distributions.  Mixing is in :mod:`acdref.labels.algebra`.
 
-Sounds are finite; :mod:`acdref.audio` reads no others.
+Whatever comes in, numbers come out: :func:`acdref.augment.sound.as_sound` sees to that in each.
 """
 
 from acdref.augment.algorithm import AUGMENTATIONS, Augmentation

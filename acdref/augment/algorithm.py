@@ -38,6 +38,7 @@ are relative to half the sampling rate (8 kHz) in the code, and in Hz below.
 from dataclasses import dataclass, replace
 
 from acdref.augment import codecs, distortion, level, rooms, spectrum, speed
+from acdref.augment.sound import as_sound
 
 EQUALISER_POINTS = 8
 LOWER_EDGE = (1 / 160, 1 / 16)  # relative to half the sampling rate
@@ -135,7 +136,7 @@ class Augmentation:
     Attributes
     ----------
     equaliser : float
-        Standard deviation in dB.
+        Standard deviation in dB: at most 30.
     band_pass, low_pass, room, pitch : float
         Probability for a segment.
     speed : float
@@ -180,12 +181,12 @@ class Augmentation:
         for name in _PROBABILITIES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a probability, not {getattr(self, name)}")
-        if not self.equaliser >= 0 or not 0 <= self.speed < 1:
-            raise ValueError("equaliser must be >= 0 dB and speed within [0, 1)")
+        if not 0 <= self.equaliser <= 30 or not 0 <= self.speed < 1:
+            raise ValueError("equaliser must be within [0, 30] dB and speed within [0, 1)")
         if self.level is not None:
             object.__setattr__(self, "level", tuple(self.level))  # JSON has lists only
-            if len(self.level) != 2 or not self.level[0] <= self.level[1]:
-                raise ValueError(f"level must be (lowest, highest), not {self.level}")
+            if len(self.level) != 2 or not -300 <= self.level[0] <= self.level[1] <= 300:
+                raise ValueError(f"level must be (lowest, highest) within 300 dBFS, not {self.level}")
 
     def source(self, x, rng, sr=16000):
         """Vary one source.
@@ -222,6 +223,7 @@ class Augmentation:
         return self._apply(_MIXTURE, x, rng, sr)
 
     def _apply(self, effects, x, rng, sr):
+        x = as_sound(x)
         for (name, effect), own in zip(effects.items(), rng.spawn(len(effects)), strict=True):
             strength = getattr(self, name)
             if strength:

@@ -16,6 +16,8 @@ from io import BytesIO
 
 import numpy as np
 
+from acdref.augment.sound import as_sound
+
 FORMATS = {"vorbis": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "mp3": ("MP3", "MPEG_LAYER_III")}
 """Format and subtype of each codec, in soundfile's words."""
 
@@ -56,6 +58,7 @@ def recode(x, codec, quality, sr=16000):
         raise ValueError(f"codec = {codec!r}: choose one of {', '.join(map(repr, FORMATS))}")
     if not 0 <= quality <= 1:
         raise ValueError(f"the quality must be within [0, 1], not {quality}")
+    x = as_sound(x)  # LAME ends the process where a sample is NaN
     peak = np.abs(x).max(initial=np.float32(0))
     if peak == 0:
         return x.copy()

@@ -5,6 +5,8 @@ Everything is relative to the signal's peak, so that the level of the signal mak
 
 import numpy as np
 
+from acdref.augment.sound import as_sound
+
 
 def hard_clip(x, drive):
     """Cut off the tops, as a converter does that is driven too far.
@@ -13,7 +15,7 @@ def hard_clip(x, drive):
     ----------
     x : ndarray, (n,), float32
     drive : float
-        How far the peak stands above the limit, in dB, at least 0.
+        How far the peak stands above the limit, in dB, from 0 to 300.
 
     Returns
     -------
@@ -25,6 +27,7 @@ def hard_clip(x, drive):
     >>> hard_clip(np.float32([1, -0.2, -0.8]), 20 * np.log10(2))
     array([ 0.5, -0.2, -0.5], dtype=float32)
     """
+    x = as_sound(x)
     limit = _peak(x) * np.float32(10 ** (-_checked(drive) / 20))
     return np.clip(x, -limit, limit)
 
@@ -36,7 +39,7 @@ def soft_clip(x, drive):
     ----------
     x : ndarray, (n,), float32
     drive : float
-        In dB, at least 0.
+        In dB, from 0 to 300.
 
     Returns
     -------
@@ -53,6 +56,7 @@ def soft_clip(x, drive):
     >>> soft_clip(np.float32([1, -0.1]), 20 * np.log10(2)).round(4)
     array([ 0.7616, -0.0997], dtype=float32)
     """
+    x = as_sound(x)
     peak, g = _peak(x), np.float32(10 ** (_checked(drive) / 20) - 1)
     if g == 0 or peak == 0:
         return x.copy()
@@ -67,7 +71,7 @@ def asymmetric_clip(x, drive):
     ----------
     x : ndarray, (n,), float32
     drive : float
-        In dB, at least 0; see :func:`soft_clip`.
+        In dB, from 0 to 300; see :func:`soft_clip`.
 
     Returns
     -------
@@ -79,6 +83,7 @@ def asymmetric_clip(x, drive):
     >>> asymmetric_clip(np.float32([1, -1]), 20 * np.log10(2)).round(4)
     array([ 0.7616, -1.    ], dtype=float32)
     """
+    x = as_sound(x)
     return np.where(x > 0, soft_clip(x, drive), x)
 
 
@@ -101,7 +106,8 @@ def quantise(x, bits):
     >>> quantise(np.float32([1, 0.7, 0.2, -0.4]), 2)
     array([ 1. ,  0.5,  0. , -0.5], dtype=float32)
     """
-    if bits < 2:
+    x = as_sound(x)
+    if not bits >= 2:
         raise ValueError(f"at least 2 bits are needed, not {bits}")
     peak = _peak(x)
     if bits > 24 or peak == 0:
@@ -115,6 +121,6 @@ def _peak(x):
 
 
 def _checked(drive):
-    if not drive >= 0:
-        raise ValueError(f"the drive must be at least 0 dB, not {drive}")
+    if not 0 <= drive <= 300:
+        raise ValueError(f"the drive must be within 0 and 300 dB, not {drive}")
     return drive

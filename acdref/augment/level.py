@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from acdref.augment.sound import as_sound
+
 
 def set_level(x, dbfs):
     """Scale a signal to a level, but never beyond full scale.
@@ -10,12 +12,17 @@ def set_level(x, dbfs):
     ----------
     x : ndarray, (n,), float32
     dbfs : float
-        Wanted root mean square in dB relative to 1.
+        Wanted root mean square in dB relative to 1; at most 300.
 
     Returns
     -------
     ndarray, (n,), float32
         With that level, or with a peak of 1 if that level would exceed full scale.  Silence stays silence.
+
+    Raises
+    ------
+    ValueError
+        If the level is greater.
 
     Examples
     --------
@@ -24,6 +31,9 @@ def set_level(x, dbfs):
     >>> set_level(np.float32([0.5, -0.5, 0, 0, 0, 0]), 0)
     array([ 1., -1.,  0.,  0.,  0.,  0.], dtype=float32)
     """
+    x = as_sound(x)
+    if not dbfs <= 300:
+        raise ValueError(f"the level must be at most 300 dBFS, not {dbfs}")
     peak = float(np.abs(x).max(initial=0.0))
     if peak == 0.0:
         return x.copy()

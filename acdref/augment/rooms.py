@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from acdref.augment.sound import as_sound
 from acdref.augment.spectrum import padded_length
 
 MIXING_TIME = 0.05
@@ -17,7 +18,7 @@ def room_response(rng, decay, ratio, sr=16000):
     decay : float
         Seconds in which the reverberation falls by 60 dB; the response ends there.
     ratio : float
-        Energy of the direct sound to that of the reverberation, in dB; inf: no reverberation.
+        Energy of the direct sound to that of the reverberation, in dB, from -100 on; inf: no reverberation.
     sr : int
         Sampling rate in Hz.
 
@@ -29,7 +30,7 @@ def room_response(rng, decay, ratio, sr=16000):
     Raises
     ------
     ValueError
-        If ``decay`` is not positive.
+        If ``decay`` is not positive, or ``ratio`` out of its range.
 
     Notes
     -----
@@ -44,8 +45,10 @@ def room_response(rng, decay, ratio, sr=16000):
     >>> h.shape, h[0], round(float(10 * np.log10(np.sum(h[1:] ** 2))), 3)
     ((4801,), np.float32(1.0), -6.0)
     """
-    if not decay > 0:
+    if not 0 < decay < np.inf:
         raise ValueError(f"the decay time must be positive, not {decay} s")
+    if not ratio >= -100:
+        raise ValueError(f"the ratio must be at least -100 dB, not {ratio}")
     t = np.arange(round(decay * sr) + 1, dtype=np.float32) / np.float32(sr)
     response = rng.standard_normal(len(t), dtype=np.float32) * np.exp(t * np.float32(-3 * np.log(10) / decay))
     response[rng.random(len(t), dtype=np.float32) >= np.square(t / np.float32(MIXING_TIME))] = 0
@@ -70,14 +73,22 @@ def reverberate(x, response):
     ndarray, (n,), float32
         The convolution of both, cut off where the sound ends; equal to the input for the response 1, 0, 0...
 
+    Raises
+    ------
+    ValueError
+        If the response is empty.
+
     Examples
     --------
     >>> reverberate(np.float32([1, 0, 0, 2]), np.float32([1, 0.5, 0.25])).round(3)
     array([1.  , 0.5 , 0.25, 2.  ], dtype=float32)
     """
+    x, response = as_sound(x), as_sound(response)
+    if not len(response):
+        raise ValueError("the response of a room has at least one sample")
     if response[0] == 1 and not response[1:].any():
         return x.copy()
     n = padded_length(len(x), len(response))
     spectrum = np.fft.rfft(x, n)
     spectrum *= np.fft.rfft(response, n)
-    return np.fft.irfft(spectrum, n)[: len(x)].astype(x.dtype, copy=False)
+    return np.fft.irfft(spectrum, n)[: len(x)].astype(np.float32, copy=False)

@@ -6,6 +6,10 @@ start.
 
 import numpy as np
 
+from acdref.augment.sound import as_sound
+
+_LARGEST_GAIN = 300.0  # dB
+
 
 def low_pass(x, cutoff, sr=16000):
     """Take away everything above a frequency, as an old or a narrow-band recording chain does.
@@ -14,7 +18,7 @@ def low_pass(x, cutoff, sr=16000):
     ----------
     x : ndarray, (n,), float32
     cutoff : float
-        In Hz, at -6 dB.
+        In Hz, at -6 dB; at least 1.
     sr : int
         Sampling rate in Hz.
 
@@ -22,6 +26,11 @@ def low_pass(x, cutoff, sr=16000):
     -------
     ndarray, (n,), float32
         Equal to the input where the pass band reaches sr / 2.
+
+    Raises
+    ------
+    ValueError
+        If the frequency is not in that range.
 
     Notes
     -----
@@ -45,7 +54,7 @@ def band_pass(x, low, high, sr=16000):
     ----------
     x : ndarray, (n,), float32
     low, high : float
-        Edges in Hz, at -6 dB; ``low`` = 0 for no lower edge.
+        Edges in Hz, at -6 dB; at least 1, but ``low`` = 0 for no lower edge.
     sr : int
         Sampling rate in Hz.
 
@@ -53,6 +62,11 @@ def band_pass(x, low, high, sr=16000):
     -------
     ndarray, (n,), float32
         Equal to the input where the band holds all from 0 to sr / 2.
+
+    Raises
+    ------
+    ValueError
+        If an edge is not in that range.
 
     Notes
     -----
@@ -66,8 +80,14 @@ def band_pass(x, low, high, sr=16000):
     >>> [round(float(np.std(band_pass(x, 300, 3400)[2000:-2000])), 3) for x in tones]
     [0.0, 0.707, 0.0]
     """
+    x = as_sound(x)
+    if not (low == 0 or 1 <= low < np.inf) or not high >= 1:
+        raise ValueError(
+            f"a band's edges must be at least 1 Hz (or the lower one 0), not {low} and {high} Hz"
+        )
     if low == 0 and 0.9 * high >= sr / 2:
         return x.copy()
+    low, high = min(low, sr), min(high, sr)  # beyond, they change nothing more
 
     def gain(frequency):
         gain = _falling((frequency / high - 0.9) / 0.2)
@@ -86,7 +106,7 @@ def equalise(x, gains, sr=16000):
     x : ndarray, (n,), float32
     gains : (K,) array of floats
         In dB, at K frequencies spread evenly on a logarithmic scale from 60 Hz to sr / 2; interpolated
-        between them, constant below.
+        between them, constant below; within 300 dB.
     sr : int
         Sampling rate in Hz.
 
@@ -94,6 +114,11 @@ def equalise(x, gains, sr=16000):
     -------
     ndarray, (n,), float32
         Equal to the input where all gains are 0.
+
+    Raises
+    ------
+    ValueError
+        If a gain is greater, or there is none.
 
     Notes
     -----
@@ -104,7 +129,10 @@ def equalise(x, gains, sr=16000):
     >>> equalise(np.float32([1, 0, 0, 0]), [20, 20]).round(3)
     array([10.,  0.,  0.,  0.], dtype=float32)
     """
-    if not np.any(gains):
+    x, gains = as_sound(x), np.asarray(gains)
+    if not gains.size or not (np.abs(gains) <= _LARGEST_GAIN).all():
+        raise ValueError(f"gains within {_LARGEST_GAIN:g} dB are needed, not {gains}")
+    if not gains.any():
         return x.copy()
     points = np.linspace(np.log2(60.0), np.log2(sr / 2), len(gains))
 
@@ -124,8 +152,8 @@ def _filtered(x, gain, sr):
     """The signal with its spectrum multiplied by ``gain``, a function of the frequencies in Hz."""
     n = padded_length(len(x))
     frequency = np.arange(n // 2 + 1, dtype=np.float32) * np.float32(sr / n)
-    spectrum = np.fft.rfft(x, n) * gain(frequency).astype(x.dtype, copy=False)
-    return np.fft.irfft(spectrum, n)[: len(x)].astype(x.dtype, copy=False)
+    spectrum = np.fft.rfft(x, n) * gain(frequency).astype(np.float32, copy=False)
+    return np.fft.irfft(spectrum, n)[: len(x)].astype(np.float32, copy=False)
 
 
 def padded_length(n, response=2048):

@@ -2,12 +2,15 @@
 
 import numpy as np
 
+from acdref.augment.sound import as_sound
 from acdref.augment.spectrum import padded_length
 
 FRAME_SECONDS = 0.064
 """Of the phase vocoder; the power of two nearest to it is taken."""
 
 OVERLAP = 4  # frames at any moment
+FACTORS = (0.01, 100.0)
+SEMITONES = 48
 
 _CHUNK = 64  # frames at a time: what a core's cache holds
 _ONSET = 2.0  # rise of the magnitudes within a hop
@@ -34,14 +37,17 @@ def change_speed(x, factor):
     Raises
     ------
     ValueError
-        If the factor is not positive.
+        If the factor is not within 0.01 and 100.
 
     Examples
     --------
     >>> change_speed(np.zeros(16000, np.float32), 1.25).shape
     (12800,)
     """
+    x = as_sound(x)
     _check(factor)
+    if not len(x):
+        return x.copy()
     n = padded_length(len(x))
     # A multiple of a large power of two, whose transform is fast.
     step = 2 ** ((n // 256).bit_length() - 1)
@@ -49,7 +55,7 @@ def change_speed(x, factor):
     if m == n:
         return x.copy()
     resampled = np.fft.irfft(np.fft.rfft(x, n), m) * (m / n)
-    return resampled[: max(1, round(len(x) * m / n))].astype(x.dtype, copy=False)
+    return resampled[: max(1, round(len(x) * m / n))].astype(np.float32, copy=False)
 
 
 def change_tempo(x, factor, sr=16000):
@@ -66,12 +72,12 @@ def change_tempo(x, factor, sr=16000):
     Returns
     -------
     ndarray, (max(1, round(n / factor)),), float32
-        Equal to the input for the factor 1.
+        Equal to the input for the factor 1; empty if the input is.
 
     Raises
     ------
     ValueError
-        If the factor is not positive.
+        If the factor is not within 0.01 and 100.
 
     Notes
     -----
@@ -89,8 +95,9 @@ def change_tempo(x, factor, sr=16000):
     >>> change_tempo(np.zeros(16000, np.float32), 0.8).shape
     (20000,)
     """
+    x = as_sound(x)
     _check(factor)
-    if factor == 1:
+    if factor == 1 or not len(x):
         return x.copy()
     n = max(1, round(len(x) / factor))
     frame = 2 ** max(3, round(np.log2(FRAME_SECONDS * sr)))
@@ -127,7 +134,7 @@ def change_pitch(x, semitones, tempo=1.0, sr=16000):
     ----------
     x : ndarray, (n,), float32
     semitones : float
-        Above 0 is higher.
+        Above 0 is higher; at most four octaves up or down.
     tempo : float
         Factor; above 1 is faster.
     sr : int
@@ -141,7 +148,7 @@ def change_pitch(x, semitones, tempo=1.0, sr=16000):
     Raises
     ------
     ValueError
-        If ``tempo`` is not positive.
+        If ``semitones`` is out of this range, or the tempo apart from the pitch not within 0.01 and 100.
 
     Notes
     -----
@@ -155,6 +162,8 @@ def change_pitch(x, semitones, tempo=1.0, sr=16000):
     >>> len(x), np.argmax(np.abs(np.fft.rfft(x)))
     (16000, np.int64(2000))
     """
+    if not abs(semitones) <= SEMITONES:
+        raise ValueError(f"the pitch may move by {SEMITONES} semitones, not by {semitones}")
     ratio = 2 ** (semitones / 12)
     return change_speed(change_tempo(x, tempo / ratio, sr), ratio)
 
@@ -169,5 +178,6 @@ def _polar(z):
 
 
 def _check(factor):
-    if not factor > 0:
-        raise ValueError(f"the factor must be positive, not {factor}")
+    lowest, highest = FACTORS
+    if not lowest <= factor <= highest:
+        raise ValueError(f"the factor must be within {lowest:g} and {highest:g}, not {factor}")

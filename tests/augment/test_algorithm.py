@@ -192,10 +192,13 @@ class TestNames:
             {"codec": np.nan},
             {"equaliser": -1},
             {"equaliser": np.nan},
+            {"equaliser": np.inf},
             {"speed": -0.1},
             {"speed": 1},
             {"level": (0, -10)},
             {"level": (0,)},
+            {"level": (-np.inf, 0)},
+            {"level": (0, np.nan)},
         ],
     )
     def test_out_of_range(self, wrong):

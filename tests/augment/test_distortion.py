@@ -43,9 +43,10 @@ class TestClipping:
     def test_level_makes_no_difference(self, clip, x, drive):
         np.testing.assert_array_equal(clip(x * np.float32(2**20), drive), clip(x, drive) * np.float32(2**20))
 
-    def test_less_than_no_drive(self, clip):
-        with pytest.raises(ValueError, match="at least 0 dB, not -1"):
-            clip(np.ones(3, np.float32), -1)
+    @pytest.mark.parametrize("drive", [-1, np.nan, np.inf])
+    def test_impossible_drive(self, clip, drive):
+        with pytest.raises(ValueError, match=f"within 0 and 300 dB, not {drive}"):
+            clip(np.ones(3, np.float32), drive)
 
     def test_nothing_at_all(self, clip):
         assert clip(np.zeros(0, np.float32), 6).shape == (0,)

@@ -47,7 +47,7 @@ class TestRoomResponse:
         np.testing.assert_array_equal(room_response(seeded(5), 0.3, 0), room_response(seeded(5), 0.3, 0))
         assert (room_response(seeded(5), 0.3, 0) != room_response(seeded(6), 0.3, 0)).any()
 
-    @pytest.mark.parametrize("decay", [0, -1, np.nan])
+    @pytest.mark.parametrize("decay", [0, -1, np.nan, np.inf])
     def test_impossible_decay(self, decay):
         with pytest.raises(ValueError, match=f"positive, not {decay}"):
             room_response(seeded(), decay, 0)

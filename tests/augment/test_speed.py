@@ -48,9 +48,9 @@ class TestChangeSpeed:
         hertz = np.fft.rfftfreq(40000, 1 / 16000)
         assert power[hertz > 6450].mean() < 1e-5 * power[hertz < 6350].mean()
 
-    @pytest.mark.parametrize("factor", [0, -1, np.nan])
+    @pytest.mark.parametrize("factor", [0, -1, np.nan, np.inf, 1e-300])
     def test_impossible_factors(self, factor):
-        with pytest.raises(ValueError, match=f"positive, not {factor}"):
+        with pytest.raises(ValueError, match=f"within 0.01 and 100, not {factor}"):
             change_speed(noise(100), factor)
 
 
@@ -106,9 +106,9 @@ class TestChangeTempo:
     def test_silence_stays_silence(self):
         assert not change_tempo(np.zeros(5000, np.float32), 1.1).any()
 
-    @pytest.mark.parametrize("factor", [0, -1, np.nan])
+    @pytest.mark.parametrize("factor", [0, -1, np.nan, np.inf, 1e-300])
     def test_impossible_factors(self, factor):
-        with pytest.raises(ValueError, match=f"positive, not {factor}"):
+        with pytest.raises(ValueError, match=f"within 0.01 and 100, not {factor}"):
             change_tempo(noise(100), factor)
 
 
