@@ -70,6 +70,12 @@ class Setting:
     lr: float = 5e-3
     fold: str = "4"
 
+    @property
+    def suffix(self):
+        """What sets the files of this size apart from those of the usual one: "-sequences-9600"."""
+        usual, own = dataclasses.asdict(Setting()), dataclasses.asdict(self)
+        return "".join(f"-{name}-{own[name]}" for name in own if own[name] != usual[name])
+
     def __str__(self):
         size = f"{self.sequences} x {self.seconds:g} s"
         return f"{self.network}, {size}, batch {self.batch}, lr {self.lr:g}, fold {self.fold}"
@@ -126,7 +132,8 @@ class Experiment:
         keep_freed_memory()
         self.name, self.seeds = name, given.seeds
         self.setting = Setting(**{f.name: getattr(given, f.name) for f in dataclasses.fields(Setting)})
-        self.work, self.results = Path(given.work), Path(given.results) / f"{name}.csv"
+        self.work = Path(given.work)
+        self.results = Path(given.results) / f"{name}{self.setting.suffix}.csv"
         self.rows = read_rows(self.results)
         for row in self.rows:
             if row["setting"] != str(self.setting):
