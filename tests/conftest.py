@@ -21,12 +21,13 @@ settings.load_profile("repeatable")
 
 @pytest.fixture
 def with_blas_threads():
-    """What a piece of Python code prints in a process with 1 BLAS thread, and in one with 2."""
+    """What a piece of Python code prints in processes with so many threads, of BLAS and of ours."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ACDREF_NUM_THREADS")
 
-    def run(code):
+    def run(code, counts=(1, 2)):
         printed = []
-        for count in "12":
-            variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), count)
+        for count in counts:
+            variables = dict.fromkeys(names, str(count))
             command = [sys.executable, "-c", code]
             printed.append(subprocess.check_output(command, env=os.environ | variables, text=True))
         return printed
