@@ -8,7 +8,7 @@ import numpy as np
 from acdref import audio
 from acdref.errors import AudioError, FileError
 from acdref.files import write_text
-from acdref.recipes.stages import Stage, Stopped
+from acdref.recipes.stages import Stage, tell
 
 DATA, INDEX, JOURNAL = "features.f32", "features.json", "journal.part"
 
@@ -116,9 +116,7 @@ def _write(folder, files, transform, observer):
             ends.append(end)
             log.write(json.dumps([end, own]) + "\n")
             log.flush()
-            observer.progress(len(ends), len(files))
-            if observer.should_stop():
-                raise Stopped
+            tell(observer, len(ends), len(files))
     if shape is None:
         raise FileError(folder, f"none of {len(files)} recordings can be used")
     write_text(folder / INDEX, json.dumps({"shape": shape, "ends": ends}) + "\n")

@@ -5,7 +5,7 @@ from acdref.errors import AcdrefError
 from acdref.nets import registry
 
 
-def initial(name, width, init, classes, seed, **fields):
+def initial(name, width, init, classes, seed, several=False, **fields):
     """A fresh network, or that of a weights file.
 
     Parameters
@@ -18,6 +18,8 @@ def initial(name, width, init, classes, seed, **fields):
         Weights file to start from; the last layer is drawn anew if its classes differ.
     classes : sequence of str
     seed : int
+    several : bool
+        A clip may have several classes: a fresh network gets a sigmoid for each, whatever its paper's output.
     **fields
         Of the configuration of a fresh network.
 
@@ -34,6 +36,8 @@ def initial(name, width, init, classes, seed, **fields):
         net, meta = checkpoint.load_weights(init)
         same = tuple(meta["classes"]) == tuple(classes)
         return net if same else registry.with_classes(net, len(classes), seed)
+    if several:
+        fields = registry.SEVERAL_CLASSES.get(name, {}) | fields
     try:
         return registry.build(name, len(classes), width, seed, **fields)
     except ValueError as error:

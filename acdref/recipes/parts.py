@@ -1,20 +1,56 @@
-"""Stages that several recipes have: the given data, training, scoring, relabelling."""
+"""What several recipes have: the given data and what depends on it; training, scoring, relabelling."""
 
 import dataclasses
 import json
 import os
+from functools import partial
 
 import numpy as np
 
 from acdref import checkpoint, train
-from acdref.files import sha256, write_text
+from acdref.files import replacing, sha256, write_text
 from acdref.manifest import open_dataset, open_recordings, read_manifest, write_manifest
-from acdref.recipes.stages import Stage, Stopped
+from acdref.recipes.stages import Stage, Stopped, tell
 from acdref.relabel import relabel
 from acdref.relabel_steps import Steps
 from acdref.score_set import network_key, score_set
 
 TRAIN, VAL, SCORES, BEST = "train.csv", "val.csv", "scores.npz", "best.npz"
+_NAMED = ("manifest", "root", "classes", "fold", "val_fold", "val")
+_BY_CONTENT = ("manifest", "fold", "val_fold", "val")  # what matters of them is which recordings they name
+
+
+def key_of(options, root, *manifests, without=(), files=()):
+    """All that a recipe's result depends on, as JSON can hold it.
+
+    Parameters
+    ----------
+    options : dataclass
+        With ``init`` among its fields.
+    root : str
+    *manifests : Manifest or None
+        All recordings; the classes are the first one's.
+    without, files : sequence of str
+        Options that do not count, or count as recordings; and files that count by their content, as ``init``
+        does.
+
+    Returns
+    -------
+    dict
+    """
+    key = dataclasses.asdict(options)
+    for name in (*_BY_CONTENT, *without):
+        key.pop(name, None)
+    for name in ("init", *files):
+        key[name] = key[name] and sha256(key[name])
+    recordings = train.fingerprint(*manifests)
+    return key | {"root": root, "classes": manifests[0].classes, "recordings": recordings}
+
+
+def save_array(path, array):
+    """Write an array as an .npy file, which is there whole or not at all."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, array)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +75,11 @@ class Data:
         return cls(*train.datasets(options), options)
 
     @classmethod
+    def named_by(cls, options):
+        """The recordings that a recipe's options name in the words of :class:`acdref.train.Options`."""
+        return cls.of(train.Options(**{name: getattr(options, name) for name in _NAMED}))
+
+    @classmethod
     def of_unlabelled(cls, options, classes):
         """The recordings of a folder or manifest, with nothing known of these classes."""
         recordings = open_recordings(options.manifest, options.root)
@@ -54,12 +95,7 @@ class Data:
 
     def key(self):
         """All that training depends on, as JSON can hold it."""
-        key = dataclasses.asdict(self.options)
-        for name in (*train.FREE_OPTIONS, "manifest", "fold", "val_fold", "val"):
-            del key[name]
-        key["init"] = key["init"] and sha256(key["init"])
-        recordings = train.fingerprint(self.train, self.val)
-        return key | {"root": self.root, "classes": self.train.classes, "recordings": recordings}
+        return key_of(self.options, self.root, self.train, self.val, without=train.FREE_OPTIONS)
 
     def given(self):
         """Stage: copies of the manifests, so that all that follows starts from the same."""
@@ -103,11 +139,6 @@ class Data:
         """Stage: scores of all recordings to train on, by a network."""
 
         def work(folder, before, observer):
-            def progress(done, count):
-                observer.progress(done, count)
-                if observer.should_stop():
-                    raise Stopped
-
             net, _ = checkpoint.load_weights(before[teacher] / BEST)
             recordings = read_manifest(before["given"] / TRAIN, self.root, self.train.classes)
             scored = score_set(
@@ -117,7 +148,7 @@ class Data:
                 folder / SCORES,
                 network_key(net),
                 on_failure=lambda error: observer.log(f"left out: {error}"),
-                progress=progress,
+                progress=partial(tell, observer),
                 say=observer.log,
             )
             return {"recordings": len(recordings), "scored": scored}

@@ -12,27 +12,24 @@
    from fresh weights and from those of two students.
 """
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
 from acdref import checkpoint, train
 from acdref.errors import AcdrefError, ManifestError
-from acdref.files import sha256
 from acdref.front_ends import front_end
 from acdref.labels import label_counts, pad_batch, soft_labels, window_samples, windows
 from acdref.losses import bce
 from acdref.manifest import open_dataset
-from acdref.nets import registry
 from acdref.optim import cosine
 from acdref.recipes import sounds
 from acdref.recipes.features import Features
 from acdref.recipes.fit import Job, fit
 from acdref.recipes.measures import measures
 from acdref.recipes.networks import initial
-from acdref.recipes.parts import Data
-from acdref.recipes.stages import Stage, Stopped, run
+from acdref.recipes.parts import Data, key_of
+from acdref.recipes.stages import Stage, run, tell
 
 RECIPE = "pseudo-strong"
 CLIP_SECONDS = 10.0
@@ -162,8 +159,7 @@ class _Recordings:
 class _PseudoStrong:
     def __init__(self, options):
         self.options = options
-        wanted = {name: getattr(options, name) for name in ("root", "classes", "fold", "val_fold", "val")}
-        self.data = Data.of(train.Options(options.manifest, **wanted))
+        self.data = Data.named_by(options)
         self.manifests = []
         self.train, self.test = self._add(self.data.train, self.data.val)
         self.large = (self.train,)
@@ -204,18 +200,12 @@ class _PseudoStrong:
         """A network from weights, or fresh: students begin alike, and otherwise than the annotator."""
         options = self.options
         init = options.init if init is None else init
-        fields = registry.SEVERAL_CLASSES.get(options.net, {})
-        return initial(options.net, options.width, init, classes, 2 * options.seed + student, **fields)
+        return initial(options.net, options.width, init, classes, 2 * options.seed + student, several=True)
 
     def key(self):
         """All that the result depends on, as JSON can hold it."""
-        key = dataclasses.asdict(self.options)
-        for name in ("manifest", "fold", "val_fold", "val", "more", "transfer"):
-            del key[name]
-        for name in ("init", "annotator"):
-            key[name] = key[name] and sha256(key[name])
-        recordings = train.fingerprint(*self.manifests)
-        return key | {"root": self.data.root, "classes": self.train.classes, "recordings": recordings}
+        named = {"without": ("more", "transfer"), "files": ("annotator",)}
+        return key_of(self.options, self.data.root, *self.manifests, **named)
 
     def decoding(self):
         """Stage: the samples of all recordings."""
@@ -250,9 +240,7 @@ class _PseudoStrong:
         lesson = _Lesson(self, x, (self.train,), window)
         p = []
         for k in range(len(lesson.windows)):
-            observer.progress(k, len(lesson.windows))
-            if observer.should_stop():
-                raise Stopped
+            tell(observer, k, len(lesson.windows))
             p.append(net.predict_proba(self.seen(lesson.heard([k]), front_end(net)))[0])
         share, mean = label_counts(p, self.options.threshold)
         return {"windows": len(p), "labels": mean, "none": float(share[0])}
@@ -302,9 +290,7 @@ class _PseudoStrong:
         y, p = [], []
         recordings = test.usable(x)
         for done, (number, labels) in enumerate(recordings):
-            observer.progress(done, len(recordings))
-            if observer.should_stop():
-                raise Stopped
+            tell(observer, done, len(recordings))
             y.append(labels)
             p.append(self._score(net, x[number]))
         if not y:

@@ -13,7 +13,6 @@ The labellings are the original labels (ol), these with all ancestors (pel), and
 masked that the annotators may have left out (pe-cml).
 """
 
-import dataclasses
 import json
 from dataclasses import dataclass
 
@@ -22,7 +21,7 @@ import numpy as np
 from acdref import checkpoint, metrics, train
 from acdref.data import open_dataset
 from acdref.errors import AcdrefError, ManifestError
-from acdref.files import replacing, sha256, write_text
+from acdref.files import write_text
 from acdref.front_ends import front_end
 from acdref.labels import Ontology, fix_length
 from acdref.losses import mse
@@ -33,8 +32,8 @@ from acdref.ops.activation import sigmoid
 from acdref.recipes import features
 from acdref.recipes.fit import Job, fit
 from acdref.recipes.networks import initial
-from acdref.recipes.parts import BEST, Data
-from acdref.recipes.stages import Stage, Stopped, run
+from acdref.recipes.parts import BEST, Data, key_of, save_array
+from acdref.recipes.stages import Stage, run, tell
 
 RECIPE = "relabel-transfer"
 LABELLINGS = {
@@ -182,20 +181,15 @@ class _RelabelTransfer:
 
     def _network(self):
         options = self.options
-        fields = registry.SEVERAL_CLASSES.get(options.net, {}) if options.init is None else {}
-        return initial(options.net, options.width, options.init, self._names("base"), options.seed, **fields)
+        classes = self._names("base")
+        return initial(options.net, options.width, options.init, classes, options.seed, several=True)
 
     def _names(self, which):
         return tuple(self.recordings.classes[c] for c in self.columns[which])
 
     def key(self):
         """All that the result depends on, as JSON can hold it."""
-        key = dataclasses.asdict(self.options)
-        del key["manifest"], key["fold"]
-        key["init"] = key["init"] and sha256(key["init"])
-        recordings = train.fingerprint(self.recordings)
-        more = {"root": self.data.root, "classes": self.recordings.classes, "recordings": recordings}
-        return key | more | {"ontology": sha256(self.options.ontology)}
+        return key_of(self.options, self.data.root, self.recordings, files=("ontology",))
 
     def sets(self):
         """Stage: which recordings are whose, as numbers by set and part."""
@@ -304,8 +298,7 @@ class _Set:
         if not isinstance(net, Perceptron):
             checkpoint.save_weights(folder / BEST, net, self.classes)
         p = sigmoid(self._logits(net, self.parts["test"]).astype(np.float64))
-        with replacing(folder / SCORES) as temporary, open(temporary, "wb") as file:
-            np.save(file, p)
+        save_array(folder / SCORES, p)
         ap = metrics.average_precision(self.labels[self.parts["test"]], p)
         best = min(history, key=lambda row: row["val_loss"])
         score = metrics.mean_over_classes(ap)
@@ -322,9 +315,7 @@ class _Set:
         rows = [i for part in self.parts.values() for i in part]
         for i in rows:
             values[i] = embedding(net, self._inputs([i]))[0]
-            observer.progress(len(values), len(rows))
-            if observer.should_stop():
-                raise Stopped
+            tell(observer, len(values), len(rows))
         return values
 
     def _logits(self, net, rows):

@@ -12,7 +12,6 @@ Whatever the network, its logits are taken as those of a softmax.
 """
 
 import csv
-import dataclasses
 import hashlib
 import io
 import json
@@ -23,7 +22,7 @@ import numpy as np
 
 from acdref import checkpoint, metrics, train
 from acdref.errors import AcdrefError, FileError, ManifestError
-from acdref.files import replacing, sha256, write_text
+from acdref.files import write_text
 from acdref.front_ends import front_end
 from acdref.labels import (
     draw_mixup_weights,
@@ -41,8 +40,8 @@ from acdref.optim import linear
 from acdref.recipes import features
 from acdref.recipes.fit import Job, fit
 from acdref.recipes.networks import initial
-from acdref.recipes.parts import Data
-from acdref.recipes.stages import Stage, Stopped, run
+from acdref.recipes.parts import Data, key_of, save_array
+from acdref.recipes.stages import Stage, run, tell
 from acdref.silence import clip_silence
 
 RECIPE = "self-verify"
@@ -161,8 +160,7 @@ def self_verify(options, out, others=(), observer=None):
 class _SelfVerification:
     def __init__(self, options):
         self.options = options
-        wanted = {name: getattr(options, name) for name in ("root", "classes", "fold", "val_fold", "val")}
-        self.data = Data.of(train.Options(options.manifest, **wanted))
+        self.data = Data.named_by(options)
         self.train, self.test = self.data.train, self.data.val
         self.manifests = [self.train] if self.test is None else [self.train, self.test]
         self.labels = _single(self.train)
@@ -202,14 +200,9 @@ class _SelfVerification:
 
     def key(self, others):
         """All that the result depends on, as JSON can hold it."""
-        key = dataclasses.asdict(self.options)
-        for name in ("manifest", "fold", "val_fold", "val"):
-            del key[name]
-        key["init"] = key["init"] and sha256(key["init"])
-        recordings = train.fingerprint(*self.manifests)
         verified = hashlib.sha256(self.verified.tobytes()).hexdigest()
-        more = {"root": self.data.root, "classes": self.train.classes, "recordings": recordings}
-        return key | more | {"verified": verified, "others": [os.path.abspath(other) for other in others]}
+        more = {"verified": verified, "others": [os.path.abspath(other) for other in others]}
+        return key_of(self.options, self.data.root, *self.manifests) | more
 
     def folding(self):
         """Stage: the fold of each recording, -1 for those that could not be used."""
@@ -251,12 +244,12 @@ class _SelfVerification:
                 checkpoint.save_weights(folder / _weights(fold), net, self.train.classes)
             nets = [checkpoint.load_weights(folder / _weights(k))[0] for k in range(self.options.folds)]
             posteriors = state.held_out(nets)
-            _save(folder / POSTERIORS, posteriors)
+            save_array(folder / POSTERIORS, posteriors)
             summary = {"accepted": int((chosen & ~self.verified).sum())} if number else {}
             summary |= state.validation(posteriors)
             if self.test is not None:
                 answers = state.answers(nets)
-                _save(folder / TEST, answers)
+                save_array(folder / TEST, answers)
                 summary["test"] = self._measured(answers)
             return summary
 
@@ -303,7 +296,7 @@ class _SelfVerification:
             if self.test is not None:
                 answers = [np.load(before[best] / TEST), *map(self._answers_of, others)]
                 answers = mean_posterior(answers)
-                _save(folder / TEST, answers)
+                save_array(folder / TEST, answers)
                 summary["test"] = self._measured(answers)
             write_text(folder / "report.json", json.dumps(summary, indent=2) + "\n")
             return summary
@@ -369,7 +362,7 @@ class _Round:
         posteriors = np.full((len(self.folds), len(self.recipe.train.classes)), np.nan)
         for i in np.flatnonzero(self.folds >= 0):
             posteriors[i] = self._posterior(nets[self.folds[i]], i)
-            self._told(i, len(self.folds))
+            tell(self.observer, i + 1, len(self.folds))
         return posteriors
 
     def answers(self, nets):
@@ -379,7 +372,7 @@ class _Round:
         for i in range(first, len(self.features)):
             if usable[i]:
                 answers[i - first] = mean_posterior([[self._posterior(net, i)] for net in nets])[0]
-            self._told(i - first, len(answers))
+            tell(self.observer, i - first + 1, len(answers))
         return answers
 
     def validation(self, posteriors):
@@ -407,11 +400,6 @@ class _Round:
         starts = excerpt_starts(recipe.clip_steps, rng, recipe.excerpt_steps, count)
         return np.stack([x[steps[start : start + recipe.excerpt_steps]] for start in starts])
 
-    def _told(self, i, count):
-        self.observer.progress(i + 1, count)
-        if self.observer.should_stop():
-            raise Stopped
-
 
 def _single(manifest):
     """The class of each recording, (N,) int."""
@@ -427,8 +415,3 @@ def _round_name(number):
 
 def _weights(fold):
     return f"fold-{fold}.npz"
-
-
-def _save(path, array):
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, array)

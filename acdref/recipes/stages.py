@@ -33,6 +33,13 @@ class Observer(train.Observer):
         """After each of many recordings."""
 
 
+def tell(observer, done, count):
+    """Say how many recordings of how many are done; :class:`Stopped` if the observer wants that."""
+    observer.progress(done, count)
+    if observer.should_stop():
+        raise Stopped
+
+
 @dataclass(frozen=True)
 class Stage:
     """One step of a recipe.

@@ -12,18 +12,15 @@
 Each of 3 to 6 is measured on frames of 0.96 s and on whole recordings.
 """
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
-from acdref import checkpoint, train
+from acdref import checkpoint
 from acdref.errors import AcdrefError, ManifestError
-from acdref.files import sha256
 from acdref.front_ends import front_end
 from acdref.labels import diffuse, draw_strong, frame_events, frame_labels
 from acdref.losses import bce
-from acdref.nets import registry
 from acdref.optim import cosine
 from acdref.recipes import sounds
 from acdref.recipes.events import read_events
@@ -31,8 +28,8 @@ from acdref.recipes.features import Features
 from acdref.recipes.fit import Job, fit
 from acdref.recipes.measures import measures
 from acdref.recipes.networks import initial
-from acdref.recipes.parts import Data
-from acdref.recipes.stages import Stage, Stopped, run
+from acdref.recipes.parts import Data, key_of
+from acdref.recipes.stages import Stage, run, tell
 
 RECIPE = "strong"
 FRAME = 0.96
@@ -134,8 +131,7 @@ def strong(options, out, observer=None):
 class _Strong:
     def __init__(self, options):
         self.options = options
-        wanted = {name: getattr(options, name) for name in ("root", "classes", "fold", "val_fold", "val")}
-        self.data = Data.of(train.Options(options.manifest, **wanted))
+        self.data = Data.named_by(options)
         self.train, self.test = self.data.train, self.data.val
         if self.test is None:
             raise ManifestError(self.train.source, "has nothing to measure on: name a --val-fold or --val")
@@ -152,18 +148,12 @@ class _Strong:
 
     def _network(self):
         options = self.options
-        fields = registry.SEVERAL_CLASSES.get(options.net, {})
-        return initial(options.net, options.width, options.init, self.train.classes, options.seed, **fields)
+        classes = self.train.classes
+        return initial(options.net, options.width, options.init, classes, options.seed, several=True)
 
     def key(self):
         """All that the result depends on, as JSON can hold it."""
-        key = dataclasses.asdict(self.options)
-        for name in ("manifest", "fold", "val_fold", "val"):
-            del key[name]
-        key["init"] = key["init"] and sha256(key["init"])
-        key["events"] = sha256(key["events"])
-        recordings = train.fingerprint(*self.manifests)
-        return key | {"root": self.data.root, "classes": self.train.classes, "recordings": recordings}
+        return key_of(self.options, self.data.root, *self.manifests, files=("events",))
 
     def training(self, name, kind, mu, start=None, share=1.0):
         """Stage: a network trained on patches, from fresh weights or those of another stage, and measured."""
@@ -213,9 +203,7 @@ class _Strong:
     def _measured(self, net, x, observer):
         frames, clips = [], []
         for i, events in enumerate(self.test_events):
-            observer.progress(i, len(self.test))
-            if observer.should_stop():
-                raise Stopped
+            tell(observer, i, len(self.test))
             sound = x[len(self.train) + i]
             count = int(len(sound) / self.front.rate / FRAME + 1e-9)
             if events is None or not count:

@@ -14,7 +14,7 @@ import dataclasses
 from acdref.errors import AcdrefError
 from acdref.recipes.parts import SCORES, Data
 from acdref.recipes.self_correct import CORRECTION
-from acdref.recipes.stages import Stage, Stopped, run
+from acdref.recipes.stages import Stage, run, tell
 from acdref.teach import teach
 
 RECIPE = "unlabelled"
@@ -82,9 +82,7 @@ def unlabelled(teacher, prompts, decision, training, out, rules=CORRECTION, work
 def _teaching(data, teacher, prompts, workers):
     def work(folder, before, observer):
         def progress(done, count, left, rate):
-            observer.progress(done, count)
-            if observer.should_stop():
-                raise Stopped
+            tell(observer, done, count)
 
         scores = teach(
             teacher,

@@ -20,7 +20,7 @@ TRANSFER = "--quick --epochs 1 --tune-epochs 1 --extract-epochs 1 --base ol"
         ("self-verify --out {}", "give either MANIFEST or --quick"),
         ("relabel-transfer --quick m.csv --out {}", "give either MANIFEST or --quick"),
         ("relabel-transfer m.csv --out {}", "--ontology and --target say what to transfer to"),
-        ("relabel-transfer --quick --ontology o.json --out {}", "--quick brings its own ontology"),
+        ("relabel-transfer --quick --ontology o.json --out {}", "--ontology goes with MANIFEST"),
     ],
 )
 def test_wrong_usage(tmp_path, arguments, words):

@@ -46,6 +46,7 @@ def test_a_recipe(corpus, tmp_path, recipe):
         ("'x' is no list of numbers", ["strong", "m.csv", "--shares", "x"]),
         ("parts must lie between 0 and 1", ["strong", "m.csv", "--shares", "0.1,1.5"]),
         ("windows must be positive", ["pseudo-strong", "m.csv", "--windows", "2,0"]),
+        ("--val-fold goes with MANIFEST", ["strong", "--quick", "--val-fold", "4"]),
         ("--more goes with MANIFEST", ["pseudo-strong", "--quick", "--more", "m.csv"]),
     ],
 )

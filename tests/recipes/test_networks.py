@@ -15,6 +15,11 @@ def test_fresh():
     assert np.array_equal(weights[0], weights[1]) and not np.array_equal(weights[0], weights[2])
 
 
+def test_clips_of_several_classes_get_a_sigmoid_each():
+    assert initial("vgg-gap", 0.0625, None, ("a",), 0).output == "softmax"
+    assert initial("vgg-gap", 0.0625, None, ("a",), 0, several=True).output == "sigmoid"
+
+
 def test_of_a_file(tmp_path):
     path = write_tiny_weights(tmp_path / "tiny.npz")
     same, other = initial("vgg-gap", 1, path, CLASSES, 0), initial("vgg-gap", 1, path, ("a", "b"), 0)

@@ -1,4 +1,4 @@
-"""What recipes' commands share: options of the correction, what is printed."""
+"""What recipes' commands share: options, the defaults of --quick, what is printed."""
 
 import json
 import os
@@ -19,6 +19,15 @@ _FLAGS = {
     "q": "--q",
     "statistic": "--statistic",
 }
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1.")
+_RUN = (
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    click.option(
+        "--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]"
+    ),
+    _JSON,
+)
 
 _NETWORK = (
     click.option(
@@ -79,7 +88,7 @@ _OPTIONS = (
         show_default=True,
         help="mean-threshold: of the scores of a class's positives.",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1."),
+    _JSON,
 )
 
 
@@ -108,6 +117,44 @@ def network_options(command):
     for option in reversed(_NETWORK):
         command = option(command)
     return command
+
+
+def run_options(command):
+    """Decorator: --seed, --threads and --json of the same recipes."""
+    for option in reversed(_RUN):
+        command = option(command)
+    return command
+
+
+def numbers(fit, cause):
+    """Callback of an option "A,B,...": the numbers, all of which must `fit`; `cause` says what they must."""
+
+    def convert(ctx, option, text):
+        try:
+            found = () if text is None else tuple(float(part) for part in text.split(","))
+        except ValueError:
+            raise click.BadParameter(f"{text!r} is no list of numbers") from None
+        if not all(map(fit, found)):
+            raise click.BadParameter(cause)
+        return found
+
+    return convert
+
+
+def quick_options(manifest, quick, options, defaults, brought=()):
+    """The options of the running command; with --quick others than usual are the default.
+
+    `brought` are further options that only go with a manifest: --quick makes what they would name.
+    """
+    if quick == (manifest is not None):
+        raise click.UsageError("give either MANIFEST or --quick")
+    if not quick:
+        return options
+    for name in ("root", "fold", "val_fold", "val", *brought):
+        if options.get(name) is not None:
+            raise click.UsageError(f"--{name.replace('_', '-')} goes with MANIFEST")
+    source = click.get_current_context().get_parameter_source
+    return options | {name: value for name, value in defaults.items() if source(name).name == "DEFAULT"}
 
 
 def do(recipe, out, job, as_json, tell=None):

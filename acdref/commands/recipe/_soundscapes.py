@@ -1,8 +1,6 @@
-"""What --quick of the recipes about time uses: made-up soundscapes, and other defaults."""
+"""What --quick of the recipes about time uses: made-up soundscapes."""
 
 from pathlib import Path
-
-import click
 
 CLASSES = ("dog", "cat", "alarm", "gunshot", "clapping", "voice")
 
@@ -20,10 +18,3 @@ def soundscapes(folder, classes=CLASSES, count=240, seed=0):
         easy = {"lengths": (0.5, 4.0), "snr": (10.0, 30.0)}
         write_soundscapes(folder, classes, count, seed, missing=(0.3, 0.5), val_fraction=0.25, **easy)
     return str(path)
-
-
-def with_defaults(options, defaults):
-    """The options of the running command, with other defaults."""
-    source = click.get_current_context().get_parameter_source
-    left = {name: value for name, value in defaults.items() if source(name).name == "DEFAULT"}
-    return options | left

@@ -1,12 +1,13 @@
 """`acdref recipe pseudo-strong`: a network labels short windows for another."""
 
+import math
 import os
 
 import click
 
 from acdref.commands._training import class_names, recording_options, validation_options
-from acdref.commands.recipe._common import do, network_options
-from acdref.commands.recipe._soundscapes import soundscapes, with_defaults
+from acdref.commands.recipe._common import do, network_options, numbers, quick_options, run_options
+from acdref.commands.recipe._soundscapes import soundscapes
 
 QUICK = {
     "net": "mobilenetv2",
@@ -19,16 +20,6 @@ QUICK = {
     "transfer_epochs": 3,
 }
 OTHER_CLASSES = ("music", "urban", "machinery", "nature")
-
-
-def _windows(ctx, option, text):
-    try:
-        windows = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no list of numbers") from None
-    if not all(0 < window < float("inf") for window in windows):
-        raise click.BadParameter("windows must be positive numbers of seconds")
-    return windows
 
 
 @click.command(short_help="Let a network label short windows for another.")
@@ -46,7 +37,7 @@ def _windows(ctx, option, text):
 )
 @click.option(
     "--windows",
-    callback=_windows,
+    callback=numbers(lambda window: 0 < window < math.inf, "windows must be positive numbers of seconds"),
     default="10,5,2",
     show_default=True,
     metavar="A,B,...",
@@ -88,9 +79,7 @@ def _windows(ctx, option, text):
     help='Another set, with a column "split", to train on from the students (same root).',
 )
 @click.option("--transfer-epochs", type=click.IntRange(min=1), default=30, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1.")
+@run_options
 def command(manifest, out, quick, classes, threads, as_json, **options):
     """Train an annotator on the labels of MANIFEST, and students on its probabilities of short windows.
 
@@ -117,16 +106,11 @@ def command(manifest, out, quick, classes, threads, as_json, **options):
     Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
     interrupted (the same command continues).
     """
-    if quick == (manifest is not None):
-        raise click.UsageError("give either MANIFEST or --quick")
+    options = quick_options(manifest, quick, options, QUICK, brought=("more", "transfer", "annotator"))
     from acdref.ops.threads import set_threads
     from acdref.recipes.pseudo_strong import RECIPE, Options, pseudo_strong
 
     if quick:
-        given = [name for name in ("root", "more", "transfer", "annotator") if options[name] is not None]
-        if given:
-            raise click.UsageError(f"--{given[0]} goes with MANIFEST")
-        options = with_defaults(options, QUICK)
         sets = os.path.join(out, "sounds")
         manifest = soundscapes(os.path.join(sets, "few"), count=80)
         options["more"] = soundscapes(os.path.join(sets, "more"), count=120, seed=1)

@@ -5,7 +5,7 @@ import os
 import click
 
 from acdref.commands._training import class_names, recording_options
-from acdref.commands.recipe._common import do, network_options
+from acdref.commands.recipe._common import do, network_options, quick_options, run_options
 
 LABELLINGS = click.Choice(["ol", "pel", "pe-cml"])
 QUICK = {
@@ -83,11 +83,8 @@ QUICK = {
 @click.option(
     "--hidden", type=click.IntRange(min=1), default=128, show_default=True, help="Units of the perceptron."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1.")
-@click.pass_context
-def command(ctx, manifest, out, quick, ontology, classes, threads, as_json, **options):
+@run_options
+def command(manifest, out, quick, classes, threads, as_json, **options):
     """Train a network on the recordings of MANIFEST that are not about a class of an ontology, and transfer
     it to those that are.
 
@@ -112,24 +109,18 @@ def command(ctx, manifest, out, quick, ontology, classes, threads, as_json, **op
     Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
     interrupted (the same command continues).
     """
+    options = quick_options(manifest, quick, options, QUICK, brought=("ontology",))
     from acdref.ops.threads import set_threads
     from acdref.recipes.made_up import ontology_sounds
     from acdref.recipes.relabel_transfer import RECIPE, Options, relabel_transfer
 
-    if quick == (manifest is not None):
-        raise click.UsageError("give either MANIFEST or --quick")
     if quick:
-        if ontology is not None:
-            raise click.UsageError("--quick brings its own ontology")
-        for name, value in QUICK.items():
-            if ctx.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
-                options[name] = value
         manifest, ontology = ontology_sounds(os.path.join(out, "sounds"))
-        out = os.path.join(out, "recipe")
-    elif ontology is None or options["target"] is None:
+        options["ontology"], out = str(ontology), os.path.join(out, "recipe")
+    elif options["ontology"] is None or options["target"] is None:
         raise click.UsageError("--ontology and --target say what to transfer to")
     set_threads(threads)
-    options = Options(str(manifest), str(ontology), classes=class_names(classes), **options)
+    options = Options(str(manifest), classes=class_names(classes), **options)
     do(RECIPE, out, lambda observer: relabel_transfer(options, out, observer), as_json, _told)
 
 

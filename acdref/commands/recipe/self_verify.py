@@ -5,7 +5,7 @@ import os
 import click
 
 from acdref.commands._training import class_names, recording_options, validation_options
-from acdref.commands.recipe._common import do, network_options
+from acdref.commands.recipe._common import do, network_options, quick_options, run_options
 
 QUICK_CLASSES = ("voice", "dog", "music", "machinery", "alarm", "gunshot")
 QUICK = {
@@ -106,11 +106,8 @@ QUICK = {
     metavar="FOLDER",
     help="Average in the end with this finished run of other networks; repeatable.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1.")
-@click.pass_context
-def command(ctx, manifest, out, quick, classes, also, threads, as_json, **options):
+@run_options
+def command(manifest, out, quick, classes, also, threads, as_json, **options):
     """Train networks on the labels of MANIFEST, let them verify those that nobody has checked, and train on.
 
     Every recording has one class; the column "verified" says 1 where somebody has checked it, else 0. Each of
@@ -135,16 +132,12 @@ def command(ctx, manifest, out, quick, classes, also, threads, as_json, **option
     Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
     interrupted (the same command continues).
     """
+    options = quick_options(manifest, quick, options, QUICK)
     from acdref.ops.threads import set_threads
     from acdref.recipes.made_up import single_sounds
     from acdref.recipes.self_verify import RECIPE, Options, self_verify
 
-    if quick == (manifest is not None):
-        raise click.UsageError("give either MANIFEST or --quick")
     if quick:
-        for name, value in QUICK.items():
-            if ctx.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
-                options[name] = value
         manifest = single_sounds(os.path.join(out, "sounds"), QUICK_CLASSES)
         out = os.path.join(out, "recipe")
     set_threads(threads)

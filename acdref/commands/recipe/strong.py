@@ -5,8 +5,8 @@ import os
 import click
 
 from acdref.commands._training import class_names, recording_options, validation_options
-from acdref.commands.recipe._common import do, network_options
-from acdref.commands.recipe._soundscapes import soundscapes, with_defaults
+from acdref.commands.recipe._common import do, network_options, numbers, quick_options, run_options
+from acdref.commands.recipe._soundscapes import soundscapes
 
 QUICK = {
     "net": "mobilenetv2",
@@ -17,16 +17,6 @@ QUICK = {
     "tune_lr": 1e-3,
     "batch": 8,
 }
-
-
-def _shares(ctx, option, text):
-    try:
-        shares = tuple(float(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no list of numbers") from None
-    if not all(0 < share <= 1 for share in shares):
-        raise click.BadParameter("parts must lie between 0 and 1")
-    return shares
 
 
 @click.command(short_help="Train on weak, then on diffuse and on strong labels, and compare.")
@@ -63,13 +53,14 @@ def _shares(ctx, option, text):
     help="Share of patches with strong labels.",
 )
 @click.option(
-    "--shares", callback=_shares, metavar="A,B,...", help='Also with parts of the strong set, as "0.1,0.3".'
+    "--shares",
+    callback=numbers(lambda share: 0 < share <= 1, "parts must lie between 0 and 1"),
+    metavar="A,B,...",
+    help='Also with parts of the strong set, as "0.1,0.3".',
 )
 @click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Patches a step.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1.")
-def command(manifest, out, events, quick, classes, threads, as_json, **options):
+@run_options
+def command(manifest, out, quick, classes, threads, as_json, **options):
     """Train a network on the labels of MANIFEST, then on from it with three kinds of labels, and compare.
 
     The network sees patches of 0.96 s. At first each has all the labels of its recording. Then the network is
@@ -94,20 +85,16 @@ def command(manifest, out, events, quick, classes, threads, as_json, **options):
     Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
     interrupted (the same command continues).
     """
-    if quick == (manifest is not None):
-        raise click.UsageError("give either MANIFEST or --quick")
-    if quick and events is not None:
-        raise click.UsageError("--events goes with MANIFEST")
+    options = quick_options(manifest, quick, options, QUICK, brought=("events",))
     from acdref.ops.threads import set_threads
     from acdref.recipes.strong import RECIPE, Options, strong
 
     if quick:
-        options = with_defaults(options, QUICK)
         manifest = soundscapes(os.path.join(out, "sounds"))
         out = os.path.join(out, "recipe")
     set_threads(threads)
-    events = events or os.path.join(os.path.dirname(manifest), "events.tsv")
-    options = Options(manifest, events, classes=class_names(classes), **options)
+    options["events"] = options["events"] or os.path.join(os.path.dirname(manifest), "events.tsv")
+    options = Options(manifest, classes=class_names(classes), **options)
     do(RECIPE, out, lambda observer: strong(options, out, observer), as_json, _told)
 
 

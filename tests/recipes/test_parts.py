@@ -1,0 +1,76 @@
+"""What a recipe's result depends on, and the recordings that its options name."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from train_support import write_corpus
+
+from acdref import train
+from acdref.recipes.parts import Data, key_of, save_array
+
+
+@dataclass(frozen=True)
+class Options:
+    manifest: str
+    root: str | None = None
+    classes: tuple[str, ...] | None = None
+    fold: str | None = None
+    val_fold: str | None = "2"
+    val: str | None = None
+    init: str | None = None
+    events: str | None = None
+    workers: int = 1
+    lr: float = 0.1
+
+
+@pytest.fixture
+def options(tmp_path):
+    return Options(str(write_corpus(tmp_path)))
+
+
+def test_recordings_are_those_of_training(options):
+    data = Data.named_by(options)
+    theirs = train.datasets(train.Options(options.manifest, val_fold="2"))
+    assert (data.train.paths, data.val.paths) == tuple(manifest.paths for manifest in theirs)
+    assert data.options.val_fold == "2"
+
+
+def key(options):
+    data = Data.named_by(options)
+    found = key_of(options, data.root, data.train, data.val, without=("workers",), files=("events",))
+    return json.loads(json.dumps(found))
+
+
+def test_files_count_by_content_and_recordings_by_what_they_are(options, tmp_path):
+    events = tmp_path / "a.tsv", tmp_path / "b.tsv", tmp_path / "c.tsv"
+    for path, text in zip(events, "xxy", strict=True):
+        path.write_text(text)
+    a, b, c = (key(dataclasses.replace(options, events=str(path))) for path in events)
+    assert a == b != c
+    moved = tmp_path / "other.csv"
+    moved.write_bytes((tmp_path / "manifest.csv").read_bytes())
+    assert key(dataclasses.replace(options, manifest=str(moved), workers=4)) == key(options)
+    moved.write_text(moved.read_text().replace("0.wav,noise", "0.wav,tone"))
+    assert key(dataclasses.replace(options, manifest=str(moved))) != key(options)
+
+
+@pytest.mark.parametrize("changed", [{"lr": 0.2}, {"val_fold": "1"}, {"classes": ("tone", "noise")}])
+def test_all_else_counts(options, changed):
+    assert key(dataclasses.replace(options, **changed)) != key(options)
+
+
+def test_arrays_are_there_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.npy"
+    save_array(path, np.arange(3))
+    with pytest.raises(TypeError):
+        save_array(path, _Broken())
+    np.testing.assert_array_equal(np.load(path), np.arange(3))
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npy"]
+
+
+class _Broken:
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("no array")
