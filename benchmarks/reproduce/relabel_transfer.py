@@ -9,20 +9,16 @@ the target's classes, on recordings of their own.  Each seed draws its own sound
     python benchmarks/reproduce/relabel_transfer.py
 """
 
-import argparse
 import csv
 import json
-import time
-from pathlib import Path
 
 import numpy as np
-from experiment import seeds, start
+from experiment import start
 from report import differences, with_interval
-from rows import Rows
+from rows import reproduce
 
 from acdref import checkpoint, metrics
 from acdref.data import open_dataset
-from acdref.files import write_text
 from acdref.labels import Ontology
 from acdref.nets.vgg import VGGConfig, VGGGap, VGGLayer
 from acdref.recipes.made_up import ontology_sounds
@@ -51,7 +47,7 @@ SETTING = {
 TRANSFERS = ("extracted", "tuned")
 
 
-def one_run(seed, folder):
+def one_run(given, seed, folder):
     """Rows of one seed: each labelling of the base, each way of transfer."""
     manifest, ontology = ontology_sounds(folder / "sounds", seed=seed, **DATA)
     recordings = open_dataset(manifest)
@@ -106,23 +102,7 @@ def table(rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--work", default="reproduce", help="folder of sounds and runs [%(default)s]")
-    parser.add_argument(
-        "--results", default=Path(__file__).parent / "results", help="folder of CSV and table"
-    )
-    parser.add_argument("--seeds", type=seeds, default=(0, 1, 2, 3), metavar="A,B,...", help="[0,1,2,3]")
-    given = parser.parse_args()
-    rows = Rows(Path(given.results) / "relabel_transfer.csv", json.dumps(SETTING | {"data": DATA}))
-    for seed in given.seeds:
-        if not rows.has(seed=seed):
-            worked = time.process_time()
-            found = list(one_run(seed, Path(given.work) / "relabel_transfer" / str(seed)))
-            rows.add(found, processor_seconds=time.process_time() - worked)
-    print(f"\n{table(rows.rows)}")
-    write_text(rows.path.with_suffix(".md"), table(rows.rows) + "\n")
+    reproduce(__doc__, "relabel_transfer", SETTING | {"data": DATA}, one_run, table, corpus=False)
 
 
 if __name__ == "__main__":

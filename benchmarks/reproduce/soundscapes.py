@@ -58,19 +58,20 @@ def _decoded(path, sr):
         return np.zeros(sr, np.float32)  # gives no event
 
 
-def soundscapes(corpus, folder, train, test, seed, fold):
+def soundscapes(given, folder, counts, seed, **making):
     """The manifest and the events of a folder of soundscapes, which are made if they are not there.
 
     Parameters
     ----------
-    corpus : str or path-like
-        Manifest with folds, or its folder.
+    given : argparse.Namespace
+        With ``corpus``, a manifest with folds or its folder, and ``fold``.
     folder : Path
-    train, test : int
-        Soundscapes to train on, of whose labels the manifest lacks a part; and to measure on (``split`` is
-        "val"), which are made of the recordings of `fold`.
+    counts : dict
+        How many soundscapes: ``train``, of whose labels the manifest lacks a part, and ``test`` to measure on
+        (their ``split`` is "val"), which are made of the recordings of ``fold``.
     seed : int
-    fold : str
+    **making
+        Of the soundscapes, in place of :data:`MAKING`.
 
     Returns
     -------
@@ -79,14 +80,16 @@ def soundscapes(corpus, folder, train, test, seed, fold):
     manifest, events = folder / "manifest.csv", folder / "events.tsv"
     if manifest.exists():
         return manifest, events
-    recordings = open_dataset(Path(corpus) / "manifest.csv" if Path(corpus).is_dir() else corpus)
+    corpus, fold = Path(given.corpus), given.fold
+    recordings = open_dataset(corpus / "manifest.csv" if corpus.is_dir() else corpus)
     parts = {
-        "train": (recordings.without(fold=fold), train, {"missing": MISSING, "val_fraction": 0.0}),
-        "test": (recordings.where(fold=fold), test, {"val_fraction": 1.0}),
+        "train": (recordings.without(fold=fold), {"missing": MISSING, "val_fraction": 0.0}),
+        "test": (recordings.where(fold=fold), {"val_fraction": 1.0}),
     }
     rows, lines = ["path,classes,split"], ["filename\tonset\toffset\tevent_label"]
-    for part, (pool, count, options) in parts.items():
-        write_soundscapes(folder / part, CLASSES, count, seed, Drawer(pool), **MAKING, **options)
+    for part, (pool, options) in parts.items():
+        options |= MAKING | making
+        write_soundscapes(folder / part, CLASSES, counts[part], seed, Drawer(pool), **options)
         with open(folder / part / "manifest.csv", encoding="utf-8", newline="") as file:
             rows += [f"{part}/{row['path']},{row['classes']},{row['split']}" for row in csv.DictReader(file)]
         with open(folder / part / "events.tsv", encoding="utf-8") as file:

@@ -8,18 +8,12 @@ trained on.  Each seed draws its own soundscapes and weights.
     python benchmarks/reproduce/strong.py /path/to/corpus
 """
 
-import argparse
-import json
-import time
-from pathlib import Path
-
-from experiment import seeds, start
+from experiment import start
 from report import differences, with_interval
-from rows import Rows
+from rows import reproduce
 from soundscapes import CLASSES, MAKING, MISSING, network, soundscapes
 
 from acdref import checkpoint
-from acdref.files import write_text
 from acdref.recipes.strong import Options, strong
 
 DATA = {"train": 250, "test": 80}
@@ -44,9 +38,9 @@ COLUMNS = {"frames d'": ("frames", "d_prime"), "frames lwlrap": ("frames", "lwlr
 COLUMNS |= {"clips d'": ("clips", "d_prime"), "clips lwlrap": ("clips", "lwlrap")}
 
 
-def one_run(corpus, seed, fold, folder):
+def one_run(given, seed, folder):
     """Rows of one seed: a row a network."""
-    manifest, events = soundscapes(corpus, folder / "sounds", DATA["train"], DATA["test"], seed, fold)
+    manifest, events = soundscapes(given, folder / "sounds", DATA, seed)
     checkpoint.save_weights(folder / "initial.npz", network(seed), CLASSES)
     options = Options(
         str(manifest),
@@ -76,26 +70,7 @@ def table(rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("corpus", help="manifest with folds, or its folder")
-    parser.add_argument("--work", default="reproduce", help="folder of soundscapes and runs [%(default)s]")
-    parser.add_argument(
-        "--results", default=Path(__file__).parent / "results", help="folder of CSV and table"
-    )
-    parser.add_argument("--seeds", type=seeds, default=(0, 1, 2), metavar="A,B,...", help="[0,1,2]")
-    parser.add_argument("--fold", default="4", help="whose recordings to measure on [%(default)s]")
-    given = parser.parse_args()
-    setting = SETTING | {"data": DATA | MAKING, "missing": MISSING, "fold": given.fold}
-    rows = Rows(Path(given.results) / "strong.csv", json.dumps(setting))
-    for seed in given.seeds:
-        if not rows.has(seed=seed):
-            worked = time.process_time()
-            found = list(one_run(given.corpus, seed, given.fold, Path(given.work) / "strong" / str(seed)))
-            rows.add(found, processor_seconds=time.process_time() - worked)
-    print(f"\n{table(rows.rows)}")
-    write_text(rows.path.with_suffix(".md"), table(rows.rows) + "\n")
+    reproduce(__doc__, "strong", SETTING | {"data": DATA | MAKING, "missing": MISSING}, one_run, table)
 
 
 if __name__ == "__main__":
