@@ -25,7 +25,7 @@ import numpy as np
 from acdref import checkpoint, metrics
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Sequences, open_dataset
-from acdref.errors import AcdrefError, CheckpointError
+from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.files import write_text
 from acdref.front_ends import front_end
 from acdref.losses import bce
@@ -218,7 +218,24 @@ def _claim_folder(options, out):
 
 
 def datasets(options):
-    """The manifests to train and to validate on; the second is None without validation."""
+    """The manifests to train and to validate on; the second is None without validation.
+
+    Raises
+    ------
+    AcdrefError
+        If there are none, or their labels can neither teach nor measure anything.
+    """
+    manifest, val = _chosen(options)
+    if np.isnan(manifest.labels).all():
+        raise ManifestError(manifest.source, "all labels are unknown, so there is nothing to learn")
+    if val is not None and not (val.labels == 1).any():
+        raise ManifestError(
+            val.source, f"of the {len(val)} recordings to validate on, none is known to have a class"
+        )
+    return manifest, val
+
+
+def _chosen(options):
     manifest = open_dataset(options.manifest, options.root, options.classes)
     if options.val is not None:
         val = open_dataset(options.val, options.root, manifest.classes)
@@ -376,6 +393,11 @@ class _Run:
             y = np.where(np.isnan(p), np.nan, y)
             ap = metrics.average_precision(y, p)
             score = metrics.mean_over_classes(ap)
+            if np.isnan(score):
+                cause = (
+                    "no recording that has a class could be read, or the scores are NaN (try a lower --lr)"
+                )
+                raise AcdrefError(f"{self.out}: no validation mAP in epoch {self.epoch + 1}: {cause}")
             row["val_mAP"] = score
             row["val_accuracy"] = metrics.mean_over_classes(metrics.accuracy(y, p))
             row |= {f"AP {name}": value for name, value in zip(self.val.classes, ap, strict=True)}

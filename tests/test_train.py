@@ -16,7 +16,7 @@ from train_support import OPTIONS, Stopper, write_corpus
 
 from acdref import checkpoint
 from acdref.augment import AUGMENTATIONS, Augmentation
-from acdref.errors import AcdrefError, CheckpointError
+from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features import frames
 from acdref.nets import NETWORKS, registry
 from acdref.ops.threads import set_threads
@@ -238,6 +238,15 @@ def test_a_diverging_run_says_so(options, tmp_path):
         train(replace(options, lr=1e30, epochs=20), tmp_path / "run")
 
 
+def test_validation_that_measures_nothing_ends_a_run(options, tmp_path):
+    """Else it would end without weights."""
+    manifest = write_corpus(tmp_path)
+    for i in range(4, 8):
+        (tmp_path / f"{i}.wav").write_bytes(b"")
+    with pytest.raises(AcdrefError, match=r"no validation mAP in epoch 1: no recording .* could be read"):
+        train(replace(options, manifest=str(manifest)), tmp_path / "run")
+
+
 def test_without_validation_the_last_weights_are_the_best(manifest, options, tmp_path):
     row = train(replace(options, val_fold=None, average=0.0, epochs=1), tmp_path / "run")
     assert "val_mAP" not in row
@@ -273,6 +282,22 @@ class TestDatasets:
     def test_another_manifest(self, manifest):
         training, validation = datasets(Options(str(manifest), val=str(manifest)))
         assert len(training) == len(validation) == 8
+
+    @pytest.mark.parametrize(
+        ("rows", "words"),
+        [
+            ("a.wav,,dog;cat,1\nb.wav,,dog;cat,1\nc.wav,cat,,2\n", "all labels are unknown"),
+            (
+                "a.wav,dog,,1\nb.wav,cat,,1\nc.wav,,dog,2\n",
+                "of the 1 recordings to validate on, none is known",
+            ),
+        ],
+    )
+    def test_labels_that_teach_or_measure_nothing(self, tmp_path, rows, words):
+        path = tmp_path / "m.csv"
+        path.write_text("path,classes,unknown,fold\n" + rows)
+        with pytest.raises(ManifestError, match=words):
+            datasets(Options(str(path), classes=("dog", "cat"), val_fold="2"))
 
     def test_all_recordings_without_any_of_these(self, manifest):
         training, validation = datasets(Options(str(manifest)))

@@ -2,6 +2,8 @@
 
 import click
 
+from acdref.commands._numbers import Number
+
 _OPTIONS = (
     click.option(
         "--rule",
@@ -13,7 +15,7 @@ _OPTIONS = (
     ),
     click.option(
         "--threshold",
-        type=float,
+        type=Number(),
         help="A label is 1 above it  [default: 0.2 for the softmax; needed for the others]",
     ),
     click.option(
@@ -25,7 +27,7 @@ _OPTIONS = (
     ),
     click.option(
         "--logit-scale",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Number(min=0, min_open=True),
         help="The model's exp(logit_scale), where its files do not tell.",
     ),
 )

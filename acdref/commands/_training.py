@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import click
 
+from acdref.commands._numbers import Number
+
 _RECORDINGS = (
     click.option(
         "--root",
@@ -38,7 +40,7 @@ _OPTIONS = (
     ),
     click.option(
         "--lr",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Number(min=0, min_open=True),
         default=1e-4,
         show_default=True,
         help="Learning rate.",
@@ -52,10 +54,10 @@ _OPTIONS = (
         "cosine: warm up, then fall to 0 (for short runs, with --lr 2e-3).",
     ),
     click.option("--patience", type=click.IntRange(min=0), default=150, show_default=True, help="Epochs."),
-    click.option("--weight-decay", type=click.FloatRange(min=0), default=0.01, show_default=True),
+    click.option("--weight-decay", type=Number(min=0), default=0.01, show_default=True),
     click.option(
         "--average",
-        type=click.FloatRange(0, 1, max_open=True),
+        type=Number(0, 1, max_open=True),
         default=0.0,
         show_default=True,
         help="Decay of a running average of the weights, which is then validated and kept; 0: off.",
@@ -78,7 +80,7 @@ _OPTIONS = (
     ),
     click.option(
         "--seconds",
-        type=click.FloatRange(min=2.1),
+        type=Number(2.1, 3600),
         default=10.0,
         show_default=True,
         help="Length of a sequence; shorter ones are faster where recordings are short.",
@@ -107,15 +109,11 @@ _OPTIONS = (
         "that is source (equaliser, band-pass, room, pitch and tempo of each recording) and mixture (codec, "
         "distortion, microphone), and level.  See `acdref augment`.",
     ),
-    click.option(
-        "--low-pass", type=click.FloatRange(0, 1), help="Probability of a low-pass, in place of --augment's."
-    ),
-    click.option(
-        "--equaliser", type=click.FloatRange(min=0), help="Random equaliser, dB, in place of --augment's."
-    ),
+    click.option("--low-pass", type=Number(0, 1), help="Probability of a low-pass, in place of --augment's."),
+    click.option("--equaliser", type=Number(0, 30), help="Random equaliser, dB, in place of --augment's."),
     click.option(
         "--speed",
-        type=click.FloatRange(0, 1, max_open=True),
+        type=Number(0, 1, max_open=True),
         help="Largest change of speed, in place of --augment's.",
     ),
     click.option(
@@ -125,7 +123,7 @@ _OPTIONS = (
     ),
     click.option(
         "--width",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Number(min=0, min_open=True),
         default=1.0,
         show_default=True,
         help="So many times the paper's channels.",

@@ -5,6 +5,8 @@ import textwrap
 
 import click
 
+from acdref.commands._numbers import Number
+
 
 @click.command(short_help="Show backend, weights and layers.")
 @click.option("--weights", type=click.Path(), help="Weights file  [default: the one shipped with acdref]")
@@ -15,7 +17,7 @@ import click
 )
 @click.option(
     "--width",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=1.0,
     show_default=True,
     help="With --net: so many times the paper's channels.",

@@ -2,22 +2,16 @@
 
 import contextlib
 import io
-import math
 import os
 import sys
 
 import click
 
 from acdref.commands._network import Progress, network_options, open_network
+from acdref.commands._numbers import Number
 from acdref.errors import AcdrefError
 
 _FORMATS = ("table", "csv", "jsonl")
-
-
-def _finite(ctx, parameter, value):
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter("must be a finite number.")
-    return value
 
 
 @click.command(short_help="Tag recordings.")
@@ -25,22 +19,19 @@ def _finite(ctx, parameter, value):
 @network_options
 @click.option(
     "--window",
-    type=click.FloatRange(min=0.1),
-    callback=_finite,
+    type=Number(min=0.1),
     default=10.0,
     show_default=True,
     help="Seconds scored at a time; the network was trained on 10. Memory grows with it.",
 )
 @click.option(
     "--hop",
-    type=click.FloatRange(min=0.01),
-    callback=_finite,
+    type=Number(min=0.01),
     help="Seconds from one window to the next  [default: --window]",
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
-    callback=_finite,
+    type=Number(0, 1),
     help="Only classes scored at or above it  [default: 0.5 in a table without --top, else all classes]",
 )
 @click.option(

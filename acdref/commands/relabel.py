@@ -7,13 +7,14 @@ import click
 
 from acdref.commands._decision import decision_of, decision_options
 from acdref.commands._network import Progress
+from acdref.commands._numbers import Number
 from acdref.errors import AcdrefError
 
 _STEP_FLAGS = (
     "--expand", "--mask-children", "--map-classes", "--zero-shot", "--correct", "--percentile",
     "--mean-threshold", "--frame",
 )  # fmt: skip
-_RANGE_01 = click.FloatRange(0, 1, max_open=True)
+_RANGE_01 = Number(0, 1, max_open=True)
 
 
 class _Steps(click.Command):
@@ -65,7 +66,7 @@ class _Steps(click.Command):
 @click.option(
     "--threshold-t",
     "T",
-    type=click.FloatRange(0, 0.5),
+    type=Number(0, 0.5),
     default=0.05,
     show_default=True,
     help="correct: the teacher is confident above 1 - T and below T.",
@@ -104,11 +105,11 @@ class _Steps(click.Command):
 )
 @decision_options
 @click.option("--frame", is_flag=True, help="Events to frames, PRESENT or NOT_PRESENT (strong to framed).")
-@click.option("--duration", type=float, default=10.0, show_default=True, help="frame: seconds of a clip.")
+@click.option("--duration", type=Number(), default=10.0, show_default=True, help="frame: seconds of a clip.")
 @click.option(
-    "--frame-length", type=float, default=0.96, show_default=True, help="frame: seconds of a frame."
+    "--frame-length", type=Number(), default=0.96, show_default=True, help="frame: seconds of a frame."
 )
-@click.option("--hop", type=float, help="frame: seconds between frames' starts  [default: --frame-length]")
+@click.option("--hop", type=Number(), help="frame: seconds between frames' starts  [default: --frame-length]")
 @click.option(
     "--absent",
     type=click.Path(),

@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from acdref.commands._numbers import Number
+
 
 @click.command(short_help="Write synthetic labelled sound scenes.")
 @click.argument("directory", metavar="DIR", type=click.Path())
@@ -11,12 +13,10 @@ import click
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same files."
 )
-@click.option(
-    "--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Duration of a scene."
-)
+@click.option("--seconds", type=Number(min=0.1), default=10.0, show_default=True, help="Duration of a scene.")
 @click.option(
     "--val-fraction",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.2,
     show_default=True,
     help="Part of the scenes marked as validation.",

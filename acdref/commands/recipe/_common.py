@@ -5,6 +5,8 @@ import os
 
 import click
 
+from acdref.commands._numbers import Number
+
 _CORRECTIONS = {
     "correct": ("T", "fp", "no_mask", "boundary"),
     "percentile-mask": ("q",),
@@ -38,7 +40,7 @@ _NETWORK = (
     ),
     click.option(
         "--width",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Number(min=0, min_open=True),
         default=1.0,
         show_default=True,
         help="So many times the paper's channels.",
@@ -60,7 +62,7 @@ _OPTIONS = (
     click.option(
         "--threshold-t",
         "T",
-        type=click.FloatRange(0, 0.5),
+        type=Number(0, 0.5),
         default=0.05,
         show_default=True,
         help="correct: the teacher is confident above 1 - T and below T.",
@@ -76,7 +78,7 @@ _OPTIONS = (
     ),
     click.option(
         "--q",
-        type=click.FloatRange(0, 1, max_open=True),
+        type=Number(0, 1, max_open=True),
         default=0.05,
         show_default=True,
         help="percentile: the fraction of negatives.",

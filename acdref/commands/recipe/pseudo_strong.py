@@ -5,6 +5,7 @@ import os
 
 import click
 
+from acdref.commands._numbers import Number
 from acdref.commands._training import class_names, recording_options, validation_options
 from acdref.commands.recipe._common import do, network_options, numbers, quick_options, run_options
 from acdref.commands.recipe._soundscapes import soundscapes
@@ -45,17 +46,17 @@ OTHER_CLASSES = ("music", "urban", "machinery", "nature")
 )
 @click.option(
     "--mix",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.5,
     show_default=True,
     help="Ablation: share of the annotator's probabilities in the labels.",
 )
 @click.option("--annotator-epochs", type=click.IntRange(min=1), default=100, show_default=True)
 @click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True, help="Of each student.")
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True)
+@click.option("--lr", type=Number(min=0, min_open=True), default=1e-3, show_default=True)
 @click.option(
     "--batch",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=640.0,
     show_default=True,
     metavar="SECONDS",
@@ -63,15 +64,13 @@ OTHER_CLASSES = ("music", "urban", "machinery", "nature")
 )
 @click.option(
     "--level",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=0.0,
     show_default=True,
     metavar="DB",
     help="The level of windows varies by so much up and down, for annotator and student alike.",
 )
-@click.option(
-    "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="For counting labels."
-)
+@click.option("--threshold", type=Number(0, 1), default=0.5, show_default=True, help="For counting labels.")
 @click.option(
     "--transfer",
     type=click.Path(),

@@ -4,6 +4,7 @@ import os
 
 import click
 
+from acdref.commands._numbers import Number
 from acdref.commands._training import class_names, recording_options
 from acdref.commands.recipe._common import do, network_options, quick_options, run_options
 
@@ -44,7 +45,7 @@ QUICK = {
 @network_options
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=10.0,
     show_default=True,
     help="Repeat or cut recordings to this.",
@@ -60,21 +61,21 @@ QUICK = {
 )
 @click.option(
     "--lr",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=1e-3,
     show_default=True,
     help="Learning rate of base networks and perceptrons.",
 )
 @click.option(
     "--tune-lr",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=1e-3,
     show_default=True,
     help="Of tuning.",
 )
 @click.option(
     "--decay",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Number(0, 1, min_open=True),
     default=0.987,
     show_default=True,
     help="Of the rates, an epoch.",

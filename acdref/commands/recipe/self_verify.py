@@ -4,6 +4,7 @@ import os
 
 import click
 
+from acdref.commands._numbers import Number
 from acdref.commands._training import class_names, recording_options, validation_options
 from acdref.commands.recipe._common import do, network_options, quick_options, run_options
 
@@ -42,13 +43,13 @@ QUICK = {
 )
 @click.option(
     "--clip",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="SECONDS",
     help="Repeat or cut recordings to this  [default: 3000 of vgg-gap's frames, 18 s]",
 )
 @click.option(
     "--excerpt",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="SECONDS",
     help="Train on random excerpts of this length  [default: 384 of vgg-gap's frames, 2.304 s]",
 )
@@ -61,10 +62,8 @@ QUICK = {
     show_default=True,
     help="Epochs before the learning rate begins to fall to 0.",
 )
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True)
-@click.option(
-    "--alpha", type=click.FloatRange(min=0), default=0.3, show_default=True, help="Of mixup; 0: no mixup."
-)
+@click.option("--lr", type=Number(min=0, min_open=True), default=1e-3, show_default=True)
+@click.option("--alpha", type=Number(min=0), default=0.3, show_default=True, help="Of mixup; 0: no mixup.")
 @click.option("--rounds", type=click.IntRange(min=0), default=10, show_default=True, help="Of verification.")
 @click.option(
     "--tune-epochs", type=click.IntRange(min=1), default=30, show_default=True, help="In each round."
@@ -76,7 +75,7 @@ QUICK = {
     show_default=True,
     help="Of these, before the rate begins to fall.",
 )
-@click.option("--tune-lr", type=click.FloatRange(min=0, min_open=True), default=2e-4, show_default=True)
+@click.option("--tune-lr", type=Number(min=0, min_open=True), default=2e-4, show_default=True)
 @click.option("--batch", type=click.IntRange(min=1), default=100, show_default=True)
 @click.option(
     "--excerpts",
@@ -87,7 +86,7 @@ QUICK = {
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.95,
     show_default=True,
     help="Smallest mean posterior of a label that is accepted; 0 for none, as in the published commands.",

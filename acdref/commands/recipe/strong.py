@@ -4,6 +4,7 @@ import os
 
 import click
 
+from acdref.commands._numbers import Number
 from acdref.commands._training import class_names, recording_options, validation_options
 from acdref.commands.recipe._common import do, network_options, numbers, quick_options, run_options
 from acdref.commands.recipe._soundscapes import soundscapes
@@ -33,21 +34,21 @@ QUICK = {
 @validation_options
 @network_options
 @click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True, help="On weak labels.")
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True)
+@click.option("--lr", type=Number(min=0, min_open=True), default=1e-3, show_default=True)
 @click.option(
     "--tune-epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Of training on."
 )
-@click.option("--tune-lr", type=click.FloatRange(min=0, min_open=True), default=3e-4, show_default=True)
+@click.option("--tune-lr", type=Number(min=0, min_open=True), default=3e-4, show_default=True)
 @click.option(
     "--mu-diffuse",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.7,
     show_default=True,
     help="Share of patches with diffuse labels, the others have weak ones.",
 )
 @click.option(
     "--mu-strong",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.8,
     show_default=True,
     help="Share of patches with strong labels.",
