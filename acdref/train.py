@@ -228,11 +228,21 @@ def datasets(options):
     manifest, val = _chosen(options)
     if np.isnan(manifest.labels).all():
         raise ManifestError(manifest.source, "all labels are unknown, so there is nothing to learn")
-    if val is not None and not (val.labels == 1).any():
-        raise ManifestError(
-            val.source, f"of the {len(val)} recordings to validate on, none is known to have a class"
-        )
-    return manifest, val
+    return manifest, None if val is None else measurable(val)
+
+
+def measurable(val):
+    """The manifest to validate on, if its labels can measure anything.
+
+    Raises
+    ------
+    ManifestError
+        If no recording is known to have any class.
+    """
+    if not (val.labels == 1).any():
+        cause = f"of the {len(val)} recordings to validate on, none is known to have a class"
+        raise ManifestError(val.source, cause)
+    return val
 
 
 def _chosen(options):

@@ -85,7 +85,9 @@ class Data:
         recordings = open_recordings(options.manifest, options.root)
         nothing = np.full((len(recordings), len(classes)), np.nan)
         recordings = dataclasses.replace(recordings, labels=nothing, classes=tuple(classes))
-        val = None if options.val is None else open_dataset(options.val, options.root, classes)
+        val = options.val
+        if val is not None:  # measurable or refused now, not after hours of teaching
+            val = train.measurable(open_dataset(val, options.root, classes))
         return cls(recordings, val, options)
 
     @property

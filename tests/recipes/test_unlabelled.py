@@ -119,3 +119,11 @@ def test_recordings_that_cannot_be_used(recipe, tmp_path):
     (tmp_path / "sounds" / "x.wav").touch()
     with pytest.raises(AcdrefError, match="none of its 1 recordings can be used"):
         recipe(tmp_path / "out", manifest=str(tmp_path / "sounds"))
+
+
+def test_validation_that_measures_nothing_is_refused_before_anything_is_done(recipe, tmp_path):
+    path = tmp_path / "val.csv"
+    path.write_text("path,classes\n0.wav,\n")
+    with pytest.raises(AcdrefError, match=r"val\.csv: of the 1 recordings to validate on, none is known"):
+        recipe(tmp_path / "out", val=str(path))
+    assert not (tmp_path / "out").exists()
