@@ -10,7 +10,7 @@ from acdref import audio
 from acdref.data import open_dataset
 from acdref.errors import AcdrefError, AudioError
 from acdref.files import write_text
-from acdref.nets.mobilenet import MobileNetConfig, MobileNetV2, Stage
+from acdref.nets.mobilenet import MobileNetConfig, Stage
 from acdref.synth import write_soundscapes
 
 CLASSES = ("voice", "dog", "cat", "alarm", "gunshot", "clapping")
@@ -24,11 +24,6 @@ NETWORK = MobileNetConfig(
     dropout=0.0,
 )
 """MobileNetV2 with three blocks and a score for each 0.16 s: 18,546 parameters."""
-
-
-def network(seed):
-    """The small network with fresh weights."""
-    return MobileNetV2(NETWORK, seed)
 
 
 class Drawer:

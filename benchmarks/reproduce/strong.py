@@ -11,9 +11,10 @@ trained on.  Each seed draws its own soundscapes and weights.
 from experiment import start
 from report import differences, with_interval
 from rows import reproduce
-from soundscapes import CLASSES, MAKING, MISSING, network, soundscapes
+from soundscapes import CLASSES, MAKING, MISSING, NETWORK, soundscapes
 
 from acdref import checkpoint
+from acdref.nets.mobilenet import MobileNetV2
 from acdref.recipes.strong import Options, strong
 
 DATA = {"train": 250, "test": 80}
@@ -41,7 +42,7 @@ COLUMNS |= {"clips d'": ("clips", "d_prime"), "clips lwlrap": ("clips", "lwlrap"
 def one_run(given, seed, folder):
     """Rows of one seed: a row a network."""
     manifest, events = soundscapes(given, folder / "sounds", DATA, seed)
-    checkpoint.save_weights(folder / "initial.npz", network(seed), CLASSES)
+    checkpoint.save_weights(folder / "initial.npz", MobileNetV2(NETWORK, seed), CLASSES)
     options = Options(
         str(manifest),
         str(events),
