@@ -4,6 +4,8 @@ import threading
 
 import numpy as np
 
+from acdref.ops.memory import aligned
+
 
 class _Memory(threading.local):
     def __init__(self):
@@ -17,7 +19,7 @@ def scratch(name, size, dtype):
     """`size` numbers of this thread's, flat, with whatever their last user left."""
     array = _memory.flat.get(name)
     if array is None or array.size < size or array.dtype != dtype:
-        array = _memory.flat[name] = np.empty(size, dtype)
+        array = _memory.flat[name] = aligned((size,), dtype)
     return array[:size]
 
 
@@ -29,6 +31,7 @@ def framed(name, rows, bins, pad, channels, dtype):
     layout = rows, bins, pad, channels, np.dtype(dtype)
     before, array = _memory.framed.get(name, (None, None))
     if before != layout:
-        array = np.zeros((rows, bins + 2 * pad, channels), dtype)
+        array = aligned((rows, bins + 2 * pad, channels), dtype)
+        array.fill(0)
         _memory.framed[name] = layout, array
     return array

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from acdref.ops.memory import aligned
+
 LANES = 16
 """Numbers in a vector; channels are padded with zeros to a multiple of it."""
 
@@ -48,5 +50,7 @@ def packed(matrix):
     >>> packed(np.arange(34).reshape(2, 17))[14:18]
     array([14, 15, 17, 18])
     """
-    panels = padded(matrix).reshape(len(matrix), -1, LANES)
-    return np.ascontiguousarray(panels.swapaxes(0, 1)).reshape(-1)
+    panels = padded(matrix).reshape(len(matrix), -1, LANES).swapaxes(0, 1)
+    result = aligned(panels.shape, matrix.dtype)
+    result[:] = panels
+    return result.reshape(-1)

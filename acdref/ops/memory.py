@@ -1,8 +1,12 @@
-"""Memory of large arrays, reused instead of asked for anew."""
+"""Memory of large arrays: where it begins, and that it is used again instead of asked for anew."""
 
 import ctypes
+import math
 import sys
 
+import numpy as np
+
+_CACHE_LINE = 64  # bytes
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt(3)
 
 
@@ -19,3 +23,20 @@ def keep_freed_memory():
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def aligned(shape, dtype):
+    """``np.empty(shape, dtype)`` that begins at a cache line.
+
+    NumPy begins anywhere; then every other vector of 32 bytes lies across two lines, and takes two reads.
+
+    Examples
+    --------
+    >>> aligned((3, 5), np.float32).ctypes.data % 64
+    0
+    """
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % _CACHE_LINE
+    return memory[start : start + size].view(dtype).reshape(shape)

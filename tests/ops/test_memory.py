@@ -1,8 +1,13 @@
-"""Keeping freed memory changes how fast arrays are made, and nothing else."""
+"""Where arrays begin; and keeping freed memory changes how fast they are made, and nothing else."""
 
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
+import pytest
+
+from acdref.ops.memory import aligned
 
 CODE = """
 import numpy as np
@@ -34,3 +39,12 @@ def test_other_systems_do_without(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(memory.ctypes, "CDLL", None)  # must not be touched
     memory.keep_freed_memory()
+
+
+@pytest.mark.parametrize("shape", [(1,), (7,), (3, 5, 2)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_aligned_arrays_begin_at_a_cache_line(shape, dtype):
+    for _ in range(9):  # NumPy's own do so now and then
+        a = aligned(shape, dtype)
+        assert (a.shape, a.dtype, a.ctypes.data % 64) == (shape, dtype, 0)
+        assert a.flags.c_contiguous and a.flags.writeable
