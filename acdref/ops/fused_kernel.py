@@ -14,8 +14,6 @@ from acdref.ops.vector_loops import (
     column_softmax,
     largest,
     moments_about_first,
-    prefetch,
-    prefetch_to_write,
     prelu,
     softmax,
     taps,
@@ -32,7 +30,7 @@ def conv_rows(x, x_row, weight, bias, slope, y, y_row, pad, inputs, channels, bi
     for t in range(start, stop):
         y0 = (t - start) * y_row + pad * channels
         panels(
-            x, t * x_row, inputs, 1, x_row, weight, bias, 0, 0,
+            x, t * x_row, inputs, 1, x_row, 0, weight, bias, 0, 0,
             y, y0, channels, bins, 3 * inputs, 3, channels,
         )  # fmt: skip
         for c in range(0, channels, LANES):
@@ -98,7 +96,6 @@ def mapped_rows(
         row = y0 + t * size
         for f in range(0, bins, strip):
             count, start = min(strip, bins - f), row + f * channels
-            prefetch_to_write(y, start + count * channels, count * channels)
             _separable_rows(
                 x, x0 + t * x_row + f * inputs, x_row, dilation, depthwise, bias, slope, inner,
                 weight, bias2, y, start, size, inputs, channels, count, 1,
@@ -123,8 +120,10 @@ def summarise(
     for first in range(0, positions, tile):
         count = min(tile, positions - first)
         start = x0 + first * channels
-        prefetch(x, start + count * channels, min(tile, positions - first - count) * channels)
-        panel_product(x, start, channels, 1, key, nothing, 0, 0, keys, 0, stride, count, channels, width)
+        panels(
+            x, start, channels, 1, 0, count * channels, key, nothing, 0, 0, keys, 0, stride,
+            count, channels, 1, width,
+        )  # fmt: skip
         for c in range(0, width, LANES):
             column_softmax(keys, c, stride, count, best, total, scale, c)
         for i in range(width):
@@ -148,9 +147,9 @@ def attended_rows(
             count = min(strip, bins - f)
             for i in range(pool):
                 start = x0 + ((t * pool + i) * bins + f) * channels
-                prefetch(x, start + count * channels, count * channels)
-                panel_product(
-                    x, start, channels, 1, query, bias, 0, 0, queries, 0, width, count, channels, width
+                panels(
+                    x, start, channels, 1, 0, count * channels, query, bias, 0, 0, queries, 0, width,
+                    count, channels, 1, width,
                 )  # fmt: skip
                 for p in range(count):
                     softmax(queries, p * width, width)

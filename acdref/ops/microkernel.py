@@ -1,6 +1,6 @@
 """The matrix product of all 1x1 convolutions, as a register tile with explicit vectors.
 
-One tile computes ``C[i, j] = Z[i, j] + sum_k A[i, k] B[k, j]`` for ROWS (or 2, or 1) rows i and 16 columns j.
+One tile computes ``C[i, j] = Z[i, j] + sum_k A[i, k] B[k, j]`` for ROWS (or 4, or 1) rows i and 16 columns j.
 Rows and depth of A have any stride, so the same tile serves x W, dy W^T and x^T dy; and the depth may be cut
 into groups that lie apart, so that it serves a small convolution on the map itself: a group is a row of the
 window.  B is packed, by :func:`acdref.ops.layout.packed`.
@@ -8,6 +8,7 @@ window.  B is packed, by :func:`acdref.ops.layout.packed`.
 
 from acdref.ops.kernel import compile_function
 from acdref.ops.layout import LANES
+from acdref.ops.vector_loops import pack_panel
 from acdref.ops.vectors import host_has, vector_code
 
 BLOCK = 96  # rows of A that stay in the cache while all columns of B pass; a multiple of every tile height
@@ -19,12 +20,15 @@ def _tile(rows):
 
     a, b, z, c are flat arrays of one dtype; a0, b0, z0, c0 offsets of the tile's first element; *_row,
     a_depth and a_group strides in elements; b is packed, 16 numbers for each of `groups` times `depth` k.
-    ``z_row = 0`` adds one row of biases.
+    ``z_row = 0`` adds one row of biases.  What lies `ahead` elements behind the rows of A is asked for,
+    if rows follow each other: it will be read soon, and may be far away.  0 asks for nothing new.
     """
 
     @vector_code
-    def tile(emit, a, a0, a_row, a_depth, a_group, b, b0, z, z0, z_row, c, c0, c_row, depth, groups):
+    def tile(emit, a, a0, a_row, a_depth, a_group, ahead, b, b0, z, z0, z_row, c, c0, c_row, depth, groups):
         builder = emit.builder
+        for i in range(rows):  # of the next tile but one
+            emit.prefetch(c, emit.at(c0, (c_row, 2 * rows + i)), write=True)
         totals = [emit.total(emit.load(z, emit.at(z0, (z_row, i)))) for i in range(rows)]
         starts = [emit.at(a0, (a_row, i)) for i in range(rows)]
         with emit.loop(groups) as group:
@@ -32,6 +36,7 @@ def _tile(rows):
             with emit.loop(depth) as k:
                 columns = emit.load(b, emit.at(b0, (builder.add(first, k), LANES)))
                 along = emit.at(group_start, (k, a_depth))
+                emit.prefetch(a, emit.at(builder.add(a0, ahead), (k, rows)))
                 for start, total in zip(starts, totals, strict=True):
                     emit.multiply_add(emit.spread(a, builder.add(start, along)), columns, total)
         for i, total in enumerate(totals):
@@ -41,47 +46,52 @@ def _tile(rows):
 
 
 tile = _tile(ROWS)
-tile_pair = _tile(2)
+tile_four = _tile(4)  # the fewest rows that keep both units busy
 tile_row = _tile(1)
 
 
 @compile_function
-def panels(a, a0, a_row, a_depth, a_group, b, z, z0, z_row, c, c0, c_row, rows, depth, groups, columns):
+def panels(
+    a, a0, a_row, a_depth, a_group, ahead, b, z, z0, z_row, c, c0, c_row, rows, depth, groups, columns
+):  # fmt: skip
     """C = Z + A B for whole panels of 16 columns; A's depth comes in `groups` of `depth`, `a_group` apart."""
     for block in range(0, rows, BLOCK):
         stop = min(block + BLOCK, rows)
         for j in range(0, columns - LANES + 1, LANES):
             b0 = j * groups * depth
             i = block
-            while i + ROWS <= stop:
-                tile(
-                    a, a0 + i * a_row, a_row, a_depth, a_group, b, b0,
-                    z, z0 + i * z_row + j, z_row, c, c0 + i * c_row + j, c_row, depth, groups,
-                )  # fmt: skip
-                i += ROWS
-            while i + 2 <= stop:
-                tile_pair(
-                    a, a0 + i * a_row, a_row, a_depth, a_group, b, b0,
-                    z, z0 + i * z_row + j, z_row, c, c0 + i * c_row + j, c_row, depth, groups,
-                )  # fmt: skip
-                i += 2
-            if i < stop:
-                tile_row(
-                    a, a0 + i * a_row, a_row, a_depth, a_group, b, b0,
-                    z, z0 + i * z_row + j, z_row, c, c0 + i * c_row + j, c_row, depth, groups,
-                )  # fmt: skip
+            while i < stop:
+                rest = stop - i
+                if rest >= ROWS and (ROWS == 8 or not 8 <= rest < 10):
+                    tile(
+                        a, a0 + i * a_row, a_row, a_depth, a_group, ahead, b, b0,
+                        z, z0 + i * z_row + j, z_row, c, c0 + i * c_row + j, c_row, depth, groups,
+                    )  # fmt: skip
+                    i += ROWS
+                elif rest >= 4:  # 8 and 9 rows are two of these, not a tile and single rows
+                    tile_four(
+                        a, a0 + i * a_row, a_row, a_depth, a_group, ahead, b, b0,
+                        z, z0 + i * z_row + j, z_row, c, c0 + i * c_row + j, c_row, depth, groups,
+                    )  # fmt: skip
+                    i += 4
+                else:
+                    tile_row(
+                        a, a0 + i * a_row, a_row, a_depth, a_group, ahead, b, b0,
+                        z, z0 + i * z_row + j, z_row, c, c0 + i * c_row + j, c_row, depth, groups,
+                    )  # fmt: skip
+                    i += 1
 
 
 @compile_function
 def panel_product(a, a0, a_row, a_depth, b, z, z0, z_row, c, c0, c_row, rows, depth, columns):
     """C = Z + A B for `rows` x `depth` times `depth` x `columns`, a multiple of 16."""
-    panels(a, a0, a_row, a_depth, 0, b, z, z0, z_row, c, c0, c_row, rows, depth, 1, columns)
+    panels(a, a0, a_row, a_depth, 0, 0, b, z, z0, z_row, c, c0, c_row, rows, depth, 1, columns)
 
 
 @compile_function
 def product(a, a0, a_row, a_depth, b, z, z0, z_row, c, c0, c_row, rows, depth, columns):
     """:func:`panel_product` for any number of columns."""
-    panels(a, a0, a_row, a_depth, 0, b, z, z0, z_row, c, c0, c_row, rows, depth, 1, columns)
+    panels(a, a0, a_row, a_depth, 0, 0, b, z, z0, z_row, c, c0, c_row, rows, depth, 1, columns)
     j = columns // LANES * LANES
     for i in range(rows):
         for column in range(j, columns):
@@ -96,15 +106,11 @@ def pack_rows(b, b0, depth, columns, packed):
     """Write `depth` rows of a flat row-major matrix, from element b0 on, as panels of 16 columns."""
     full = columns // LANES
     for panel in range(full):
-        for k in range(depth):
-            source, target = b0 + k * columns + panel * LANES, (panel * depth + k) * LANES
-            for lane in range(LANES):
-                packed[target + lane] = b[source + lane]
-    if full * LANES < columns:
-        for k in range(depth):
-            source, target = b0 + k * columns + full * LANES, (full * depth + k) * LANES
-            for lane in range(columns - full * LANES):
-                packed[target + lane] = b[source + lane]
+        pack_panel(b, b0 + panel * LANES, columns, depth, packed, panel * depth * LANES)
+    for k in range(depth if full * LANES < columns else 0):
+        source, target = b0 + k * columns + full * LANES, (full * depth + k) * LANES
+        for lane in range(columns - full * LANES):
+            packed[target + lane] = b[source + lane]
 
 
 @compile_function

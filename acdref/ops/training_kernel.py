@@ -29,7 +29,7 @@ def stem_rows(x, x_row, weight, bias, z, inputs, channels, bins, start, stop, pi
     for t in range(start, stop):
         z0 = t * bins * channels
         panels(
-            x, t * x_row, inputs, 1, x_row, weight, bias, 0, 0,
+            x, t * x_row, inputs, 1, x_row, 0, weight, bias, 0, 0,
             z, z0, channels, bins, 3 * inputs, 3, channels,
         )  # fmt: skip
         if t == start:

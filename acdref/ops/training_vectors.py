@@ -4,9 +4,12 @@
 the 16 at hand; `norm` is a table (see :mod:`acdref.ops.layout`).
 """
 
+import math
+
 from llvmlite import ir
 
 from acdref.ops.layout import INVERSE, LANES, MEAN, SCALE, SHIFT, SLOPE, A, B, C
+from acdref.ops.vector_loops import by_fours
 from acdref.ops.vectors import TAPS, vector_code
 
 _PLACES = ir.VectorType(ir.IntType(8), LANES)  # of a pool's choices
@@ -68,20 +71,21 @@ def largest_of(emit, z, z0, z_row, rows, width, norm, channel, channels, y, y0, 
     builder = emit.builder
     scale, shift, slope = _rows(emit, norm, channel, channels, SCALE, SHIFT, SLOPE)
     best, place = emit.total(emit.constant(0)), emit.integer_total()
+    nothing = ir.Constant(emit.integers, [0] * LANES)
     with emit.loop(bins) as window:
+        # Where nothing is larger than this, the first place is right.
+        emit.set(best, emit.constant(-math.inf))
+        emit.set(place, nothing)
         with emit.loop(rows) as i, emit.loop(width) as j:
             v = emit.load(z, emit.at(z0, (window, builder.mul(channels, width)), (i, z_row), (j, channels)))
             v, before = emit.prelu(emit.fma(v, scale, shift), slope), emit.value(best)
-            k = builder.add(builder.mul(i, width), j)
-            first = builder.icmp_signed("==", k, k.type(0))
-            first = emit.splat(builder.sext(first, emit.integers.element))
-            larger = emit.mask(builder.fcmp_ordered(">", v, before))
-            nan = emit.mask(builder.fcmp_unordered("uno", v, v))
-            nan = builder.and_(nan, emit.mask(builder.fcmp_ordered("ord", before, before)))
-            replaced = builder.or_(first, builder.or_(larger, nan))
-            emit.set(best, emit.choose(replaced, v, before))
-            kept = builder.and_(builder.not_(replaced), emit.value(place))
-            emit.set(place, builder.or_(kept, builder.and_(replaced, _index(emit, k))))
+            # Larger, or NaN; but behind a NaN nothing is.
+            replaced = builder.and_(
+                builder.fcmp_unordered(">", v, before), builder.fcmp_ordered("ord", before, before)
+            )
+            emit.set(best, builder.select(replaced, v, before))
+            k = _index(emit, builder.add(builder.mul(i, width), j))
+            emit.set(place, builder.select(replaced, k, emit.value(place)))
         along = emit.at(y0.type(0), (window, channels))
         emit.store(emit.value(best), y, builder.add(y0, along))
         places = builder.trunc(emit.value(place), _PLACES)
@@ -97,8 +101,8 @@ def unpool(emit, dy, y0, chosen, i0, place, d, d0, d_bin, channels, bins):
         along = emit.at(y0.type(0), (i, channels))
         places = builder.load(_place(emit, chosen, builder.add(i0, along)), typ=_PLACES)
         places.align = 1
-        here = emit.mask(builder.icmp_signed("==", builder.zext(places, emit.integers), wanted))
-        v = emit.choose(here, emit.load(dy, builder.add(y0, along)), emit.constant(0))
+        here = builder.icmp_signed("==", builder.zext(places, emit.integers), wanted)
+        v = builder.select(here, emit.load(dy, builder.add(y0, along)), emit.constant(0))
         target = emit.at(d0, (i, d_bin))
         emit.store(builder.fadd(emit.load(d, target), v), d, target)
 
@@ -119,10 +123,10 @@ def add_reductions(emit, z, z0, d, d0, norm, channel, channels, positions, sums)
         x, g = (emit.load(a, emit.at(start, (i, channels))) for a, start in ((z, z0), (d, d0)))
         v = emit.fma(x, scale, shift)
         positive = emit.positive(v)
-        dn = builder.fmul(g, emit.choose(positive, emit.constant(1), slope))
+        dn = builder.fmul(g, builder.select(positive, emit.constant(1), slope))
         emit.multiply_add(dn, builder.fmul(builder.fsub(x, mean), inverse), dgamma)
         emit.add(dn, dbeta)
-        emit.multiply_add(g, emit.choose(positive, emit.constant(0), v), dslope)
+        emit.multiply_add(g, builder.select(positive, emit.constant(0), v), dslope)
     for place, total in zip(places, totals, strict=True):
         emit.store(emit.value(total), sums, place)
 
@@ -135,24 +139,30 @@ def norm_gradient(emit, z, z0, d, d0, norm, channel, channels, positions, dz, dz
     negative = builder.fmul(a, slope)
     with emit.loop(positions) as i:
         x, g = (emit.load(source, emit.at(start, (i, channels))) for source, start in ((z, z0), (d, d0)))
-        share = emit.choose(emit.positive(emit.fma(x, scale, shift)), a, negative)
+        share = builder.select(emit.positive(emit.fma(x, scale, shift)), a, negative)
         emit.store(emit.fma(g, share, emit.fma(x, b, c)), dz, emit.at(dz0, (i, channels)))
 
 
 @vector_code(lanes=TAPS)
 def taps_gradient(emit, dz, dz0, x, x0, x_row, reach, channel, channels, bins, dweight):
     """dweight[i, j] += sum_f dz[f] x[i, f + j d] for TAPS channels; reach = d * channels."""
-    taps = []
-    for i in range(3):
-        for j in range(3):
-            place = emit.at(channel, (channels, 3 * i + j))
-            taps.append((emit.at(x0, (x_row, i), (reach, j)), place, emit.total(emit.load(dweight, place))))
-    with emit.loop(bins) as f:
-        d = emit.load(dz, emit.at(dz0, (f, channels)))
-        for start, _, total in taps:
-            emit.multiply_add(d, emit.load(x, emit.at(start, (f, channels))), total)
-    for _, place, total in taps:
-        emit.store(emit.value(total), dweight, place)
+    places = [[emit.at(channel, (channels, 3 * i + j)) for j in range(3)] for i in range(3)]
+    totals = [[emit.total(emit.load(dweight, place)) for place in row] for row in places]
+
+    def bins_apart(f, count):
+        place = emit.place(dz, emit.at(dz0, (f, channels)))
+        d = [emit.load(place, emit.at(reach.type(0), (reach, k))) for k in range(count)]
+        for i in range(3):
+            row = emit.place(x, emit.at(x0, (x_row, i), (f, channels)))
+            for column in range(count + 2):
+                v = emit.load(row, emit.at(reach.type(0), (reach, column)))
+                for k in range(max(0, column - 2), min(column + 1, count)):
+                    emit.multiply_add(d[k], v, totals[i][column - k])
+
+    by_fours(emit, bins, reach, channels, bins_apart)
+    for row, row_totals in zip(places, totals, strict=True):
+        for place, total in zip(row, row_totals, strict=True):
+            emit.store(emit.value(total), dweight, place)
 
 
 @vector_code

@@ -4,28 +4,46 @@
 convolution) at hand.
 """
 
-from llvmlite import ir
-
 from acdref.ops.layout import LANES
 from acdref.ops.vectors import TAPS, vector_code
 
-_CACHE_LINE = 64  # bytes
+
+def by_fours(emit, bins, reach, channels, write):
+    """Write ``write(f, count)`` for all bins f, f + d, ... of a depthwise convolution; reach = d * channels.
+
+    Bins that lie d apart see the same columns: four of them go through together, and load each once.  With
+    nine weights, four are as many as 16 registers hold.
+    """
+    builder = emit.builder
+    dilation = builder.udiv(reach, channels)
+    together = builder.mul(dilation, dilation.type(4))
+    groups = builder.udiv(bins, together)
+    done = builder.mul(groups, together)
+    with emit.loop(groups) as group, emit.loop(dilation) as f:
+        write(emit.at(f, (group, together)), 4)
+    with emit.loop(builder.sub(bins, done)) as f:
+        write(builder.add(done, f), 1)
 
 
 @vector_code(lanes=TAPS)
 def taps(emit, x, x0, x_row, reach, weight, w0, bias, slope, c0, y, y0, channels, bins):
     """y[f] = prelu(bias + sum_ij x[i, f + j d] weight[i, j]) for TAPS channels; reach = d * channels."""
-    window = [
-        (emit.at(x0, (x_row, i), (reach, j)), emit.load(weight, emit.at(w0, (channels, 3 * i + j))))
-        for i in range(3)
-        for j in range(3)
-    ]
+    weights = [[emit.load(weight, emit.at(w0, (channels, 3 * i + j))) for j in range(3)] for i in range(3)]
     bias, slope = emit.load(bias, c0), emit.load(slope, c0)
-    with emit.loop(bins) as f:
-        total = bias
-        for start, weight in window:
-            total = emit.fma(emit.load(x, emit.at(start, (f, channels))), weight, total)
-        emit.store(emit.prelu(total, slope), y, emit.at(y0, (f, channels)))
+
+    def outputs(f, count):
+        totals = [bias] * count
+        for i in range(3):
+            row = emit.place(x, emit.at(x0, (x_row, i), (f, channels)))
+            for column in range(count + 2):
+                v = emit.load(row, emit.at(reach.type(0), (reach, column)))
+                for k in range(max(0, column - 2), min(column + 1, count)):
+                    totals[k] = emit.fma(v, weights[i][column - k], totals[k])
+        place = emit.place(y, emit.at(y0, (f, channels)))
+        for k, total in enumerate(totals):
+            emit.store(emit.prelu(total, slope), place, emit.at(reach.type(0), (reach, k)))
+
+    by_fours(emit, bins, reach, channels, outputs)
 
 
 @vector_code
@@ -51,6 +69,13 @@ def largest(emit, x, x0, x_row, rows, x_bin, width, slope, c0, y, y0, channels, 
 
 
 @vector_code
+def pack_panel(emit, x, x0, x_row, rows, y, y0):
+    """Put 16 columns of `rows` rows one after the other."""
+    with emit.loop(rows) as i:
+        emit.store(emit.load(x, emit.at(x0, (i, x_row))), y, emit.at(y0, (i, LANES)))
+
+
+@vector_code
 def moments_about_first(emit, x, x0, size, out):
     """out[0], out[1] = sum(x - x[x0]), sum (x - x[x0])^2 over `size` numbers, a multiple of 16."""
     builder = emit.builder
@@ -67,13 +92,13 @@ def moments_about_first(emit, x, x0, size, out):
 
 @vector_code
 def softmax(emit, x, x0, size):
-    """Softmax of `size` numbers, a multiple of 16, in place."""
+    """Softmax of `size` numbers, a multiple of 16, in place; the largest may miss a NaN, the sum does not."""
     builder = emit.builder
     count = builder.udiv(size, size.type(LANES))
     best = emit.total(emit.load(x, x0))
     with emit.loop(count) as i:
-        emit.set(best, emit.maximum(emit.value(best), emit.load(x, emit.at(x0, (i, LANES)))))
-    best = emit.splat(emit.across(emit.maximum, emit.value(best)))
+        emit.set(best, emit.larger(emit.value(best), emit.load(x, emit.at(x0, (i, LANES)))))
+    best = emit.splat(emit.across(emit.larger, emit.value(best)))
     total = emit.total(emit.constant(0))
     with emit.loop(count) as i:
         place = emit.at(x0, (i, LANES))
@@ -90,13 +115,14 @@ def softmax(emit, x, x0, size):
 def column_softmax(emit, x, x0, x_row, rows, best, total, scale, c0):
     """x = exp(x - best) for 16 columns of `rows` rows; best, the largest, and `total` run from call to call.
 
-    When the largest number rises, `scale` says by what the sums so far have to be multiplied.
+    When the largest number rises, `scale` says by what the sums so far have to be multiplied.  `best` may miss
+    a NaN; `total` does not.
     """
     builder = emit.builder
     before = emit.load(best, c0)
     now = emit.total(before)
     with emit.loop(rows) as i:
-        emit.set(now, emit.maximum(emit.value(now), emit.load(x, emit.at(x0, (i, x_row)))))
+        emit.set(now, emit.larger(emit.value(now), emit.load(x, emit.at(x0, (i, x_row)))))
     now = emit.value(now)
     factor = emit.exp(builder.fsub(before, now))
     sums = emit.total(builder.fmul(emit.load(total, c0), factor))
@@ -108,30 +134,3 @@ def column_softmax(emit, x, x0, x_row, rows, best, total, scale, c0):
     emit.store(now, best, c0)
     emit.store(emit.value(sums), total, c0)
     emit.store(factor, scale, c0)
-
-
-@vector_code
-def prefetch(emit, x, x0, size):
-    """Ask for `size` numbers, that will be read soon; they may lie beyond the array's end."""
-    _ask(emit, x, x0, size, write=0)
-
-
-@vector_code
-def prefetch_to_write(emit, x, x0, size):
-    """Ask for the place of `size` numbers, that will be written soon."""
-    _ask(emit, x, x0, size, write=1)
-
-
-def _ask(emit, x, x0, size, write):
-    builder, number, byte = emit.builder, ir.IntType(32), ir.IntType(8)
-    function = builder.module.declare_intrinsic(
-        "llvm.prefetch",
-        [byte.as_pointer()],
-        ir.FunctionType(ir.VoidType(), [byte.as_pointer(), *[number] * 3]),
-    )
-    kind = number(write), number(3), number(1)  # to all levels of the cache, that of data
-    step = _CACHE_LINE // emit.alignment
-    start = builder.bitcast(builder.gep(x, [x0], source_etype=emit.element), byte.as_pointer())
-    with emit.loop(builder.udiv(builder.add(size, size.type(step - 1)), size.type(step))) as i:
-        offset = builder.mul(i, i.type(_CACHE_LINE))
-        builder.call(function, [builder.gep(start, [offset], source_etype=byte), *kind])

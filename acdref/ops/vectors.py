@@ -18,10 +18,12 @@ from acdref.ops.layout import LANES
 
 # Taylor's series of exp(r), highest power first: for |r| <= ln(2) / 2 its relative error is 5e-9.
 _EXP_COEFFICIENTS = [1 / math.factorial(n) for n in range(7, -1, -1)]
-# Adding 1.5 * 2^23 rounds a float32 to a whole number and leaves that number in the lowest bits.
-_ROUNDER = 12582912.0
+# Adding 1.5 * 2^23 rounds a float32 to a whole number and leaves that number in the lowest bits; with 127
+# more, these are the exponent of that power of two.
+_ROUNDER = 12582912.0 + 127
 _LN2_HIGH, _LN2_LOW = 0.693145751953125, 1.428606765330187e-06
-_EXP_LOWEST, _EXP_HIGHEST = -87.0, 88.0
+# The lowest's power of two, -127, has the exponent 0: it is 0.
+_EXP_LOWEST, _EXP_HIGHEST = -88.0, 88.0
 
 
 @functools.cache
@@ -104,6 +106,15 @@ class Emitter:
             start = self.builder.add(start, self.builder.mul(count, stride))
         return start
 
+    def place(self, data, offset):
+        """Pointer to an element, as it stands: LLVM derives no other pointers from it in advance.
+
+        Left to itself it keeps a running pointer for each load of a loop, and runs out of registers.
+        """
+        pointer = self.builder.gep(data, [offset], source_etype=self.element)
+        same = ir.InlineAsm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0")
+        return self.builder.call(same, [pointer])
+
     @contextlib.contextmanager
     def loop(self, count):
         """What is written in the ``with`` block is repeated `count` times; gives the index."""
@@ -124,6 +135,18 @@ class Emitter:
         """Store a vector from `offset` on."""
         self.builder.store(value, self._pointer(data, offset)).align = self.alignment
 
+    def prefetch(self, data, offset, write=False):
+        """Ask for the cache line that holds an element, which may lie beyond the array's end."""
+        byte, number = ir.IntType(8), ir.IntType(32)
+        function = self.builder.module.declare_intrinsic(
+            "llvm.prefetch",
+            [byte.as_pointer()],
+            ir.FunctionType(ir.VoidType(), [byte.as_pointer(), *[number] * 3]),
+        )
+        place = self.builder.gep(data, [offset], source_etype=self.element)
+        kind = number(int(write)), number(3), number(1)  # to all levels of the cache, that of data
+        self.builder.call(function, [self.builder.bitcast(place, byte.as_pointer()), *kind])
+
     def spread(self, data, offset):
         """One number of an array in every lane."""
         return self.splat(
@@ -134,8 +157,11 @@ class Emitter:
         """A scalar in every lane: a number, or an integer as wide as the numbers."""
         undefined = ir.Constant(ir.VectorType(scalar.type, self.lanes), ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, undefined, zeros)
+        return self.builder.shuffle_vector(first, undefined, self._numbers([0] * self.lanes))
+
+    @staticmethod
+    def _numbers(numbers):
+        return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
 
     def constant(self, number):
         """A number known now, in every lane."""
@@ -178,45 +204,43 @@ class Emitter:
         """Give a running value another value."""
         self.builder.store(value, total)
 
-    def mask(self, condition):
-        """A comparison's result as integers, all ones or zeros: AVX2 has no registers for <16 x i1>."""
-        return self.builder.sext(condition, self.integers)
-
-    def choose(self, mask, a, b):
-        """Lanes of a where the mask is ones, of b elsewhere."""
-        builder = self.builder
-        a, b = builder.bitcast(a, self.integers), builder.bitcast(b, self.integers)
-        return builder.bitcast(
-            builder.or_(builder.and_(mask, a), builder.and_(builder.not_(mask), b)), self.vector
-        )
-
     def positive(self, v):
-        """The mask of v > 0."""
-        return self.mask(self.builder.fcmp_ordered(">", v, self.constant(0)))
+        """Whether v > 0, for ``builder.select``."""
+        return self.builder.fcmp_ordered(">", v, self.constant(0))
 
     def prelu(self, v, slope):
         """v where v > 0, slope v elsewhere (NaN stays)."""
-        return self.builder.fmul(v, self.choose(self.positive(v), self.constant(1), slope))
+        return self.builder.fmul(v, self.builder.select(self.positive(v), self.constant(1), slope))
+
+    def larger(self, a, b):
+        """a where a > b, b elsewhere, also where either is NaN: one instruction."""
+        return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
+
+    def smaller(self, a, b):
+        """a where a < b, b elsewhere, also where either is NaN: one instruction."""
+        return self.builder.select(self.builder.fcmp_ordered("<", a, b), a, b)
 
     def maximum(self, a, b):
         """The larger of each pair; NaN where either is NaN."""
-        builder = self.builder
-        larger = self.mask(builder.fcmp_ordered(">", b, a))
-        return self.choose(builder.or_(larger, self.mask(builder.fcmp_unordered("uno", b, b))), b, a)
+        # The two orders differ only where one is NaN, or by the sign of 0: a NaN's ones survive the or.
+        bits = (self.builder.bitcast(v, self.integers) for v in (self.larger(a, b), self.larger(b, a)))
+        return self.builder.bitcast(self.builder.or_(*bits), self.vector)
 
     def across(self, combine, v):
-        """One number from those of a vector, by pairs: ``combine`` is fadd's or :meth:`maximum`'s kind."""
+        """One number from those of a vector, by halves: ``combine`` is fadd's or :meth:`larger`'s kind."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         half = self.lanes // 2
         while half:
-            order = [(i + half) % self.lanes for i in range(self.lanes)]
-            mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), order)
-            v = combine(v, self.builder.shuffle_vector(v, undefined, mask))
+            low, high = (
+                self.builder.shuffle_vector(v, undefined, self._numbers(range(start, start + half)))
+                for start in (0, half)
+            )
+            v, undefined = combine(low, high), ir.Constant(low.type, ir.Undefined)
             half //= 2
         return self.builder.extract_element(v, ir.Constant(ir.IntType(32), 0))
 
     def exp(self, v):
-        """exp(v) to 1e-7 in float32 (0 below -87, for softmax), the C library's in float64; NaN stays."""
+        """exp(v) to 1e-7 in float32 (0 below -87.7, for softmax), the C library's in float64; NaN stays."""
         builder = self.builder
         if not self.single:
             signature = ir.FunctionType(self.element, (self.element,))
@@ -227,10 +251,7 @@ class Emitter:
                 one = builder.call(function, (builder.extract_element(v, index),))
                 result = builder.insert_element(result, one, index)
             return result
-        huge = self.mask(builder.fcmp_ordered(">", v, self.constant(_EXP_HIGHEST)))
-        usual = self.mask(builder.fcmp_ordered(">=", v, self.constant(_EXP_LOWEST)))
-        number = self.mask(builder.fcmp_ordered("ord", v, v))
-        bounded = self.choose(huge, self.constant(_EXP_HIGHEST), v)
+        bounded = self.larger(self.constant(_EXP_LOWEST), self.smaller(self.constant(_EXP_HIGHEST), v))
         shifted = self.fma(bounded, self.constant(1 / math.log(2)), self.constant(_ROUNDER))
         whole = builder.fsub(shifted, self.constant(_ROUNDER))
         rest = self.fma(whole, self.constant(-_LN2_HIGH), bounded)
@@ -238,9 +259,6 @@ class Emitter:
         power = self.constant(_EXP_COEFFICIENTS[0])
         for coefficient in _EXP_COEFFICIENTS[1:]:
             power = self.fma(power, rest, self.constant(coefficient))
-        # Times 2^whole: add it to the exponent.
-        shift = ir.Constant(self.integers, [23] * self.lanes)
-        exponent = builder.shl(builder.bitcast(shifted, self.integers), shift)
-        scaled = builder.add(builder.bitcast(power, self.integers), exponent)
-        scaled = builder.bitcast(builder.and_(scaled, usual), self.vector)
-        return self.choose(number, scaled, v)
+        exponent = ir.Constant(self.integers, [23] * self.lanes)
+        scale = builder.shl(builder.bitcast(shifted, self.integers), exponent)
+        return builder.fmul(power, builder.bitcast(scale, self.vector))

@@ -49,11 +49,12 @@ def test_weight_gradient_adds_to_what_is_there(positions, columns, rng):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("groups", [1, 2, 3])
-@pytest.mark.parametrize("rows", [1, 2, 3, 9, 17, 99])
+@pytest.mark.parametrize("rows", [1, 3, 4, 6, 8, 9, 10, 17, 99])
 def test_panels_of_a_depth_in_groups(rows, groups, dtype, rng):
     """A small convolution on the map itself: each group is a row of the window.
 
-    Odd rows go by pairs and one by one; 99 are more than a block.
+    What is left of the tiles goes by fours and one by one; 99 are more than a block.  What is asked for ahead
+    may lie beyond the array.
     """
     depth, step, apart, columns = 6, 2, 7 * 100 * 2, 32
     a = rng.standard_normal(groups * apart).astype(dtype)
@@ -61,7 +62,8 @@ def test_panels_of_a_depth_in_groups(rows, groups, dtype, rng):
     bias = rng.standard_normal(columns).astype(dtype)
     c = np.full((rows, columns), np.nan, dtype)
     micro.panels(
-        a, 1, step, 1, apart, packed(b), bias, 0, 0, c.reshape(-1), 0, columns, rows, depth, groups, columns
+        a, 1, step, 1, apart, 10**6, packed(b), bias, 0, 0, c.reshape(-1), 0, columns,
+        rows, depth, groups, columns,
     )  # fmt: skip
     windows = np.lib.stride_tricks.as_strided(
         a[1:], (rows, groups, depth), (step * a.itemsize, apart * a.itemsize, a.itemsize)
