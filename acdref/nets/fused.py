@@ -7,6 +7,7 @@ Tasks are cut by shape, so that results do not depend on the number of threads.
 """
 
 import functools
+import math
 
 import numpy as np
 
@@ -18,10 +19,13 @@ from acdref.ops.activation import sigmoid
 from acdref.ops.layout import LANES, packed, padded, whole
 from acdref.ops.pointwise import pointwise
 
-# Pooled rows of a task; of the first block few, so that the stem's rows for them stay in the cache.
-_STEM_ROWS, _ROWS = 16, 12
-# Positions that go through a matrix product together, where rows are short; and of a task that weighs keys.
-_STEP, _POSITIONS = 96, 4800
+# Pooled rows of a task of the first block: few, so that the stem's rows for them stay in the cache.
+_STEM_ROWS = 16
+# Positions that go through a matrix product together, where rows are short.
+_STEP = 96
+# Tasks of a block's map at most, and of those that weigh its keys, where each has a summary of its own; and
+# numbers of the map for which a task is worth its while.
+_TASKS, _SUMMARIES, _WORTH = 24, 8, 2**15
 
 
 def predict_proba(net, x):
@@ -97,7 +101,7 @@ def _stem(layer, x, block):
         )  # fmt: skip
         return y.reshape(-1), 0, y[0].size
 
-    source.task_rows = _STEM_ROWS
+    source.most_rows = _STEM_ROWS
     return source
 
 
@@ -108,7 +112,7 @@ def _map(y):
     def source(start, stop):
         return y.reshape(-1), start * row, row
 
-    source.task_rows = _ROWS
+    source.most_rows = None
     return source
 
 
@@ -128,7 +132,7 @@ def _pooled(layers, name, block, source, shape, y, pad):
             inputs, channels, bins, stop - start, strip,
         )  # fmt: skip
 
-    _by_rows(task, len(y), source.task_rows)
+    _by_rows(task, len(y), pool[0] * bins * channels, source.most_rows)
 
 
 def _mapped(layers, name, block, source, shape, dtype):
@@ -148,7 +152,7 @@ def _mapped(layers, name, block, source, shape, dtype):
             moments[start:stop],
         )  # fmt: skip
 
-    _by_rows(task, rows, source.task_rows)
+    _by_rows(task, rows, bins * channels, source.most_rows)
     return z, moments
 
 
@@ -162,16 +166,18 @@ def _summary(z, key):
     """``softmax_positions(z key)^T z``, (width, channels)."""
     channels, width = key.shape
     positions = z.size // channels
-    pieces = [(i, min(i + _POSITIONS, positions)) for i in range(0, positions, _POSITIONS)]
+    pieces = threads.cuts(positions, max(1, min(_SUMMARIES, z.size // _WORTH)))
     largest = np.full((len(pieces), width), -np.inf, z.dtype)
     total = np.zeros((len(pieces), width), z.dtype)
-    summary = np.zeros((len(pieces), width, channels), z.dtype)
+    shape = len(pieces), width, channels
+    summary = scratch("summary", math.prod(shape), z.dtype).reshape(shape)
     key, nothing = packed(key), np.zeros(width, z.dtype)
 
     def task(i):
         start, stop = pieces[i]
         keys = scratch("keys", _STEP * (width + LANES), z.dtype)
         rows = scratch("packed", _STEP * channels, z.dtype)
+        summary[i] = 0
         _kernels().summarise(
             z.reshape(-1), start * channels, key, nothing, keys, rows, channels, width,
             stop - start, _STEP, largest[i], total[i], np.empty(width, z.dtype), summary[i].reshape(-1),
@@ -179,7 +185,7 @@ def _summary(z, key):
 
     threads.run(task, len(pieces))
     scale = np.exp(largest - largest.max(0))
-    return (summary * scale[..., None]).sum(0) / (total * scale).sum(0)[:, None]
+    return np.einsum("iwc,iw->wc", summary, scale / (total * scale).sum(0))
 
 
 def _attend(attention, z, pool, y, pad):
@@ -198,7 +204,7 @@ def _attend(attention, z, pool, y, pad):
             channels, width, bins, stop - start, strip,
         )  # fmt: skip
 
-    _by_rows(task, len(y), _ROWS)
+    _by_rows(task, len(y), pool[0] * bins * channels)
 
 
 def _strip(bins, pool=(1, 1)):
@@ -206,9 +212,11 @@ def _strip(bins, pool=(1, 1)):
     return min(bins, max(_STEP // pool[0] // pool[1], 1) * pool[1])
 
 
-def _by_rows(task, rows, size):
-    """Run ``task(start, stop)`` over `rows`, `size` at a time."""
-    threads.run(lambda i: task(i * size, min((i + 1) * size, rows)), -(-rows // size))
+def _by_rows(task, rows, size, most=None):
+    """Run ``task(start, stop)`` over rows that stand for `size` numbers each, `most` rows at a time."""
+    count = -(-rows // most) if most else max(1, min(_TASKS, rows * size // _WORTH))
+    pieces = threads.cuts(rows, count)
+    threads.run(lambda i: task(*pieces[i]), len(pieces))
 
 
 @functools.cache

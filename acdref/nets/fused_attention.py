@@ -8,6 +8,8 @@
   read it: ``(q context) W_o + b_o = q (context W_o + b_o)``.
 """
 
+import functools
+
 import numpy as np
 
 from acdref.ops.layout import padded
@@ -15,6 +17,8 @@ from acdref.ops.norm import EPS
 from acdref.ops.pointwise import pointwise
 
 PARTS = ("query", "key", "value", "out")
+
+_product = functools.partial(pointwise, backend="numba")
 
 
 class Attention:
@@ -54,12 +58,12 @@ class Attention:
         self.query, self.key = (
             padded(self.weight[part] * self.scale[:, None], (0, 1)) for part in ("query", "key")
         )
-        self.query_bias = padded(pointwise(self.shift[None], self.weight["query"], bias["query"])[0])
+        self.query_bias = padded(_product(self.shift[None], self.weight["query"], bias["query"])[0])
         self.query_bias[self.width :] = np.finfo(dtype).min  # what only fills a vector gets no weight
         self.summary = summarise(self.key)
         self.normal = self.summary[: self.width, : self.channels] * self.scale + self.shift
-        self.context = pointwise(self.normal, self.weight["value"], bias["value"])
-        self.answer = padded(pointwise(self.context, self.weight["out"], bias["out"]), (0, 1))
+        self.context = _product(self.normal, self.weight["value"], bias["value"])
+        self.answer = padded(_product(self.context, self.weight["out"], bias["out"]), (0, 1))
 
 
 def statistics(moments, sizes, share):
