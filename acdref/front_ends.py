@@ -10,6 +10,8 @@ import numpy as np
 
 from acdref import features
 
+SHORTEST = 0.1  # seconds, which every front end takes
+
 
 @dataclass(frozen=True)
 class FrontEnd:
@@ -35,6 +37,25 @@ class FrontEnd:
     def seconds(self, x):
         """Duration of the sound behind a batch of features (N, steps, ...)."""
         return x.shape[0] * x.shape[1] * self.hop / self.rate
+
+    def fewest(self, steps):
+        """The shortest sound that gives so many steps, in samples; 0.1 s, if that does.
+
+        Examples
+        --------
+        >>> FRONT_ENDS["log-mel-patches"].fewest(1)  # 96 frames of 25 ms, 10 ms apart
+        15600
+        """
+        few = round(SHORTEST * self.rate)
+        if self.steps(few) >= steps:
+            return few
+        enough = 2 * few
+        while self.steps(enough) < steps:
+            few, enough = enough, 2 * enough
+        while enough - few > 1:
+            middle = (few + enough) // 2
+            few, enough = (few, middle) if self.steps(middle) >= steps else (middle, enough)
+        return enough
 
 
 def waveform(x):

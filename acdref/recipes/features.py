@@ -87,6 +87,8 @@ def _features(path, front, prepare, most):
         x = prepare(x, front.rate)
     if most is not None:
         x = x[: round(most * front.rate)]
+    if len(x) and front.steps(len(x)) < 1:  # of a patch, say: what is shorter is heard again
+        x = np.resize(x, front.fewest(1))
     try:
         return np.ascontiguousarray(front.transform(x), np.float32)
     except ValueError as error:  # too short for the front end

@@ -8,8 +8,6 @@ from acdref.front_ends import FRONT_ENDS, front_end
 from acdref.nets import registry
 from acdref.recipes import features
 
-SHORTEST = 0.1  # seconds, which every front end takes
-
 
 def stage(name, manifests, rate):
     """Stage: the samples of all recordings, for :class:`acdref.recipes.features.Features`.
@@ -38,17 +36,7 @@ def fewest_samples(net):
     >>> fewest_samples(net)  # 96 frames of 25 ms, 10 ms apart
     15600
     """
-    front, steps = front_end(net), registry.min_frames(net)
-    few = round(SHORTEST * front.rate)
-    if front.steps(few) >= steps:
-        return few
-    enough = 2 * few
-    while front.steps(enough) < steps:
-        few, enough = enough, 2 * enough
-    while enough - few > 1:
-        middle = (few + enough) // 2
-        few, enough = (few, middle) if front.steps(middle) >= steps else (middle, enough)
-    return enough
+    return front_end(net).fewest(registry.min_frames(net))
 
 
 def excerpt(x, start, n):

@@ -55,6 +55,15 @@ def test_too_short_for_the_front_end(recordings, tmp_path):
     assert any("0.wav: audio of shape (160,) has no spectrogram" in line for line in observer.lines)
 
 
+def test_shorter_than_a_patch_is_heard_again(recordings, tmp_path):
+    front, folder = FRONT_ENDS["log-mel-patches"], tmp_path / "f"
+    folder.mkdir()
+    found = features.stage("features", [recordings.select([0])], front).work(folder, {}, Observer())
+    assert found == {"recordings": 1, "used": 1}
+    x = np.resize(audio.load(recordings.file(0), front.rate), 15600)
+    np.testing.assert_array_equal(features.Features(folder)[0], front.transform(x))
+
+
 def test_nothing_to_be_used(recordings, tmp_path):
     with pytest.raises(AcdrefError, match="none of 1 recordings can be used"):
         work(recordings.select([1]), tmp_path / "f")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from acdref.front_ends import front_end
+from acdref.front_ends import SHORTEST, front_end
 from acdref.nets import registry
-from acdref.recipes.sounds import SHORTEST, excerpt, fewest_samples
+from acdref.recipes.sounds import excerpt, fewest_samples
 
 
 @pytest.mark.parametrize(

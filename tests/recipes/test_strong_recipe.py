@@ -223,6 +223,15 @@ def test_networks_that_need_longer_sounds_see_the_patch_repeated(options):
 
 
 @pytest.mark.parametrize(
+    ("net", "width"), [("acdnet", 0.05), ("vgg-gap", 0.05), ("conv1d", 0.05), ("resnet50", 0.02)]
+)
+def test_any_network(options, tmp_path, net, width):
+    other = replace(options, net=net, width=width, epochs=1, shares=())
+    found = strong(other, tmp_path)["tuned-strong"]
+    assert np.isfinite(found["loss"]) and 0 <= found["frames"]["lwlrap"] <= 1
+
+
+@pytest.mark.parametrize(
     ("rows", "words"),
     [
         ("5.wav\t0\t1\ttone\n", "none of the recordings to train on"),
