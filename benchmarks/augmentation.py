@@ -1,15 +1,15 @@
-"""Time the augmentation: each effect on 10 s of sound, and whole training sequences.
+"""Time the augmentation: each effect on 10 s of sound, whole sequences, and the step that learns from them.
 
-    python benchmarks/augmentation.py [--sequences 100] [--json augmentation.json]
+    python benchmarks/augmentation.py [--draws 20] [--sequences 100]
 
 Effects are drawn at full strength, `--draws` times each, on a synthetic scene.  Sequences are those that
-training makes of 100 synthetic scenes, by name of the augmentation, less what decoding and mixing cost.  All
-runs on one core, as in a worker process of the training.  Means, medians and maxima in milliseconds of
-processor time: on a busy machine the time of the day says nothing.
+training makes of 100 synthetic scenes, by name of the augmentation, less what decoding and mixing cost.  The
+training step is ACDnet's on eight sequences; its time is that of one.  All runs on one core, as in a worker
+process of the training.  Means, medians and maxima in milliseconds of processor time: on a busy machine the
+time of the day says nothing.
 """
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -20,13 +20,20 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 import numpy as np
 from machine import describe
+from report import RESULTS, Table
 
 from acdref.augment import AUGMENTATIONS, Augmentation, algorithm, codecs, recode
 from acdref.data import Clips, Sequences, read_manifest
 from acdref.features import features
+from acdref.losses import bce
+from acdref.nets import ACDNET_2024, ACDNet
 from acdref.ops.memory import keep_freed_memory
+from acdref.ops.threads import set_threads
+from acdref.optim import AdamW
 from acdref.synth import scene, write_dataset
 
+BATCH = 8
+COLUMNS = {"10 s of sound": "{what}", "mean ms": "{mean:.1f}", "median": "{median:.1f}", "most": "{most:.1f}"}
 STRENGTHS = {"equaliser": 3.0, "speed": 0.1, "level": (-45.0, -10.0)}  # the rest are probabilities
 
 
@@ -68,9 +75,22 @@ def sequences(folder, count):
         varied = Sequences(manifest, 0, augment=augmentation, clips=clips)
         times = milliseconds(lambda i, varied=varied: varied.sample(0, i), count)
         result[f"augmentation: {name}"] = {key: times[key] - rest["mean"] for key in times}
-    x = plain.sample(0, 0)[0]
+    x, y = plain.sample(0, 0)
     result["features"] = milliseconds(lambda i: features(x), count)
+    result["training step"] = training_step(np.stack([features(x)] * BATCH), np.stack([y] * BATCH))
     return result
+
+
+def training_step(x, y, count=3):
+    """Times of a step on a batch, for each of its sequences."""
+    net = ACDNet(ACDNET_2024, 0)
+    optimiser = AdamW(net.params, 1e-4)
+
+    def step(_):
+        logits, tape = net.forward(x, train=True)
+        optimiser.step(net.backward(tape, bce(y, logits)[1]))
+
+    return {name: value / len(x) for name, value in milliseconds(step, count).items()}
 
 
 def main():
@@ -79,8 +99,9 @@ def main():
     )
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--sequences", type=int, default=100)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, default=RESULTS / "augmentation.json")
     arguments = parser.parse_args()
+    set_threads(1)
     keep_freed_memory()
     x = scene(np.random.default_rng(0), seconds=10.0)[0].astype(np.float32)
     times = {
@@ -89,12 +110,11 @@ def main():
     }
     with tempfile.TemporaryDirectory() as temporary:
         times |= sequences(Path(temporary), arguments.sequences)
-    print(f"{'':<24} {'mean':>8} {'median':>8} {'most':>8}  ms of processor time for 10 s")
-    for name, row in times.items():
-        print(f"{name:<24} {row['mean']:8.1f} {row['median']:8.1f} {row['most']:8.1f}")
-    if arguments.json:
-        result = {"machine": describe("numpy", "soundfile"), "milliseconds": times}
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+    packages = ("acdref", "numpy", "soundfile")
+    table = Table(COLUMNS, describe(*packages), draws=arguments.draws, sequences=arguments.sequences)
+    for what, row in times.items():
+        table.add(what=what, **row)
+    table.write(arguments.json)
 
 
 if __name__ == "__main__":
