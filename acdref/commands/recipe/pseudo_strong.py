@@ -13,12 +13,12 @@ from acdref.commands.recipe._soundscapes import soundscapes
 QUICK = {
     "net": "mobilenetv2",
     "width": 0.125,
-    "annotator_epochs": 6,
-    "epochs": 4,
+    "annotator_epochs": 4,
+    "epochs": 3,
     "lr": 3e-3,
     "batch": 40.0,
     "level": 3.0,
-    "transfer_epochs": 3,
+    "transfer_epochs": 2,
 }
 OTHER_CLASSES = ("music", "urban", "machinery", "nature")
 
@@ -111,9 +111,9 @@ def command(manifest, out, quick, classes, threads, as_json, **options):
 
     if quick:
         sets = os.path.join(out, "sounds")
-        manifest = soundscapes(os.path.join(sets, "few"), count=80)
-        options["more"] = soundscapes(os.path.join(sets, "more"), count=120, seed=1)
-        options["transfer"] = soundscapes(os.path.join(sets, "others"), OTHER_CLASSES, 48, 2)
+        manifest = soundscapes(os.path.join(sets, "few"), count=64)
+        options["more"] = soundscapes(os.path.join(sets, "more"), count=80, seed=1)
+        options["transfer"] = soundscapes(os.path.join(sets, "others"), OTHER_CLASSES, 40, 2)
         out = os.path.join(out, "recipe")
     set_threads(threads)
     options = Options(manifest, classes=class_names(classes), **options)
