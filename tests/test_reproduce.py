@@ -3,6 +3,7 @@
 import csv
 import importlib
 import math
+import shutil
 import sys
 
 import numpy as np
@@ -104,6 +105,25 @@ def test_what_cannot_be_used_is_named(table2):
         table2("--seconds", "0.1")
     with pytest.raises(SystemExit):
         table2("--rules", "guess")
+
+
+def test_a_clap_model_as_the_teacher(scripts, corpus, tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    # A copy: the teacher writes its prompts beside the graphs.
+    bundle = shutil.copytree(ROOT / "fixtures" / "clap_hf", tmp_path / "clap")
+    given = ["fig3.py", corpus, "--bundle", bundle, "--work", tmp_path / "work", "--results", tmp_path]
+    given += ["--fold", "2", "--sequences", "8", "--seeds", "0"]
+    monkeypatch.setattr(sys, "argv", list(map(str, given)))
+    scripts["fig3"].main()
+    rows = rows_of(tmp_path / "fig3-clap-sequences-8-fold-2.csv")
+    assert [row["condition"] for row in rows] == [
+        "zero-shot teacher itself",
+        "corpus's labels",
+        "its labels",
+        "its labels, FN corrected, masked",
+        "its labels, FN and FP corrected, masked",
+    ]
+    assert all(0 <= float(row["precision"]) <= 1 for row in rows[2:])
 
 
 class TestReport:
