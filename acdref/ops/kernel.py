@@ -100,16 +100,28 @@ def compile_function(function):
     import numba
 
     folder = cache_directory()
-    options = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+    options = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy", "no_cfunc_wrapper": True}
     if folder is None:
-        return numba.njit(**options)(function)
+        return _for_any_number(numba.njit(**options)(function))
     # Numba reads the folder when it decorates: set for that moment only, not for the user's own kernels.
     with _lock:
         before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
         try:
-            return numba.njit(cache=True, **options)(function)
+            return _for_any_number(numba.njit(cache=True, **options)(function))
         finally:
             numba.config.CACHE_DIR = before
+
+
+def _for_any_number(compiled):
+    """A dispatcher that other kernels may call with 0 or 1 written out.
+
+    Numba would compile what they call once more for each combination of such literals.
+    """
+    from numba.core.types import unliteral
+
+    resolve = compiled.get_call_template
+    compiled.get_call_template = lambda kinds, named: resolve([unliteral(kind) for kind in kinds], named)
+    return compiled
 
 
 def kernel(function):

@@ -15,8 +15,14 @@ from acdref.ops.vectors import TAPS
 
 
 @compile_function
-def _moment_rows(z, z0, channels, positions, pivot, row, sums):
-    """Add a group's sums about `pivot` to sums, (2, channels) in float64; `row` is scratch."""
+def _moment_rows(z, z0, channels, positions, first, pivot, row, sums):
+    """Add a group's sums about `pivot` to sums, (2, channels) in float64; `row` is scratch.
+
+    The pivot is the first position of the `first` group.
+    """
+    if first:
+        for c in range(channels):  # not as slices: the message of their error takes seconds to compile
+            pivot[c] = z[z0 + c]
     for c in range(0, channels, LANES):
         sums_about(z, z0 + c, channels, positions, pivot, c, row)
     for c in range(2 * channels):
@@ -32,9 +38,7 @@ def stem_rows(x, x_row, weight, bias, z, inputs, channels, bins, start, stop, pi
             x, t * x_row, inputs, 1, x_row, 0, weight, bias, 0, 0,
             z, z0, channels, bins, 3 * inputs, 3, channels,
         )  # fmt: skip
-        if t == start:
-            pivot[:channels] = z[z0 : z0 + channels]
-        _moment_rows(z, z0, channels, bins, pivot, row, sums)
+        _moment_rows(z, z0, channels, bins, t == start, pivot, row, sums)
 
 
 @compile_function
@@ -68,9 +72,7 @@ def depthwise_moments(
         depthwise_rows(
             x, x0 + first * x_row, x_row, dilation, weight, bias, ones, inner, channels, bins, count
         )
-        if first == 0:
-            pivot[:channels] = inner[:channels]
-        _moment_rows(inner, 0, channels, count * bins, pivot, row, sums)
+        _moment_rows(inner, 0, channels, count * bins, first == 0, pivot, row, sums)
 
 
 @compile_function
@@ -89,9 +91,7 @@ def pointwise_moments(
         panel_product(
             active, 0, inputs, 1, weight, bias2, 0, 0, z, start, channels, count * bins, inputs, channels
         )  # fmt: skip
-        if first == 0:
-            pivot[:channels] = z[start : start + channels]
-        _moment_rows(z, start, channels, count * bins, pivot, row, sums)
+        _moment_rows(z, start, channels, count * bins, first == 0, pivot, row, sums)
 
 
 @compile_function

@@ -120,6 +120,15 @@ def test_a_kernel_and_its_plain_function():
     np.testing.assert_array_equal(y, [1, 3, 5])
 
 
+@needs_numba
+def test_kernels_compile_once_for_written_and_computed_numbers(monkeypatch, tmp_path):
+    monkeypatch.setenv("ACDREF_CACHE_DIR", str(tmp_path))
+    inner = kernel.compile_function(lambda x, i: x + i)
+    outer = kernel.compile_function(lambda i: inner(3, 0) + inner(2, 1) + inner(i, i))
+    assert outer(5) == 16
+    assert len(inner.signatures) == 1
+
+
 def test_importing_the_operations_imports_no_numba():
     assert run("import sys, acdref.nets, acdref.ops.attention; print('numba' in sys.modules)") == "False"
 
