@@ -1,9 +1,9 @@
 """A training step of ACDnet through fused kernels.
 
-Kept between the passes are the stem's and the pointwise convolutions' outputs, the pooled maps and which of
-each window was chosen: all else is made again, a few rows at a time, when it is needed.  Batch normalisation
-needs sums over the whole batch before the next step can begin; between two such sums, everything is one
-kernel.
+Kept between the passes are the pointwise convolutions' outputs, the pooled maps and which of each window was
+chosen.  All else is made again when it is needed: the stem's output as a whole, the rest a few rows at a
+time.  Batch normalisation needs sums over the whole batch before the next step can begin; between two such
+sums, everything is one kernel.
 
 Tasks are some rows of one clip, cut by shape; their sums are added in a fixed order, in float64.  So results
 are bit-equal for any number of threads.
@@ -55,11 +55,17 @@ class _Part:
 
     Either is the source of the next one's rows: `clips` maps of `rows` x `bins` x `channels`, of which
     ``window(clip, start, stop)`` gives rows with empty bins on both sides, as (flat array, offset of row
-    `start`, length of a row).
+    `start`, length of a row).  From ``release()`` to ``restore()``, nobody asks for rows.
     """
 
     def __init__(self, net, name, dtype):
         self.net, self.name, self.dtype = net, name, dtype
+
+    def release(self):
+        """Forget what can soon be made again."""
+
+    def restore(self):
+        """Make what was forgotten."""
 
     def _weights(self, name, axes=(-1,)):
         return padded(self.net.params[f"{name}.weight"], axes), padded(self.net.params[f"{name}.bias"])
@@ -71,7 +77,7 @@ class _Part:
 
 
 class _Stem(_Part):
-    """The first convolution: keeps its output, of which rows are normalised and activated when asked for."""
+    """The first convolution: rows of its output z are normalised and activated when asked for."""
 
     def __init__(self, net, x, pad):
         super().__init__(net, "stem.conv", x.dtype)
@@ -79,18 +85,33 @@ class _Stem(_Part):
         self.rows, self.pad = frames - 2, pad
         self.x = np.zeros((self.clips, frames, self.bins + 2, inputs), x.dtype)
         self.x[:, :, 1:-1] = x
-        weight, bias = self._weights("stem.conv")
-        self.channels = len(bias)
-        weight = packed(weight.reshape(-1, self.channels))
-        self.z = np.empty((self.clips, self.rows, self.bins, self.channels), x.dtype)
+        weight, self.bias = self._weights("stem.conv")
+        self.channels = len(self.bias)
+        self.weight = packed(weight.reshape(-1, self.channels))
+        self.z = self._empty()
+        self.norm = normalisation(net, self.name, self._rows, self.clips, self.rows, self.bins, self.dtype)
 
-        def task(clip, start, stop, *moments):
-            _forward().stem_rows(
-                self.x[clip].reshape(-1), self.x[0, 0].size, weight, bias, self.z[clip].reshape(-1),
-                inputs, self.channels, self.bins, start, stop, *moments,
-            )  # fmt: skip
+    def _empty(self):
+        return np.empty((self.clips, self.rows, self.bins, self.channels), self.dtype)
 
-        self.norm = normalisation(net, self.name, task, self.clips, self.rows, self.bins, self.dtype)
+    def _rows(self, clip, start, stop, *moments):
+        _forward().stem_rows(
+            self.x[clip].reshape(-1), self.x[0, 0].size, self.weight, self.bias, self.z[clip].reshape(-1),
+            self.x.shape[3], self.channels, self.bins, start, stop, *moments,
+        )  # fmt: skip
+
+    def release(self):
+        """Forget z: the least work of all large maps."""
+        self.z = None
+
+    def restore(self):
+        self.z = self._empty()
+
+        def task(clip, start, stop):
+            pivot, partial = (np.empty(size, self.dtype) for size in (self.channels, 2 * self.channels))
+            self._rows(clip, start, stop, pivot, partial, np.zeros(2 * self.channels))  # which are known
+
+        each(task, self.clips, self.rows)
 
     def window(self, clip, start, stop):
         y = framed("activated", ROWS + 4 * self.pad, self.bins, self.pad, self.channels, self.dtype)
@@ -143,6 +164,7 @@ class _Block(_Part):
         self.channels = self.z.shape[3]
         self.attention = self._attention() if block.attention else None
         self.y, self.chosen = self._pool()
+        source.release()
 
     def window(self, clip, start, stop):
         row = self.y[0, 0].size
@@ -226,6 +248,7 @@ class _Block(_Part):
         if self.attention is not None:
             self._attention_backward(dy, grads)
         self._pool_backward(dy, grads)
+        self.source.restore()
         dinner = self._pointwise_backward(dy, grads)
         self.z = self.chosen = self.attention = None
         return self._depthwise_backward(dinner, grads)
