@@ -96,9 +96,9 @@ class _Begin(Observer):
         raise Stopped
 
 
-def branched(options, base, folder):
-    """The stages of a run whose training on all labels is that of a run without rounds."""
-    first = list(self_verify(dataclasses.replace(options, rounds=0), base))
+def branched(options, folder, usual, base):
+    """The stages of a run whose training on all labels is that of the usual run, but without rounds."""
+    first = list(self_verify(dataclasses.replace(usual, rounds=0), base))
     with contextlib.suppress(Stopped):
         self_verify(options, folder, observer=_Begin())
     for number, name in enumerate(first[: first.index("initial") + 1], start=1):
@@ -117,18 +117,18 @@ def one_run(given, seed, folder):
     checkpoint.save_weights(folder / "initial.npz", MobileNetV2(config, seed), recordings.classes)
     right = (recordings.classes[c] for c in recordings.labels.argmax(axis=1))
     truth = dict(zip(recordings.paths, right, strict=True))
+    usual = Options(
+        str(folder / "manifest.csv"),
+        root=recordings.root,
+        classes=recordings.classes,
+        val_fold=fold,
+        init=str(folder / "initial.npz"),
+        seed=seed,
+        **SETTING,
+    )
     for condition, changed in CONDITIONS.items():
-        options = Options(
-            str(folder / "manifest.csv"),
-            root=recordings.root,
-            classes=recordings.classes,
-            val_fold=fold,
-            init=str(folder / "initial.npz"),
-            seed=seed,
-            **(SETTING | changed),
-        )
         own = folder / condition.replace(" ", "-")
-        stages = branched(options, folder / "initial", own)
+        stages = branched(dataclasses.replace(usual, **changed), own, usual, folder / "initial")
         rounds = [name for name in stages if name == "initial" or name.startswith("round-")]
         for number, name in enumerate(rounds):
             row = {"condition": condition, "seed": seed, "round": number}
