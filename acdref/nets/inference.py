@@ -1,5 +1,7 @@
 """The fast road to probabilities: batch normalisation folded into the convolutions, nothing kept."""
 
+import functools
+
 import numpy as np
 
 from acdref.ops.activation import prelu, sigmoid
@@ -7,7 +9,10 @@ from acdref.ops.conv import conv, depthwise
 from acdref.ops.elementwise import add
 from acdref.ops.norm import batch_norm_affine
 from acdref.ops.pointwise import pointwise
-from acdref.ops.pooling import max_pool, mean_time
+from acdref.ops.pooling import largest, mean_time
+
+_STRIP = 2**17
+"""Numbers of a map that pass through the layers together."""
 
 
 def predict_proba(net, x):
@@ -40,20 +45,45 @@ def fold(net):
     return folded
 
 
+def _stem(net, folded, x):
+    x = conv(x, *folded["stem.conv"], backend=net.backend)
+    return prelu(x, net.params["stem.conv_prelu.slope"], backend=net.backend)
+
+
+def _convolutions(net, folded, name, block, x):
+    params, backend = net.params, net.backend
+    x = depthwise(x, *folded[f"{name}.depthwise"], block.dilation, backend=backend)
+    x = prelu(x, params[f"{name}.depthwise_prelu.slope"], backend=backend)
+    x = pointwise(x, *folded[f"{name}.pointwise"], backend=backend)
+    return prelu(x, params[f"{name}.pointwise_prelu.slope"], backend=backend)
+
+
+def _pooled(net, folded, name, block, x):
+    return largest(_convolutions(net, folded, name, block, x), block.pool, backend=net.backend)
+
+
+def _by_strips(layers, x, reach, pool=1):
+    """``layers(x)``, some rows at a time, so that what lies between the layers stays in the cache.
+
+    Each row of the result needs `pool` rows of x, and `reach` more behind the last of them.
+    """
+    rows = (x.shape[1] - reach) // pool
+    step = max(1, _STRIP // (pool * x[0, 0].size))
+    strips = [layers(x[:, pool * a : pool * min(a + step, rows) + reach]) for a in range(0, rows, step)]
+    return np.concatenate(strips, axis=1)
+
+
 def _probabilities(net, folded, x):
     backend, params = net.backend, net.params
-    x = prelu(
-        conv(x, *folded["stem.conv"], backend=backend), params["stem.conv_prelu.slope"], backend=backend
-    )
+    x = _by_strips(functools.partial(_stem, net, folded), x, 2)
     for number, block in enumerate(net.config.blocks, 1):
-        name = f"block{number}"
-        x = depthwise(x, *folded[f"{name}.depthwise"], block.dilation, backend=backend)
-        x = prelu(x, params[f"{name}.depthwise_prelu.slope"], backend=backend)
-        x = pointwise(x, *folded[f"{name}.pointwise"], backend=backend)
-        x = prelu(x, params[f"{name}.pointwise_prelu.slope"], backend=backend)
+        name, reach = f"block{number}", 2 * block.dilation
         if block.attention:
+            x = _by_strips(functools.partial(_convolutions, net, folded, name, block), x, reach)
             add(x, net._attention(x, f"{name}.attention")[0], backend=backend)
-        x, _ = max_pool(x, block.pool, backend=backend)
+            x = largest(x, block.pool, backend=backend)
+        else:
+            x = _by_strips(functools.partial(_pooled, net, folded, name, block), x, reach, block.pool[0])
     x = mean_time(x, backend=backend).swapaxes(1, 2)
     flat = np.ascontiguousarray(x).reshape(len(x), -1)
     return sigmoid(

