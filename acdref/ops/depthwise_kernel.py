@@ -10,6 +10,8 @@ from numba.extending import intrinsic
 from acdref.ops.kernel import compile_function
 from acdref.ops.vectors import LANES, Emitter
 
+_BINS = 16  # that pass through all vectors of channels together: more would not stay in the nearest cache
+
 
 @intrinsic
 def _taps(typingctx, x, x0, reach, w, w0, y, y0, channels, bins):
@@ -66,17 +68,21 @@ def add_taps(x, x0, weight, w0, dilation, y, y0, channels, bins):
     """Add one row of x, seen through three taps of weights, to one row of y (flat arrays and offsets)."""
     inner = max(bins - 2 * dilation, 0)
     vectors = channels // LANES * LANES if inner else 0
-    for c in range(0, vectors, LANES):
-        skipped = dilation * channels + c
-        _taps(x, x0 + skipped, dilation * channels, weight, w0 + c, y, y0 + skipped, channels, inner)
+    for f in range(0, inner, _BINS):
+        count = min(_BINS, inner - f)
+        for c in range(0, vectors, LANES):
+            skipped = (dilation + f) * channels + c
+            _taps(x, x0 + skipped, dilation * channels, weight, w0 + c, y, y0 + skipped, channels, count)
     for f in range(bins):
         first = vectors if dilation <= f < bins - dilation else 0
         if first < channels:
             for j in range(3):
                 g = f + (j - 1) * dilation
                 if 0 <= g < bins:
+                    out, source = y[y0 + f * channels :], x[x0 + g * channels :]
+                    factor = weight[w0 + j * channels :]
                     for c in range(first, channels):
-                        y[y0 + f * channels + c] += x[x0 + g * channels + c] * weight[w0 + j * channels + c]
+                        out[c] += source[c] * factor[c]
 
 
 @compile_function
@@ -84,19 +90,23 @@ def add_taps_gradient(dy, y0, x, x0, dilation, dweight, w0, channels, bins):
     """Add one row's share of the gradient of three taps of weights (flat arrays and offsets)."""
     inner = max(bins - 2 * dilation, 0)
     vectors = channels // LANES * LANES if inner else 0
-    for c in range(0, vectors, LANES):
-        skipped = dilation * channels + c
-        _taps_gradient(
-            dy, y0 + skipped, x, x0 + skipped, dilation * channels, dweight, w0 + c, channels, inner
-        )  # fmt: skip
+    for f in range(0, inner, _BINS):
+        count = min(_BINS, inner - f)
+        for c in range(0, vectors, LANES):
+            skipped = (dilation + f) * channels + c
+            _taps_gradient(
+                dy, y0 + skipped, x, x0 + skipped, dilation * channels, dweight, w0 + c, channels, count
+            )  # fmt: skip
     for f in range(bins):
         first = vectors if dilation <= f < bins - dilation else 0
         if first < channels:
             for j in range(3):
                 g = f + (j - 1) * dilation
                 if 0 <= g < bins:
+                    total, source = dweight[w0 + j * channels :], x[x0 + g * channels :]
+                    d = dy[y0 + f * channels :]
                     for c in range(first, channels):
-                        dweight[w0 + j * channels + c] += dy[y0 + f * channels + c] * x[x0 + g * channels + c]
+                        total[c] += d[c] * source[c]
 
 
 @compile_function
@@ -104,9 +114,10 @@ def forward_rows(x, weight, bias, dilation, y, bins, channels, start, stop):
     """Rows [start, stop) of the depthwise convolution's output; all arrays flat."""
     row = bins * channels
     for t in range(start, stop):
-        for f in range(bins):
+        for first in range(t * row, (t + 1) * row, channels):
+            out = y[first : first + channels]  # counting from 0 leaves no index to check for its sign
             for c in range(channels):
-                y[t * row + f * channels + c] = bias[c]
+                out[c] = bias[c]
         for i in range(3):
             add_taps(
                 x, (t + i * dilation) * row, weight, 3 * i * channels, dilation, y, t * row, channels, bins
@@ -118,8 +129,7 @@ def input_gradient_rows(dy, flipped, dilation, dx, rows, bins, channels, start, 
     """Rows [start, stop) of dx from `rows` rows of dy; `flipped` is the weight turned round in frequency."""
     row = bins * channels
     for t in range(start, stop):
-        for k in range(t * row, (t + 1) * row):
-            dx[k] = 0
+        dx[t * row : (t + 1) * row] = 0
         for i in range(3):
             s = t - i * dilation
             if 0 <= s < rows:
@@ -131,9 +141,10 @@ def weight_gradient_rows(dy, x, dilation, dweight, dbias, bins, channels, start,
     """Add the share of dy's rows [start, stop) to the gradients of weight and bias."""
     row = bins * channels
     for t in range(start, stop):
-        for f in range(bins):
+        for first in range(t * row, (t + 1) * row, channels):
+            d = dy[first : first + channels]
             for c in range(channels):
-                dbias[c] += dy[t * row + f * channels + c]
+                dbias[c] += d[c]
         for i in range(3):
             add_taps_gradient(
                 dy, t * row, x, (t + i * dilation) * row, dilation, dweight, 3 * i * channels, channels, bins

@@ -92,10 +92,12 @@ def _reduction_rows(x, dy, scale, shift, slope, mean, inverse, scratch, sums, st
             row, drow = x[p], dy[p]
             for c in range(channels):
                 v, d = row[c] * scale[c] + shift[c], drow[c]
-                d_norm = d if v > 0 else slope[c] * d
+                # Made before they are chosen from: without branches, 16 channels become vectors too.
+                sloped, share = slope[c] * d, d * v
+                d_norm = d if v > 0 else sloped
                 dgamma[c] += d_norm * ((row[c] - mean[c]) * inverse[c])
                 dbeta[c] += d_norm
-                dslope[c] += 0 if v > 0 else d * v
+                dslope[c] += 0 if v > 0 else share
         for i in range(3):
             for c in range(channels):
                 sums[i, c] += scratch[i, c]
