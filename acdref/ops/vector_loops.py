@@ -115,8 +115,8 @@ def softmax(emit, x, x0, size):
 def column_softmax(emit, x, x0, x_row, rows, best, total, scale, c0):
     """x = exp(x - best) for 16 columns of `rows` rows; best, the largest, and `total` run from call to call.
 
-    When the largest number rises, `scale` says by what the sums so far have to be multiplied.  `best` may miss
-    a NaN; `total` does not.
+    When the largest number rises, `scale` says by what the sums so far have to be multiplied.  `best` may
+    miss a NaN; `total` does not.
     """
     builder = emit.builder
     before = emit.load(best, c0)
