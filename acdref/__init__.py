@@ -15,31 +15,39 @@ _SUBMODULES = (
     "audio",
     "augment",
     "checkpoint",
+    "clap",
     "data",
     "evaluate",
     "features",
-    "front_ends",
+    "files",
     "labels",
     "losses",
-    "manifest",
     "metrics",
     "nets",
     "ops",
     "optim",
     "predict",
+    "recipes",
     "relabel",
-    "resources",
-    "scoring",
     "synth",
+    "tables",
     "teacher",
     "testing",
     "train",
 )
 
+# Where modules live that used to stand at the top.
+_MOVED = {
+    "front_ends": "features.front_ends",
+    "manifest": "tables.manifest",
+    "resources": "files",
+    "scoring": "predict.scoring",
+}
+
 
 def __getattr__(name):
-    if name in _SUBMODULES:
-        return importlib.import_module(f"{__name__}.{name}")
+    if name in _SUBMODULES or name in _MOVED:
+        return importlib.import_module(f"{__name__}.{_MOVED.get(name, name)}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

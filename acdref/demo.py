@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from acdref import checkpoint, metrics, scoring
+from acdref import checkpoint, metrics
 from acdref.augment import AUGMENTATIONS
 from acdref.data import read_manifest
-from acdref.resources import resource
+from acdref.files import resource
+from acdref.predict import scoring
 from acdref.synth import write_dataset
 from acdref.train import Options, train
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from acdref import metrics
 from acdref.errors import AcdrefError, ManifestError
-from acdref.scoring import score_manifest
+from acdref.predict.scoring import score_manifest
 
 SCHEMA = "acdref.evaluate/1"
 
@@ -113,7 +113,8 @@ def evaluate(net, manifest, classes=None, on_failure=None, progress=None):
 
     Notes
     -----
-    The score of a recording is the mean over its windows of 10 s (:func:`acdref.scoring.score_manifest`).
+    The score of a recording is the mean over its windows of 10 s, see
+    :func:`acdref.predict.scoring.score_manifest`.
     """
     columns = _columns(manifest, classes)
     failures = []
@@ -159,7 +160,7 @@ def matching(manifest, pattern):
 
     Examples
     --------
-    >>> from acdref.manifest import Manifest
+    >>> from acdref.tables.manifest import Manifest
     >>> m = Manifest("m.csv", ".", ("dog/a.wav", "dog/b.ogg"), [[1], [1]], ("dog",))
     >>> matching(m, "*.ogg").paths
     ('dog/b.ogg',)

@@ -1,8 +1,9 @@
-"""Files that are there whole or not at all: written under another name beside, then renamed."""
+"""Files that are there whole or not at all, written under another name and then renamed; files that ship."""
 
 import contextlib
 import hashlib
 import os
+from importlib import resources
 from pathlib import Path
 
 from acdref.errors import FileError
@@ -63,3 +64,23 @@ def sha256(path):
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise FileError(path, error.strerror or str(error)) from None
+
+
+def resource(folder, name):
+    """Path of a shipped file.
+
+    Parameters
+    ----------
+    folder : {"weights", "fixtures"}
+    name : str
+        File name inside the folder.
+
+    Returns
+    -------
+    pathlib.Path
+        ``acdref/<folder>`` when installed, the folder beside the package in a checkout that is not.
+    """
+    try:
+        return Path(str(resources.files(f"acdref.{folder}"))) / name
+    except ModuleNotFoundError:
+        return Path(__file__).resolve().parent.parent / folder / name

@@ -6,12 +6,13 @@ import sys
 
 import numpy as np
 
-from acdref import __version__, backend, checkpoint
+from acdref import __version__, checkpoint
 from acdref.errors import AcdrefError
+from acdref.files import resource
 from acdref.nets import registry
 from acdref.ops import kernel
 from acdref.ops.threads import get_threads
-from acdref.resources import resource
+from acdref.predict import backend
 
 SCHEMA = "acdref.info/1"
 

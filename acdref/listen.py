@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from acdref import audio
+from acdref.audio import decode as audio
 from acdref.augment import (
     AUGMENTATIONS,
     asymmetric_clip,
@@ -27,7 +27,7 @@ from acdref.augment import (
     soft_clip,
 )
 from acdref.errors import AcdrefError, AudioError
-from acdref.features import FRAME, SAMPLE_RATE, stft
+from acdref.features.compressed import FRAME, SAMPLE_RATE, stft
 from acdref.files import replacing, write_text
 from acdref.png import png
 from acdref.synth import scene

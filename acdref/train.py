@@ -26,13 +26,13 @@ from acdref import checkpoint, metrics
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Sequences, open_dataset
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
+from acdref.features.front_ends import front_end
 from acdref.files import write_text
-from acdref.front_ends import front_end
 from acdref.losses import bce
 from acdref.nets import registry
 from acdref.ops.memory import keep_freed_memory
 from acdref.optim import AdamW, Average, Plateau, cosine
-from acdref.scoring import score_manifest
+from acdref.predict.scoring import score_manifest
 
 CONFIG = "config.json"
 CHECKPOINT_SECONDS = 300
@@ -71,7 +71,7 @@ class Options:
     mix_max : int
         Most sequences that are mixed into one.
     mixing : {"or", "mixup"}
-        How, and what becomes of their labels; see :class:`acdref.sampling.Sequences`.
+        How, and what becomes of their labels; see :class:`acdref.data.sampling.Sequences`.
     seconds : float
         Length of a sequence: 10 in the paper; shorter ones train faster where recordings are short.
         Validation and prediction keep to windows of 10 s.

@@ -24,7 +24,7 @@ from report import RESULTS, Table
 
 from acdref.augment import AUGMENTATIONS, Augmentation, algorithm, codecs, recode
 from acdref.data import Clips, Sequences, read_manifest
-from acdref.features import features
+from acdref.features.compressed import features
 from acdref.losses import bce
 from acdref.nets import ACDNET_2024, ACDNet
 from acdref.ops.memory import keep_freed_memory

@@ -21,7 +21,7 @@ TOLERANCE = 1e-4  # relative to the largest: not everybody transforms in float64
 
 
 def acdref(case):
-    from acdref.features import features
+    from acdref.features.compressed import features
 
     audio = waveforms(1)[0]
     return _checked(lambda: features(audio))

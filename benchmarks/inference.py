@@ -28,7 +28,7 @@ def acdref(backend):
     def make(case):
         if backend == "numba":
             turns.need("numba")
-        from acdref.features import features
+        from acdref.features.compressed import features
         from acdref.ops.threads import set_threads
 
         set_threads(case["threads"])
@@ -43,7 +43,7 @@ def acdref(backend):
 
 
 def onnxruntime(case):
-    from acdref.features import features
+    from acdref.features.compressed import features
 
     front_end = case["from"] == "waveform"
     model = session(front_end, case["threads"])
@@ -57,7 +57,7 @@ def pytorch(mode):
         model, torch = twin(mode)
         import torch_twin
 
-        from acdref.features import features
+        from acdref.features.compressed import features
 
         torch.set_num_threads(case["threads"])
         network = model.eval()

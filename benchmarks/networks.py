@@ -19,9 +19,9 @@ def waveforms(clips):
 
 def shipped(backend):
     """The shipped network."""
-    from acdref import checkpoint, resources
+    from acdref import checkpoint, files
 
-    net, meta = checkpoint.load_weights(resources.resource("weights", "acdnet.npz"), backend=backend)
+    net, meta = checkpoint.load_weights(files.resource("weights", "acdnet.npz"), backend=backend)
     return net, meta["classes"]
 
 
@@ -57,7 +57,7 @@ def session(front_end, threads):
     """An onnxruntime session of the exported network: all optimisations, batch normalisation folded."""
     onnxruntime = need("onnxruntime")
     need("onnx")
-    from acdref.export import export_onnx
+    from acdref.nets.onnx import export_onnx
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL

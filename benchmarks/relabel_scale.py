@@ -45,7 +45,7 @@ def load(options):
         ontology = Ontology.from_json(options.ontology)
         if not options.vocabulary:
             return ontology, np.arange(min(527, len(ontology)))
-        from acdref.label_columns import read_vocabulary
+        from acdref.tables.columns import read_vocabulary
 
         return ontology, ontology.columns(id for id, _ in read_vocabulary(options.vocabulary))
     rng = np.random.default_rng(0)

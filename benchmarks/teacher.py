@@ -27,7 +27,7 @@ from report import RESULTS, Table  # noqa: E402
 from acdref import audio  # noqa: E402
 from acdref.clap.frontends import HfFrontEnd  # noqa: E402
 from acdref.clap.graphs import Graph  # noqa: E402
-from acdref.teacher import ClapTeacher  # noqa: E402
+from acdref.clap.teacher import ClapTeacher  # noqa: E402
 
 RECORDINGS = {  # name: rate, channels
     "speech.ogg": (16000, 1),

@@ -26,7 +26,7 @@ RATE = 1e-4
 
 def batch(clips):
     """Features and labels of a batch: two labels a clip, one in ten unknown."""
-    from acdref.features import features
+    from acdref.features.compressed import features
 
     rng = np.random.default_rng(1)
     labels = (rng.random((clips, 11)) < 0.2).astype(np.float32)

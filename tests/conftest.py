@@ -1,5 +1,5 @@
-"""Puts this folder on the path, so that tests in subfolders find the support modules, and fixtures/, where
-the PyTorch twin is; settings for all."""
+"""Puts the folders of tests on the path, for their support modules, and fixtures/, where the PyTorch twin is;
+settings for all."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "fixtures")]
+sys.path[:0] = [str(HERE), *map(str, HERE.glob("*/")), str(HERE.parent / "fixtures")]
 
 # How long an example takes says more about the machine than about the code.  A run of the tests draws the
 # same examples each time; `--hypothesis-profile=explore` looks for new ones.

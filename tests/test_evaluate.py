@@ -8,8 +8,8 @@ from predict_support import CLASSES, Loudness, noise, write, write_damaged
 
 from acdref.errors import AcdrefError, ManifestError
 from acdref.evaluate import evaluate, matching
-from acdref.manifest import Manifest
-from acdref.scoring import score_manifest
+from acdref.predict.scoring import score_manifest
+from acdref.tables.manifest import Manifest
 
 NAN = np.nan
 LABELS = [[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, NAN, 0], [1, 0, 0]]

@@ -17,7 +17,7 @@ from train_support import OPTIONS, Stopper, write_corpus
 from acdref import checkpoint
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
-from acdref.features import frames
+from acdref.features.compressed import frames
 from acdref.nets import NETWORKS, registry
 from acdref.ops.threads import set_threads
 from acdref.train import Options, _claim_folder, _Run, _stored_options, datasets, train

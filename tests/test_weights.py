@@ -3,11 +3,11 @@
 import numpy as np
 
 from acdref import checkpoint
-from acdref.manifest import ACD_CLASSES
+from acdref.files import resource
 from acdref.nets import ACDNET_2024
-from acdref.resources import resource
-from acdref.scoring import score_samples
+from acdref.predict.scoring import score_samples
 from acdref.synth import sound
+from acdref.tables.manifest import ACD_CLASSES
 
 
 def test_they_are_the_network_of_the_paper_with_its_classes():

@@ -1,1 +1,1 @@
-"""Parts of the CLAP teacher, :mod:`acdref.teacher`: bundle, graphs, front ends, tokenizer, prompts."""
+"""Parts of the CLAP teacher, :mod:`acdref.clap.teacher`: bundle, graphs, front ends, tokenizer, prompts."""

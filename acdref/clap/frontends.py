@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from acdref.errors import AcdrefError, TeacherError
-from acdref.mel import log_mel, mel_filterbank
+from acdref.features.mel import log_mel, mel_filterbank
 
 PADDINGS = ("repeatpad", "repeat", "pad")
 TRUNCATIONS = ("rand_trunc", "fusion")

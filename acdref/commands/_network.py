@@ -38,9 +38,9 @@ def open_network(weights, backend, threads, say=None, repeatable=False):
     A `repeatable` job is done with one backend from beginning to end, though it be stopped in between.
     """
     one_blas_thread()
-    from acdref.backend import Adaptive, describe
     from acdref.checkpoint import load_weights
     from acdref.ops.threads import get_threads, set_threads
+    from acdref.predict.backend import Adaptive, describe
 
     set_threads(threads)
     get_threads()  # complains about its environment variable now rather than in the middle
@@ -52,7 +52,7 @@ def open_network(weights, backend, threads, say=None, repeatable=False):
 
 def weights_path(weights):
     """The file that --weights means."""
-    from acdref.resources import resource
+    from acdref.files import resource
 
     return weights or str(resource("weights", "acdnet.npz"))
 

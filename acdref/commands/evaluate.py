@@ -52,8 +52,8 @@ def command(ctx, manifest, root, fold, split, match, classes, weights, backend, 
         net, names = open_network(weights, backend, threads, progress.log if progress.live else None)
 
         from acdref.evaluate import evaluate, matching
-        from acdref.formats import printable
-        from acdref.manifest import open_dataset
+        from acdref.predict.formats import printable
+        from acdref.tables.manifest import open_dataset
 
         recordings = open_dataset(manifest, root, names).where(fold=fold, split=split)
         if match is not None:

@@ -33,7 +33,7 @@ def command(path, weights, front_end):
     """
     from acdref.checkpoint import load_weights
     from acdref.commands._network import weights_path
-    from acdref.export import export_onnx
+    from acdref.nets.onnx import export_onnx
 
     net, meta = load_weights(weights_path(weights), backend="numpy")
     difference = export_onnx(path, net, meta["classes"], front_end)

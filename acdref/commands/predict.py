@@ -114,8 +114,8 @@ def _windows(paths, network, window, hop, threshold, top, form, out):
     with Progress() as progress:
         net, classes = open_network(*network, progress.log if progress.live else None)
 
-        from acdref.formats import FORMATS
-        from acdref.predict import predict
+        from acdref.predict.formats import FORMATS
+        from acdref.predict.tagging import predict
 
         tally = _Tally(progress, rows_on_terminal=form == "table" and out is None and sys.stdout.isatty())
         results = tally.watch(predict(net, _given(paths), window, hop))
@@ -133,9 +133,9 @@ def _set(path, root, network, window, hop, scores):
     with Progress() as progress:
         net, classes = open_network(*network, progress.log if progress.live else None, repeatable=True)
 
-        from acdref.formats import printable
-        from acdref.manifest import open_recordings
-        from acdref.score_set import network_key, score_set
+        from acdref.predict.formats import printable
+        from acdref.predict.score_set import network_key, score_set
+        from acdref.tables.manifest import open_recordings
 
         recordings = open_recordings(path, root)
         scored = score_set(
@@ -202,8 +202,8 @@ class _Tally:
         self.windows = self.failed = self.recordings = 0
 
     def watch(self, results):
-        from acdref.formats import printable
-        from acdref.predict import Failure
+        from acdref.predict.formats import printable
+        from acdref.predict.tagging import Failure
 
         under_way = None  # the recording whose windows are coming
         for result in results:

@@ -159,7 +159,7 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
     """
     if (out is None) != only_check:
         raise click.UsageError("give either --out OUTPUT or --check")
-    from acdref.relabel import check, relabel
+    from acdref.relabel.job import check, relabel
 
     steps = _steps(**options)
     if classes is not None:
@@ -188,9 +188,9 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
 
 def _steps(ontology, vocabulary, superclasses, **options):
     """The steps that the options name; reads the ontology and the tables of classes."""
-    from acdref.label_columns import read_vocabulary
     from acdref.labels import Ontology, SuperClasses
-    from acdref.relabel import Steps
+    from acdref.relabel.job import Steps
+    from acdref.tables.columns import read_vocabulary
 
     given = click.get_current_context().get_parameter_source
     _refuse_strays(given, options)
@@ -278,13 +278,13 @@ def report_table(report):
     Parameters
     ----------
     report : dict
-        What :meth:`acdref.relabel_report.Report.as_dict` gives.
+        What :meth:`acdref.relabel.report.Report.as_dict` gives.
 
     Returns
     -------
     str
     """
-    from acdref.formats import printable
+    from acdref.predict.formats import printable
 
     rows = [(printable(row["name"]), row) for row in report["classes"].values()]
     width = max([len(name) for name, _ in rows] + [len("class")])

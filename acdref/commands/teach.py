@@ -82,10 +82,10 @@ def command(ctx, bundle, paths, out, root, labels, prompts, template, background
         raise click.UsageError("--rule, --threshold and --class-threshold go with --labels")
     decision = decision_of(**decided, logit_scale=options["logit_scale"])
     from acdref.clap.prompts import Prompts, read_prompts
-    from acdref.formats import printable
+    from acdref.clap.teach import shard, teach
+    from acdref.clap.teacher import ClapTeacher
     from acdref.ops.threads import get_threads
-    from acdref.teach import shard, teach
-    from acdref.teacher import ClapTeacher
+    from acdref.predict.formats import printable
 
     words = Prompts.of(read_prompts(prompts) if prompts else None, background, template)
     _check_results(out, labels, decision, words)
@@ -143,7 +143,7 @@ def _recordings(paths, root):
     """A manifest or a folder, or single files as a manifest without labels."""
     import numpy as np
 
-    from acdref.manifest import Manifest, open_recordings
+    from acdref.tables.manifest import Manifest, open_recordings
 
     if len(paths) == 1 and (os.path.isdir(paths[0]) or paths[0].lower().endswith(".csv")):
         return open_recordings(paths[0], root)
@@ -187,7 +187,7 @@ def _write_labels(path, recordings, scores, decision):
 
     import numpy as np
 
-    from acdref.manifest import write_manifest
+    from acdref.tables.manifest import write_manifest
 
     used = np.flatnonzero(scores.bytes >= 0)
     y = decision.labels(scores)[used]

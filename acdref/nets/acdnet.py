@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acdref.features import BINS
+from acdref.features.compressed import BINS
 from acdref.ops import attention as attentions
 from acdref.ops.conv import conv, conv_weight_gradient, depthwise, depthwise_backward
 from acdref.ops.elementwise import add
@@ -225,7 +225,7 @@ class ACDNet:
         """
         x = self._checked(x)
         if train and self._fused:
-            from acdref.nets import fused_training
+            from acdref.fast import training as fused_training
 
             return fused_training.forward(self, x)
         tape = [] if train else None
@@ -256,7 +256,7 @@ class ACDNet:
         dict with the keys of ``params``
         """
         if self._fused:
-            from acdref.nets import fused_training
+            from acdref.fast import training as fused_training
 
             return fused_training.backward(self, tape, dlogits)
         grads = {}

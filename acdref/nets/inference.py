@@ -21,7 +21,7 @@ def predict_proba(net, x):
     Clips go through one at a time, so that memory does not grow with the batch.
     """
     if net.backend == "numba" and net.config.attention == "linear":
-        from acdref.nets import fused
+        from acdref.fast import inference as fused
 
         return fused.predict_proba(net, x)
     folded = fold(net)

@@ -33,7 +33,7 @@ class Network:
     rng : numpy.random.Generator
         What dropout draws from.  A run that shall be resumed sets it anew for each step.
     front_end : str
-        A name of :data:`acdref.front_ends.FRONT_ENDS`.
+        A name of :data:`acdref.features.front_ends.FRONT_ENDS`.
     head : tuple of str
         Layers that depend on the classes: what is drawn anew for others.
     """

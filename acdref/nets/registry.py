@@ -16,7 +16,7 @@ from typing import get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from acdref.front_ends import front_end
+from acdref.features.front_ends import front_end
 from acdref.nets import table
 from acdref.nets.acdnet import ACDNET_2024, ACDNet
 from acdref.nets.conv1d_net import Conv1D

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from acdref.log_spectra import PATCH_FRAMES
+from acdref.features.papers import PATCH_FRAMES
 from acdref.nets.layers import Conv, Dense, GlobalMean, MaxPool, Residual, forward, rows
 from acdref.nets.network import Network, scaled
 from acdref.nets.table import Layer

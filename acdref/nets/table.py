@@ -11,7 +11,7 @@ Here, as the paper's 1.40 G per 10 s come out:
 
 from typing import NamedTuple
 
-from acdref.features import SAMPLE_RATE, frames
+from acdref.features.compressed import SAMPLE_RATE, frames
 from acdref.nets.acdnet import ACDNET_2024
 
 TEN_SECONDS = frames(10 * SAMPLE_RATE)  # 624

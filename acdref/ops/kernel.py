@@ -36,7 +36,8 @@ def cache_directory():
     version of the kernels' source, because Numba's own check does not see a change in what a kernel calls.
     """
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    package = Path(__file__).parents[1]
+    for source in sorted([*package.glob("ops/*.py"), *package.glob("fast/*.py")]):
         digest.update(source.read_bytes())
     base = os.environ.get("ACDREF_CACHE_DIR")
     if not base:

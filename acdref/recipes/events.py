@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from acdref.errors import FileError
-from acdref.label_files import LabelFile
-from acdref.repeats import refusing_repeats
+from acdref.tables.label_files import LabelFile
+from acdref.tables.repeats import refusing_repeats
 
 
 class Events(NamedTuple):
@@ -35,9 +35,9 @@ def read_events(path, *manifests):
     Parameters
     ----------
     path : str or path-like
-        The format ``strong`` of :mod:`acdref.label_files`: TSV with a header, then recording, onset, offset
-        in seconds, class.  A recording is named as in the manifest; a row with its name alone says that
-        nothing is to be heard in it.
+        The format ``strong`` of :mod:`acdref.tables.label_files`: TSV with a header, then recording, onset,
+        offset in seconds, class.  A recording is named as in the manifest; a row with its name alone says
+        that nothing is to be heard in it.
     *manifests : Manifest
         With the same classes.  Recordings that are in none of them are passed over.
 
@@ -55,7 +55,7 @@ def read_events(path, *manifests):
     Examples
     --------
     >>> import os, tempfile
-    >>> from acdref.manifest import Manifest
+    >>> from acdref.tables.manifest import Manifest
     >>> manifest = Manifest("", "", ("a.wav", "b.wav"), np.zeros((2, 1)), ("dog",))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "events.tsv")

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from acdref import audio
+from acdref.audio import decode as audio
 from acdref.errors import AudioError, FileError
 from acdref.files import write_text
 from acdref.recipes.stages import Stage, tell
@@ -54,7 +54,7 @@ def stage(name, recordings, front, prepare=None, most=None):
     name : str
     recordings : sequence of Manifest
         Numbered through.
-    front : acdref.front_ends.FrontEnd
+    front : acdref.features.front_ends.FrontEnd
     prepare : callable, optional
         From samples and their rate to samples, before the front end.
     most : float, optional

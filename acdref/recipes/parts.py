@@ -9,11 +9,11 @@ import numpy as np
 
 from acdref import checkpoint, train
 from acdref.files import replacing, sha256, write_text
-from acdref.manifest import open_dataset, open_recordings, read_manifest, write_manifest
+from acdref.predict.score_set import network_key, score_set
 from acdref.recipes.stages import Stage, Stopped, tell
-from acdref.relabel import relabel
-from acdref.relabel_steps import Steps
-from acdref.score_set import network_key, score_set
+from acdref.relabel.job import relabel
+from acdref.relabel.steps import Steps
+from acdref.tables.manifest import open_dataset, open_recordings, read_manifest, write_manifest
 
 TRAIN, VAL, SCORES, BEST = "train.csv", "val.csv", "scores.npz", "best.npz"
 _NAMED = ("manifest", "root", "classes", "fold", "val_fold", "val")

@@ -18,10 +18,9 @@ import numpy as np
 
 from acdref import checkpoint, train
 from acdref.errors import AcdrefError, ManifestError
-from acdref.front_ends import front_end
+from acdref.features.front_ends import front_end
 from acdref.labels import label_counts, pad_batch, soft_labels, window_samples, windows
 from acdref.losses import bce
-from acdref.manifest import open_dataset
 from acdref.optim import cosine
 from acdref.recipes import sounds
 from acdref.recipes.features import Features
@@ -30,6 +29,7 @@ from acdref.recipes.measures import measures
 from acdref.recipes.networks import initial
 from acdref.recipes.parts import Data, key_of
 from acdref.recipes.stages import Stage, run, tell
+from acdref.tables.manifest import open_dataset
 
 RECIPE = "pseudo-strong"
 CLIP_SECONDS = 10.0

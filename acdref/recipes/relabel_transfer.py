@@ -21,8 +21,8 @@ import numpy as np
 from acdref import checkpoint, metrics, train
 from acdref.data import open_dataset
 from acdref.errors import AcdrefError, ManifestError
+from acdref.features.front_ends import front_end
 from acdref.files import write_text
-from acdref.front_ends import front_end
 from acdref.labels import Ontology, fix_length
 from acdref.losses import mse
 from acdref.nets import ACDNet, Conv1D, registry

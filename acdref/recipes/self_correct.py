@@ -26,13 +26,13 @@ def self_correct(training, out, rules=CORRECTION, observer=None):
     out : str or path-like
         The recipe's folder; see :mod:`acdref.recipes.stages`.
     rules : dict
-        Arguments of :class:`acdref.relabel_steps.Steps`: ``correct``, ``percentile`` and ``mean_threshold``.
+        Arguments of :class:`acdref.relabel.steps.Steps`: ``correct``, ``percentile`` and ``mean_threshold``.
     observer : acdref.recipes.stages.Observer, optional
 
     Returns
     -------
     dict of str to dict
-        The stages' summaries; that of ``labels`` is what :func:`acdref.relabel.relabel` reports.
+        The stages' summaries; that of ``labels`` is what :func:`acdref.relabel.job.relabel` reports.
 
     Raises
     ------

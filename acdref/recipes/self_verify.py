@@ -22,8 +22,8 @@ import numpy as np
 
 from acdref import checkpoint, metrics, train
 from acdref.errors import AcdrefError, FileError, ManifestError
+from acdref.features.front_ends import front_end
 from acdref.files import write_text
-from acdref.front_ends import front_end
 from acdref.labels import (
     draw_mixup_weights,
     excerpt_starts,
@@ -41,8 +41,8 @@ from acdref.recipes import features
 from acdref.recipes.fit import Job, fit
 from acdref.recipes.networks import initial
 from acdref.recipes.parts import Data, key_of, save_array
+from acdref.recipes.silence import clip_silence
 from acdref.recipes.stages import Stage, run, tell
-from acdref.silence import clip_silence
 
 RECIPE = "self-verify"
 CLIP_FRAMES, EXCERPT_FRAMES = 3000, 384  # of the paper's spectrograms

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from acdref.front_ends import FRONT_ENDS, front_end
+from acdref.features.front_ends import FRONT_ENDS, front_end
 from acdref.nets import registry
 from acdref.recipes import features
 

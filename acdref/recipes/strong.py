@@ -18,7 +18,7 @@ import numpy as np
 
 from acdref import checkpoint
 from acdref.errors import AcdrefError, ManifestError
-from acdref.front_ends import front_end
+from acdref.features.front_ends import front_end
 from acdref.labels import diffuse, draw_strong, frame_events, frame_labels
 from acdref.losses import bce
 from acdref.optim import cosine

@@ -11,11 +11,11 @@
 
 import dataclasses
 
+from acdref.clap.teach import teach
 from acdref.errors import AcdrefError
 from acdref.recipes.parts import SCORES, Data
 from acdref.recipes.self_correct import CORRECTION
 from acdref.recipes.stages import Stage, run, tell
-from acdref.teach import teach
 
 RECIPE = "unlabelled"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from acdref import audio
+from acdref.audio import decode as audio
 from acdref.data import Clips, open_dataset
 from acdref.errors import AudioError
-from acdref.features import SAMPLE_RATE
+from acdref.features.compressed import SAMPLE_RATE
 from acdref.files import replacing
-from acdref.scoring import WINDOW, Scores, mean_over_windows
+from acdref.predict.scoring import WINDOW, Scores, mean_over_windows
 
 
 class Corpus:

@@ -28,7 +28,7 @@ from acdref import checkpoint, metrics
 from acdref.augment import Augmentation
 from acdref.data import Loader, Sequences
 from acdref.errors import AcdrefError
-from acdref.features import SAMPLE_RATE
+from acdref.features.compressed import SAMPLE_RATE
 from acdref.files import write_text
 from acdref.losses import bce
 from acdref.nets import ACDNet

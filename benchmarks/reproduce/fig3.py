@@ -37,8 +37,8 @@ def stand_in(truth, seed):
 def by_bundle(directory, experiment):
     """Cosines of the recordings to train and to measure on by a CLAP model, and its scale."""
     from acdref.clap.prompts import DEFAULTS, Prompts
-    from acdref.teach import teach
-    from acdref.teacher import ClapTeacher
+    from acdref.clap.teach import teach
+    from acdref.clap.teacher import ClapTeacher
 
     teacher = ClapTeacher.open(directory)
     corpus = experiment.corpus

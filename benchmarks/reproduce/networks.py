@@ -4,8 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from acdref.features import SAMPLE_RATE, features
-from acdref.mel import log_mel, mel_filterbank
+from acdref.features.compressed import SAMPLE_RATE, features
+from acdref.features.mel import log_mel, mel_filterbank
 from acdref.nets import ACDNET_2024, ACDNetConfig, Block
 
 

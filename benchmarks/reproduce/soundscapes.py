@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acdref import audio
+from acdref.audio import decode as audio
 from acdref.data import open_dataset
 from acdref.errors import AcdrefError, AudioError
 from acdref.files import write_text

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 
-from acdref.resources import resource
+from acdref.files import resource
 
 FAMILIES = ("hf", "msclap")
 

@@ -8,7 +8,7 @@ from clap_support import FAMILIES
 
 from acdref.clap.bpe import Tokenizer
 from acdref.errors import TeacherError
-from acdref.resources import resource
+from acdref.files import resource
 
 REAL = Path(__file__).parents[2] / "../shared/data/clap/tokenizer.json"
 PATHS = {family: resource("fixtures", f"clap_{family}") / "tokenizer.json" for family in FAMILIES}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acdref.audio import load
+from acdref.audio.decode import load
 from acdref.clap.bpe import Tokenizer
 from acdref.clap.frontends import (
     PADDINGS,
@@ -17,7 +17,7 @@ from acdref.clap.frontends import (
     window_starts,
 )
 from acdref.errors import AcdrefError, TeacherError
-from acdref.resources import resource
+from acdref.files import resource
 
 SHARED = Path(__file__).parents[2] / "../shared/data/clap"
 SETTINGS = {

@@ -8,7 +8,7 @@ from clap_support import graph
 
 from acdref.clap.graphs import Graph
 from acdref.errors import TeacherError
-from acdref.resources import resource
+from acdref.files import resource
 
 pytest.importorskip("onnxruntime")
 

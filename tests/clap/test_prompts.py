@@ -3,7 +3,7 @@ import pytest
 
 from acdref.clap.prompts import DEFAULTS, PromptCache, Prompts, read_prompts
 from acdref.errors import AcdrefError, TeacherError
-from acdref.manifest import ACD_CLASSES
+from acdref.tables.manifest import ACD_CLASSES
 
 
 def test_the_defaults_are_the_super_classes():

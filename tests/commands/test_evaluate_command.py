@@ -10,7 +10,7 @@ from predict_support import CLASSES, noise, program, write, write_tiny_weights
 from acdref.checkpoint import load_weights
 from acdref.commands.evaluate import command
 from acdref.evaluate import evaluate
-from acdref.manifest import read_manifest
+from acdref.tables.manifest import read_manifest
 
 MANIFEST = """path,classes,fold,split
 sonyc/0.wav,hum,1,train

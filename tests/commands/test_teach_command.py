@@ -11,11 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from predict_support import program
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "clap"))
-
 from clap_support import bare, bundle
+from predict_support import program
 
 from acdref.clap.scores import TeacherScores
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from nets_support import BACKENDS, Recording, gradient_errors, relative_error
 
+from acdref.files import resource
 from acdref.losses import bce
 from acdref.nets import ACDNET_2024, ACDNet
 from acdref.optim import AdamW
-from acdref.resources import resource
 
 README = Path(__file__).parents[2] / "fixtures" / "README.md"
 both = pytest.mark.parametrize("backend", BACKENDS)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from acdref.front_ends import front_end
+from acdref.features.front_ends import front_end
 from acdref.nets.registry import (
     NETWORKS,
     build,

@@ -8,7 +8,7 @@ from acdref.ops.kernel import available
 TRAINING = """if True:
     import hashlib
     import numpy as np
-    from acdref.front_ends import front_end
+    from acdref.features.front_ends import front_end
     from acdref.losses import bce
     from acdref.nets import registry
     from acdref.optim import AdamW

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from acdref.errors import FileError
-from acdref.manifest import Manifest
 from acdref.recipes.events import Events, read_events
+from acdref.tables.manifest import Manifest
 
 HEADER = "filename\tonset\toffset\tevent_label\n"
 

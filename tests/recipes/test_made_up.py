@@ -6,9 +6,9 @@ import numpy as np
 import soundfile
 
 from acdref.labels import Ontology
-from acdref.manifest import read_manifest
 from acdref.recipes.made_up import mislabel, ontology_sounds, rate, single_sounds
 from acdref.synth.kinds import ontology_nodes
+from acdref.tables.manifest import read_manifest
 
 
 def rows_of(path):

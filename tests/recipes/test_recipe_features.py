@@ -5,12 +5,12 @@ import pytest
 from predict_support import noise, write
 from recipes_support import Killed, Recorder, dying_at
 
-from acdref import audio
+from acdref.audio import decode as audio
 from acdref.errors import AcdrefError
-from acdref.front_ends import FRONT_ENDS
-from acdref.manifest import Manifest
+from acdref.features.front_ends import FRONT_ENDS
 from acdref.recipes import features
 from acdref.recipes.stages import Observer, Stopped
+from acdref.tables.manifest import Manifest
 
 FRONT = FRONT_ENDS["decibel-mel"]
 

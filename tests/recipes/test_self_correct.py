@@ -15,10 +15,10 @@ from recipes_support import Killed, Recorder, dying_at, tiny
 from acdref import checkpoint
 from acdref.errors import AcdrefError
 from acdref.labels import correct_labels
-from acdref.manifest import read_manifest
 from acdref.recipes.self_correct import self_correct
 from acdref.recipes.stages import Stopped
-from acdref.score_files import ScoreFile
+from acdref.tables.manifest import read_manifest
+from acdref.tables.scores import ScoreFile
 from acdref.train import train
 
 RULES = {"correct": {"T": 0.45, "fp": True}}

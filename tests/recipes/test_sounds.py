@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from acdref.front_ends import SHORTEST, front_end
+from acdref.features.front_ends import SHORTEST, front_end
 from acdref.nets import registry
 from acdref.recipes.sounds import excerpt, fewest_samples
 

@@ -11,10 +11,10 @@ from recipes_support import Killed, Recorder, dying_at, tiny
 from acdref.clap.prompts import Prompts
 from acdref.clap.scores import Decision, TeacherScores
 from acdref.errors import AcdrefError
-from acdref.manifest import read_manifest
+from acdref.files import resource
 from acdref.recipes.stages import Stopped
 from acdref.recipes.unlabelled import unlabelled
-from acdref.resources import resource
+from acdref.tables.manifest import read_manifest
 
 PROMPTS = Prompts.of({"noise": "noise", "tone": "a tone", "hum": ["a hum", "mains"]}, ["silence"])
 CLASSES = ["noise", "tone", "hum"]
@@ -26,7 +26,7 @@ RESULTS = ("2-teach/scores.npz", "3-zero-shot/train.csv", "6-labels/train.csv", 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
     pytest.importorskip("onnxruntime")
-    from acdref.teacher import ClapTeacher
+    from acdref.clap.teacher import ClapTeacher
 
     # A copy: the teacher writes its prompts beside the graphs.
     bundle = shutil.copytree(resource("fixtures", "clap_hf"), tmp_path_factory.mktemp("bundle") / "hf")

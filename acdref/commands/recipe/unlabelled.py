@@ -66,9 +66,9 @@ def command(
     decision = decision_of(rule, threshold, class_thresholds, logit_scale)
     rules = rules_of(correction, T, fp, no_mask, boundary, q, statistic)
     from acdref.clap.prompts import Prompts, read_prompts
+    from acdref.clap.teacher import ClapTeacher
     from acdref.ops.threads import set_threads
     from acdref.recipes.unlabelled import RECIPE, unlabelled
-    from acdref.teacher import ClapTeacher
 
     set_threads(threads)
     training = options_of(recordings, **options)

@@ -1,0 +1,281 @@
+"""Recordings in, mono float32 samples out: decode, average the channels, resample.
+
+Audio in acdref is float32, mono, in [-1, 1], of shape (n,).  Everything that libsndfile reads is accepted
+(WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF, CAF, ... of any sample format), recognised by its content and
+never by its name.  Files are decoded block by block, so that memory is bounded by what the caller keeps.
+
+What happens with bad input
+---------------------------
+Every refusal is an :class:`~acdref.errors.AudioError` with the path and the cause.
+
+=========================================  ============================================================
+missing, directory, FIFO or device,        refused
+no permission, empty file
+text, web page, Git LFS pointer, MPEG-4,   refused, saying which
+cut header, anything else undecodable
+zero frames                                refused
+data that end early, or that cannot be     used up to there, and reported (`report`); of an MP3, a loss
+decoded from some point on                 below 1 % is not noticed; a CAF cut short is refused
+a frame count in the header that is wrong  ignored: what can be decoded counts (but libsndfile itself stops
+                                           at its estimate in an MP3 of variable bit rate without a table
+                                           of contents, and at 0 in a WAV that claims 0)
+NaN, Inf, beyond 1e10 (200 dB over full    refused, naming the time of the first: the file is damaged
+scale)                                     or no audio, and a guess in its place would hide it
+samples beyond [-1, 1] in a float format   kept
+rates outside 1 kHz to 768 kHz             refused
+more than 64 channels                      refused
+=========================================  ============================================================
+"""
+
+import math
+import os
+import re
+import stat
+from collections import namedtuple
+from contextlib import suppress
+
+import numpy as np
+
+from acdref.audio.resampling import HIGHEST_RATE, LOWEST_RATE, checked_rate, resample, resampled
+from acdref.errors import AudioError
+from acdref.matmul import matmul
+
+__all__ = ["Block", "blocks", "load", "resample"]
+
+MOST_CHANNELS = 64
+LOUDEST = 1e10  # leaves room for integers of 32 bits that were stored as floats without scaling
+
+_BLOCK = 16384  # frames decoded at a time: a call for each costs more than the memory
+_UNKNOWN = 1 << 62  # libsndfile's frame count is about 2^63 when the header has none
+
+Block = namedtuple("Block", "start end samples")
+Block.__doc__ = """A window of a recording: `start` and `end` in seconds, `samples` (n,) float32."""
+
+
+def load(path, sr=16000, report=None):
+    """Read a whole recording.
+
+    Parameters
+    ----------
+    path : str or path-like
+    sr : int, optional
+        Rate of the result in Hz, 1000 to 768000.
+    report : callable, optional
+        Called with one line of text if the file ends early; without it, that goes unnoticed.
+
+    Returns
+    -------
+    (n,) float32 array
+        Mean of the channels, n >= 1.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be used: see the table at the head of this module.
+    ValueError
+        If `sr` is out of range.
+
+    See Also
+    --------
+    blocks : the same in bounded memory.
+
+    Examples
+    --------
+    >>> import soundfile, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(f"{folder}/stereo.wav", np.zeros((44100, 2)), 44100)
+    ...     x = load(f"{folder}/stereo.wav")
+    >>> x.shape, x.dtype
+    ((16000,), dtype('float32'))
+    """
+    return np.concatenate(list(_stream(path, checked_rate(sr), report)))
+
+
+def blocks(path, sr, seconds, hop_seconds=None, report=None):
+    """Read a recording window by window, in memory bounded by the window.
+
+    Parameters
+    ----------
+    path : str or path-like
+    sr : int
+        Rate of the result in Hz, 1000 to 768000.
+    seconds : float
+        Length of a window, at least one sample.
+    hop_seconds : float, optional
+        From the start of a window to the start of the next, at least one sample.  Default: `seconds`.
+    report : callable, optional
+        Called with one line of text if the file ends early, before the last window is yielded.
+
+    Yields
+    ------
+    Block
+        ``start`` and ``end`` in seconds, ``samples`` of shape (n,) float32.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be used: see the table at the head of this module.  Damage in the middle of a
+        file is met in the middle of the iteration.
+    ValueError
+        If `sr`, `seconds` or `hop_seconds` is out of range.
+
+    Notes
+    -----
+    Windows start at 0, hop, 2 hop, ...  All are full but the last, which ends with the recording and is
+    shorter where that does not fit; no window is empty, and none lies wholly in the part that windows
+    before it cover.  Joined without overlap, the windows are bit-equal to :func:`load`.
+
+    Examples
+    --------
+    >>> import soundfile, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(f"{folder}/x.wav", np.zeros(40000), 16000)
+    ...     for block in blocks(f"{folder}/x.wav", 16000, seconds=1):
+    ...         print(block.start, block.end, block.samples.shape)
+    0.0 1.0 (16000,)
+    1.0 2.0 (16000,)
+    2.0 2.5 (8000,)
+    """
+    sr = checked_rate(sr)
+    size = _samples(seconds, sr, "a window")
+    hop = size if hop_seconds is None else _samples(hop_seconds, sr, "a hop")
+    return _windows(_stream(path, sr, report), sr, size, hop)
+
+
+# Windows
+
+
+def _windows(stream, sr, size, hop):
+    parts, held = [], 0  # samples that no window has left behind yet
+    start, skip = 0, 0  # of the next window; samples between `parts` and it (hop > size)
+    for part in stream:
+        parts.append(part[skip:])
+        held += len(parts[-1])
+        skip = max(0, skip - len(part))
+        # Strictly more than a window, so that the last one waits for the end and its `report`.
+        if held > size:
+            samples = np.concatenate(parts)
+            while len(samples) > size:
+                yield Block(start / sr, (start + size) / sr, samples[:size].copy())
+                start, skip = start + hop, max(0, hop - len(samples))
+                samples = samples[hop:]
+            parts, held = [samples], len(samples)
+    if held:
+        yield Block(start / sr, (start + held) / sr, np.concatenate(parts))
+
+
+def _samples(seconds, sr, what):
+    if not (math.isfinite(seconds) and round(seconds * sr) >= 1):
+        raise ValueError(f"{what} of {seconds} s holds no sample at {sr} Hz")
+    return round(seconds * sr)
+
+
+# Decoding
+
+
+def _stream(path, sr, report):
+    """Yield the recording in pieces, mono, at the rate `sr`."""
+    with _opened(path) as raw, _sound(path, raw) as sound:
+        if not LOWEST_RATE <= sound.samplerate <= HIGHEST_RATE:
+            raise AudioError(path, f"an impossible sampling rate of {sound.samplerate} Hz")
+        if sound.channels > MOST_CHANNELS:
+            raise AudioError(path, f"{sound.channels} channels are more than {MOST_CHANNELS}")
+        yield from resampled(_mono(path, sound, report), sound.samplerate, sr)
+
+
+def _opened(path):
+    try:
+        status = os.stat(path)  # before opening: to open a FIFO is to wait for its writer
+        if stat.S_ISDIR(status.st_mode):
+            raise AudioError(path, "a directory")
+        if not stat.S_ISREG(status.st_mode):
+            raise AudioError(path, "not a regular file")
+        if status.st_size == 0:
+            raise AudioError(path, "an empty file")
+        return open(path, "rb", buffering=0)
+    except FileNotFoundError:
+        raise AudioError(path, "no such file") from None
+    except OSError as error:
+        raise AudioError(path, (error.strerror or str(error)).lower()) from None
+    except ValueError as error:  # a null byte in the path
+        raise AudioError(path, str(error)) from None
+
+
+def _sound(path, raw):
+    from soundfile import LibsndfileError, SoundFile
+
+    try:
+        # By descriptor, not by name: a name makes libsndfile guess the format from its ending.
+        sound = SoundFile(raw.fileno(), closefd=False)
+    except LibsndfileError as error:
+        raw.seek(0)
+        raise AudioError(path, _kind(raw.read(512)) or _undecodable(error)) from None
+    # soundfile seeks after each read where it can: slow, and an error at the end of a FLAC of unknown length.
+    sound.seekable = lambda: False
+    return sound
+
+
+def _kind(head):
+    """What people mistake for a recording that libsndfile reads, by the first bytes of the file; or None."""
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the recording itself"
+    if head[4:8] == b"ftyp":
+        return "MPEG-4 audio (m4a, mp4), which libsndfile cannot decode; convert it to FLAC or WAV"
+    if head.startswith((b"RIFF", b"FORM", b"fLaC", b"OggS")):
+        return None
+    text = head.decode("utf-8", "replace").rstrip("\ufffd")  # the last character may be cut
+    printable = "\ufffd" not in text and "".join(text.split()).isprintable()
+    return "text, not audio" if printable else None
+
+
+def _undecodable(error):
+    if error.code in (1, 7, 18):  # "unrecognised", "not a regular file" (wrongly), "unimplemented"
+        return "no audio format that libsndfile knows, or a cut header"
+    return f"cannot be decoded (libsndfile: {error.error_string.strip().rstrip('.')})"
+
+
+def _mono(path, sound, report):
+    """Decode to the end, or as far as possible; yield the mean of the channels."""
+    from soundfile import LibsndfileError
+
+    block = np.empty((_BLOCK, sound.channels), np.float32)
+    weights = np.full((sound.channels, 1), 1 / sound.channels, np.float32)
+    decoded, error = 0, None
+    while error is None:
+        try:
+            n = len(sound.read(out=block))
+        except LibsndfileError as caught:
+            error, n = caught, 0
+            with suppress(LibsndfileError):  # some formats cannot tell
+                n = max(0, sound.tell() - decoded)  # what was decoded before the error is in `block`
+        if n == 0:
+            break
+        mono = matmul(block[:n], weights)[:, 0]  # twenty times as fast as .mean(axis=1)
+        usable = np.abs(mono) <= LOUDEST  # False for NaN too
+        if not usable.all():
+            i = int(np.argmin(usable))
+            raise AudioError(path, f"a sample of {mono[i]:g} at {(decoded + i) / sound.samplerate:.3f} s")
+        decoded += n
+        yield mono
+    if decoded == 0:
+        raise AudioError(path, "no audio in it (zero frames)" if error is None else _undecodable(error))
+    promised = _promised(sound, decoded)
+    if promised > decoded + sound.samplerate / 100 and report:  # less is untidy bookkeeping, not loss
+        of = f" of {promised / sound.samplerate:.2f} s" if promised < math.inf else ""
+        report(f"ends early: {decoded / sound.samplerate:.2f} s decoded{of}")
+
+
+def _promised(sound, decoded):
+    """Frames that the file claims to hold; inf where it only says that there should be more."""
+    if decoded < sound.frames < _UNKNOWN:
+        # The length of an MP3 without a table of contents is an estimate from its bit rate.
+        return sound.frames if sound.format != "MP3" or decoded < 0.99 * sound.frames else 0
+    # Where libsndfile corrects the header's frame count by the size of the file, only its log tells.
+    log = sound.extra_info
+    claim = re.search(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", log, re.M)
+    if claim:
+        claimed, real = int(claim[1]), max(1, int(claim[2]))
+        # Writers to a pipe, who cannot know the size, put the largest there is.
+        placeholder = any(0 < limit - claimed <= 4096 for limit in (1 << 31, 1 << 32))
+        return 0 if placeholder else decoded * claimed / real
+    return math.inf if "Last page lacks an end-of-stream bit" in log else 0

@@ -1,0 +1,246 @@
+"""Batches of training sequences, made ahead of time by worker processes."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+
+from acdref.errors import AcdrefError
+from acdref.ops.memory import keep_freed_memory
+
+_ONE_THREAD = dict.fromkeys(
+    (
+        "ACDREF_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    ),
+    "1",
+)
+
+
+class Loader:
+    """Batches in a fixed order, the same bit for bit whatever the number of workers.
+
+    Parameters
+    ----------
+    sequences : Sequences
+        Anything with ``sample(epoch, index) -> (x (n,), y (C,))``, ``samples`` (n) and ``failures``.
+    batch : int
+        Sequences per batch.
+    workers : int
+        Processes that make sequences ahead; 0 makes them here, when they are asked for.
+    transform : callable, optional
+        Applied to each sequence where it is made: (n,) float32 to an array of one shape, such as
+        :func:`acdref.features.compressed.features`.  A module-level function, since workers import it.
+    on_failure : callable, optional
+        Called once with the AudioError of each recording that could not be decoded and was left out.
+
+    Raises
+    ------
+    ValueError
+        If ``batch`` < 1 or ``workers`` < 0.
+
+    Notes
+    -----
+    Use it in a ``with`` statement: leaving that, for whatever reason, ends the workers.  They are started
+    once and keep their decoded recordings over all epochs, each its share of the reader's ``max_bytes``.
+    Workers are spawned, so a script must start its work under ``if __name__ == "__main__"``.  They leave
+    Ctrl-C to this process, run one thread each, and exit when this process is gone, even by ``kill -9``.
+
+    Sequences come back in shared memory: as messages of a megabyte each they would cost this process and the
+    worker eight times as much.
+
+    Examples
+    --------
+    ::
+
+        with Loader(sequences, batch=16, workers=1, transform=features) as loader:
+            for x, y in loader.batches(epoch=0, steps=625):
+                ...
+    """
+
+    def __init__(self, sequences, batch, workers=0, transform=None, on_failure=None):
+        if batch < 1 or workers < 0:
+            raise ValueError("batch must be >= 1 and workers >= 0")
+        self.sequences = sequences
+        self.batch = batch
+        self.workers = workers
+        self.transform = transform
+        self.on_failure = on_failure
+        self._reported = set()
+        self._pool = None
+        self._slots = None
+        self._items = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """End the workers; a later call of :meth:`batches` starts new ones."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = self._slots = None
+
+    def batches(self, epoch, steps, start=0):
+        """Yield the batches of one epoch; the one before, if it was abandoned, ends.
+
+        Parameters
+        ----------
+        epoch : int
+        steps : int
+            Batches in an epoch.
+        start : int
+            The first batch to make: that of an interrupted epoch when training resumes.
+
+        Yields
+        ------
+        x : ndarray, (batch, ...)
+        y : ndarray, (batch, C), float32
+
+        Raises
+        ------
+        AcdrefError
+            If a worker was killed.  An exception inside a worker is raised here with its type.
+        """
+        indices = range(start * self.batch, steps * self.batch)
+        if self._items is not None:
+            self._items.close()  # it has the workers and their shared memory
+        items = self._from_workers(epoch, indices) if self.workers else self._made_here(epoch, indices)
+        self._items = items
+        with contextlib.closing(items):
+            for _ in range(start, steps):
+                batch = None
+                for k in range(self.batch):
+                    x, y, failures = next(items)
+                    self._report(failures)
+                    if batch is None:
+                        batch = (
+                            np.empty((self.batch, *x.shape), x.dtype),
+                            np.empty((self.batch, *y.shape), y.dtype),
+                        )
+                    batch[0][k], batch[1][k] = x, y
+                yield batch
+
+    def _report(self, failures):
+        for path, error in failures.items():
+            if path not in self._reported:
+                self._reported.add(path)
+                if self.on_failure is not None:
+                    self.on_failure(error)
+
+    def _made_here(self, epoch, indices):
+        for index in indices:
+            x, y = self.sequences.sample(epoch, index)
+            yield (x if self.transform is None else self.transform(x)), y, self.sequences.failures
+
+    def _from_workers(self, epoch, indices):
+        """Items in order; slot ``index % slots`` of the shared memory is reused once it was copied out."""
+        pending = deque()
+        todo = iter(indices)
+        try:
+            self._start()
+            with _worker_environment():  # the first submissions start the processes
+                for index in todo:
+                    pending.append(self._submit(epoch, index))
+                    if len(pending) == len(self._slots):
+                        break
+            while pending:
+                slot, future = pending[0]
+                y, failures = future.result()
+                yield self._slots[slot], y, failures
+                pending.popleft()
+                index = next(todo, None)
+                if index is not None:
+                    pending.append(self._submit(epoch, index))
+        except BrokenProcessPool as error:
+            self.close()
+            raise AcdrefError("a data worker was killed (out of memory?); try fewer workers") from error
+        finally:
+            # Nobody may still write into the slots when the next epoch uses them.
+            wait([future for _, future in pending if not future.cancel()])
+
+    def _submit(self, epoch, index):
+        slot = index % len(self._slots)
+        return slot, self._pool.submit(_make, epoch, index, slot)
+
+    def _start(self):
+        if self._pool is not None:
+            return
+        x = np.zeros(self.sequences.samples, dtype=np.float32)
+        x = x if self.transform is None else self.transform(x)
+        count = 2 * self.batch + self.workers
+        context = multiprocessing.get_context("spawn")
+        memory = context.RawArray("b", count * x.nbytes)
+        layout = ((count, *x.shape), x.dtype.str)
+        self._slots = np.frombuffer(memory, dtype=x.dtype).reshape(layout[0])
+        self._pool = ProcessPoolExecutor(
+            self.workers,
+            mp_context=context,
+            initializer=_start_worker,
+            initargs=(self.sequences, self.workers, self.transform, memory, layout),
+        )
+
+
+@contextlib.contextmanager
+def _worker_environment():
+    """While processes are started: one thread each, and no Ctrl-C, which a terminal sends to every process.
+
+    Both are inherited, so they hold before the child has run a line of its own; here Ctrl-C is only put off.
+    """
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    masked = None
+    if hasattr(signal, "pthread_sigmask"):
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    os.environ.update(_ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        if masked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+
+
+_worker = None  # in a worker process: (sequences, transform, slots, paths of failures already sent)
+
+
+def _start_worker(sequences, workers, transform, memory, layout):
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    sequences.clips.max_bytes //= workers
+    shape, dtype = layout
+    slots = np.frombuffer(memory, dtype=dtype).reshape(shape)
+    _worker = sequences, transform, slots, set(sequences.failures)
+
+
+def _exit_with_parent():
+    """A killed parent cannot end its workers, and these would wait for their next task for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _make(epoch, index, slot):
+    """Make one sequence: x goes to the shared memory, the rest is returned."""
+    sequences, transform, slots, sent = _worker
+    x, y = sequences.sample(epoch, index)
+    slots[slot] = x if transform is None else transform(x)
+    failures = {path: error for path, error in sequences.failures.items() if path not in sent}
+    sent.update(failures)
+    return y, failures

@@ -1,0 +1,145 @@
+"""Results of :func:`acdref.predict.tagging.predict` as text: jsonl and csv for programs, table for people.
+
+Each format is a generator from results to pieces of text, one for each result as it comes.  Programs get the
+schema's name and version in every row: it changes when a key or column does, or what it means.
+
+Scores are probabilities, written with as many digits as tell neighbouring float32 numbers apart.
+"""
+
+import csv
+import io
+import json
+
+from acdref.errors import AcdrefError
+from acdref.predict.tagging import Failure
+
+SCHEMA = "acdref.predict/1"
+
+
+def as_jsonl(results, classes, threshold=None, top=None):
+    """One JSON object a line.
+
+    Parameters
+    ----------
+    results : iterable of Window or Failure
+    classes : sequence of str
+        Names of the scores.
+    threshold : float, optional
+        Leave out scores below it.
+    top : int, optional
+        Leave out all but the highest so many.
+
+    Yields
+    ------
+    str
+        A window has the keys ``schema``, ``path``, ``start``, ``end`` and ``scores`` (an object from class to
+        score, in the order of `classes`), and ``note`` if there is one; a failure has ``schema``, ``path``
+        and ``error``.
+    """
+    for result in results:
+        if isinstance(result, Failure):
+            row = {"path": result.path, "error": result.error}
+        else:
+            row = {
+                "path": result.path,
+                "start": result.start,
+                "end": result.end,
+                "scores": {classes[i]: score for i, score in sorted(_chosen(result.scores, threshold, top))},
+            }
+            if result.note is not None:
+                row["note"] = result.note
+        yield json.dumps({"schema": SCHEMA} | row) + "\n"
+
+
+def as_csv(results, classes, threshold=None, top=None):
+    """Comma-separated values: a header, then one row for each result.
+
+    Parameters
+    ----------
+    results, classes, threshold, top
+        As in :func:`as_jsonl`.
+
+    Yields
+    ------
+    str
+        The columns ``schema, path, start, end``, one for each class under its name, ``note, error``.  A
+        failure has only ``schema``, ``path`` and ``error``; scores that are left out are empty.
+
+    Raises
+    ------
+    AcdrefError
+        If a class has the name of another column.
+    """
+    columns = ["schema", "path", "start", "end", *classes, "note", "error"]
+    for name in classes:
+        if columns.count(name) > 1:
+            raise AcdrefError(f"csv has a column {name!r} beside that of the class: use another format")
+    line = io.StringIO()
+    # Only what is in the line's end gets quoted, and a name may hold a carriage return.
+    writer = csv.DictWriter(line, columns, restval="", lineterminator="\r\n")
+    writer.writeheader()
+    yield _taken(line)
+    for result in results:
+        row = {"schema": SCHEMA} | result._asdict()
+        scores = row.pop("scores", ())
+        writer.writerow(row | {classes[i]: score for i, score in _chosen(scores, threshold, top)})
+        yield _taken(line)
+
+
+def as_table(results, classes, threshold=None, top=None):
+    """For people: each recording's name, then a line for each window with its tags, the surest first.
+
+    Parameters
+    ----------
+    results, classes, threshold, top
+        As in :func:`as_jsonl`.
+
+    Yields
+    ------
+    str
+    """
+    tags = "tags" if threshold is None else f"tags (scores from {threshold:g})"
+    yield f"{'start':>9} {'end':>9}  {tags}, {SCHEMA}\n"
+    path = None
+    for result in results:
+        text = ""
+        if result.path != path:
+            path = result.path
+            text = printable(path) + "\n"
+        if isinstance(result, Failure):
+            text += f"  error: {printable(result.error)}\n"
+        else:
+            shown = [f"{classes[i]} {score:.2f}" for i, score in _chosen(result.scores, threshold, top)]
+            text += f"{_clock(result.start):>9} {_clock(result.end):>9}  {'  '.join(shown) or '-'}"
+            text += f"  ({printable(result.note)})\n" if result.note else "\n"
+        yield text
+
+
+FORMATS = {"table": as_table, "csv": as_csv, "jsonl": as_jsonl}
+
+
+def printable(text):
+    """`text` with what a terminal would not print (or would obey) escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _chosen(scores, threshold, top):
+    """Pairs of class number and score, the highest first; ties in the order of classes."""
+    # The shortest decimals that give the float32 back: what is compared is what is shown.
+    pairs = sorted(enumerate(float(str(score)) for score in scores), key=lambda pair: -pair[1])
+    return [pair for pair in pairs[:top] if threshold is None or pair[1] >= threshold]
+
+
+def _clock(seconds):
+    """Hours, minutes, seconds and tenths, rounded down: an end never lies behind the recording's."""
+    minutes, tenths = divmod(int(seconds * 10), 600)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}:{minutes:02}" if hours else f"{minutes}") + f":{tenths // 10:02}.{tenths % 10}"
+
+
+def _taken(line):
+    """The row in a StringIO, which is then empty, with the line's end of Unix."""
+    text = line.getvalue().removesuffix("\r\n") + "\n"
+    line.seek(0)
+    line.truncate()
+    return text

@@ -1,0 +1,106 @@
+"""Scores of recordings: windows through features and network, in bounded memory."""
+
+from collections import namedtuple
+
+import numpy as np
+
+from acdref.audio import decode as audio
+from acdref.errors import AudioError
+from acdref.features.front_ends import front_end
+
+WINDOW = 10.0
+"""Seconds that the network is trained on, and the default window of every command."""
+
+Scores = namedtuple("Scores", "start end probabilities")
+Scores.__doc__ = """A window's `start` and `end` in seconds and its `probabilities` (C,)."""
+
+
+def score_samples(net, samples):
+    """Probabilities of one stretch of sound.
+
+    Parameters
+    ----------
+    net : network
+    samples : (n,) float32 array, n >= 1
+        At the rate of the network's front end.  Shorter than 10 s it is repeated up to 10 s: the network
+        knows no shorter sequences.
+
+    Returns
+    -------
+    (C,) array
+    """
+    front = front_end(net)
+    wanted = round(WINDOW * front.rate)
+    if len(samples) < wanted:
+        samples = np.resize(samples, wanted)
+    return net.predict_proba(front.transform(samples)[None])[0]
+
+
+def score_recording(net, path, window=WINDOW, hop=None, report=None):
+    """Probabilities of a recording, window by window, in memory bounded by the window.
+
+    Parameters
+    ----------
+    net : network
+    path : str or path-like
+    window, hop : float
+        In seconds; hop defaults to the window.  The last window may be shorter (see `acdref.audio.blocks`).
+    report : callable, optional
+        Called with one line of text if the file ends early.
+
+    Yields
+    ------
+    Scores
+
+    Raises
+    ------
+    AudioError
+        If the recording cannot be decoded.
+    """
+    for block in audio.blocks(path, front_end(net).rate, window, hop, report):
+        yield Scores(block.start, block.end, score_samples(net, block.samples))
+
+
+def mean_over_windows(windows):
+    """Probabilities of a recording: the mean over its windows, weighted by duration.
+
+    Parameters
+    ----------
+    windows : iterable of Scores
+
+    Returns
+    -------
+    (C,) float64 array
+    """
+    windows = list(windows)
+    seconds = [window.end - window.start for window in windows]
+    return np.average([window.probabilities for window in windows], axis=0, weights=seconds)
+
+
+def score_manifest(net, manifest, on_failure=None, progress=None):
+    """Probabilities of every recording of a manifest: the mean over its windows, weighted by duration.
+
+    Parameters
+    ----------
+    net : network
+    manifest : Manifest
+    on_failure : callable, optional
+        Called with the AudioError of each recording that cannot be decoded.
+    progress : callable, optional
+        Called with (done, count) after each recording.
+
+    Returns
+    -------
+    (N, C) array
+        NaN in the rows of recordings that cannot be decoded.
+    """
+    scores = np.full((len(manifest), len(manifest.classes)), np.nan)
+    for i in range(len(manifest)):
+        try:
+            scores[i] = mean_over_windows(score_recording(net, manifest.file(i)))
+        except AudioError as error:
+            if on_failure is not None:
+                on_failure(error)
+        if progress is not None:
+            progress(i + 1, len(manifest))
+    return scores

@@ -1,0 +1,100 @@
+"""Tags of recordings: files and folders in, scores of windows out, one at a time.
+
+A recording that cannot be used costs one :class:`Failure` and never the others.
+"""
+
+import os
+from collections import namedtuple
+
+from acdref.errors import AudioError
+from acdref.predict.scoring import WINDOW, score_recording
+from acdref.tables.manifest import AUDIO_SUFFIXES
+
+Window = namedtuple("Window", "path start end scores note")
+Window.__doc__ = """Scores of one window of a recording.
+
+`start` and `end` in seconds; `scores` (C,) probabilities; `note` says what is wrong with the recording
+though it was used (in its last window, if it ends early), else None."""
+
+Failure = namedtuple("Failure", "path error")
+Failure.__doc__ = """A recording or folder that cannot be used, or not from some point on, and why."""
+
+
+def predict(net, paths, window=WINDOW, hop=None):
+    """Score recordings.
+
+    Parameters
+    ----------
+    net : network
+    paths : iterable of str
+        Files and folders (see :func:`recordings`), taken one after the other as results are asked for.
+    window : float
+        Seconds scored at a time.  The last window of a recording may be shorter; what is shorter than 10 s is
+        repeated up to 10 s.
+    hop : float, optional
+        Seconds from the start of a window to the start of the next.  Default: `window`.
+
+    Yields
+    ------
+    Window or Failure
+        Windows in their order; a Failure in place of a recording, or after the windows before the damage.
+
+    Raises
+    ------
+    ValueError
+        If `window` or `hop` holds no sample.
+
+    Examples
+    --------
+    >>> from acdref.nets import ACDNet
+    >>> for result in predict(ACDNet(), ["missing.wav"]):
+    ...     print(result)
+    Failure(path='missing.wav', error='no such file')
+    """
+    for found in recordings(paths):
+        if isinstance(found, Failure):
+            yield found
+            continue
+        notes = []
+        try:
+            for scores in score_recording(net, found, window, hop, notes.append):
+                yield Window(found, *scores, notes.pop() if notes else None)
+        except AudioError as error:
+            yield Failure(found, error.cause)
+
+
+def recordings(paths):
+    """Find the recordings in folders.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        A folder stands for the files in it and in its subfolders that have one of
+        :data:`acdref.tables.manifest.AUDIO_SUFFIXES`, sorted; names that begin with a dot are passed over.
+        Anything else stands for itself, whatever its name.
+
+    Yields
+    ------
+    str or Failure
+        A Failure for a folder without recordings, and for a folder that cannot be listed.
+    """
+    for path in paths:
+        if os.path.isdir(path):
+            yield from _in_folder(path)
+        else:
+            yield path
+
+
+def _in_folder(folder):
+    unlisted = []
+    nothing = True
+    for parent, subfolders, files in os.walk(folder, onerror=unlisted.append):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES:
+                nothing = False
+                yield os.path.join(parent, name)
+    for error in unlisted:
+        yield Failure(error.filename, (error.strerror or str(error)).lower())
+    if nothing and not unlisted:
+        yield Failure(folder, "no recordings in this folder (files that end in .wav, .flac, .mp3 and so on)")

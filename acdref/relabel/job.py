@@ -1,0 +1,362 @@
+"""Relabel a whole label file: ontology, mapping, teacher and framing, in their order, clip by clip.
+
+The steps are the functions of :mod:`acdref.labels`, here applied to files of any length: a few hundred clips
+are in memory at a time, and what a step needs to know of all clips (thresholds by class) is found in passes
+over the file before.  Whatever was asked for is done in this order:
+
+1. ``expand`` or ``mask_children``, over all nodes of the ontology;
+2. the mapping: projection to a vocabulary, or super-classes;
+3. ``zero_shot``; or ``correct``, then ``percentile``, then ``mean_threshold``, each on the labels that the
+   one before left;
+4. ``frame``: events to labels of frames.
+"""
+
+import contextlib
+import functools
+import itertools
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from acdref import labels
+from acdref.errors import AcdrefError, FileError
+from acdref.relabel.events import Events
+from acdref.relabel.report import SCHEMA, Report
+from acdref.relabel.steps import Steps  # noqa: F401 (what relabel takes)
+from acdref.tables import label_files
+from acdref.tables.absent_labels import AbsentLabels
+from acdref.tables.columns import Columns
+from acdref.tables.label_files import LabelFile
+from acdref.tables.label_writing import writing
+from acdref.tables.repeats import refusing_repeats
+from acdref.tables.scores import ScoreFile
+from acdref.tables.statistics import exact_means, exact_quantiles
+
+_CHUNK = 256  # clips: their label matrix stays in the processor's cache
+
+
+def relabel(
+    source,
+    out,
+    steps,
+    scores=None,
+    *,
+    absent=None,
+    format=None,
+    to=None,
+    unknown_out=None,
+    classes=None,
+    progress=None,
+):
+    """Relabel a label file.
+
+    Parameters
+    ----------
+    source, out : str or path-like
+        May be the same file: `out` is replaced when all is done.
+    steps : Steps
+    scores : str or path-like, optional
+        The teacher's scores, see :mod:`acdref.tables.scores`.
+    absent : str or path-like, optional
+        Explicit negatives for the step ``frame``, see :mod:`acdref.tables.absent_labels`.  Where a class has
+        events in the clip, these win.
+    format : str, optional
+        Of `source`, see :mod:`acdref.tables.label_files`; recognised by default.
+    to : {"manifest"}, optional
+        Of `out`; by default as `source`, and framed labels after the step ``frame``.
+    unknown_out : str or path-like, optional
+        For AudioSet's segments and FSD50K, which hold no unknown labels: a second file of that format, which
+        lists the unknown labels of each clip in place of the positive ones.
+    classes : sequence of str, optional
+        The classes, where there is neither ontology nor vocabulary; by default those that occur.
+    progress : callable, optional
+        Called with the number of clips written.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    AcdrefError
+        If the steps do not fit the file, or it or another cannot be read or written.
+    """
+    job = _Job(source, steps, scores, absent, format, to, unknown_out, classes)
+    job.fit()
+    return job.write(out, unknown_out, progress)
+
+
+def check(source, steps, scores=None, *, absent=None, format=None, classes=None):
+    """Read the files of a job to their end, and write nothing.
+
+    Parameters are those of :func:`relabel`.
+
+    Returns
+    -------
+    dict
+        ``schema, format, clips, labels, per_clip, unknown, classes`` (those that occur), ``not_classes``
+        (labels that are no class) and ``scored`` (classes with scores).
+
+    Raises
+    ------
+    AcdrefError
+        As :func:`relabel`.
+    """
+    job = _Job(source, steps, scores, absent, format, None, None, classes, writes=False)
+    if job.scores is not None:
+        take = job.scores.beside()
+        for clips in _chunks(job.file):
+            take(clips)
+    with job.absent_beside() as take:
+        for clip in job.file:
+            take(clip)
+    return {
+        "schema": SCHEMA,
+        "format": job.file.format,
+        "clips": job.found.clips,
+        "labels": job.found.present,
+        "per_clip": job.found.present / max(job.found.clips, 1),
+        "unknown": job.found.unknown,
+        "classes": len(job.found.labels),
+        "not_classes": sorted(job.columns.strangers),
+        "scored": 0 if job.scores is None else int((job.score_column >= 0).sum()),
+    }
+
+
+@dataclass
+class _Found:
+    """What a file holds."""
+
+    labels: dict = field(default_factory=dict)
+    clips: int = 0
+    present: int = 0
+    unknown: int = 0
+
+    @classmethod
+    def of(cls, file):
+        found = cls()
+        for clip in refusing_repeats(file):
+            found.clips += 1
+            found.present += len(clip.present)
+            found.unknown += len(clip.unknown)
+            for label in itertools.chain(clip.present, clip.unknown, clip.absent or ()):
+                if label not in found.labels:
+                    found.labels[label] = clip.line
+        if not found.clips:
+            raise FileError(file.path, "holds no clip")
+        return found
+
+
+class _Job:
+    """A file, its classes, and the steps with their thresholds."""
+
+    def __init__(self, source, steps, scores, absent, format, to, unknown_out, classes, writes=True):
+        self.file = LabelFile(source, format)
+        self.steps = steps
+        self.format = to or ("framed" if steps.frame is not None else self.file.format)
+        self.by_event = self.format in ("strong", "framed") and self.file.format == "strong"
+        self._check_fit(scores, absent, unknown_out, writes)
+        self.found = _Found.of(self.file)
+        self.absent = None if absent is None else AbsentLabels(absent)
+        self.scores = None if scores is None else ScoreFile(scores, steps.zero_shot, steps.logit_scale)
+        if classes is None and steps.zero_shot is not None:
+            # What the teacher knows, whether or not the file has any label yet.
+            classes = list(dict.fromkeys([*self.scores.classes, *self.found.labels]))
+        self.columns = self._columns(classes)
+        if self.scores is not None:
+            self.score_column = self.columns.find(self.scores.classes)
+            if (self.score_column < 0).all():
+                raise FileError(self.scores.path, "none of its classes is one of the labels' classes")
+        self.thresholds = {}
+        if self.by_event:
+            self.events = Events(self.columns, self._expanded, self._mapped, steps.frame)
+
+    def _columns(self, classes):
+        steps, found = self.steps, self.found.labels
+        if self.absent is None:
+            return Columns.of(self.file.path, found, steps, classes)
+        given = steps.ontology or steps.vocabulary or classes
+        if not given or steps.unknown == "isolate":
+            return Columns.of(self.file.path, self.absent.labels | found, steps, classes)
+        columns = Columns.of(self.file.path, found, steps, classes)
+        for label, line in self.absent.labels.items():
+            if columns.column_of(label) is None and steps.unknown == "raise":
+                raise FileError(self.absent.path, f"line {line}: the label {label!r} is no known class")
+        return columns
+
+    def _check_fit(self, scores, absent, unknown_out, writes):
+        steps, form = self.steps, self.file.format
+        if absent is not None and steps.frame is None:
+            raise AcdrefError("explicit negatives (--absent) go with the step frame")
+        if steps.need_scores and scores is None:
+            raise AcdrefError(
+                "correct, percentile, mean-threshold and zero-shot need the teacher's scores (--scores)"
+            )
+        if steps.frame is not None and form != "strong":
+            raise FileError(self.file.path, f"frame needs events (format strong), not {form}")
+        if steps.need_scores and (self.by_event or form == "framed"):
+            raise FileError(
+                self.file.path, "correct, percentile, mean-threshold and zero-shot need labels of whole clips"
+            )
+        if self.by_event and steps.mask_children:
+            raise FileError(
+                self.file.path,
+                "mask-children needs labels of clips: events cannot be unknown (--to manifest)",
+            )
+        if form == "framed" and self.format == "manifest":
+            raise FileError(self.file.path, "a manifest holds labels of whole clips, not of frames")
+        holds = self.format in label_files.HOLDS_UNKNOWN
+        if unknown_out is not None and holds:
+            raise AcdrefError(f"{self.format} files hold unknown labels themselves: no second file is needed")
+        if writes and steps.make_unknown and not holds and unknown_out is None:
+            raise AcdrefError(
+                f"{self.format} files hold no unknown labels: write a manifest (--to manifest), or a second "
+                "file for them (--unknown-out)"
+            )
+
+    # The steps, on label matrices -----------------------------------------------------------------------
+
+    def _expanded(self, y):
+        if self.file.format != "framed":
+            return self._by_ontology(y)
+        # Pairs that are not listed pass nothing on, or else no negative above them would stay.
+        unlisted = np.isnan(y)
+        y = self._by_ontology(np.where(unlisted, 0.0, y))
+        return np.where(unlisted & (y == 0), np.nan, y)
+
+    def _by_ontology(self, y):
+        if self.steps.mask_children:
+            return self.columns.ontology.children_mask(y)
+        return self.columns.ontology.parent_expand(y) if self.steps.expand else y
+
+    def _mapped(self, y):
+        if self.columns.projection is not None:
+            return y[:, self.columns.projection]
+        if self.steps.superclasses is not None:
+            # A member without column was reported where the columns were made.
+            return self.steps.superclasses.map(y, self.columns.names, unknown="ignore")
+        return y
+
+    def _corrected(self, y, original, scores, last=None):
+        """Apply the teacher's steps before the step `last`, or all."""
+        steps = self.steps
+        if steps.zero_shot is not None:
+            return np.where(self.score_column >= 0, scores, y)
+        if last != "correct" and steps.correct is not None:
+            y = labels.correct_labels(y, scores, **steps.correct)
+        if last in ("correct", "percentile"):
+            return y
+        if steps.percentile is not None:
+            flags = labels.above_threshold(y, scores, self.thresholds["percentile"])
+            y = np.where(flags, np.nan if steps.percentile.get("mask", True) else 1.0, y)
+        if last is None and steps.mean_threshold is not None:
+            flags = labels.above_threshold(
+                y, scores, self.thresholds["mean_threshold"], self._candidates(original)
+            )
+            y = np.where(flags, 1.0, y)
+        return y
+
+    def _candidates(self, original):
+        if not self.steps.mean_threshold.get("psla"):
+            return None
+        candidates = self.columns.ontology.psla_candidates(original)
+        return candidates if self.columns.projection is None else candidates[:, self.columns.projection]
+
+    # Passes over the file -------------------------------------------------------------------------------
+
+    def batches(self, last=None):
+        """(clips, labels before, labels after, scores) of some clips at a time."""
+        take = self.scores.beside() if self.scores is not None and self.steps.need_scores else None
+        for clips in _chunks(self.file):
+            original = self.columns.encode(clips)
+            before = self._mapped(original)
+            after = self._mapped(self._expanded(original))
+            scores = None
+            if take is not None:
+                scores = _gather(take(clips), self.score_column)
+                after = self._corrected(after, original, scores, last)
+            yield clips, before, after, scores
+
+    def fit(self):
+        """Find the thresholds that depend on all clips."""
+        width = len(self.columns.out_ids)
+        if self.steps.percentile is not None:
+            q = 1.0 - self.steps.percentile.get("q", 0.05)
+            pieces = functools.partial(self._scores_where, "percentile", 0)
+            self.thresholds["percentile"] = exact_quantiles(pieces, width, q)
+        if self.steps.mean_threshold is not None:
+            statistic = self.steps.mean_threshold.get("statistic", "mean")
+            pieces = functools.partial(self._scores_where, "mean_threshold", 1)
+            if statistic == "mean":
+                self.thresholds["mean_threshold"] = exact_means(pieces(), width)
+            else:
+                q = {"median": 0.5, "p25": 0.25, "p10": 0.10, "p5": 0.05}[statistic]
+                self.thresholds["mean_threshold"] = exact_quantiles(pieces, width, q)
+
+    def _scores_where(self, step, value):
+        """Columns and scores of the labels that have a value when a step comes to them."""
+        for _, _, y, scores in self.batches(last=step):
+            chosen = np.flatnonzero((y == value) & ~np.isnan(scores))
+            yield chosen % y.shape[1], scores.ravel()[chosen]
+
+    def write(self, out, unknown_out, progress):
+        report = Report(self.columns.spelled, self.columns.out_names)
+        unknown = self.steps.make_unknown or self.found.unknown > 0
+        names = dict(zip(self.columns.spelled, self.columns.out_names, strict=True))
+        with writing(out, self.format, self.file, names, unknown) as write:
+            if unknown_out is None:
+                self._write(write, None, report, progress)
+            else:
+                with writing(unknown_out, self.format, self.file, names) as write_unknown:
+                    self._write(write, write_unknown, report, progress)
+        report.dropped = self.columns.dropped
+        return report
+
+    def absent_beside(self):
+        """Context of a callable from the clips in turn to the labels that are marked absent."""
+        return contextlib.nullcontext(lambda clip: []) if self.absent is None else self.absent.beside()
+
+    def _write(self, write, write_unknown, report, progress):
+        self.columns.dropped = 0
+        with self.absent_beside() as absent:
+            for clips, before, after, _ in self.batches():
+                if self.by_event:
+                    after = self.events.write(clips, absent, write, report)
+                else:
+                    for clip in self._relabelled(clips, after):
+                        write(clip)
+                        if write_unknown is not None:
+                            write_unknown(clip._replace(present=clip.unknown))
+                report.add(before, after)
+                if progress is not None:
+                    progress(report.clips)
+
+    def _relabelled(self, clips, y):
+        """The clips with the labels of a matrix: those that stay in their order, then the new ones."""
+        framed = self.file.format == "framed"
+        lists = [_lists(y == 1), _lists(np.isnan(y))] + ([_lists(y == 0)] if framed else [])
+        for i, clip in enumerate(clips):
+            present, unknown, *absent = (self.columns.ordered(columns[i], clip) for columns in lists)
+            yield clip._replace(present=present, unknown=unknown, absent=absent[0] if framed else None)
+
+
+def _chunks(file):
+    clips = iter(file)
+    while chunk := list(itertools.islice(clips, _CHUNK)):
+        yield chunk
+
+
+def _gather(scores, column):
+    """Scores in the order of the labels' columns; NaN where there is none."""
+    gathered = scores[:, column]
+    gathered[:, column < 0] = math.nan
+    return gathered
+
+
+def _lists(mask):
+    """Columns that are set, row by row."""
+    rows, columns = np.divmod(np.flatnonzero(mask), max(mask.shape[1], 1))
+    ends = np.cumsum(np.bincount(rows, minlength=len(mask))).tolist()
+    columns = columns.tolist()
+    return [columns[start:end] for start, end in zip([0, *ends], ends, strict=False)]

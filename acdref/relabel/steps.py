@@ -1,0 +1,79 @@
+"""What :func:`acdref.relabel.job.relabel` shall do."""
+
+from dataclasses import dataclass
+
+from acdref import labels
+from acdref.clap.scores import Decision
+from acdref.errors import AcdrefError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """What to do; a step that is None or False is left out.
+
+    Attributes
+    ----------
+    ontology : Ontology, optional
+        Its nodes are the classes, until a mapping.
+    expand, mask_children : bool
+        :meth:`~acdref.labels.Ontology.parent_expand` and :meth:`~acdref.labels.Ontology.children_mask`
+        (which expands too); these need the ontology.
+    vocabulary : sequence of (id, display name), optional
+        Without an ontology the classes; with one, what its nodes are projected to.
+    superclasses : SuperClasses, optional
+    correct : dict, optional
+        Arguments of :func:`~acdref.labels.correct_labels`: ``T, fp, mask, boundary``.
+    percentile : dict, optional
+        ``q``, and ``mask``: whether to mask or to correct.
+    mean_threshold : dict, optional
+        ``statistic``, and ``psla``: whether only PSLA's candidates may change.
+    zero_shot : Decision, optional
+        Labels that the teacher's cosines make (:mod:`acdref.clap.scores`), in place of those that there are;
+        a class that the teacher does not know stays, a clip that it could not use becomes unknown.
+    logit_scale : float, optional
+        For probabilities from cosines whose file does not tell it.
+    frame : dict, optional
+        Arguments of :func:`~acdref.labels.strong.frame_labels`: ``duration, frame, hop, guard``.
+    unknown : {"raise", "ignore", "isolate"}
+        What to do with a label that is no class: refuse the file, leave the label out, or make it a class
+        of its own, without parents and children.
+    """
+
+    ontology: labels.Ontology | None = None
+    expand: bool = False
+    mask_children: bool = False
+    vocabulary: tuple | None = None
+    superclasses: labels.SuperClasses | None = None
+    correct: dict | None = None
+    percentile: dict | None = None
+    mean_threshold: dict | None = None
+    zero_shot: Decision | None = None
+    logit_scale: float | None = None
+    frame: dict | None = None
+    unknown: str = "raise"
+
+    def __post_init__(self):
+        needy = self.expand or self.mask_children or (self.mean_threshold or {}).get("psla")
+        if needy and self.ontology is None:
+            raise AcdrefError("expand, mask-children and PSLA's candidates need an ontology")
+        corrections = (self.correct, self.percentile, self.mean_threshold)
+        if self.zero_shot is not None and any(step is not None for step in corrections):
+            raise AcdrefError(
+                "zero-shot makes all labels: it goes without correct, percentile, mean-threshold"
+            )
+        if self.superclasses is not None and (self.mean_threshold or {}).get("psla"):
+            raise AcdrefError(
+                "super-classes have no hierarchy: PSLA's candidates need the ontology's classes"
+            )
+
+    @property
+    def need_scores(self):
+        steps = (self.correct, self.percentile, self.mean_threshold, self.zero_shot)
+        return any(step is not None for step in steps)
+
+    @property
+    def make_unknown(self):
+        """Whether a label may become unknown that was known."""
+        corrects = self.correct is not None and self.correct.get("mask", True)
+        masks = self.mask_children or self.zero_shot is not None
+        return masks or corrects or (self.percentile or {}).get("mask", False)

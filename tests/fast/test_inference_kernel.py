@@ -1,0 +1,139 @@
+"""Each kernel of inference against the plain operations that it fuses."""
+
+import numpy as np
+import pytest
+from fused_support import TOLERANCE, Shape, blocks, empty, frame
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ops_support import assert_close, relative_error
+
+from acdref.ops.activation import prelu
+from acdref.ops.conv import conv, depthwise
+from acdref.ops.kernel import available
+from acdref.ops.layout import LANES, packed, padded, whole
+from acdref.ops.pooling import max_pool
+from acdref.ops.softmax import softmax_channels, softmax_positions
+
+if not available():
+    pytest.skip("needs numba", allow_module_level=True)
+
+from acdref.fast import inference_kernel as kernels
+
+
+def separable(shape, x, layers):
+    """Depthwise convolution and pointwise convolution, a PReLU behind each."""
+    weight, bias, slope, weight2, bias2, slope2 = layers
+    y = prelu(depthwise(x[None], weight, bias, shape.dilation)[0], slope)
+    return prelu(y @ weight2 + bias2, slope2)
+
+
+def random_layers(shape):
+    inputs, channels = shape.inputs, shape.channels
+    slopes = shape.normal(inputs), shape.normal(channels)
+    return (*shape.depthwise(), slopes[0], shape.normal(inputs, channels), shape.normal(channels), slopes[1])
+
+
+def for_kernel(layers):
+    weight, bias, slope, weight2, bias2, slope2 = layers
+    weight2 = packed(padded(weight2, (0, 1)))
+    return (padded(weight).reshape(-1), padded(bias), padded(slope)), (weight2, padded(bias2), padded(slope2))
+
+
+@given(blocks, st.integers(1, 3), st.integers(0, 3))
+@settings(max_examples=30)
+def test_conv_rows(drawn, inputs, pad):
+    shape = Shape(drawn)
+    rows, bins, channels = shape.rows, shape.bins, shape.channels
+    x = shape.normal(rows + 2, bins, inputs)
+    weight, bias, slope = shape.normal(3, 3, inputs, channels), shape.normal(channels), shape.normal(channels)
+    start = shape.rng.integers(rows)
+    y = np.zeros((rows - start, bins + 2 * pad, whole(channels)))
+    features = np.pad(x, ((0, 0), (1, 1), (0, 0)))
+    kernels.conv_rows(
+        features.reshape(-1), features[0].size, packed(padded(weight.reshape(-1, channels))), padded(bias),
+        padded(slope), y.reshape(-1), y[0].size, pad, inputs, whole(channels), bins, start, rows,
+    )  # fmt: skip
+    expected = prelu(conv(x[None], weight, bias), slope)[0, start:]
+    assert_close(y, frame(expected, pad), TOLERANCE)
+
+
+@given(blocks, st.integers(1, 20))
+@settings(max_examples=60)
+def test_pooled_rows(drawn, strip):
+    """Some rows of a pooled map; those above it, and its empty bins, are left alone."""
+    shape = Shape(drawn)
+    rows, bins, channels, inputs = shape.rows, shape.bins, whole(shape.channels), whole(shape.inputs)
+    pool, dilation = shape.pool, shape.dilation
+    height, strip = rows * pool[0] + 2 * dilation, min(bins, strip * pool[1])
+    x, layers = shape.normal(height, bins, shape.inputs), random_layers(shape)
+    expected = frame(max_pool(separable(shape, x, layers)[None], pool)[0][0], 1)
+    first, second = for_kernel(layers)
+    source, y, start = frame(x, dilation), np.zeros(expected.shape), shape.rng.integers(rows)
+    kernels.pooled_rows(
+        source.reshape(-1), start * pool[0] * source[0].size, source[0].size, dilation, *first,
+        empty(strip * inputs), *second, empty(pool[0] * strip * channels),
+        y.reshape(-1), start * y[0].size + channels, y[0].size, *pool,
+        inputs, channels, bins, rows - start, strip,
+    )  # fmt: skip
+    assert not y[:start].any()
+    assert_close(y[start:], expected[start:], TOLERANCE)
+
+
+@given(blocks, st.integers(1, 20))
+@settings(max_examples=40)
+def test_mapped_rows(drawn, strip):
+    shape = Shape(drawn)
+    rows, bins, channels, inputs = shape.rows, shape.bins, whole(shape.channels), whole(shape.inputs)
+    x, layers = shape.normal(rows + 2 * shape.dilation, bins, shape.inputs), random_layers(shape)
+    expected = frame(separable(shape, x, layers), 0)
+    first, second = for_kernel(layers)
+    source, y, moments = frame(x, shape.dilation), empty(*expected.shape), empty(rows, 2)
+    strip = min(bins, strip)
+    kernels.mapped_rows(
+        source.reshape(-1), 0, source[0].size, shape.dilation, *first, empty(strip * inputs), *second,
+        y.reshape(-1), 0, inputs, channels, bins, rows, strip, moments,
+    )  # fmt: skip
+    assert_close(y, expected, TOLERANCE)
+    flat = expected.reshape(rows, -1)
+    mean = flat.mean(1)
+    squares = np.square(flat - mean[:, None]).sum(1)
+    assert_close((moments[:, 0], moments[:, 1]), (mean, squares), TOLERANCE, (np.abs(flat).max(), squares))
+
+
+@given(blocks, st.sampled_from([16, 32]), st.integers(1, 9), st.integers(0, 5))
+@settings(max_examples=30)
+def test_summarise(drawn, width, tile, cut):
+    """``softmax_positions(x key)^T x``, in two calls."""
+    shape = Shape(drawn)
+    channels, positions = whole(shape.channels), shape.rows * shape.bins
+    x, key = shape.normal(positions, channels), shape.normal(channels, width)
+    best, total, summary = np.full(width, -np.inf), np.zeros(width), np.zeros((width, channels))
+    cut = min(cut, positions)
+    for start, stop in ((0, cut), (cut, positions)):
+        kernels.summarise(
+            x.reshape(-1), start * channels, packed(key), np.zeros(width), empty(tile * (width + LANES)),
+            empty(tile * channels), channels, width, stop - start, tile,
+            best, total, empty(width), summary.reshape(-1),
+        )  # fmt: skip
+    weights = softmax_positions((x @ key)[None])[0]
+    assert_close(best, (x @ key).max(0), TOLERANCE)
+    assert relative_error(summary / total[:, None], weights.T @ x) <= TOLERANCE
+
+
+@given(blocks, st.sampled_from([16, 32]), st.integers(1, 20))
+@settings(max_examples=40)
+def test_attended_rows(drawn, width, strip):
+    shape = Shape(drawn)
+    rows, bins, channels, pool = shape.rows, shape.bins, whole(shape.channels), shape.pool
+    x = shape.normal(rows * pool[0], bins, channels)
+    query, bias, answer = shape.normal(channels, width), shape.normal(width), shape.normal(width, channels)
+    expected = frame(max_pool((x + softmax_channels(x @ query + bias) @ answer)[None], pool)[0][0], 1)
+    y, start, strip = np.zeros(expected.shape), shape.rng.integers(rows), min(bins, strip * pool[1])
+    kernels.attended_rows(
+        x.reshape(-1), start * pool[0] * x[0].size, packed(query), bias, empty(strip * width), packed(answer),
+        empty(pool[0] * strip * channels), np.ones(channels),
+        y.reshape(-1), start * y[0].size + channels, y[0].size, *pool,
+        channels, width, bins, rows - start, strip,
+    )  # fmt: skip
+    assert not y[:start].any()
+    assert_close(y[start:], expected[start:], TOLERANCE)

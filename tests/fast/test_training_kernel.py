@@ -1,0 +1,175 @@
+"""Each kernel of a training step's forward pass against the plain operations that it fuses."""
+
+import numpy as np
+import pytest
+from fused_support import TOLERANCE, Shape, active, blocks, empty, frame, table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ops_support import assert_close, relative_error
+
+from acdref.ops.conv import conv, depthwise
+from acdref.ops.kernel import available
+from acdref.ops.layout import LANES, packed, padded, whole
+from acdref.ops.pooling import max_pool
+from acdref.ops.softmax import softmax_channels, softmax_positions
+
+if not available():
+    pytest.skip("needs numba", allow_module_level=True)
+
+from acdref.fast import training_kernel as kernels
+
+
+class Moments:
+    """The last arguments of kernels that sum up moments."""
+
+    def __init__(self, channels):
+        self.pivot, self.scratch, self.sums = empty(channels), empty(2 * channels), np.zeros(2 * channels)
+
+    def __iter__(self):
+        return iter((self.pivot, self.scratch, self.sums))
+
+    def check(self, z):
+        """That they are the moments of z (..., C)."""
+        z = z.reshape(-1, z.shape[-1])
+        d = z - self.pivot
+        scales = np.abs(z).sum(0), np.square(z).sum(0)
+        assert_close(tuple(np.split(self.sums, 2)), (d.sum(0), (d * d).sum(0)), TOLERANCE, scales)
+
+
+@given(blocks, st.integers(1, 3))
+@settings(max_examples=20)
+def test_stem_rows(drawn, inputs):
+    shape = Shape(drawn)
+    rows, bins, channels = shape.rows, shape.bins, whole(shape.channels)
+    x, weight = shape.normal(rows + 2, bins, inputs), shape.normal(3, 3, inputs, channels)
+    bias, start = shape.normal(channels), shape.rng.integers(rows)
+    features = np.pad(x, ((0, 0), (1, 1), (0, 0)))
+    z, moments = np.zeros((rows, bins, channels)), Moments(channels)
+    kernels.stem_rows(
+        features.reshape(-1), features[0].size, packed(weight.reshape(-1, channels)), bias, z.reshape(-1),
+        inputs, channels, bins, start, rows, *moments,
+    )  # fmt: skip
+    assert not z[:start].any()
+    assert_close(z[start:], conv(x[None], weight, bias)[0, start:], TOLERANCE)
+    moments.check(z[start:])
+
+
+@given(blocks, st.integers(0, 3), st.integers(0, 20))
+@settings(max_examples=20)
+def test_activate_rows(drawn, pad, gap):
+    """To rows and bins of any distance; what lies between them is left alone."""
+    shape = Shape(drawn)
+    rows, bins, channels = shape.rows, shape.bins, whole(shape.channels)
+    z, norm = shape.normal(rows, bins, channels), table(shape.rng, channels)
+    y = np.full((rows, bins + 2 * pad, channels + gap), 7.0)
+    expected = y.copy()
+    expected[:, pad : pad + bins, :channels] = active(z, norm)
+    kernels.activate_rows(
+        z.reshape(-1), 0, norm, y.reshape(-1), pad * (channels + gap), y[0].size, channels + gap,
+        channels, bins, rows,
+    )  # fmt: skip
+    assert_close(y, expected, TOLERANCE)
+
+
+@given(blocks)
+@settings(max_examples=30)
+def test_depthwise_and_pointwise_moments(drawn):
+    shape = Shape(drawn)
+    rows, bins, dilation, group = shape.rows, shape.bins, shape.dilation, shape.group
+    inputs, channels = whole(shape.inputs), whole(shape.channels)
+    x = shape.normal(rows + 2 * dilation, bins, shape.inputs)
+    weight, bias = shape.depthwise()
+    source = frame(x, dilation)
+    first = (
+        source.reshape(-1), 0, source[0].size, dilation, padded(weight).reshape(-1), padded(bias),
+        np.ones(inputs),
+    )  # fmt: skip
+    inner = frame(depthwise(x[None], weight, bias, dilation)[0], 0)
+    moments = Moments(inputs)
+    size = group * bins * inputs
+    kernels.depthwise_moments(*first, empty(size), inputs, bins, rows, group, *moments)
+    moments.check(inner)
+
+    norm, weight, bias = table(shape.rng, inputs), shape.normal(inputs, channels), shape.normal(channels)
+    z, moments = empty(rows, bins, channels), Moments(channels)
+    kernels.pointwise_moments(
+        *first, norm, empty(size), empty(size), packed(weight), bias, z.reshape(-1), 0,
+        inputs, channels, bins, rows, group, *moments,
+    )  # fmt: skip
+    assert_close(z, active(inner, norm) @ weight + bias, TOLERANCE)
+    moments.check(z)
+
+
+@given(blocks, st.booleans())
+@settings(max_examples=40)
+def test_pooled_rows(drawn, nan):
+    """The first among equals is chosen, and a NaN before any number."""
+    shape = Shape(drawn)
+    rows, bins, channels, pool = shape.rows, shape.bins, whole(shape.channels), shape.pool
+    z, norm = np.round(shape.normal(rows * pool[0], bins, channels)), table(shape.rng, channels)
+    if nan:
+        for _ in range(3):
+            z[shape.rng.integers(len(z)), shape.rng.integers(bins), shape.rng.integers(channels)] = np.nan
+    expected, expected_chosen = max_pool(active(z, norm)[None], pool)
+    y = np.zeros(frame(expected[0], 1).shape)
+    chosen, start = np.zeros(expected_chosen[0].shape, np.uint8), shape.rng.integers(rows)
+    kernels.pooled_rows(
+        z.reshape(-1), start * pool[0] * z[0].size, norm,
+        y.reshape(-1), start * y[0].size + channels, y[0].size, chosen.reshape(-1), start * chosen[0].size,
+        *pool, channels, bins, rows - start,
+    )  # fmt: skip
+    np.testing.assert_allclose(y[start:], frame(expected[0], 1)[start:], atol=TOLERANCE)
+    np.testing.assert_array_equal(chosen[start:], expected_chosen[0, start:])
+    assert not y[:start].any()
+    assert not chosen[:start].any()
+
+
+@given(blocks, st.integers(1, 20), st.sampled_from([16, 32]))
+@settings(max_examples=30)
+def test_what_attention_reads_of_the_map(drawn, tile, width):
+    """Its moments and its summary."""
+    shape = Shape(drawn)
+    channels, positions = whole(shape.channels), shape.rows * shape.bins
+    z, norm = shape.normal(positions, channels), table(shape.rng, channels)
+    x = active(z, norm)
+    parts = [x[i : i + tile].reshape(-1) for i in range(0, positions, tile)]
+    moments, scratch = empty(len(parts), 2), empty(tile * channels)
+    kernels.active_moments(
+        z.reshape(-1), 0, norm, scratch, channels, positions, tile, empty(2), moments
+    )  # fmt: skip
+    means = np.array([part.mean() for part in parts])
+    squares = np.array([np.square(part - part.mean()).sum() for part in parts])
+    assert_close((moments[:, 0], moments[:, 1]), (means, squares), TOLERANCE, (np.abs(x).max(), squares))
+
+    key = shape.normal(channels, width)
+    best, total, summary = np.full(width, -np.inf), np.zeros(width), np.zeros((width, channels))
+    kernels.summarise_active(
+        z.reshape(-1), 0, norm, scratch, packed(key), np.zeros(width), empty(tile * (width + LANES)),
+        empty(tile * channels), channels, width, positions, tile, best, total, empty(width),
+        summary.reshape(-1),
+    )  # fmt: skip
+    weights = softmax_positions((x @ key)[None])[0]
+    assert relative_error(summary / total[:, None], weights.T @ x) <= TOLERANCE
+
+
+@given(blocks, st.sampled_from([16, 32]))
+@settings(max_examples=30)
+def test_attended_rows(drawn, width):
+    shape = Shape(drawn)
+    rows, bins, channels, pool = shape.rows, shape.bins, whole(shape.channels), shape.pool
+    z, norm = shape.normal(rows * pool[0], bins, channels), table(shape.rng, channels)
+    query, bias, answer = shape.normal(channels, width), shape.normal(width), shape.normal(width, channels)
+    x = active(z, norm)
+    expected, expected_chosen = max_pool((x + softmax_channels(x @ query + bias) @ answer)[None], pool)
+    y, chosen = np.zeros(frame(expected[0], 1).shape), np.full(expected[0].shape, 255, np.uint8)
+    plain = np.zeros_like(norm)
+    plain[0] = plain[2] = 1
+    size = shape.group * pool[0] * bins
+    kernels.attended_rows(
+        z.reshape(-1), 0, norm, empty(size * channels), packed(query), bias, empty(size * width),
+        packed(answer), empty(size * channels), plain,
+        y.reshape(-1), channels, y[0].size, chosen.reshape(-1), 0,
+        *pool, channels, width, bins, rows, shape.group,
+    )  # fmt: skip
+    assert_close(y, frame(expected[0], 1), TOLERANCE)
+    np.testing.assert_array_equal(chosen, expected_chosen[0])
