@@ -12,6 +12,20 @@ from functools import cache
 
 import numpy as np
 
+__all__ = [
+    "BINS",
+    "EXPONENT",
+    "FRAME",
+    "HOP",
+    "POWER_FLOOR",
+    "SAMPLE_RATE",
+    "compress",
+    "decompress",
+    "features",
+    "frames",
+    "stft",
+]
+
 SAMPLE_RATE = 16000  # Hz
 FRAME = 512  # samples, 32 ms
 HOP = 256  # samples, 16 ms

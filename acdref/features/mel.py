@@ -12,6 +12,8 @@ import numpy as np
 
 from acdref.matmul import matmul
 
+__all__ = ["log_mel"]
+
 SCALES = ("slaney", "htk")
 
 _LINEAR = 200 / 3  # slaney: Hz per mel below the break

@@ -19,6 +19,8 @@ import numpy as np
 from acdref.features.mel import log_mel, mel_filterbank
 from acdref.matmul import matmul
 
+__all__ = ["a_weighted_mel", "decibel_mel", "log_filterbank", "log_mel_patches"]
+
 _CHUNK = 64  # frames at a time: what a core's cache holds
 
 PATCH_FRAMES = 96

@@ -4,6 +4,8 @@ import numpy as np
 
 from acdref.labels._checks import label_matrix, one_of
 
+__all__ = ["apply_gains", "draw_gains", "draw_mixup_weights", "mixup", "mixup_batch", "or_join"]
+
 
 def or_join(labels):
     """Join the labels of clips that sound together.

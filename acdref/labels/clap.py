@@ -7,6 +7,8 @@ import numpy as np
 
 from acdref.labels._checks import in_range
 
+__all__ = ["clap_labels", "clap_probabilities", "robust_z_scores", "threshold_labels"]
+
 
 def clap_probabilities(cosines, scale, background=None):
     """Softmax over the classes' prompts of the scaled cosine similarities.

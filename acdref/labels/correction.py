@@ -25,6 +25,16 @@ import numpy as np
 from acdref.labels._checks import in_range, label_matrix, one_of, score_matrix
 from acdref.labels._tables import nonzero
 
+__all__ = [
+    "above_threshold",
+    "correct_labels",
+    "mean_threshold_correct",
+    "percentile_correct",
+    "percentile_mask",
+    "percentile_thresholds",
+    "positive_thresholds",
+]
+
 
 def correct_labels(y, p, T=0.05, fp=False, mask=True, boundary="closed"):
     """Correct labels that a confident teacher contradicts, and mask those that it merely doubts.

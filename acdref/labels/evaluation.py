@@ -4,6 +4,8 @@ import numpy as np
 
 from acdref.labels._checks import label_matrix
 
+__all__ = ["evaluation_set"]
+
 
 def evaluation_set(y, durations, rng, quota=200, shortest=8.0):
     """Draw clips until every class has its quota of positives, or all that there are.

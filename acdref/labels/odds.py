@@ -6,6 +6,8 @@ import numpy as np
 
 from acdref.labels._checks import in_range, label_matrix
 
+__all__ = ["OddsRatio", "class_priors", "contingency", "odds_ratio"]
+
 
 class OddsRatio(NamedTuple):
     """An odds ratio and its confidence interval, arrays of one shape."""

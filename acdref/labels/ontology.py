@@ -15,6 +15,8 @@ from acdref.labels._graph import CycleError, ancestor_closure, describe, edge_ma
 from acdref.labels._tables import Table, nonzero
 from acdref.labels.vocabulary import Vocabulary
 
+__all__ = ["Ontology", "RootSplit"]
+
 
 class RootSplit(NamedTuple):
     """The two sets of :meth:`Ontology.split_by_root`.

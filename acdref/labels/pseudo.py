@@ -9,6 +9,16 @@ import numpy as np
 
 from acdref.labels._checks import in_range, score_matrix
 
+__all__ = [
+    "LabelCounts",
+    "inference_windows",
+    "label_counts",
+    "pad_batch",
+    "soft_labels",
+    "window_samples",
+    "windows",
+]
+
 
 class LabelCounts(NamedTuple):
     """How many labels windows have.

@@ -7,6 +7,8 @@ import numpy as np
 from acdref.labels._checks import label_matrix
 from acdref.labels._tables import nonzero, row_pointers
 
+__all__ = ["SparseLabels"]
+
 
 @dataclass(frozen=True, eq=False)
 class SparseLabels:

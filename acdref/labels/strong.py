@@ -9,6 +9,8 @@ import numpy as np
 
 from acdref.labels._checks import in_range, label_matrix
 
+__all__ = ["complementary_negatives", "diffuse", "draw_strong", "frame_events", "frame_labels"]
+
 
 def frame_events(
     events, duration=10.0, frame=0.96, hop=None, *, start=0.0, classes=None, n_classes=None, share=0.5

@@ -8,6 +8,8 @@ from acdref.errors import FileError
 from acdref.labels._checks import label_matrix, one_of
 from acdref.labels._tables import Table
 
+__all__ = ["SuperClasses"]
+
 
 class SuperClasses:
     """Broad classes and the fine labels that belong to each.

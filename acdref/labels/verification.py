@@ -8,6 +8,8 @@ import numpy as np
 
 from acdref.labels._checks import in_range, one_of, score_matrix
 
+__all__ = ["excerpt_starts", "fix_length", "mean_posterior", "round_folds", "stratified_folds", "verify"]
+
 
 def excerpt_starts(length, rng, excerpt=384, n=25):
     """Where the excerpts start whose posteriors are averaged.

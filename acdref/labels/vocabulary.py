@@ -5,6 +5,8 @@ import numpy as np
 from acdref.labels._checks import label_matrix, one_of
 from acdref.labels.sparse import SparseLabels
 
+__all__ = ["Vocabulary"]
+
 
 class Vocabulary:
     """What the columns of a label matrix stand for.

@@ -14,31 +14,7 @@ Per class: :func:`average_precision`, :func:`roc_auc`, :func:`accuracy`, :func:`
 Per clip: :func:`lwlrap`, :func:`map_at_k`.
 """
 
-from acdref.metrics.averages import mean_over_classes
-from acdref.metrics.clipwise import average_precision_at_k, lwlrap, lwlrap_per_class, map_at_k
-from acdref.metrics.detection import accuracy, f_score, mean_accuracy
-from acdref.metrics.ranking import (
-    average_precision,
-    balance_negatives,
-    d_prime,
-    mean_average_precision,
-    mean_d_prime,
-    roc_auc,
-)
-
-__all__ = [
-    "accuracy",
-    "average_precision",
-    "average_precision_at_k",
-    "balance_negatives",
-    "d_prime",
-    "f_score",
-    "lwlrap",
-    "lwlrap_per_class",
-    "map_at_k",
-    "mean_accuracy",
-    "mean_average_precision",
-    "mean_d_prime",
-    "mean_over_classes",
-    "roc_auc",
-]
+from acdref.metrics.averages import *
+from acdref.metrics.clipwise import *
+from acdref.metrics.detection import *
+from acdref.metrics.ranking import *

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+__all__ = ["mean_over_classes"]
+
 
 def mean_over_classes(values):
     """Unweighted mean of the values that are defined (not NaN); NaN if none is.

@@ -4,6 +4,8 @@ import numpy as np
 
 from acdref.metrics._classwise import split_labels, validate
 
+__all__ = ["average_precision_at_k", "lwlrap", "lwlrap_per_class", "map_at_k"]
+
 _CLIPS_AT_A_TIME = 64  # lwlrap compares each positive with its whole clip: this bounds the memory
 
 

@@ -5,6 +5,8 @@ import numpy as np
 from acdref.metrics._classwise import per_class
 from acdref.metrics.averages import mean_over_classes
 
+__all__ = ["accuracy", "f_score", "mean_accuracy"]
+
 
 def accuracy(y, p, threshold=0.5, sample_weight=None):
     """Binary accuracy of each class at a threshold.

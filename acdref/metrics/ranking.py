@@ -5,6 +5,15 @@ import numpy as np
 from acdref.metrics._classwise import per_class
 from acdref.metrics.averages import mean_over_classes
 
+__all__ = [
+    "average_precision",
+    "balance_negatives",
+    "d_prime",
+    "mean_average_precision",
+    "mean_d_prime",
+    "roc_auc",
+]
+
 
 def average_precision(y, p, sample_weight=None, undefined=np.nan):
     """Average precision of each class.
