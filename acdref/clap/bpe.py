@@ -20,11 +20,10 @@ from acdref.errors import TeacherError
 # of the English endings as themselves), numbers as 0, white space as a line end (a space as itself), the rest
 # as a dot.
 _WORDS = re.compile(r"'(?:s|t|re|ve|m|ll|d)| ?[a-z]+| ?0+| ?[^\sa-z0]+|\s+(?!\S)|\s+")
+_NOT_DONE = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
 _THEMSELVES = frozenset("' strevmld")
 # White_Space of Unicode; str.isspace() counts the separators 1C to 1F too.
-_SPACE = frozenset(
-    "\t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000",
-) | frozenset(map(chr, range(0x2000, 0x200B)))
+_SPACE = "\t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000 " + "".join(map(chr, range(0x2000, 0x200B)))
 
 
 class Tokenizer:
@@ -118,7 +117,7 @@ class Tokenizer:
         for found in self._splits.finditer(text) if self._splits else ():
             before = text[start : found.start()]
             if found[0] in self._strips:
-                before = before.rstrip("".join(_SPACE) + " ")
+                before = before.rstrip(_SPACE)
             ids += self._encode_plain(before)
             ids.append(self.added[found[0]])
             start = found.end()
@@ -127,7 +126,7 @@ class Tokenizer:
     def _encode_plain(self, text):
         if not text:
             return []
-        if self._prefix_space and text[0] not in _SPACE and text[0] != " ":
+        if self._prefix_space and text[0] not in _SPACE:
             text = " " + text
         ids = []
         for word in _WORDS.finditer("".join(map(_picture, text))):
@@ -191,21 +190,12 @@ def _of_json(path, text):
 
 def _unusual(spec, model, before):
     """What of a tokenizer.json is not done here, in words; or None."""
-    if (
-        model.get("type", "BPE") != "BPE"
-        or before["type"] != "ByteLevel"
-        or not before.get("use_regex", True)
-    ):
+    is_bpe, is_bytes = model.get("type", "BPE") == "BPE", before["type"] == "ByteLevel"
+    if not (is_bpe and is_bytes and before.get("use_regex", True)):
         return f"a {model.get('type')} behind {before['type']}, not byte-level BPE with GPT-2's pattern"
     if spec.get("normalizer"):
         return f"its normalizer {spec['normalizer'].get('type')}"
-    for name in (
-        "dropout",
-        "continuing_subword_prefix",
-        "end_of_word_suffix",
-        "byte_fallback",
-        "ignore_merges",
-    ):
+    for name in _NOT_DONE:
         if model.get(name):
             return f"its {name}"
     for token in spec["added_tokens"]:

@@ -22,6 +22,7 @@ from acdref.clap.frontends import FRONT_ENDS, HfFrontEnd, MsclapFrontEnd
 from acdref.errors import TeacherError
 
 FORMAT = "acdref.clap/1"
+SETTINGS = "preprocessor_config.json"
 PRECISIONS = {"fp32": ("",), "fp16": ("_fp16",), "int8": ("_quantized", "_int8", "_uint8")}
 
 
@@ -32,8 +33,6 @@ class Bundle:
     Attributes
     ----------
     directory : str
-    precision : {"fp32", "fp16", "int8"}
-        Of the audio graph.
     audio : str
         Path of the audio graph.
     text, full, tokenizer : str or None
@@ -44,7 +43,6 @@ class Bundle:
     """
 
     directory: str
-    precision: str
     audio: str
     text: str | None
     full: str | None
@@ -70,34 +68,35 @@ class Bundle:
         """
         directory = os.fspath(directory)
         if not os.path.isdir(directory):
-            cause = (
-                "no such directory" if not os.path.exists(directory) else "a file; a bundle is a directory"
+            exists = os.path.exists(directory)
+            raise TeacherError(
+                directory, "a file; a bundle is a directory" if exists else "no such directory"
             )
-            raise TeacherError(directory, cause)
-        precisions = PRECISIONS if precision is None else (precision,)
-        looked_for = [name for p in precisions for name in _names("audio_model", p)]
-        for chosen in precisions:
-            audio = _first(directory, _names("audio_model", chosen))
-            if audio:
-                break
-        else:
+        looked_for = _names("audio_model", PRECISIONS if precision is None else [precision])
+        audio = _first(directory, looked_for)
+        if audio is None:
             raise TeacherError(directory, f"no audio graph; looked for {', '.join(looked_for)}")
         # The text graph may be of another precision: it runs once a prompt.
-        others = [chosen, *(p for p in PRECISIONS if p != chosen)]
-        text, full = (
-            _first(directory, [name for p in others for name in _names(stem, p)])
-            for stem in ("text_model", "model")
-        )
+        precisions = dict.fromkeys([precision_of(audio), *PRECISIONS])
         return cls(
             directory,
-            chosen,
             audio,
-            text,
-            full,
-            _first(directory, ("tokenizer.json", "merges.txt")),
-            _json(os.path.join(directory, "preprocessor_config.json")),
-            _description(os.path.join(directory, "clap_bundle.json")),
+            text=_first(directory, _names("text_model", precisions)),
+            full=_first(directory, _names("model", precisions)),
+            tokenizer=_first(directory, ("tokenizer.json", "merges.txt")),
+            settings=_json(os.path.join(directory, SETTINGS)),
+            description=_description(os.path.join(directory, "clap_bundle.json")),
         )
+
+    @property
+    def precision(self):
+        """That of the audio graph: "fp32", "fp16" or "int8"."""
+        return precision_of(self.audio)
+
+    @property
+    def settings_path(self):
+        """Path of preprocessor_config.json, whether there is one or not."""
+        return os.path.join(self.directory, SETTINGS)
 
     def front_end(self, inputs):
         """The front end, by clap_bundle.json's family or else by the inputs of the audio graph."""
@@ -105,20 +104,18 @@ class Bundle:
             cause = "a fused model (input is_longer), which acdref does not support: use an unfused one"
             raise TeacherError(self.audio, f"{cause}, or bring its embeddings (acdref.teacher.TeacherScores)")
         family = self.description.get("family")
-        families = FRONT_ENDS if family is None else {family: FRONT_ENDS[family]}
-        found = [name for name, kind in families.items() if kind.audio_input in inputs]
-        if not found:
-            known = " or ".join(kind.audio_input for kind in families.values())
+        kinds = FRONT_ENDS.values() if family is None else [FRONT_ENDS[family]]
+        found = next((kind for kind in kinds if kind.audio_input in inputs), None)
+        if found is None:
+            known = " or ".join(kind.audio_input for kind in kinds)
             of = "" if family is None else f" (clap_bundle.json says that the family is {family})"
             cause = f"declares the inputs {', '.join(inputs)}, none of which is {known}{of}"
             raise TeacherError(self.audio, cause)
-        family = found[0]
-        if family == "msclap":
+        if found is MsclapFrontEnd:
             return self._msclap(inputs)
-        path = os.path.join(self.directory, "preprocessor_config.json")
         if self.settings is None:
-            raise TeacherError(path, "no such file; it tells how the model wants its sound")
-        return HfFrontEnd.of_settings(self.settings, path)
+            raise TeacherError(self.settings_path, "no such file; it tells how the model wants its sound")
+        return HfFrontEnd.of_settings(self.settings, self.settings_path)
 
     def _msclap(self, inputs):
         front_end = MsclapFrontEnd()
@@ -173,8 +170,9 @@ def precision_of(path):
     return next((p for p in ("fp16", "int8") if stem.endswith(PRECISIONS[p])), "fp32")
 
 
-def _names(stem, precision):
-    suffixes = PRECISIONS[precision]
+def _names(stem, precisions):
+    """File names of a graph in some precisions, in the order in which they count."""
+    suffixes = [suffix for precision in precisions for suffix in PRECISIONS[precision]]
     return [f"{folder}{stem}{suffix}.onnx" for suffix in suffixes for folder in ("", "onnx/")]
 
 

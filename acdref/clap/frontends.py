@@ -145,8 +145,8 @@ class HfFrontEnd:
     truncation: str = "rand_trunc"
     padding: str = "repeatpad"
 
+    family = "hf"
     audio_input = "input_features"
-    text_inputs = ("input_ids", "attention_mask")
 
     @classmethod
     def of_settings(cls, settings, path):
@@ -186,16 +186,8 @@ class HfFrontEnd:
 
     def filterbank(self):
         """Mel filterbank, (bands, n_fft // 2 + 1)."""
-        slaney = self.truncation == "rand_trunc"
-        return _filterbank(
-            self.rate,
-            self.n_fft,
-            self.bands,
-            self.fmin,
-            self.fmax,
-            "slaney" if slaney else "htk",
-            "slaney" if slaney else None,
-        )
+        scale, norm = ("slaney", "slaney") if self.truncation == "rand_trunc" else ("htk", None)
+        return _filterbank(self.rate, self.n_fft, self.bands, self.fmin, self.fmax, scale, norm)
 
     def inputs(self, x):
         """Network input (see :attr:`shape`, float32) of a sound of at most one window, (n,) float32."""
@@ -210,7 +202,11 @@ class HfFrontEnd:
         if begin is None or end is None:
             raise AcdrefError("the tokenizer has no <s> and </s>: it is not that of an hf bundle")
         ids = np.array([[begin, *_encoded(tokenizer, prompt)[: MOST_TOKENS - 2], end]], dtype=np.int64)
-        return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        return {"input_ids": ids, "attention_mask": self.mask(ids)}
+
+    def mask(self, ids):
+        """Attention mask of token ids, (1, n) int64: all of them count."""
+        return np.ones_like(ids)
 
 
 @dataclass(frozen=True)
@@ -228,8 +224,8 @@ class MsclapFrontEnd:
     rate: int = 44100
     samples: int = 308700
 
+    family = "msclap"
     audio_input = "waveform"
-    text_inputs = ("input_ids", "attention_mask")
 
     @property
     def shape(self):
@@ -246,22 +242,21 @@ class MsclapFrontEnd:
             raise AcdrefError("the tokenizer has no <|endoftext|>: it is not that of an msclap bundle")
         ids = _encoded(tokenizer, prompt + " <|endoftext|>")
         if 0 in ids:  # the graph counts the ids that are not 0 to find the last token
-            raise AcdrefError(
-                f"the prompt {prompt!r} has a '!', which MS-CLAP takes for padding: leave it out"
-            )
+            cause = "has a '!', which MS-CLAP takes for padding: leave it out"
+            raise AcdrefError(f"the prompt {prompt!r} {cause}")
         if len(ids) > MOST_TOKENS:
-            raise AcdrefError(
-                f"the prompt {prompt!r} has {len(ids)} tokens, more than {MOST_TOKENS}: shorten it"
-            )
+            cause = f"has {len(ids)} tokens, more than {MOST_TOKENS}: shorten it"
+            raise AcdrefError(f"the prompt {prompt!r} {cause}")
         filled = np.zeros((1, MOST_TOKENS), np.int64)
         filled[0, : len(ids)] = ids
-        return {
-            "input_ids": filled,
-            "attention_mask": (np.arange(MOST_TOKENS) < len(ids))[None].astype(np.int64),
-        }
+        return {"input_ids": filled, "attention_mask": self.mask(filled)}
+
+    def mask(self, ids):
+        """Attention mask of token ids, (1, n) int64: 0 at the end, where they are padding."""
+        return (ids != 0).astype(np.int64)
 
 
-FRONT_ENDS = {"hf": HfFrontEnd, "msclap": MsclapFrontEnd}
+FRONT_ENDS = {kind.family: kind for kind in (HfFrontEnd, MsclapFrontEnd)}
 
 
 def _encoded(tokenizer, prompt):

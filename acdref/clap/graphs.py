@@ -88,6 +88,30 @@ class Graph:
                 raise TeacherError(self.path, f"gives {name} with values that are not finite")
         return results
 
+    def embeds(self, name, feed):
+        """Embeddings of a batch.
+
+        Parameters
+        ----------
+        name : str
+            Of the output that has them, see :meth:`output`.
+        feed : dict of str to (B, ...) ndarray
+
+        Returns
+        -------
+        (B, D) array
+
+        Raises
+        ------
+        TeacherError
+            If the run fails, or gives something else.
+        """
+        name, count = self.output(name), len(next(iter(feed.values())))
+        (embeds,) = self.run([name], feed)
+        if embeds.ndim != 2 or len(embeds) != count:
+            raise TeacherError(self.path, f"gives {name} of shape {embeds.shape}, not ({count}, D)")
+        return embeds
+
     def check(self, shapes):
         """Refuse a graph whose inputs are not those that acdref can feed.
 

@@ -86,13 +86,6 @@ background=('This is a sound of silence',), template='This is a sound of {}')
             template,
         )
 
-    @property
-    def texts(self):
-        """All prompts, none twice."""
-        return list(
-            dict.fromkeys([text for texts in self.classes.values() for text in texts] + [*self.background])
-        )
-
 
 def read_prompts(path):
     """Read classes from a file of ``name = prompt`` lines.

@@ -14,6 +14,7 @@ both.  Cores are used by scoring several recordings at a time (:mod:`acdref.clap
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 import os
@@ -23,7 +24,7 @@ import numpy as np
 from acdref.audio.decode import resample
 from acdref.clap.bpe import Tokenizer
 from acdref.clap.bundle import Bundle, precision_of, probe_sound
-from acdref.clap.frontends import HfFrontEnd, window_starts
+from acdref.clap.frontends import window_starts
 from acdref.clap.graphs import Graph, runtime
 from acdref.clap.prompts import PromptCache
 from acdref.errors import AcdrefError, TeacherError
@@ -34,6 +35,8 @@ from acdref.matmul import matmul
 # Rounding changes it by 1e-12 or so in fp32.
 _SELFTEST_LIMITS = {"fp32": 1e-8, "fp16": 1e-4, "int8": 0.2}
 _BATCH_LIMITS = {"fp32": 1e-8, "fp16": 1e-4}
+
+_TEXT_INPUTS = {"input_ids": ((None, None), True), "attention_mask": ((None, None), False)}  # see Graph.check
 
 
 class ClapTeacher:
@@ -63,21 +66,14 @@ class ClapTeacher:
         self.bundle = bundle
         self._scale = logit_scale
         self._digests = {}
-        self._text = self._tokenizer = self._cached = None
-        for path in (
-            bundle.audio,
-            bundle.tokenizer,
-            os.path.join(bundle.directory, "preprocessor_config.json"),
-        ):
-            if path is not None:
-                self._check_digest(path)
+        self._text = self._tokenizer = None
+        for path in filter(None, (bundle.audio, bundle.tokenizer, bundle.settings_path)):
+            self._check_digest(path)
         self._audio = Graph(bundle.audio)
         self.front_end = bundle.front_end(self._audio.inputs)
-        self.family = "hf" if isinstance(self.front_end, HfFrontEnd) else "msclap"
-        name = self.front_end.audio_input
-        self._audio.check({name: ((None, *self.front_end.shape[1:]), True)})
-        self._audio_output = self._audio.output("audio_embeds")
-        self._check_audio()
+        self.family = self.front_end.family
+        self._audio.check(self._audio_inputs())
+        self._width = self._check_audio()
 
     @classmethod
     def open(cls, directory, *, precision=None, logit_scale=None):
@@ -176,7 +172,7 @@ class ClapTeacher:
         TeacherError
             If the graph fails.
         """
-        embeds = [self._run_audio(self.front_end.inputs(window)) for window in windows]
+        embeds = [self._audio_embeds(self.front_end.inputs(window)) for window in windows]
         return _unit(np.mean(embeds, axis=0, dtype=np.float64)[0], self._audio.path)
 
     def embed_prompts(self, prompts):
@@ -200,20 +196,18 @@ class ClapTeacher:
             model than its audio.
         """
         groups = [[prompt] if isinstance(prompt, str) else list(prompt) for prompt in prompts]
-        cache = self._cache()
-        missing = [text for text in dict.fromkeys(itertools.chain(*groups)) if text not in cache.embeds]
+        embeds = self._cache.embeds
+        texts = dict.fromkeys(itertools.chain(*groups))
+        missing = [text for text in texts if text not in embeds]
         if missing:
-            for text in missing:
-                cache.embeds[text] = self._run_text(text)
-            cache.save()
-        path = self.bundle.text or cache.path
-        for text in itertools.chain(*groups):
-            if cache.embeds[text].shape != (self._width,):
-                cause = (
-                    f"gives embeddings of {len(cache.embeds[text])} numbers, the audio graph of {self._width}"
-                )
+            embeds |= {text: self._text_embed(text) for text in missing}
+            self._cache.save()
+        path = self.bundle.text or self._cache.path
+        for width in (len(embeds[text]) for text in texts):
+            if width != self._width:
+                cause = f"gives embeddings of {width} numbers, the audio graph of {self._width}"
                 raise TeacherError(path, f"{cause}: they are not of one model")
-        means = [np.mean([_unit(cache.embeds[text], path) for text in group], axis=0) for group in groups]
+        means = [np.mean([_unit(embeds[text], path) for text in group], axis=0) for group in groups]
         return np.array([_unit(mean, path) for mean in means])
 
     def cosines(self, audio, sr, prompts):
@@ -242,56 +236,48 @@ class ClapTeacher:
             "precision": self.bundle.precision,
             "front_end": dataclasses.asdict(self.front_end),
             "audio_sha256": self.sha256,
-            "text_sha256": self._cache().model,
+            "text_sha256": self._cache.model,
             "onnxruntime": runtime().__version__,
             "acdref": __version__,
         }
 
     # The graphs -----------------------------------------------------------------------------------------
 
-    def _run_audio(self, inputs):
-        """Embeddings (B, D) of network inputs."""
-        feed = {self.front_end.audio_input: inputs}
-        return self._run(self._audio, self._audio_output, feed, len(inputs))
+    def _audio_embeds(self, inputs):
+        """Embeddings (B, D) of network inputs (B, ...)."""
+        return self._audio.embeds("audio_embeds", {self.front_end.audio_input: inputs})
 
-    def _run_text(self, text):
+    def _text_embed(self, text):
         """Embedding (D,) of a prompt, float32."""
-        self._open_text()
+        if self._text is None:
+            self._text = self._opened_text()
         tokens = self.front_end.tokens(self._tokenizer, text)
-        return self._run(self._text, self._text_output, tokens, 1)[0].astype(np.float32)
+        return self._text.embeds("text_embeds", tokens)[0].astype(np.float32)
 
-    def _run(self, graph, output, feed, count):
-        (embeds,) = graph.run([output], feed)
-        if embeds.ndim != 2 or len(embeds) != count:
-            raise TeacherError(graph.path, f"gives {output} of shape {embeds.shape}, not ({count}, D)")
-        return embeds
-
-    def _open_text(self):
-        if self._text is not None:
-            return
+    def _opened_text(self):
         bundle = self.bundle
-        if bundle.text is None:
-            cause = "has no text graph (text_model.onnx, onnx/text_model.onnx or in another precision)"
-            raise TeacherError(bundle.directory, f"{cause}, and {self._no_prompt()}")
-        if bundle.tokenizer is None:
-            cause = "has no tokenizer (tokenizer.json or merges.txt)"
-            raise TeacherError(bundle.directory, f"{cause}, and {self._no_prompt()}")
+        for path, cause in (
+            (
+                bundle.text,
+                "has no text graph (text_model.onnx, onnx/text_model.onnx or in another precision)",
+            ),
+            (bundle.tokenizer, "has no tokenizer (tokenizer.json or merges.txt)"),
+        ):
+            if path is None:
+                cause = f"{cause}, and its prompts.npz does not have all the prompts"
+                raise TeacherError(bundle.directory, cause)
         self._check_digest(bundle.text)
         graph = Graph(bundle.text)
-        graph.check({"input_ids": ((None, None), True), "attention_mask": ((None, None), False)})
-        self._text_output = graph.output("text_embeds")
+        graph.check(_TEXT_INPUTS)
+        graph.output("text_embeds")  # complains now
         self._tokenizer = Tokenizer.open(bundle.tokenizer)
         self._check_text(graph)
-        self._text = graph
+        return graph
 
-    def _no_prompt(self):
-        return "its prompts.npz does not have all the prompts"
-
+    @functools.cached_property
     def _cache(self):
-        if self._cached is None:
-            text = self.bundle.text
-            self._cached = PromptCache(self.bundle.directory, self._digest(text) if text else None)
-        return self._cached
+        text = self.bundle.text
+        return PromptCache(self.bundle.directory, self._digest(text) if text else None)
 
     def _recovered_scale(self):
         """logits / cosines of the graph that has both."""
@@ -300,33 +286,28 @@ class ClapTeacher:
             cause = (
                 "does not tell the model's logit scale (no clap_bundle.json, no model.onnx with a tokenizer)"
             )
-            raise TeacherError(
-                bundle.directory, f"{cause}: give it (--logit-scale), for no other number will do"
-            )
+            cause = f"{cause}: give it (--logit-scale), for no other number will do"
+            raise TeacherError(bundle.directory, cause)
         graph = Graph(bundle.full)
-        audio = self.front_end.audio_input
-        graph.check(
-            {
-                audio: ((None, *self.front_end.shape[1:]), True),
-                "input_ids": ((None, None), True),
-                "attention_mask": ((None, None), False),
-            }
-        )
-        for name in ("logits_per_audio", "audio_embeds", "text_embeds"):
+        graph.check(self._audio_inputs() | _TEXT_INPUTS)
+        outputs = ("logits_per_audio", "audio_embeds", "text_embeds")
+        for name in outputs:
             if name not in graph.outputs:
                 raise TeacherError(graph.path, f"has no output {name}: give the logit scale (--logit-scale)")
         tokenizer = Tokenizer.open(bundle.tokenizer)
-        sound = self.front_end.inputs(probe_sound(self.front_end.samples))
+        sound = {self.front_end.audio_input: self.front_end.inputs(probe_sound(self.front_end.samples))}
         pairs = []
         for prompt in ("a dog barking", "music", "This is a sound of rain"):
-            feed = {audio: sound} | self.front_end.tokens(tokenizer, prompt)
-            logits, *embeds = graph.run(["logits_per_audio", "audio_embeds", "text_embeds"], feed)
+            logits, *embeds = graph.run(outputs, sound | self.front_end.tokens(tokenizer, prompt))
             pairs.append((logits.item(), _cosine(*(e.astype(np.float64).ravel() for e in embeds))))
         logits, cosines = np.array(pairs).T
         scale = logits @ cosines / (cosines @ cosines)
         if not scale > 0 or np.abs(logits - scale * cosines).max() > 0.01 * np.abs(logits).max():
             raise TeacherError(graph.path, "its logits are no multiple of its cosines: give --logit-scale")
         return float(scale)
+
+    def _audio_inputs(self):
+        return {self.front_end.audio_input: ((None, *self.front_end.shape[1:]), True)}
 
     # Is it what it should be? ----------------------------------------------------------------------------
 
@@ -345,29 +326,27 @@ class ClapTeacher:
     def _check_audio(self):
         sound = probe_sound(self.front_end.samples)
         batch = [self.front_end.inputs(x) for x in (sound, sound[::-1], sound[: len(sound) // 3])]
-        singles = np.concatenate([self._run_audio(x) for x in batch])
-        self._width = singles.shape[1]
+        feed = {self.front_end.audio_input: np.concatenate(batch)}
+        singles = _one_by_one(self._audio, "audio_embeds", feed)
         self._check_selftest(self._audio, "audio_embeds", singles[0])
-        if self._audio.inputs[self.front_end.audio_input][1][0] is None:
-            feed = {self.front_end.audio_input: np.concatenate(batch)}
-            self._check_batch(self._audio, self._audio_output, feed, singles)
+        _check_batch(self._audio, "audio_embeds", feed, singles)
+        return singles.shape[1]
 
     def _check_text(self, graph):
         test = self.bundle.description.get("selftest")
         if test:
             ids = np.array([test["input_ids"]], dtype=np.int64)
-            feed = {"input_ids": ids, "attention_mask": _mask(ids, self.family)}
-            self._check_selftest(graph, "text_embeds", self._run(graph, self._text_output, feed, 1)[0])
+            feed = {"input_ids": ids, "attention_mask": self.front_end.mask(ids)}
+            self._check_selftest(graph, "text_embeds", graph.embeds("text_embeds", feed)[0])
+        # Three prompts of one length: the words of two others in the place of those of the first.
         tokens = self.front_end.tokens(self._tokenizer, "rain falls")
-        ids = np.repeat(tokens["input_ids"], 3, axis=0)
         inner = slice(1, int(tokens["attention_mask"].sum()) - 2)
+        feed = {name: np.repeat(rows, 3, axis=0) for name, rows in tokens.items()}
         for row, text in enumerate(("music is played in a large hall", "two dogs bark at a passing car"), 1):
-            ids[row, inner] = self.front_end.tokens(self._tokenizer, text)["input_ids"][0, inner]
-        mask = np.repeat(tokens["attention_mask"], 3, axis=0)
-        rows = [{"input_ids": ids[[i]], "attention_mask": mask[[i]]} for i in range(3)]
-        singles = np.concatenate([self._run(graph, self._text_output, row, 1) for row in rows])
-        if graph.inputs["input_ids"][1][0] is None:
-            self._check_batch(graph, self._text_output, {"input_ids": ids, "attention_mask": mask}, singles)
+            other = self.front_end.tokens(self._tokenizer, text)["input_ids"]
+            feed["input_ids"][row, inner] = other[0, inner]
+        singles = _one_by_one(graph, "text_embeds", feed)
+        _check_batch(graph, "text_embeds", feed, singles)
 
     def _check_selftest(self, graph, name, found):
         test = self.bundle.description.get("selftest")
@@ -376,30 +355,34 @@ class ClapTeacher:
         expected = np.array(test[name], dtype=np.float64)
         limit = _SELFTEST_LIMITS[precision_of(graph.path)]
         if expected.shape != found.shape or not 1 - _cosine(expected, found) <= limit:
-            raise TeacherError(
-                graph.path, "fails the bundle's self-test: its numbers are not those of the export"
-            )
-
-    def _check_batch(self, graph, output, feed, singles):
-        """Refuse a graph in which the batch size that it was traced with is a constant.
-
-        Such a graph may give wrong numbers, without an error, for another size, one included.
-        """
-        limit = _BATCH_LIMITS.get(precision_of(graph.path))
-        if limit is None:  # quantised activations have the range of the whole batch
-            return
-        try:
-            batch = self._run(graph, output, feed, len(singles))
-            same = all(1 - _cosine(a, b) <= limit for a, b in zip(batch, singles, strict=True))
-        except TeacherError:
-            same = False
-        if not same:
-            cause = "gives other numbers for a batch of 3 than for its members"
-            raise TeacherError(graph.path, f"{cause}: the batch size that it was traced with is baked in")
+            cause = "fails the bundle's self-test: its numbers are not those of the export"
+            raise TeacherError(graph.path, cause)
 
 
-def _mask(ids, family):
-    return np.ones_like(ids) if family == "hf" else (ids != 0).astype(np.int64)
+def _one_by_one(graph, name, feed):
+    """Embeddings (B, D) of the members of a batch, each run by itself."""
+    count = len(next(iter(feed.values())))
+    rows = ({key: batch[[i]] for key, batch in feed.items()} for i in range(count))
+    return np.concatenate([graph.embeds(name, row) for row in rows])
+
+
+def _check_batch(graph, name, feed, singles):
+    """Refuse a graph in which the batch size that it was traced with is a constant.
+
+    Such a graph may give wrong numbers, without an error, for another size, one included.
+    """
+    limit = _BATCH_LIMITS.get(precision_of(graph.path))
+    declared = graph.inputs[next(iter(feed))][1]
+    if limit is None or declared[0] is not None:  # quantised activations have the range of the whole batch
+        return
+    try:
+        batch = graph.embeds(name, feed)
+        same = all(1 - _cosine(a, b) <= limit for a, b in zip(batch, singles, strict=True))
+    except TeacherError:
+        same = False
+    if not same:
+        cause = "gives other numbers for a batch of 3 than for its members"
+        raise TeacherError(graph.path, f"{cause}: the batch size that it was traced with is baked in")
 
 
 def _unit(embed, path):

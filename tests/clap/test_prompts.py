@@ -11,11 +11,10 @@ def test_the_defaults_are_the_super_classes():
     assert Prompts.of().classes["dog"] == ("This is a sound of a dog",)
 
 
-def test_template_background_and_texts():
+def test_template_and_background():
     prompts = Prompts.of({"a": ["x", "y"], "b": "x"}, ["z"], "[{}]")
     assert prompts.classes == {"a": ("[x]", "[y]"), "b": ("[x]",)}
     assert prompts.background == ("[z]",)
-    assert prompts.texts == ["[x]", "[y]", "[z]"]
     assert prompts.template == "[{}]"
 
 
