@@ -40,7 +40,7 @@ from acdref.audio.resampling import HIGHEST_RATE, LOWEST_RATE, checked_rate, res
 from acdref.errors import AudioError
 from acdref.matmul import matmul
 
-__all__ = ["Block", "blocks", "load", "resample"]
+__all__ = ["AudioBlock", "blocks", "load", "resample"]
 
 MOST_CHANNELS = 64
 LOUDEST = 1e10  # leaves room for integers of 32 bits that were stored as floats without scaling
@@ -48,8 +48,8 @@ LOUDEST = 1e10  # leaves room for integers of 32 bits that were stored as floats
 _BLOCK = 16384  # frames decoded at a time: a call for each costs more than the memory
 _UNKNOWN = 1 << 62  # libsndfile's frame count is about 2^63 when the header has none
 
-Block = namedtuple("Block", "start end samples")
-Block.__doc__ = """A window of a recording: `start` and `end` in seconds, `samples` (n,) float32."""
+AudioBlock = namedtuple("AudioBlock", "start end samples")
+AudioBlock.__doc__ = """A window of a recording: `start` and `end` in seconds, `samples` (n,) float32."""
 
 
 def load(path, sr=16000, report=None):
@@ -108,7 +108,7 @@ def blocks(path, sr, seconds, hop_seconds=None, report=None):
 
     Yields
     ------
-    Block
+    AudioBlock
         ``start`` and ``end`` in seconds, ``samples`` of shape (n,) float32.
 
     Raises
@@ -156,12 +156,12 @@ def _windows(stream, sr, size, hop):
         if held > size:
             samples = np.concatenate(parts)
             while len(samples) > size:
-                yield Block(start / sr, (start + size) / sr, samples[:size].copy())
+                yield AudioBlock(start / sr, (start + size) / sr, samples[:size].copy())
                 start, skip = start + hop, max(0, hop - len(samples))
                 samples = samples[hop:]
             parts, held = [samples], len(samples)
     if held:
-        yield Block(start / sr, (start + held) / sr, np.concatenate(parts))
+        yield AudioBlock(start / sr, (start + held) / sr, np.concatenate(parts))
 
 
 def _samples(seconds, sr, what):

@@ -5,7 +5,7 @@ import numpy as np
 
 def label_matrix(labels, name="y", ndim=2):
     """Labels as float64 with the values 0, 1 and NaN only; ``ndim`` may be a tuple of allowed dimensions."""
-    labels = _with_dimensions(labels, name, ndim)
+    labels = with_dimensions(labels, name, ndim)
     illegal = ~((labels == 0) | (labels == 1) | np.isnan(labels))
     if illegal.any():
         where = _first(illegal)
@@ -19,7 +19,7 @@ def score_matrix(scores, name="p", shape=None):
     The conversion comes before any comparison with a threshold: float32(0.95) is below 0.95, so a comparison
     in float32 would move the samples that lie on a boundary.
     """
-    scores = _with_dimensions(scores, name, 2)
+    scores = with_dimensions(scores, name, 2)
     if shape is not None and scores.shape != shape:
         raise ValueError(f"{name} has the shape {scores.shape}, but the labels have {shape}")
     # fmin and fmax skip NaN, so two reductions check the range without a temporary array.
@@ -29,6 +29,15 @@ def score_matrix(scores, name="p", shape=None):
         where = _first((scores < 0) | (scores > 1))
         raise ValueError(f"{name}[{_index(where)}] is {scores[where]:g}: a score lies in [0, 1] or is NaN")
     return scores
+
+
+def with_dimensions(array, name, ndim):
+    """``array`` as float64, with as many dimensions as allowed: a number, or a tuple of numbers."""
+    array = np.asarray(array, dtype=np.float64)
+    allowed = ndim if isinstance(ndim, tuple) else (ndim,)
+    if array.ndim not in allowed:
+        raise ValueError(f"{name} has {array.ndim} dimensions, expected {' or '.join(map(str, allowed))}")
+    return array
 
 
 def in_range(value, name, low, high, half_open=False):
@@ -44,14 +53,6 @@ def one_of(value, name, choices):
     if value not in choices:
         raise ValueError(f"{name} = {value!r}: choose one of {', '.join(map(repr, choices))}")
     return value
-
-
-def _with_dimensions(array, name, ndim):
-    array = np.asarray(array, dtype=np.float64)
-    allowed = ndim if isinstance(ndim, tuple) else (ndim,)
-    if array.ndim not in allowed:
-        raise ValueError(f"{name} has {array.ndim} dimensions, expected {' or '.join(map(str, allowed))}")
-    return array
 
 
 def _first(mask):

@@ -37,11 +37,11 @@ def edge_matrix(children):
     return edges
 
 
-def ancestor_closure(children):
+def ancestor_closure(children, names):
     """``closure[l, a]``: whether a is l itself or lies above l along any path.
 
     Nodes are closed from the roots down, each after all of its parents; a node that never gets its turn lies
-    on a cycle or below one: CycleError.
+    on a cycle or below one: ValueError, with the names of those on it.
     """
     closure = np.eye(len(children), dtype=bool)
     waiting = np.bincount([c for below in children for c in below], minlength=len(children))
@@ -56,20 +56,13 @@ def ancestor_closure(children):
             if waiting[child] == 0:
                 ready.append(child)
     if closed < len(children):
-        raise CycleError(_cycle(children, waiting))
+        path = " -> ".join(names[node] for node in _cycle(children, waiting))
+        raise ValueError(f"the ontology has a cycle: {path}")
     return closure
 
 
-class CycleError(ValueError):
-    """The graph has a cycle: ``nodes`` are its positions, the first one again at the end."""
-
-    def __init__(self, nodes):
-        super().__init__(f"cycle through the nodes {nodes}")
-        self.nodes = nodes
-
-
 def _cycle(children, waiting):
-    """One cycle among the nodes that still wait for a parent."""
+    """One cycle among the nodes that still wait for a parent, its first node again at the end."""
     parent_of = {child: node for node, below in enumerate(children) if waiting[node] for child in below}
     # Upwards from any waiting node, every parent recorded here waits too: the walk must come back.
     node = next(node for node, count in enumerate(waiting) if count)

@@ -5,7 +5,7 @@ Keep the raw cosines: every decision here can be remade from them without runnin
 
 import numpy as np
 
-from acdref.labels._checks import in_range
+from acdref.labels._checks import in_range, with_dimensions
 
 __all__ = ["clap_labels", "clap_probabilities", "robust_z_scores", "threshold_labels"]
 
@@ -169,9 +169,7 @@ def robust_z_scores(cosines):
 
 
 def _cosine_matrix(cosines, name="cosines"):
-    cosines = np.asarray(cosines, dtype=np.float64)
-    if cosines.ndim != 2:
-        raise ValueError(f"{name} has {cosines.ndim} dimensions, expected 2")
+    cosines = with_dimensions(cosines, name, 2)
     if np.isinf(cosines).any():
         raise ValueError(f"{name} holds an infinite value")
     return cosines

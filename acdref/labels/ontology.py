@@ -11,7 +11,7 @@ import numpy as np
 
 from acdref.errors import FileError
 from acdref.labels._checks import one_of
-from acdref.labels._graph import CycleError, ancestor_closure, describe, edge_matrix, read_children
+from acdref.labels._graph import ancestor_closure, describe, edge_matrix, read_children
 from acdref.labels._tables import Table, nonzero
 from acdref.labels.vocabulary import Vocabulary
 
@@ -91,11 +91,7 @@ class Ontology(Vocabulary):
 
     def __init__(self, nodes):
         self.children = read_children(nodes)
-        try:
-            self.closure = ancestor_closure(self.children)
-        except CycleError as error:
-            path = " -> ".join(describe(nodes[node]) for node in error.nodes)
-            raise ValueError(f"the ontology has a cycle: {path}") from None
+        self.closure = ancestor_closure(self.children, [describe(node) for node in nodes])
         self.closure.flags.writeable = False
         super().__init__((node["id"] for node in nodes), (node["name"] for node in nodes))
         self._restrictions = [node.get("restrictions", []) for node in nodes]
@@ -343,5 +339,5 @@ class Ontology(Vocabulary):
             () if restrictions == ["abstract"] else below
             for below, restrictions in zip(self.children, self._restrictions, strict=True)
         ]
-        ancestors = ancestor_closure(children) & ~np.eye(len(self), dtype=bool)
+        ancestors = ancestor_closure(children, self.names) & ~np.eye(len(self), dtype=bool)
         return {1: Table.from_matrix(edge_matrix(children).T), 2: Table.from_matrix(ancestors)}

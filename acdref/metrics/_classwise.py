@@ -31,7 +31,7 @@ class Ranking(NamedTuple):
         return count if self.top is None else self.top[count]
 
 
-class Block(NamedTuple):
+class ClassBlock(NamedTuple):
     """A few classes, one per row."""
 
     first: int  # column of the first class
@@ -92,7 +92,7 @@ def per_class(metric, y, p, sample_weight):
         weight = np.broadcast_to(weight if weight.ndim == 2 else weight[:, None], y.shape)
 
     def values(first):
-        return np.asarray(metric(Block.cut(y, p, weight, first)), dtype=np.float64)
+        return np.asarray(metric(ClassBlock.cut(y, p, weight, first)), dtype=np.float64)
 
     if y.shape[1] <= _BLOCK:
         return values(0)

@@ -298,9 +298,9 @@ MUTATIONS = {
     ],
     ("labels/ontology", "labels/test_ontology.py"): [
         (
-            "self.closure = ancestor_closure(self.children)",
+            "self.closure = ancestor_closure(self.children,",
             "self.closure = ancestor_closure("
-            "[() if n.get('restrictions') else c for n, c in zip(nodes, self.children)])",
+            "[() if n.get('restrictions') else c for n, c in zip(nodes, self.children)],",
             "TestParentExpand::test_networkx",
         ),
         (
@@ -383,9 +383,9 @@ MUTATIONS = {
     ],
     ("labels/ontology", "labels/test_audioset.py"): [
         (
-            "self.closure = ancestor_closure(self.children)",
+            "self.closure = ancestor_closure(self.children,",
             "self.closure = ancestor_closure("
-            "[() if n.get('restrictions') else c for n, c in zip(nodes, self.children)])",
+            "[() if n.get('restrictions') else c for n, c in zip(nodes, self.children)],",
             "test_labels_per_clip",
         ),
         ('restrictions == ["abstract"]', "False", "test_psla_label_enhancement"),
@@ -549,8 +549,8 @@ MUTATIONS = {
             "TestEveryMetricOfClasses::test_many_thresholds",
         ),
         (
-            "Block.cut(y, p, weight, first)",
-            "Block.cut(y, p, weight, 0)",
+            "ClassBlock.cut(y, p, weight, first)",
+            "ClassBlock.cut(y, p, weight, 0)",
             "TestEveryMetricOfClasses::test_many_classes",
         ),
         (
