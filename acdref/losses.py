@@ -8,13 +8,14 @@ Values and gradients are computed in float64; gradients are returned in the dtyp
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 # PyTorch's floors, to the last digit: p = 0 where y = 1 costs 100, and its gradient is finite.
 _LOG_FLOOR = -100.0  # of the logarithm of a probability
 _DIVISOR_FLOOR = float(np.float32(1e-12))  # of p (1 - p)
 
 
-def bce(y, logits, denominator="unmasked"):
+def bce(y: ArrayLike, logits: ArrayLike, denominator: str = "unmasked") -> tuple[float, NDArray]:
     """Binary cross-entropy on logits.
 
     Parameters
@@ -52,7 +53,7 @@ def bce(y, logits, denominator="unmasked"):
     return _finish(elements, sigmoid - y, known, divisor, np.asarray(logits).dtype)
 
 
-def bce_probabilities(y, p, denominator="unmasked"):
+def bce_probabilities(y: ArrayLike, p: ArrayLike, denominator: str = "unmasked") -> tuple[float, NDArray]:
     """Binary cross-entropy on probabilities: (loss, dp).
 
     Arguments and errors as in :func:`bce`; also a ValueError if p is outside [0, 1] where y is known.
@@ -71,7 +72,7 @@ def bce_probabilities(y, p, denominator="unmasked"):
     return _finish(elements, (p - y) / np.maximum(p * (1 - p), _DIVISOR_FLOOR), known, divisor, dtype)
 
 
-def mse(y, p, denominator="unmasked"):
+def mse(y: ArrayLike, p: ArrayLike, denominator: str = "unmasked") -> tuple[float, NDArray]:
     """Squared error: (loss, dp).  Arguments and errors as in :func:`bce`.
 
     Notes
@@ -83,7 +84,7 @@ def mse(y, p, denominator="unmasked"):
     return _finish((p - y) ** 2, 2 * (p - y), known, divisor, dtype)
 
 
-def softmax_cross_entropy(y, logits):
+def softmax_cross_entropy(y: ArrayLike, logits: ArrayLike) -> tuple[float, NDArray]:
     """Cross-entropy between distributions over the classes and the softmax of logits.
 
     Parameters

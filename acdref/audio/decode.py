@@ -32,9 +32,12 @@ import os
 import re
 import stat
 from collections import namedtuple
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from os import PathLike
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.audio.resampling import HIGHEST_RATE, LOWEST_RATE, checked_rate, resample, resampled
 from acdref.errors import AudioError
@@ -52,7 +55,9 @@ AudioBlock = namedtuple("AudioBlock", "start end samples")
 AudioBlock.__doc__ = """A window of a recording: `start` and `end` in seconds, `samples` (n,) float32."""
 
 
-def load(path, sr=16000, report=None):
+def load(
+    path: str | PathLike, sr: int = 16000, report: Callable[[str], object] | None = None
+) -> NDArray[np.float32]:
     """Read a whole recording.
 
     Parameters
@@ -91,7 +96,13 @@ def load(path, sr=16000, report=None):
     return np.concatenate(list(_stream(path, checked_rate(sr), report)))
 
 
-def blocks(path, sr, seconds, hop_seconds=None, report=None):
+def blocks(
+    path: str | PathLike,
+    sr: int,
+    seconds: float,
+    hop_seconds: float | None = None,
+    report: Callable[[str], object] | None = None,
+) -> Iterator[AudioBlock]:
     """Read a recording window by window, in memory bounded by the window.
 
     Parameters

@@ -1,9 +1,11 @@
 """Changing the sampling rate, of a whole signal or of a stream."""
 
 import operator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.matmul import matmul
 
@@ -14,7 +16,7 @@ _CHUNK = 16384  # output samples computed at a time, about
 _LARGEST_TERM = 16384  # of a resampling ratio
 
 
-def resample(x, sr_in, sr_out):
+def resample(x: ArrayLike, sr_in: int, sr_out: int) -> NDArray[np.float32]:
     """Change the sampling rate.
 
     Parameters
@@ -57,7 +59,7 @@ def resample(x, sr_in, sr_out):
     return np.concatenate([np.empty(0, np.float32), *parts])
 
 
-def resampled(parts, sr_in, sr_out):
+def resampled(parts: Iterable[NDArray[np.float32]], sr_in: int, sr_out: int) -> Iterator[NDArray[np.float32]]:
     """Resample a stream; yield pieces of ceil(n * sr_out / sr_in) samples in all.
 
     Each piece comes from one matrix product per group, whose shape and alignment depend on the rates alone:
@@ -94,7 +96,7 @@ def resampled(parts, sr_in, sr_out):
         samples = samples[periods * down :]
 
 
-def checked_rate(sr):
+def checked_rate(sr: int) -> int:
     """The rate as an int, if it is one that acdref works with."""
     sr = operator.index(sr)
     if not LOWEST_RATE <= sr <= HIGHEST_RATE:

@@ -10,7 +10,10 @@ import json
 import os
 import re
 import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+from os import PathLike
+from typing import Self
 
 from acdref.errors import TeacherError
 
@@ -49,7 +52,14 @@ class Tokenizer:
     [256, 257, 0]
     """
 
-    def __init__(self, vocabulary, merges, added=None, strips=frozenset(), prefix_space=False):
+    def __init__(
+        self,
+        vocabulary: dict[str, int],
+        merges: Iterable[Sequence[str]],
+        added: dict[str, int] | None = None,
+        strips: Collection[str] = frozenset(),
+        prefix_space: bool = False,
+    ) -> None:
         self.vocabulary = vocabulary
         self.added = added or {}
         self._ranks = {pair: rank for rank, pair in enumerate(merges)}
@@ -61,7 +71,7 @@ class Tokenizer:
         self._pieces = lru_cache(maxsize=4096)(self._joined)
 
     @classmethod
-    def open(cls, path):
+    def open(cls, path: str | PathLike) -> Self:
         """Read a ``tokenizer.json`` (of the tokenizers package) or a ``merges.txt`` (GPT-2's).
 
         Parameters
@@ -90,14 +100,14 @@ class Tokenizer:
         return cls.of_merges(merges)
 
     @classmethod
-    def of_merges(cls, merges):
+    def of_merges(cls, merges: Iterable[Sequence[str]]) -> Self:
         """The tokenizer whose ids follow from its merges, as GPT-2's do."""
         merges = [tuple(pair) for pair in merges]
         tokens = [*_BYTES.values(), *(a + b for a, b in merges)]
         vocabulary = {token: id for id, token in enumerate(tokens)}
         return cls(vocabulary, merges, {"<|endoftext|>": len(tokens)})
 
-    def encode(self, text):
+    def encode(self, text: str) -> list[int]:
         """Ids of a text, without any that a model wants at its ends.
 
         Parameters

@@ -15,8 +15,11 @@ import json
 import math
 import os
 from dataclasses import dataclass, field
+from os import PathLike
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.clap.frontends import FRONT_ENDS, HfFrontEnd, MsclapFrontEnd
 from acdref.errors import TeacherError
@@ -51,7 +54,7 @@ class Bundle:
     description: dict = field(repr=False)
 
     @classmethod
-    def open(cls, directory, precision=None):
+    def open(cls, directory: str | PathLike, precision: str | None = None) -> Self:
         """Look at a directory.
 
         Parameters
@@ -89,16 +92,16 @@ class Bundle:
         )
 
     @property
-    def precision(self):
+    def precision(self) -> str:
         """That of the audio graph: "fp32", "fp16" or "int8"."""
         return precision_of(self.audio)
 
     @property
-    def settings_path(self):
+    def settings_path(self) -> str:
         """Path of preprocessor_config.json, whether there is one or not."""
         return os.path.join(self.directory, SETTINGS)
 
-    def front_end(self, inputs):
+    def front_end(self, inputs: dict) -> HfFrontEnd | MsclapFrontEnd:
         """The front end, by clap_bundle.json's family or else by the inputs of the audio graph."""
         if "is_longer" in inputs:
             cause = "a fused model (input is_longer), which acdref does not support: use an unfused one"
@@ -129,7 +132,7 @@ class Bundle:
         return front_end
 
 
-def probe_sound(n):
+def probe_sound(n: int) -> NDArray[np.float32]:
     """The sound that a bundle's self-test is made of: a sweep that grows louder.
 
     Parameters
@@ -150,7 +153,7 @@ def probe_sound(n):
     return (0.5 * (0.1 + 0.9 * t) * np.sin(np.pi * n / 4 * t**2)).astype(np.float32)
 
 
-def precision_of(path):
+def precision_of(path: str) -> str:
     """The precision that the name of a graph tells.
 
     Parameters

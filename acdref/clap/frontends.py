@@ -12,11 +12,15 @@ prompt             ``<s> ... </s>``, cut to 77 tokens    ``... <|endoftext|>``, 
 A longer sound is heard in several windows, see :func:`window_starts`.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
+from acdref.clap.bpe import Tokenizer
 from acdref.errors import AcdrefError, TeacherError
 from acdref.features.mel import log_mel, mel_filterbank
 
@@ -27,7 +31,7 @@ MOST_TOKENS = 77
 _SHAPE = (1, 1, 1001, 64)  # a graph with free axes takes others without an error, and answers wrongly
 
 
-def window_starts(n, size):
+def window_starts(n: int, size: int) -> list[int]:
     """Where the windows of a sound begin: as few as cover it, evenly spread from its start to its end.
 
     Parameters
@@ -49,7 +53,7 @@ def window_starts(n, size):
     return [0] if count == 1 else [(i * (n - size) + (count - 1) // 2) // (count - 1) for i in range(count)]
 
 
-def spread(pieces, n, size):
+def spread(pieces: Iterable[NDArray], n: int, size: int) -> Iterator[NDArray]:
     """Cut the windows out of a sound that comes piece by piece.
 
     Parameters
@@ -89,7 +93,7 @@ def spread(pieces, n, size):
         before = piece
 
 
-def padded(x, size, how):
+def padded(x: NDArray, size: int, how: str) -> NDArray:
     """Lengthen a sound to `size` samples.
 
     Parameters
@@ -149,7 +153,7 @@ class HfFrontEnd:
     audio_input = "input_features"
 
     @classmethod
-    def of_settings(cls, settings, path):
+    def of_settings(cls, settings: dict, path: str) -> Self:
         """From the content of the file `path`; TeacherError if that makes no sense."""
         kind = settings.get("feature_extractor_type", "ClapFeatureExtractor")
         if kind != "ClapFeatureExtractor":
@@ -180,20 +184,20 @@ class HfFrontEnd:
         return front_end
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Shape of the network's input for one window."""
         return (1, 1, self.samples // self.hop + 1, self.bands)
 
-    def filterbank(self):
+    def filterbank(self) -> NDArray[np.float64]:
         """Mel filterbank, (bands, n_fft // 2 + 1)."""
         scale, norm = ("slaney", "slaney") if self.truncation == "rand_trunc" else ("htk", None)
         return _filterbank(self.rate, self.n_fft, self.bands, self.fmin, self.fmax, scale, norm)
 
-    def inputs(self, x):
+    def inputs(self, x: NDArray) -> NDArray[np.float32]:
         """Network input (see :attr:`shape`, float32) of a sound of at most one window, (n,) float32."""
         return log_mel(padded(x, self.samples, self.padding), self.filterbank(), self.hop)[None, None]
 
-    def tokens(self, tokenizer, prompt):
+    def tokens(self, tokenizer: Tokenizer, prompt: str) -> dict[str, NDArray[np.int64]]:
         """Ids, (1, n) int64, and their mask.
 
         Never padded: some text graphs have no attention mask, and padding then shifts the embedding.
@@ -204,7 +208,7 @@ class HfFrontEnd:
         ids = np.array([[begin, *_encoded(tokenizer, prompt)[: MOST_TOKENS - 2], end]], dtype=np.int64)
         return {"input_ids": ids, "attention_mask": self.mask(ids)}
 
-    def mask(self, ids):
+    def mask(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Attention mask of token ids, (1, n) int64: all of them count."""
         return np.ones_like(ids)
 
@@ -228,15 +232,15 @@ class MsclapFrontEnd:
     audio_input = "waveform"
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Shape of the network's input for one window."""
         return (1, self.samples)
 
-    def inputs(self, x):
+    def inputs(self, x: NDArray) -> NDArray[np.float32]:
         """Network input (1, samples) float32 of a sound of at most one window, (n,) float32."""
         return padded(x, self.samples, "repeat")[None]
 
-    def tokens(self, tokenizer, prompt):
+    def tokens(self, tokenizer: Tokenizer, prompt: str) -> dict[str, NDArray[np.int64]]:
         """Ids, (1, 77) int64, and their mask."""
         if "<|endoftext|>" not in tokenizer.added:
             raise AcdrefError("the tokenizer has no <|endoftext|>: it is not that of an msclap bundle")
@@ -251,7 +255,7 @@ class MsclapFrontEnd:
         filled[0, : len(ids)] = ids
         return {"input_ids": filled, "attention_mask": self.mask(filled)}
 
-    def mask(self, ids):
+    def mask(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Attention mask of token ids, (1, n) int64: 0 at the end, where they are padding."""
         return (ids != 0).astype(np.int64)
 

@@ -2,8 +2,12 @@
 
 import os
 import re
+from collections.abc import Sequence
+from os import PathLike
+from types import ModuleType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.errors import AcdrefError, TeacherError
 
@@ -39,7 +43,7 @@ class Graph:
         If the file is no graph that it can run.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | PathLike) -> None:
         ort = runtime()
         self.path = os.fspath(path)
         problem = _problem(self.path)
@@ -60,7 +64,7 @@ class Graph:
         }
         self.outputs = tuple(node.name for node in self._session.get_outputs())
 
-    def run(self, outputs, feed):
+    def run(self, outputs: Sequence[str], feed: dict[str, NDArray]) -> list[NDArray]:
         """Run the graph.
 
         Parameters
@@ -88,7 +92,7 @@ class Graph:
                 raise TeacherError(self.path, f"gives {name} with values that are not finite")
         return results
 
-    def embeds(self, name, feed):
+    def embeds(self, name: str, feed: dict[str, NDArray]) -> NDArray:
         """Embeddings of a batch.
 
         Parameters
@@ -112,7 +116,7 @@ class Graph:
             raise TeacherError(self.path, f"gives {name} of shape {embeds.shape}, not ({count}, D)")
         return embeds
 
-    def check(self, shapes):
+    def check(self, shapes: dict) -> None:
         """Refuse a graph whose inputs are not those that acdref can feed.
 
         Parameters
@@ -134,7 +138,7 @@ class Graph:
         if not fits:
             raise TeacherError(self.path, f"declares the inputs {declared}, but acdref feeds {wanted}")
 
-    def output(self, name):
+    def output(self, name: str) -> str:
         """The output that has a name, or else the only one."""
         if name in self.outputs:
             return name
@@ -143,7 +147,7 @@ class Graph:
         raise TeacherError(self.path, f"has no output {name} (its outputs: {', '.join(self.outputs)})")
 
 
-def runtime():
+def runtime() -> ModuleType:
     """The module onnxruntime; AcdrefError if it cannot be imported."""
     try:
         import onnxruntime

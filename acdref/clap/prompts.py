@@ -1,9 +1,13 @@
 """Classes in words: the prompts that a teacher compares sounds with, and a cache of their embeddings."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from os import PathLike
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.clap.npz import read_arrays
 from acdref.errors import AcdrefError, TeacherError
@@ -52,7 +56,9 @@ background=('This is a sound of silence',), template='This is a sound of {}')
     template: str | None = None
 
     @classmethod
-    def of(cls, classes=None, background=(), template=TEMPLATE):
+    def of(
+        cls, classes: dict | None = None, background: Iterable[str] = (), template: str = TEMPLATE
+    ) -> Self:
         """Put words into a template.
 
         Parameters
@@ -87,7 +93,7 @@ background=('This is a sound of silence',), template='This is a sound of {}')
         )
 
 
-def read_prompts(path):
+def read_prompts(path: str | PathLike) -> dict[str, list[str]]:
     """Read classes from a file of ``name = prompt`` lines.
 
     Parameters
@@ -112,7 +118,7 @@ def read_prompts(path):
         raise TeacherError(path, error.strerror or str(error)) from None
     except UnicodeDecodeError as error:
         raise TeacherError(path, f"is not UTF-8 (byte {error.start})") from None
-    classes = {}
+    classes: dict[str, list[str]] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -145,10 +151,10 @@ class PromptCache:
         If there is a file and it cannot be read.
     """
 
-    def __init__(self, directory, model):
+    def __init__(self, directory: str, model: str | None) -> None:
         self.path = os.path.join(directory, "prompts.npz")
         self.model = model
-        self.embeds = {}
+        self.embeds: dict[str, NDArray[np.float32]] = {}  # prompt -> (D,)
         if os.path.exists(self.path):
             self._read()
 
@@ -163,7 +169,7 @@ class PromptCache:
             self.model = model
             self.embeds = dict(zip(prompts.tolist(), embeds.astype(np.float32), strict=True))
 
-    def save(self):
+    def save(self) -> None:
         """Write the file, if the bundle can be written to."""
         if not os.access(os.path.dirname(self.path), os.W_OK):
             return

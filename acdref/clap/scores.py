@@ -16,9 +16,13 @@ meta                text           JSON: schema, prompts, scale (null: unknown),
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os import PathLike
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.clap.npz import read_arrays
 from acdref.errors import AcdrefError, FileError
@@ -71,9 +75,9 @@ class TeacherScores:
     classes: tuple
     cosines: np.ndarray = field(repr=False)
     background: tuple = ()
-    background_cosines: np.ndarray = field(default=None, repr=False)
-    bytes: np.ndarray = field(default=None, repr=False)
-    notes: tuple = None
+    background_cosines: np.ndarray | None = field(default=None, repr=False)
+    bytes: np.ndarray | None = field(default=None, repr=False)
+    notes: tuple | None = None
     meta: dict = field(default_factory=dict)
     source: str = "scores"
 
@@ -94,7 +98,14 @@ class TeacherScores:
                 raise ValueError(f"{name} has the shape {getattr(self, name).shape}, not {shape}")
 
     @classmethod
-    def of_embeddings(cls, paths, audio, classes, text, scale=None):
+    def of_embeddings(
+        cls,
+        paths: Sequence[str],
+        audio: ArrayLike,
+        classes: Sequence[str],
+        text: ArrayLike,
+        scale: float | None = None,
+    ) -> Self:
         """From embeddings that were computed elsewhere, of a model that acdref cannot run, say.
 
         Parameters
@@ -110,7 +121,7 @@ class TeacherScores:
         return cls(tuple(paths), tuple(classes), audio @ text.T, meta={"scale": scale})
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | PathLike) -> Self:
         """Read a file.
 
         Raises
@@ -131,7 +142,7 @@ class TeacherScores:
         except (ValueError, TypeError, AttributeError) as error:
             raise FileError(path, f"damaged, or not a file of acdref teach: {error}") from None
 
-    def save(self, path):
+    def save(self, path: str | PathLike) -> None:
         """Write a file, which appears when it is complete; FileError if it cannot be written."""
         arrays = {name: np.asarray(getattr(self, name)) for name in _ARRAYS if name != "meta"}
         for name in ("paths", "classes", "background", "notes"):
@@ -140,7 +151,7 @@ class TeacherScores:
         with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays, meta=meta)
 
-    def values(self, rule="softmax", scale=None):
+    def values(self, rule: str = "softmax", scale: float | None = None) -> NDArray[np.float64]:
         """What thresholds are compared with.
 
         Parameters
@@ -212,7 +223,7 @@ class Decision:
         if not all(map(math.isfinite, (self.threshold, *self.by_class.values()))):
             raise AcdrefError("thresholds must be finite numbers")
 
-    def labels(self, scores):
+    def labels(self, scores: TeacherScores) -> NDArray[np.float64]:
         """Labels (N, C), 0 or 1, NaN for recordings that could not be used; FileError for a strange class."""
         strange = [name for name in self.by_class if name not in scores.classes]
         if strange:

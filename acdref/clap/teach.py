@@ -5,20 +5,25 @@ import concurrent.futures
 import itertools
 import os
 import time
+from collections.abc import Callable, Iterable
+from os import PathLike
 
 import numpy as np
 
 from acdref.audio import decode as audio
 from acdref.clap.frontends import spread
+from acdref.clap.prompts import Prompts
 from acdref.clap.scores import SCHEMA, TeacherScores
+from acdref.clap.teacher import ClapTeacher
 from acdref.errors import AcdrefError, AudioError, FileError
 from acdref.matmul import matmul
 from acdref.predict.score_set import Journal, stamp
+from acdref.tables.manifest import Manifest
 
 _HELD = 60  # windows of a recording: ten minutes at 48 kHz are 115 MB
 
 
-def shard(recordings, part, parts):
+def shard(recordings: Manifest, part: int, parts: int) -> Manifest:
     """One of `parts` pieces of a manifest, part = 1, ..., parts.
 
     Parameters
@@ -46,18 +51,18 @@ def shard(recordings, part, parts):
 
 
 def teach(
-    teacher,
-    recordings,
-    prompts,
-    out,
+    teacher: ClapTeacher,
+    recordings: Manifest,
+    prompts: Prompts,
+    out: str | PathLike,
     *,
-    reuse=(),
-    workers=1,
-    on_failure=None,
-    note=None,
-    progress=None,
-    say=None,
-):
+    reuse: Iterable[str | PathLike] = (),
+    workers: int = 1,
+    on_failure: Callable | None = None,
+    note: Callable | None = None,
+    progress: Callable | None = None,
+    say: Callable | None = None,
+) -> TeacherScores:
     """Score recordings and write the scores.
 
     Parameters

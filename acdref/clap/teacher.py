@@ -18,8 +18,12 @@ import functools
 import itertools
 import math
 import os
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.audio.decode import resample
 from acdref.clap.bpe import Tokenizer
@@ -60,12 +64,12 @@ class ClapTeacher:
     array([0.304])
     """
 
-    def __init__(self, bundle, logit_scale=None):
+    def __init__(self, bundle: Bundle, logit_scale: float | None = None) -> None:
         if logit_scale is not None and not 0 < logit_scale < math.inf:
             raise AcdrefError(f"the logit scale must be a positive number, not {logit_scale:g}")
         self.bundle = bundle
         self._scale = logit_scale
-        self._digests = {}
+        self._digests: dict[str, str] = {}
         self._text = self._tokenizer = None
         for path in filter(None, (bundle.audio, bundle.tokenizer, bundle.settings_path)):
             self._check_digest(path)
@@ -76,7 +80,9 @@ class ClapTeacher:
         self._width = self._check_audio()
 
     @classmethod
-    def open(cls, directory, *, precision=None, logit_scale=None):
+    def open(
+        cls, directory: str | PathLike, *, precision: str | None = None, logit_scale: float | None = None
+    ) -> Self:
         """Open a bundle.
 
         Parameters
@@ -103,7 +109,7 @@ class ClapTeacher:
         return cls(Bundle.open(directory, precision), logit_scale)
 
     @property
-    def scale(self):
+    def scale(self) -> float:
         """``exp(logit_scale)``: what the model multiplies cosines with before its softmax.
 
         Given to :meth:`open`, or from clap_bundle.json, or found as logits / cosines with ``model.onnx``.
@@ -118,11 +124,11 @@ class ClapTeacher:
         return self._scale
 
     @property
-    def sha256(self):
+    def sha256(self) -> str:
         """Of the audio graph."""
         return self._digest(self.bundle.audio)
 
-    def embed_audio(self, audio, sr):
+    def embed_audio(self, audio: ArrayLike, sr: int) -> NDArray[np.float64]:
         """Embedding of a sound.
 
         Parameters
@@ -153,7 +159,7 @@ class ClapTeacher:
         size = self.front_end.samples
         return self.embed_windows(x[i : i + size] for i in window_starts(len(x), size))
 
-    def embed_windows(self, windows):
+    def embed_windows(self, windows: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
         """Embedding of a sound that is cut into windows.
 
         Parameters
@@ -175,7 +181,7 @@ class ClapTeacher:
         embeds = [self._audio_embeds(self.front_end.inputs(window)) for window in windows]
         return _unit(np.mean(embeds, axis=0, dtype=np.float64)[0], self._audio.path)
 
-    def embed_prompts(self, prompts):
+    def embed_prompts(self, prompts: Sequence[str | Sequence[str]]) -> NDArray[np.float64]:
         """Embeddings of prompts.
 
         Parameters
@@ -210,7 +216,9 @@ class ClapTeacher:
         means = [np.mean([_unit(embeds[text], path) for text in group], axis=0) for group in groups]
         return np.array([_unit(mean, path) for mean in means])
 
-    def cosines(self, audio, sr, prompts):
+    def cosines(
+        self, audio: ArrayLike, sr: int, prompts: Sequence[str | Sequence[str]]
+    ) -> NDArray[np.float64]:
         """Cosines between a sound and prompts.
 
         Parameters
@@ -227,7 +235,7 @@ class ClapTeacher:
         text = self.embed_prompts(prompts)
         return matmul(text, self.embed_audio(audio, sr)[:, None])[:, 0]
 
-    def describe(self):
+    def describe(self) -> dict:
         """What decides about the numbers, to be stored beside them: a dict of texts and numbers."""
         from acdref import __version__
 

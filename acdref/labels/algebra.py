@@ -1,13 +1,14 @@
 """Joining labels and mixing clips: Kleene OR, vanilla mixup, gains in decibels."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels._checks import label_matrix, one_of
 
 __all__ = ["apply_gains", "draw_gains", "draw_mixup_weights", "mixup", "mixup_batch", "or_join"]
 
 
-def or_join(labels):
+def or_join(labels: ArrayLike) -> NDArray[np.float64]:
     """Join the labels of clips that sound together.
 
     Parameters
@@ -44,7 +45,7 @@ def or_join(labels):
     return np.where((labels == 1).any(axis=0), 1.0, unknown)
 
 
-def mixup(first, second, weight):
+def mixup(first: ArrayLike, second: ArrayLike, weight: ArrayLike) -> NDArray:
     """Vanilla mixup of two batches: ``weight * first + (1 - weight) * second``.
 
     Signals and labels are mixed by the same call with the same weight.
@@ -95,7 +96,7 @@ def mixup(first, second, weight):
     return np.where(weight == 0, second, np.where(weight == 1, first, mixed)).astype(dtype, copy=False)
 
 
-def mixup_batch(batch, weights, pairing="reversed"):
+def mixup_batch(batch: ArrayLike, weights: ArrayLike, pairing: str = "reversed") -> NDArray:
     """Vanilla mixup within one batch, by either of the two pairings found in published code.
 
     Parameters
@@ -143,7 +144,7 @@ def mixup_batch(batch, weights, pairing="reversed"):
     return mixup(batch[::2], batch[1::2], weights)
 
 
-def draw_mixup_weights(rng, n, alpha):
+def draw_mixup_weights(rng: np.random.Generator, n: int, alpha: float) -> NDArray[np.float64]:
     """Draw mixup weights from Beta(alpha, alpha).
 
     Parameters
@@ -171,7 +172,7 @@ def draw_mixup_weights(rng, n, alpha):
     return rng.beta(alpha, alpha, size=n)
 
 
-def draw_gains(rng, n, sigma=2.0):
+def draw_gains(rng: np.random.Generator, n: int, sigma: float = 2.0) -> NDArray[np.float64]:
     """Draw the levels at which sources are mixed, in dB.
 
     Parameters
@@ -204,7 +205,7 @@ def draw_gains(rng, n, sigma=2.0):
     return rng.normal(0.0, sigma, size=n)
 
 
-def apply_gains(sources, gains):
+def apply_gains(sources: ArrayLike, gains: ArrayLike) -> NDArray:
     """Scale every source by its gain in dB.
 
     Parameters

@@ -4,13 +4,16 @@ Keep the raw cosines: every decision here can be remade from them without runnin
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels._checks import in_range, with_dimensions
 
 __all__ = ["clap_labels", "clap_probabilities", "robust_z_scores", "threshold_labels"]
 
 
-def clap_probabilities(cosines, scale, background=None):
+def clap_probabilities(
+    cosines: ArrayLike, scale: float, background: ArrayLike | None = None
+) -> NDArray[np.float64]:
     """Softmax over the classes' prompts of the scaled cosine similarities.
 
     Parameters
@@ -60,7 +63,9 @@ def clap_probabilities(cosines, scale, background=None):
     return weights[:, : cosines.shape[1]] / weights.sum(axis=1, keepdims=True)
 
 
-def clap_labels(cosines, scale, threshold=0.2, background=None):
+def clap_labels(
+    cosines: ArrayLike, scale: float, threshold: float = 0.2, background: ArrayLike | None = None
+) -> NDArray[np.float64]:
     """Label the classes whose softmax probability is above a threshold.
 
     Parameters
@@ -96,7 +101,7 @@ def clap_labels(cosines, scale, threshold=0.2, background=None):
     return threshold_labels(clap_probabilities(cosines, scale, background), threshold)
 
 
-def threshold_labels(scores, thresholds):
+def threshold_labels(scores: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
     """Label 1 where a score is above the threshold of its class.
 
     Parameters
@@ -130,7 +135,7 @@ def threshold_labels(scores, thresholds):
     return np.where(unknown, np.nan, (scores > thresholds).astype(np.float64))
 
 
-def robust_z_scores(cosines):
+def robust_z_scores(cosines: ArrayLike) -> NDArray[np.float64]:
     """How unusually high each cosine is for its class, over the corpus at hand.
 
     Parameters

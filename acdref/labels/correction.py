@@ -21,6 +21,7 @@ import functools
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels._checks import in_range, label_matrix, one_of, score_matrix
 from acdref.labels._tables import nonzero
@@ -36,7 +37,9 @@ __all__ = [
 ]
 
 
-def correct_labels(y, p, T=0.05, fp=False, mask=True, boundary="closed"):
+def correct_labels(
+    y: ArrayLike, p: ArrayLike, T: float = 0.05, fp: bool = False, mask: bool = True, boundary: str = "closed"
+) -> NDArray[np.float64]:
     """Correct labels that a confident teacher contradicts, and mask those that it merely doubts.
 
     =====================  =================  =====================
@@ -116,7 +119,7 @@ def correct_labels(y, p, T=0.05, fp=False, mask=True, boundary="closed"):
     return corrected
 
 
-def percentile_thresholds(y, p, q=0.05):
+def percentile_thresholds(y: ArrayLike, p: ArrayLike, q: float = 0.05) -> NDArray[np.float64]:
     """Per class, the score that the top fraction ``q`` of the negatives exceeds.
 
     Parameters
@@ -154,7 +157,7 @@ def percentile_thresholds(y, p, q=0.05):
     return _per_class(p, (y == 0) & ~np.isnan(p), functools.partial(np.quantile, q=1.0 - q))
 
 
-def percentile_mask(y, p, q=0.05):
+def percentile_mask(y: ArrayLike, p: ArrayLike, q: float = 0.05) -> NDArray[np.float64]:
     """Mask the negatives with the highest scores of each class.
 
     Parameters
@@ -190,7 +193,7 @@ def percentile_mask(y, p, q=0.05):
     return _set_flagged(y, p, percentile_thresholds(y, p, q), np.nan)
 
 
-def percentile_correct(y, p, q=0.05):
+def percentile_correct(y: ArrayLike, p: ArrayLike, q: float = 0.05) -> NDArray[np.float64]:
     """Turn the negatives with the highest scores of each class into positives.
 
     Parameters and exceptions are those of :func:`percentile_mask`.
@@ -212,7 +215,7 @@ def percentile_correct(y, p, q=0.05):
     return _set_flagged(y, p, percentile_thresholds(y, p, q), 1.0)
 
 
-def positive_thresholds(y, p, statistic="mean"):
+def positive_thresholds(y: ArrayLike, p: ArrayLike, statistic: str = "mean") -> NDArray[np.float64]:
     """Per class, a statistic of the scores of its positives.
 
     Parameters
@@ -247,7 +250,9 @@ def positive_thresholds(y, p, statistic="mean"):
     return _per_class(p, (y == 1) & ~np.isnan(p), _STATISTICS[statistic])
 
 
-def mean_threshold_correct(y, p, candidates=None, statistic="mean"):
+def mean_threshold_correct(
+    y: ArrayLike, p: ArrayLike, candidates: ArrayLike | None = None, statistic: str = "mean"
+) -> NDArray[np.float64]:
     """Add the labels whose score is above the usual score of that class's positives.
 
     Parameters
@@ -288,7 +293,9 @@ def mean_threshold_correct(y, p, candidates=None, statistic="mean"):
     return _set_flagged(y, p, positive_thresholds(y, p, statistic), 1.0, candidates)
 
 
-def above_threshold(y, p, thresholds, candidates=None):
+def above_threshold(
+    y: ArrayLike, p: ArrayLike, thresholds: ArrayLike, candidates: ArrayLike | None = None
+) -> NDArray[np.bool_]:
     """Negatives whose score is strictly above the threshold of their class.
 
     The flags behind percentile and mean thresholding, for thresholds that come from elsewhere: from a whole

@@ -1,13 +1,16 @@
 """Evaluation sets: so many clips of each class, drawn from a large corpus."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels._checks import label_matrix
 
 __all__ = ["evaluation_set"]
 
 
-def evaluation_set(y, durations, rng, quota=200, shortest=8.0):
+def evaluation_set(
+    y: ArrayLike, durations: ArrayLike, rng: np.random.Generator, quota: int = 200, shortest: float = 8.0
+) -> NDArray[np.int64]:
     """Draw clips until every class has its quota of positives, or all that there are.
 
     Parameters

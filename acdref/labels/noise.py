@@ -1,11 +1,14 @@
 """Errors put into labels on purpose, and what a correction made of them: how experiments know the truth."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels._checks import in_range, label_matrix
 
 
-def inject_noise(y, rng, missing=(0.3, 0.5), false=0.05):
+def inject_noise(
+    y: ArrayLike, rng: np.random.Generator, missing: tuple[float, float] = (0.3, 0.5), false: float = 0.05
+) -> NDArray[np.float64]:
     """Forget labels, and set some that are wrong.
 
     Parameters
@@ -53,7 +56,7 @@ def inject_noise(y, rng, missing=(0.3, 0.5), false=0.05):
     return noisy
 
 
-def repair_counts(truth, noisy, repaired):
+def repair_counts(truth: ArrayLike, noisy: ArrayLike, repaired: ArrayLike) -> dict[str, int]:
     """How many errors a correction has found, and how many it has made.
 
     Parameters

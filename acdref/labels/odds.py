@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels._checks import in_range, label_matrix
 
@@ -17,7 +18,7 @@ class OddsRatio(NamedTuple):
     high: np.ndarray
 
 
-def class_priors(y):
+def class_priors(y: ArrayLike) -> NDArray[np.float64]:
     """Share of the clips that have each class.
 
     Parameters
@@ -40,7 +41,7 @@ def class_priors(y):
     return np.divide((y == 1).sum(axis=0), known, out=np.full(y.shape[1], np.nan), where=known > 0)
 
 
-def contingency(condition, outcome):
+def contingency(condition: ArrayLike, outcome: ArrayLike) -> NDArray[np.int64]:
     """2 x 2 tables of two sets of labels on the same clips.
 
     Parameters
@@ -73,7 +74,7 @@ def contingency(condition, outcome):
     return counts.reshape(*condition.shape[1:], *outcome.shape[1:], 2, 2).astype(np.int64)
 
 
-def odds_ratio(table, haldane=False, confidence=0.95):
+def odds_ratio(table: ArrayLike, haldane: bool = False, confidence: float = 0.95) -> OddsRatio:
     """Odds ratio of 2 x 2 tables, with its confidence interval.
 
     Parameters

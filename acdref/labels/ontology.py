@@ -5,9 +5,12 @@ Grzywalski & Botteldooren's relabelling for any ontology in the format of AudioS
 
 import functools
 import json
-from typing import NamedTuple
+from collections.abc import Iterable
+from os import PathLike
+from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.errors import FileError
 from acdref.labels._checks import one_of
@@ -89,7 +92,7 @@ class Ontology(Vocabulary):
            [ 1.,  1., nan, nan]])
     """
 
-    def __init__(self, nodes):
+    def __init__(self, nodes: list[dict]) -> None:
         self.children = read_children(nodes)
         self.closure = ancestor_closure(self.children, [describe(node) for node in nodes])
         self.closure.flags.writeable = False
@@ -97,7 +100,7 @@ class Ontology(Vocabulary):
         self._restrictions = [node.get("restrictions", []) for node in nodes]
 
     @classmethod
-    def from_json(cls, path):
+    def from_json(cls, path: str | PathLike) -> Self:
         """Read a file in the format of AudioSet's ``ontology.json``.
 
         Parameters
@@ -133,7 +136,7 @@ class Ontology(Vocabulary):
         except ValueError as error:
             raise FileError(path, str(error)) from error
 
-    def isolate(self, ids):
+    def isolate(self, ids: Iterable[str]) -> Self:
         """The ontology in which every label of ``ids`` is a node.
 
         Parameters
@@ -159,7 +162,7 @@ class Ontology(Vocabulary):
         new = (id for id in dict.fromkeys(ids) if id not in self)
         return type(self)(nodes + [{"id": id, "name": id, "child_ids": []} for id in new])
 
-    def parent_expand(self, Y):
+    def parent_expand(self, Y: ArrayLike) -> NDArray[np.float64]:
         """Add all ancestors of the labels: PEL, the parent-expanded labels.
 
         Parameters
@@ -196,7 +199,7 @@ class Ontology(Vocabulary):
         """
         return self._upwards.join(self._matrix(Y))
 
-    def children_mask(self, Y):
+    def children_mask(self, Y: ArrayLike) -> NDArray[np.float64]:
         """Expand the parents and mask the children that annotators may have left out: PE-CML.
 
         Parameters
@@ -240,7 +243,7 @@ class Ontology(Vocabulary):
         expanded[self._downwards.expand(rows[triggers], classes[triggers])] = np.nan
         return expanded
 
-    def psla_candidates(self, Y, types=(1, 2)):
+    def psla_candidates(self, Y: ArrayLike, types: Iterable[int] = (1, 2)) -> NDArray[np.bool_]:
         """Pairs that PSLA's label enhancement may turn into positives.
 
         Parameters
@@ -274,14 +277,15 @@ class Ontology(Vocabulary):
         array([[ True, False],
                [False,  True]])
         """
-        rows, classes = nonzero(self._matrix(Y) == 1)
-        candidates = np.zeros((len(Y), len(self)), dtype=bool)
+        Y = self._matrix(Y)
+        rows, classes = nonzero(Y == 1)
+        candidates = np.zeros(Y.shape, dtype=bool)
         for kind in types:
             one_of(kind, "type", (1, 2))
             candidates[self._psla_links[kind].expand(rows, classes)] = True
         return candidates
 
-    def split_by_root(self, Y, root):
+    def split_by_root(self, Y: ArrayLike, root: str) -> RootSplit:
         """Split clips into a target set, about one subtree, and a base set, about the rest.
 
         Parameters

@@ -3,9 +3,11 @@
 Dinkel et al. (PSL).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels._checks import in_range, score_matrix
 
@@ -35,7 +37,7 @@ class LabelCounts(NamedTuple):
     mean: float
 
 
-def windows(duration, window, hop=None):
+def windows(duration: float, window: float, hop: float | None = None) -> NDArray[np.float64]:
     """The windows that teacher and student train on.
 
     Parameters
@@ -74,7 +76,7 @@ def windows(duration, window, hop=None):
     return np.stack([starts, np.minimum(starts + window, duration)], axis=1)
 
 
-def window_samples(windows, sr=16000):
+def window_samples(windows: ArrayLike, sr: int = 16000) -> NDArray[np.int64]:
     """Windows in samples.
 
     Parameters
@@ -98,7 +100,7 @@ def window_samples(windows, sr=16000):
     return np.floor(np.asarray(windows, dtype=np.float64) * sr).astype(np.int64)
 
 
-def inference_windows(n_samples, window, hop):
+def inference_windows(n_samples: int, window: int, hop: int) -> NDArray[np.int64]:
     """The windows over which inference takes the maximum.
 
     Parameters
@@ -127,7 +129,7 @@ def inference_windows(n_samples, window, hop):
     return np.stack([starts, starts + window], axis=1)
 
 
-def pad_batch(items):
+def pad_batch(items: Sequence[ArrayLike]) -> NDArray:
     """Stack signals of different lengths, padded with zeros on the right to the longest.
 
     Parameters
@@ -144,16 +146,17 @@ def pad_batch(items):
     array([[1., 2., 3.],
            [4., 0., 0.]])
     """
-    items = [np.asarray(item) for item in items]
-    if any(item.ndim != 1 for item in items):
+    signals = [np.asarray(item) for item in items]
+    if any(signal.ndim != 1 for signal in signals):
         raise ValueError("items must be signals of one dimension")
-    batch = np.zeros((len(items), max(map(len, items), default=0)), dtype=np.result_type(*items, np.float32))
-    for row, item in zip(batch, items, strict=True):
-        row[: len(item)] = item
+    longest = max(map(len, signals), default=0)
+    batch = np.zeros((len(signals), longest), dtype=np.result_type(*signals, np.float32))
+    for row, signal in zip(batch, signals, strict=True):
+        row[: len(signal)] = signal
     return batch
 
 
-def soft_labels(teacher, weak=None, mix=1.0):
+def soft_labels(teacher: ArrayLike, weak: ArrayLike | None = None, mix: float = 1.0) -> NDArray[np.float64]:
     """Training targets of the windows: the teacher's scores, or a mix of them with the weak labels.
 
     Parameters
@@ -200,7 +203,7 @@ def soft_labels(teacher, weak=None, mix=1.0):
     return np.where(np.isnan(teacher), weak, mixed)
 
 
-def label_counts(p, threshold=0.5):
+def label_counts(p: ArrayLike, threshold: float = 0.5) -> LabelCounts:
     """How many labels the windows get at a threshold.
 
     Parameters

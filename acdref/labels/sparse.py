@@ -1,8 +1,11 @@
 """Label matrices as lists, for sets that are too large to hold as a matrix."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels._checks import label_matrix
 from acdref.labels._tables import nonzero, row_pointers
@@ -42,11 +45,11 @@ class SparseLabels:
     unknown: np.ndarray
     n_classes: int
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.indptr) - 1
 
     @classmethod
-    def from_lists(cls, lists, n_classes):
+    def from_lists(cls, lists: Iterable[Iterable[int]], n_classes: int) -> Self:
         """Positive labels, given as one list of columns per clip; repetitions count once.
 
         Raises
@@ -67,7 +70,7 @@ class SparseLabels:
         return cls(indptr, indices, np.zeros(len(indices), dtype=bool), n_classes)
 
     @classmethod
-    def from_dense(cls, y):
+    def from_dense(cls, y: ArrayLike) -> Self:
         """The sparse form of a label matrix, (N, C), of 0, 1 and NaN.
 
         Raises
@@ -87,7 +90,7 @@ class SparseLabels:
         return cls(row_pointers(rows, len(y)), columns.astype(np.int32), unknown, y.shape[1])
 
     @classmethod
-    def concatenate(cls, parts):
+    def concatenate(cls, parts: Iterable[Self]) -> Self:
         """The clips of several parts, one part after the other; at least one, all with the same classes.
 
         Raises
@@ -112,7 +115,7 @@ class SparseLabels:
             parts[0].n_classes,
         )
 
-    def to_dense(self, start=0, stop=None):
+    def to_dense(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
         """The label matrix of the clips ``start`` to ``stop`` (all by default): (n, C), float64.
 
         Examples
@@ -130,7 +133,7 @@ class SparseLabels:
         y[rows, self.indices[stored]] = np.where(self.unknown[stored], np.nan, 1.0)
         return y
 
-    def relabel(self, rule, chunk=256):
+    def relabel(self, rule: Callable[[NDArray[np.float64], slice], ArrayLike], chunk: int = 256) -> Self:
         """Apply a rule for label matrices to all clips, a few at a time.
 
         Parameters

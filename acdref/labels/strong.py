@@ -4,8 +4,10 @@ Times are seconds at the border and whole milliseconds inside, so that no frame 
 """
 
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels._checks import in_range, label_matrix
 
@@ -13,8 +15,16 @@ __all__ = ["complementary_negatives", "diffuse", "draw_strong", "frame_events", 
 
 
 def frame_events(
-    events, duration=10.0, frame=0.96, hop=None, *, start=0.0, classes=None, n_classes=None, share=0.5
-):
+    events: ArrayLike,
+    duration: float = 10.0,
+    frame: float = 0.96,
+    hop: float | None = None,
+    *,
+    start: float = 0.0,
+    classes: ArrayLike | None = None,
+    n_classes: int | None = None,
+    share: float = 0.5,
+) -> NDArray[np.bool_]:
     """Which frames of a clip are PRESENT.
 
     Parameters
@@ -88,7 +98,7 @@ def frame_events(
     return present[:, 0] if classes is None else present
 
 
-def complementary_negatives(present):
+def complementary_negatives(present: ArrayLike) -> NDArray[np.bool_]:
     """Frames that are NOT_PRESENT because the class was annotated elsewhere in the clip.
 
     Parameters
@@ -116,8 +126,17 @@ def complementary_negatives(present):
 
 
 def frame_labels(
-    events, classes, n_classes, absent=(), duration=10.0, frame=0.96, hop=None, *, start=0.0, guard=False
-):
+    events: ArrayLike,
+    classes: ArrayLike,
+    n_classes: int,
+    absent: ArrayLike = (),
+    duration: float = 10.0,
+    frame: float = 0.96,
+    hop: float | None = None,
+    *,
+    start: float = 0.0,
+    guard: bool = False,
+) -> NDArray[np.float64]:
     """Labels of a clip's frames: 1 PRESENT, 0 NOT_PRESENT, NaN not evaluated.
 
     Parameters
@@ -153,8 +172,8 @@ def frame_labels(
     >>> frame_labels([[0.0, 1.1]], [0], n_classes=3, absent=[2], duration=3.0, guard=True)[:, 0]
     array([ 1., nan,  0.])
     """
-    grid = {"duration": duration, "frame": frame, "hop": hop, "start": start}
-    columns = {"classes": classes, "n_classes": n_classes}
+    grid: dict[str, Any] = {"duration": duration, "frame": frame, "hop": hop, "start": start}
+    columns: dict[str, Any] = {"classes": classes, "n_classes": n_classes}
     present = frame_events(events, **grid, **columns)
     onset, offset, column, _ = _events(events, classes, n_classes)
     has_event = np.zeros(n_classes, dtype=bool)
@@ -174,7 +193,7 @@ def frame_labels(
     return labels
 
 
-def diffuse(labels, tagged=None):
+def diffuse(labels: ArrayLike, tagged: ArrayLike | None = None) -> NDArray[np.float64]:
     """Spread each class of a clip over all its frames: what a weak label would have said.
 
     Parameters
@@ -211,7 +230,7 @@ def diffuse(labels, tagged=None):
     return np.where(anywhere, 1.0, labels)
 
 
-def draw_strong(n, mu, rng):
+def draw_strong(n: int, mu: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Which of `n` training examples are drawn from the strong (or diffuse) set instead of the weak one.
 
     Parameters

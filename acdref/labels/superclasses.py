@@ -1,8 +1,12 @@
 """Super-classes: a few broad classes, each the union of several fine ones."""
 
 import csv
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.errors import FileError
 from acdref.labels._checks import label_matrix, one_of
@@ -34,12 +38,12 @@ class SuperClasses:
            [nan,  0.]])
     """
 
-    def __init__(self, members):
+    def __init__(self, members: Mapping[str, Iterable[str]]) -> None:
         self.members = {name: tuple(dict.fromkeys(labels)) for name, labels in members.items()}
         self.names = tuple(self.members)
 
     @classmethod
-    def from_csv(cls, path, exclude=("unused",)):
+    def from_csv(cls, path: str | PathLike, exclude: Iterable[str] = ("unused",)) -> Self:
         """Read a table with one column per super-class: its name, then its labels.
 
         Parameters
@@ -83,7 +87,7 @@ class SuperClasses:
         except (csv.Error, UnicodeDecodeError) as error:
             raise FileError(path, f"not a UTF-8 CSV file: {error}") from error
         header = [name.strip() for name in rows[0]] if rows else []
-        members = {name: [] for name in header if name}
+        members: dict[str, list[str]] = {name: [] for name in header if name}
         if not members:
             raise FileError(path, "no super-class is named in the first line")
         if len(members) < sum(map(bool, header)):
@@ -97,7 +101,7 @@ class SuperClasses:
                 members[header[column]].append(cell.strip())
         return cls({name: labels for name, labels in members.items() if name not in set(exclude)})
 
-    def map(self, y, labels, unknown="raise"):
+    def map(self, y: ArrayLike, labels: Sequence[str], unknown: str = "raise") -> NDArray[np.float64]:
         """Labels of the super-classes: each is present if any of its members is.
 
         Parameters

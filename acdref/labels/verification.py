@@ -5,13 +5,16 @@ the clips held out from it; the clips it accepts count as verified in the next r
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels._checks import in_range, one_of, score_matrix
 
 __all__ = ["excerpt_starts", "fix_length", "mean_posterior", "round_folds", "stratified_folds", "verify"]
 
 
-def excerpt_starts(length, rng, excerpt=384, n=25):
+def excerpt_starts(
+    length: int, rng: np.random.Generator, excerpt: int = 384, n: int = 25
+) -> NDArray[np.int64]:
     """Where the excerpts start whose posteriors are averaged.
 
     Parameters
@@ -40,7 +43,7 @@ def excerpt_starts(length, rng, excerpt=384, n=25):
     return rng.integers(0, length - excerpt + 1, size=n)
 
 
-def mean_posterior(probs):
+def mean_posterior(probs: ArrayLike) -> NDArray[np.float64]:
     """Mean of the posteriors of several excerpts.
 
     Parameters
@@ -63,7 +66,13 @@ def mean_posterior(probs):
     return probs.mean(axis=0)
 
 
-def verify(probs, labels, verified, threshold=0.95, cap=40):
+def verify(
+    probs: ArrayLike,
+    labels: ArrayLike,
+    verified: ArrayLike,
+    threshold: float | None = 0.95,
+    cap: int | None = 40,
+) -> NDArray[np.bool_]:
     """Accept unverified clips whose label the model confirms.
 
     Parameters
@@ -134,7 +143,9 @@ def verify(probs, labels, verified, threshold=0.95, cap=40):
     return accepted
 
 
-def stratified_folds(labels, verified, n_folds=4, leftovers="balanced"):
+def stratified_folds(
+    labels: ArrayLike, verified: ArrayLike, n_folds: int = 4, leftovers: str = "balanced"
+) -> NDArray[np.int64]:
     """Folds in which every class, and its verified part, is spread evenly.
 
     Parameters
@@ -179,7 +190,14 @@ def stratified_folds(labels, verified, n_folds=4, leftovers="balanced"):
     return folds
 
 
-def round_folds(labels, official, verified, n_folds=4, leftovers="balanced", refold=False):
+def round_folds(
+    labels: ArrayLike,
+    official: ArrayLike,
+    verified: ArrayLike,
+    n_folds: int = 4,
+    leftovers: str = "balanced",
+    refold: bool = False,
+) -> NDArray[np.int64]:
     """Folds for one round of training on a set of verified flags that changes from round to round.
 
     Parameters
@@ -217,7 +235,7 @@ def round_folds(labels, official, verified, n_folds=4, leftovers="balanced", ref
     return stratified_folds(labels, verified, n_folds, leftovers) if refold else folds
 
 
-def fix_length(spec, n=3000):
+def fix_length(spec: ArrayLike, n: int = 3000) -> NDArray:
     """Repeat or cut a spectrogram to a fixed number of frames.
 
     Parameters

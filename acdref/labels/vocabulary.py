@@ -1,6 +1,9 @@
 """Label names and the columns of a label matrix."""
 
+from collections.abc import Iterable
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels._checks import label_matrix, one_of
 from acdref.labels.sparse import SparseLabels
@@ -35,7 +38,7 @@ class Vocabulary:
            [0., 0.]])
     """
 
-    def __init__(self, ids, names=None):
+    def __init__(self, ids: Iterable[str], names: Iterable[str] | None = None) -> None:
         self.ids = tuple(ids)
         self.names = self.ids if names is None else tuple(names)
         self._position = {id: column for column, id in enumerate(self.ids)}
@@ -45,13 +48,13 @@ class Vocabulary:
         if len(self.names) != len(self.ids):
             raise ValueError(f"{len(self.names)} names for {len(self.ids)} ids")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ids)
 
-    def __contains__(self, id):
+    def __contains__(self, id: str) -> bool:
         return id in self._position
 
-    def columns(self, ids):
+    def columns(self, ids: Iterable[str]) -> NDArray[np.int64]:
         """Columns of the labels ``ids``.
 
         Returns
@@ -74,7 +77,7 @@ class Vocabulary:
                 raise ValueError(f"unknown label {id!r}")
         return np.array([self._position[id] for id in ids], dtype=np.int64)
 
-    def id_of(self, name):
+    def id_of(self, name: str) -> str:
         """The id of the label with this display name.
 
         Raises
@@ -92,7 +95,7 @@ class Vocabulary:
             raise ValueError(f"{len(found)} labels are named {name!r}")
         return found[0]
 
-    def encode(self, clips, unknown="raise"):
+    def encode(self, clips: Iterable[Iterable[str]], unknown: str = "raise") -> SparseLabels:
         """Labels given as ids, one list per clip, as columns.
 
         Parameters
@@ -125,7 +128,7 @@ class Vocabulary:
             lists.append(self.columns(ids))
         return SparseLabels.from_lists(lists, len(self))
 
-    def project(self, Y, ids):
+    def project(self, Y: ArrayLike, ids: Iterable[str]) -> NDArray[np.float64]:
         """Keep the columns of some labels, in their order.
 
         Parameters
@@ -150,7 +153,7 @@ class Vocabulary:
         """
         return self._matrix(Y)[:, self.columns(ids)]
 
-    def lift(self, y, ids):
+    def lift(self, y: ArrayLike, ids: Iterable[str]) -> NDArray[np.float64]:
         """Spread a matrix over some labels to all labels, with 0 elsewhere; the inverse of :meth:`project`.
 
         Parameters

@@ -1,11 +1,12 @@
 """Averages over classes, some of which a metric may leave undefined."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = ["mean_over_classes"]
 
 
-def mean_over_classes(values):
+def mean_over_classes(values: ArrayLike) -> float:
     """Unweighted mean of the values that are defined (not NaN); NaN if none is.
 
     Parameters

@@ -1,6 +1,9 @@
 """How well the classes of each clip are ranked: lwlrap, MAP@k."""
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.metrics._classwise import split_labels, validate
 
@@ -9,7 +12,7 @@ __all__ = ["average_precision_at_k", "lwlrap", "lwlrap_per_class", "map_at_k"]
 _CLIPS_AT_A_TIME = 64  # lwlrap compares each positive with its whole clip: this bounds the memory
 
 
-def lwlrap(y, p, sample_weight=None):
+def lwlrap(y: ArrayLike, p: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
     """Label-weighted label-ranking average precision.
 
     Parameters
@@ -47,7 +50,9 @@ def lwlrap(y, p, sample_weight=None):
     return float(values @ weights) if weights.any() else float("nan")
 
 
-def lwlrap_per_class(y, p, sample_weight=None):
+def lwlrap_per_class(
+    y: ArrayLike, p: ArrayLike, sample_weight: ArrayLike | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Label-ranking average precision of each class's positives, and the class's share of all positives.
 
     Parameters
@@ -88,7 +93,7 @@ def lwlrap_per_class(y, p, sample_weight=None):
     return values, total / total.sum() if some.any() else total
 
 
-def map_at_k(actual, predicted, k=3):
+def map_at_k(actual: Sequence[Collection], predicted: Sequence[Sequence] | NDArray, k: int = 3) -> float:
     """Mean over clips of the average precision of the first k predictions (MAP@k).
 
     Parameters
@@ -118,7 +123,9 @@ def map_at_k(actual, predicted, k=3):
     return float(values.mean()) if len(values) else float("nan")
 
 
-def average_precision_at_k(actual, predicted, k=3):
+def average_precision_at_k(
+    actual: Sequence[Collection], predicted: Sequence[Sequence] | NDArray, k: int = 3
+) -> NDArray[np.float64]:
     """Average precision of the first k predictions for each clip.
 
     Parameters

@@ -1,6 +1,7 @@
 """How well classes are detected at a threshold: accuracy, F-score."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.metrics._classwise import per_class
 from acdref.metrics.averages import mean_over_classes
@@ -8,7 +9,9 @@ from acdref.metrics.averages import mean_over_classes
 __all__ = ["accuracy", "f_score", "mean_accuracy"]
 
 
-def accuracy(y, p, threshold=0.5, sample_weight=None):
+def accuracy(
+    y: ArrayLike, p: ArrayLike, threshold: ArrayLike = 0.5, sample_weight: ArrayLike | None = None
+) -> NDArray[np.float64]:
     """Binary accuracy of each class at a threshold.
 
     Parameters
@@ -46,7 +49,9 @@ def accuracy(y, p, threshold=0.5, sample_weight=None):
     return per_class(block_accuracy, y, p, sample_weight)
 
 
-def mean_accuracy(y, p, threshold=0.5, sample_weight=None):
+def mean_accuracy(
+    y: ArrayLike, p: ArrayLike, threshold: ArrayLike = 0.5, sample_weight: ArrayLike | None = None
+) -> float:
     """Mean of the classes' accuracy: the "accuracy" of Braun & Gamper.
 
     Parameters
@@ -67,7 +72,14 @@ def mean_accuracy(y, p, threshold=0.5, sample_weight=None):
     return mean_over_classes(accuracy(y, p, threshold, sample_weight))
 
 
-def f_score(y, p, threshold=0.5, beta=1.0, sample_weight=None, undefined=np.nan):
+def f_score(
+    y: ArrayLike,
+    p: ArrayLike,
+    threshold: ArrayLike = 0.5,
+    beta: float = 1.0,
+    sample_weight: ArrayLike | None = None,
+    undefined: float = np.nan,
+) -> NDArray[np.float64]:
     """F-score of each class at a threshold.
 
     Parameters

@@ -1,6 +1,7 @@
 """How well scores rank the clips of each class: average precision, ROC area, d'."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.metrics._classwise import per_class
 from acdref.metrics.averages import mean_over_classes
@@ -15,7 +16,9 @@ __all__ = [
 ]
 
 
-def average_precision(y, p, sample_weight=None, undefined=np.nan):
+def average_precision(
+    y: ArrayLike, p: ArrayLike, sample_weight: ArrayLike | None = None, undefined: float = np.nan
+) -> NDArray[np.float64]:
     """Average precision of each class.
 
     Parameters
@@ -59,7 +62,9 @@ def average_precision(y, p, sample_weight=None, undefined=np.nan):
     return per_class(lambda block: [class_ap(*pair) for pair in block.rankings()], y, p, sample_weight)
 
 
-def mean_average_precision(y, p, sample_weight=None, undefined=np.nan):
+def mean_average_precision(
+    y: ArrayLike, p: ArrayLike, sample_weight: ArrayLike | None = None, undefined: float = np.nan
+) -> float:
     """Mean of the classes' average precision (mAP).
 
     Parameters
@@ -84,7 +89,7 @@ def mean_average_precision(y, p, sample_weight=None, undefined=np.nan):
     return mean_over_classes(average_precision(y, p, sample_weight, undefined))
 
 
-def roc_auc(y, p, sample_weight=None):
+def roc_auc(y: ArrayLike, p: ArrayLike, sample_weight: ArrayLike | None = None) -> NDArray[np.float64]:
     """Area under the ROC curve of each class.
 
     Parameters
@@ -119,7 +124,7 @@ def roc_auc(y, p, sample_weight=None):
     return per_class(lambda block: [class_auc(*pair) for pair in block.rankings()], y, p, sample_weight)
 
 
-def balance_negatives(y, explicit):
+def balance_negatives(y: ArrayLike, explicit: ArrayLike) -> NDArray[np.float64]:
     """Weights that make two pools of negatives count equally in each class (Hershey et al.).
 
     Parameters
@@ -167,7 +172,7 @@ def balance_negatives(y, explicit):
     return weight
 
 
-def d_prime(auc):
+def d_prime(auc: ArrayLike) -> NDArray[np.float64] | np.float64:
     """Sensitivity index d' = √2 Φ⁻¹(AUC) of each area.
 
     Parameters
@@ -202,7 +207,7 @@ def d_prime(auc):
     return np.sqrt(2.0) * np.array(z).reshape(auc.shape)[()]
 
 
-def mean_d_prime(auc, average="auc"):
+def mean_d_prime(auc: ArrayLike, average: str = "auc") -> float:
     """d' of a set of classes.
 
     Parameters

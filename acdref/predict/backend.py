@@ -10,6 +10,10 @@ and on what has been compiled on the machine, never on the clock; who needs bit-
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
 
 from acdref.errors import AcdrefError
 from acdref.features.front_ends import front_end
@@ -55,7 +59,7 @@ class Adaptive:
     'numpy'
     """
 
-    def __init__(self, net, backend="auto", say=None):
+    def __init__(self, net: Any, backend: str = "auto", say: Callable[[str], object] | None = None) -> None:
         if backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
         self.net = net
@@ -71,11 +75,11 @@ class Adaptive:
             self.net.backend = "numba"
 
     @property
-    def front_end(self):
+    def front_end(self) -> str:
         """That of the network."""
         return self.net.front_end
 
-    def predict_proba(self, x):
+    def predict_proba(self, x: NDArray) -> NDArray:
         """Probabilities (N, classes) of a batch of features."""
         if self._seconds >= self._undecided_until:
             self._decide()
@@ -100,7 +104,7 @@ class Adaptive:
         self.net.backend = "numba"
 
 
-def describe(config):
+def describe(config: object) -> tuple[str, str]:
     """What "auto" means on this machine.
 
     Parameters
@@ -121,7 +125,7 @@ def describe(config):
     return "numba", f"after {COMPILING_PAYS} s of sound scored with NumPy; its kernels are not yet compiled"
 
 
-def compiled(config):
+def compiled(config: object) -> bool:
     """Whether the kernels of a network have been compiled on this machine."""
     return kernel.is_warm(_job(config))
 

@@ -9,14 +9,18 @@ Scores are probabilities, written with as many digits as tell neighbouring float
 import csv
 import io
 import json
+from collections.abc import Iterable, Iterator, Sequence
 
 from acdref.errors import AcdrefError
-from acdref.predict.tagging import Failure
+from acdref.predict.tagging import Failure, Window
 
 SCHEMA = "acdref.predict/1"
+Results = Iterable[Window | Failure]
 
 
-def as_jsonl(results, classes, threshold=None, top=None):
+def as_jsonl(
+    results: Results, classes: Sequence[str], threshold: float | None = None, top: int | None = None
+) -> Iterator[str]:
     """One JSON object a line.
 
     Parameters
@@ -51,7 +55,9 @@ def as_jsonl(results, classes, threshold=None, top=None):
         yield json.dumps({"schema": SCHEMA} | row) + "\n"
 
 
-def as_csv(results, classes, threshold=None, top=None):
+def as_csv(
+    results: Results, classes: Sequence[str], threshold: float | None = None, top: int | None = None
+) -> Iterator[str]:
     """Comma-separated values: a header, then one row for each result.
 
     Parameters
@@ -86,7 +92,9 @@ def as_csv(results, classes, threshold=None, top=None):
         yield _taken(line)
 
 
-def as_table(results, classes, threshold=None, top=None):
+def as_table(
+    results: Results, classes: Sequence[str], threshold: float | None = None, top: int | None = None
+) -> Iterator[str]:
     """For people: each recording's name, then a line for each window with its tags, the surest first.
 
     Parameters
@@ -118,7 +126,7 @@ def as_table(results, classes, threshold=None, top=None):
 FORMATS = {"table": as_table, "csv": as_csv, "jsonl": as_jsonl}
 
 
-def printable(text):
+def printable(text: str) -> str:
     """`text` with what a terminal would not print (or would obey) escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

@@ -5,6 +5,8 @@ A recording that cannot be used costs one :class:`Failure` and never the others.
 
 import os
 from collections import namedtuple
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from acdref.errors import AudioError
 from acdref.predict.scoring import WINDOW, score_recording
@@ -20,7 +22,9 @@ Failure = namedtuple("Failure", "path error")
 Failure.__doc__ = """A recording or folder that cannot be used, or not from some point on, and why."""
 
 
-def predict(net, paths, window=WINDOW, hop=None):
+def predict(
+    net: Any, paths: Iterable[str], window: float = WINDOW, hop: float | None = None
+) -> Iterator[Window | Failure]:
     """Score recordings.
 
     Parameters
@@ -63,7 +67,7 @@ def predict(net, paths, window=WINDOW, hop=None):
             yield Failure(found, error.cause)
 
 
-def recordings(paths):
+def recordings(paths: Iterable[str]) -> Iterator[str | Failure]:
     """Find the recordings in folders.
 
     Parameters
