@@ -254,6 +254,15 @@ def test_softmax_cross_entropy_as_pytorch(seed):
     np.testing.assert_allclose(dlogits, tensor.grad.numpy(), rtol=0, atol=1e-14)
 
 
+def test_softmax_cross_entropy_by_hand():
+    """The mean over the known clips, of three; softmax of (0, log 3) is (1/4, 3/4)."""
+    y = np.array([[1.0, 0.0], [np.nan, 1.0], [0.25, 0.75]])
+    logits = np.array([[0.0, np.log(3)], [5.0, -5.0], [0.0, np.log(3)]])
+    loss, dlogits = softmax_cross_entropy(y, logits)
+    assert loss == pytest.approx((np.log(4) + 0.25 * np.log(4) + 0.75 * np.log(4 / 3)) / 2, rel=1e-12)
+    np.testing.assert_allclose(dlogits, [[-3 / 8, 3 / 8], [0, 0], [0, 0]], rtol=0, atol=1e-15)
+
+
 @given(seeds)
 @settings(max_examples=20)
 def test_softmax_cross_entropy_derivative(seed):

@@ -277,9 +277,9 @@ class Ontology(Vocabulary):
         array([[ True, False],
                [False,  True]])
         """
-        Y = self._matrix(Y)
-        rows, classes = nonzero(Y == 1)
-        candidates = np.zeros(Y.shape, dtype=bool)
+        original = self._matrix(Y)
+        rows, classes = nonzero(original == 1)
+        candidates = np.zeros(original.shape, dtype=bool)
         for kind in types:
             one_of(kind, "type", (1, 2))
             candidates[self._psla_links[kind].expand(rows, classes)] = True

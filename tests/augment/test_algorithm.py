@@ -8,7 +8,7 @@ from augment_support import energy, noise, rms, tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acdref.augment import AUGMENTATIONS, Augmentation, algorithm, codecs
+from acdref.augment import AUGMENTATIONS, Augmentation, algorithm, codecs, distortion
 
 FULL = {"equaliser": 6.0, "speed": 0.2, "level": (-50, -5)}  # the rest are probabilities
 NAMES = [field.name for field in fields(Augmentation)]
@@ -146,6 +146,25 @@ class TestDistributions:
         assert min(ratios) > -3.01
         assert max(ratios) < 15.01
         assert np.abs(np.quantile(ratios, [0.25, 0.5, 0.75]) - [1.5, 6, 10.5]).max() < 4
+
+    def test_distortions_are_drawn_alike_and_in_their_documented_ranges(self, monkeypatch):
+        drawn = {kind: [] for kind in ("hard", "soft", "asymmetric", "quantise")}
+
+        def recorder(kind):
+            return lambda x, strength: drawn[kind].append(strength) or x
+
+        monkeypatch.setattr(algorithm, "CLIPPING", tuple(map(recorder, list(drawn)[:3])))
+        monkeypatch.setattr(distortion, "quantise", recorder("quantise"))
+        for seed in range(800):
+            ONE["distortion"].mixture(noise(10), rng(seed))
+        for strengths in drawn.values():
+            assert abs(len(strengths) / 800 - 0.25) < 4 * np.sqrt(0.1875 / 800)
+        bits = drawn.pop("quantise")
+        assert set(bits) == set(range(6, 13))
+        drives = np.concatenate(list(drawn.values()))
+        assert 0 <= drives.min() < 0.25
+        assert 14.75 < drives.max() <= 15
+        assert np.abs(np.quantile(drives / 15, [0.25, 0.5, 0.75]) - [0.25, 0.5, 0.75]).max() < 0.1
 
     def test_codecs_are_drawn_in_their_proportions(self, monkeypatch):
         drawn = []

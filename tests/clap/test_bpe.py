@@ -136,6 +136,35 @@ def test_missing_file(tmp_path):
         Tokenizer.open(tmp_path / "tokenizer.json")
 
 
+def by_hand(**options):
+    """A tokenizer of bytes, with <mask>, which swallows white space before it, and </s>, which does not."""
+    plain = Tokenizer.of_merges([])
+    return Tokenizer(plain.vocabulary, [], {"<mask>": 300, "</s>": 301}, {"<mask>"}, **options)
+
+
+WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+NOT_WHITE = "\x1c\x1f\u200b\ufeff."
+
+
+@pytest.mark.parametrize("character", [*WHITE, *NOT_WHITE], ids=ascii)
+def test_white_space_before_a_special_token(character):
+    """What Unicode calls white space, not what Python does."""
+    tokenizer = by_hand()
+    a, kept, b = (tokenizer.encode(text) for text in ("a", character, "b"))
+    swallowed = [] if character in WHITE else kept
+    assert tokenizer.encode(f"a{character}<mask>b") == [*a, *swallowed, 300, *b]
+    assert tokenizer.encode(f"a{character} {character}</s>b")[-2:] == [301, *b]
+    assert tokenizer.encode(f"a{character}</s>b") == [*a, *kept, 301, *b]
+    assert tokenizer.encode(f"a<mask>{character}b") == [*a, 300, *kept, *b]
+
+
+@pytest.mark.parametrize("character", [*WHITE, *NOT_WHITE], ids=ascii)
+def test_a_space_is_put_before_what_does_not_begin_with_white_space(character):
+    text = f"{character}a"
+    spaced = text if character in WHITE else " " + text
+    assert by_hand(prefix_space=True).encode(text) == by_hand().encode(spaced)
+
+
 def test_what_cannot_be_encoded():
     tokenizer = Tokenizer({"a": 0}, [])
     with pytest.raises(ValueError, match="surrogate"):

@@ -124,7 +124,7 @@ MUTATIONS = {
             "weights[:, : cosines.shape[1]].sum(axis=1, keepdims=True)",
             "TestSoftmax::test_background_takes_its_share",
         ),
-        ("threshold=0.2,", "threshold=0.1,", "TestLabels::test_at_most_four_labels_and_the_best_among_them"),
+        ("float = 0.2,", "float = 0.1,", "TestLabels::test_at_most_four_labels_and_the_best_among_them"),
         (
             "(scores > thresholds)",
             "(scores >= thresholds)",
@@ -739,8 +739,8 @@ MUTATIONS = {
     ("labels/verification", "labels/test_verification.py"): [
         ("posterior >= in_range", "posterior > in_range", "TestVerify::test_threshold_is_inclusive"),
         (
-            "threshold=0.95, cap=40",
-            "threshold=0.9, cap=40",
+            "threshold: float | None = 0.95",
+            "threshold: float | None = 0.9",
             "TestVerify::test_float32_posterior_below_the_threshold",
         ),
         ("(probs.argmax(axis=1) == labels)", "True", "TestVerify::test_golden"),
@@ -811,7 +811,11 @@ MUTATIONS = {
             "-((window - n_samples) // hop) + 1",
             "TestInferenceWindows::test_golden",
         ),
-        ("row[: len(item)] = item", "row[len(row) - len(item) :] = item", "TestPadBatch::test_golden"),
+        (
+            "row[: len(signal)] = signal",
+            "row[len(row) - len(signal) :] = signal",
+            "TestPadBatch::test_golden",
+        ),
         (
             "else mix * teacher + (1 - mix) * weak",
             "else (1 - mix) * teacher + mix * weak",
