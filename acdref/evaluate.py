@@ -7,6 +7,7 @@ import numpy as np
 
 from acdref import metrics
 from acdref.errors import AcdrefError, ManifestError
+from acdref.files import json_number
 from acdref.predict.scoring import score_manifest
 
 SCHEMA = "acdref.evaluate/1"
@@ -70,14 +71,14 @@ class Evaluation:
         """All of it for JSON, with None for what is undefined."""
 
         def by_class(values):
-            return {name: _number(value) for name, value in zip(self.classes, values, strict=True)}
+            return dict(zip(self.classes, map(json_number, values.tolist()), strict=True))
 
         return {
             "schema": SCHEMA,
-            "mAP": _number(self.mean_ap),
-            "prior": _number(self.mean_prior),
-            "accuracy": _number(self.mean_accuracy),
-            "accuracy_of_none": _number(self.accuracy_of_none),
+            "mAP": json_number(self.mean_ap),
+            "prior": json_number(self.mean_prior),
+            "accuracy": json_number(self.mean_accuracy),
+            "accuracy_of_none": json_number(self.accuracy_of_none),
             "ap": by_class(self.ap),
             "priors": by_class(self.priors),
             "accuracies": by_class(self.accuracy),
@@ -179,7 +180,3 @@ def _columns(manifest, classes):
         if name not in manifest.classes:
             raise AcdrefError(f"the class {name!r} is not one of {', '.join(manifest.classes)}")
     return [manifest.classes.index(name) for name in classes]
-
-
-def _number(value):
-    return None if np.isnan(value) else float(value)

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from importlib import resources
@@ -56,6 +57,11 @@ def write_text(path: str | os.PathLike[str], text: str, error: type[FileError] =
     """Write a text in UTF-8, line ends as they are; arguments and errors as :func:`replacing`."""
     with replacing(path, error) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def json_number(value: float) -> float | None:
+    """A number that JSON can hold: None for NaN and infinities."""
+    return value if math.isfinite(value) else None
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

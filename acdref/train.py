@@ -4,19 +4,16 @@ A run is a folder::
 
     config.json    every option, as resolved
     metrics.csv    one row an epoch
-    best.npz       weights with the highest validation mAP so far
+    best.npz       weights with the highest validation mAP so far (or what the options say)
     last.npz       all that is needed to continue, written every few minutes and after every epoch
 
 Every file is written to a temporary name and renamed.  What a run computes depends on its options and the
 recordings alone; `last.npz` says how far it has come, and everything after that is computed again.
 """
 
-import csv
 import dataclasses
 import hashlib
-import io
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,18 +21,18 @@ import numpy as np
 
 from acdref import checkpoint, metrics
 from acdref.augment import AUGMENTATIONS, Augmentation
-from acdref.data import Clips, Loader, Sequences, open_dataset
+from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.front_ends import front_end
 from acdref.files import write_text
-from acdref.losses import bce
+from acdref.fit import Job, Observer, Run, Stopped, initial
+from acdref.losses import bce, bce_probabilities
 from acdref.nets import registry
 from acdref.ops.memory import keep_freed_memory
-from acdref.optim import AdamW, Average, Plateau, cosine
+from acdref.optim import Plateau, cosine
 from acdref.predict.scoring import score_manifest
 
-CONFIG = "config.json"
-CHECKPOINT_SECONDS = 300
+CONFIG, LAST, BEST = "config.json", "last.npz", "best.npz"
 WARMUP = 0.05  # share of the steps in which the cosine schedule rises
 
 # Options that do not change what a step computes, and may differ when a run continues.
@@ -67,6 +64,9 @@ class Options:
     weight_decay : float
     average : float
         Decay of the running average of weights that is validated and kept; 0: the weights themselves.
+    keep : {"mAP", "loss", "last"}
+        Which epoch's weights are kept: the one with the highest validation mAP, with the lowest validation
+        loss, or the last; that also where there is no validation.
     seed : int
     mix_max : int
         Most sequences that are mixed into one.
@@ -103,6 +103,7 @@ class Options:
     patience: int = 150
     weight_decay: float = 0.01
     average: float = 0.0
+    keep: str = "mAP"
     seed: int = 0
     mix_max: int = 2
     mixing: str = "or"
@@ -128,27 +129,9 @@ class Options:
         return max(1, self.epoch_size // self.batch)
 
 
-class Observer:
-    """What a run tells while it works; the command line prints it.  All methods do nothing here."""
-
-    def log(self, text):
-        """One line about something that happened."""
-
-    def start(self, epochs, steps, batch):
-        """Before the first step: how much there is to do."""
-
-    def step(self, epoch, step, loss, rate):
-        """After each step: mean loss of the epoch so far, sequences per second."""
-
-    def epoch(self, row):
-        """After each epoch: the row of metrics.csv, a dict."""
-
-    def should_stop(self):
-        """True to stop after the current step, with a checkpoint."""
-        return False
-
-
-def train(options, out, resume=False, observer=None):
+def train(
+    options: Options, out: str | Path, resume: bool = False, observer: Observer | None = None
+) -> dict | None:
     """Train a network.
 
     Parameters
@@ -180,14 +163,24 @@ def train(options, out, resume=False, observer=None):
         options = _stored_options(options, out, resume)
     elif not options.manifest:
         raise AcdrefError(f"{out}: holds no run to continue")
-    run = _Run(options, out, observer)
-    if not begun:  # only now: options that make no run leave the folder as it was
-        _claim_folder(options, out)
-    if resume and (out / "last.npz").exists():
-        run.restore()
-        if run.epoch < options.epochs:
+    manifest, val = datasets(options)
+    continues = resume and (out / LAST).exists()
+    net = _network(options, manifest.classes, None if continues else observer.log)
+    with _loader(options, manifest, net, observer) as loader:
+        run = Run(net, _job(options, out, loader, val, net), out / LAST, observer)
+        if not begun:  # only now: options that make no run leave the folder as it was
+            _claim_folder(options, out)
+        if continues:
+            run.restore()
+            if run.epoch == options.epochs:
+                observer.log("this run is complete")
+                return run.rows[-1]
             observer.log(f"continuing at epoch {run.epoch + 1}, step {run.step + 1} of {options.steps}")
-    return run.work()
+        try:
+            run.work()
+        except Stopped:
+            return None
+    return run.rows[-1]
 
 
 def _stored_options(options, out, resume):
@@ -217,7 +210,7 @@ def _claim_folder(options, out):
     write_text(out / CONFIG, json.dumps(dataclasses.asdict(options), indent=2) + "\n")
 
 
-def datasets(options):
+def datasets(options: Options) -> tuple[Manifest, Manifest | None]:
     """The manifests to train and to validate on; the second is None without validation.
 
     Raises
@@ -231,7 +224,7 @@ def datasets(options):
     return manifest, None if val is None else measurable(val)
 
 
-def measurable(val):
+def measurable(val: Manifest) -> Manifest:
     """The manifest to validate on, if its labels can measure anything.
 
     Raises
@@ -261,7 +254,7 @@ def _chosen(options):
     return manifest, None
 
 
-def fingerprint(*manifests):
+def fingerprint(*manifests: Manifest | None) -> str:
     """sha256 over paths, classes and labels: what a resumed run must find unchanged."""
     digest = hashlib.sha256()
     for manifest in manifests:
@@ -271,215 +264,71 @@ def fingerprint(*manifests):
     return digest.hexdigest()
 
 
-class _Run:
-    def __init__(self, options, out, observer):
-        self.options, self.out, self.observer = options, out, observer
-        self.manifest, self.val = datasets(options)
-        self.fingerprint = fingerprint(self.manifest, self.val)
-        self.net = self._network()
-        self._check_length()
-        self.sequences = self._sequences()
-        self.optimiser = AdamW(self.net.params, options.lr, weight_decay=options.weight_decay)
-        self.plateau = Plateau(options.patience)
-        self.average = Average(self._weights(), options.average) if options.average else None
-        self.epoch, self.step = 0, 0
-        self.loss_sum = 0.0
-        self.best = -np.inf
-        self.rows = []
-
-    def _network(self):
-        options, classes = self.options, self.manifest.classes
-        if options.init is not None:
-            return self._initial(classes)
-        name = options.net or "acdnet"
-        try:
-            fields = registry.SEVERAL_CLASSES.get(name, {})
-            return registry.build(name, len(classes), options.width, options.seed, **fields)
-        except ValueError as error:
-            raise AcdrefError(str(error)) from None
-
-    def _initial(self, classes):
-        """The network of the weights to start from, with a new last layer for other classes."""
-        options = self.options
-        net, meta = checkpoint.load_weights(options.init)
-        name = registry.name_of(net)
-        if options.net not in (None, name):
-            raise AcdrefError(f"{options.init}: weights of {name}, not of {options.net}")
-        if options.width != 1:
-            raise AcdrefError(f"{options.init}: these weights have a width already")
-        if tuple(meta["classes"]) == classes:
-            return net
-        if not (self.out / "last.npz").exists():
-            self.observer.log(f"{options.init}: other classes, so the last layer starts anew")
-        return registry.with_classes(net, len(classes), options.seed)
-
-    def _check_length(self):
-        """Whether a sequence is long enough for the network."""
-        front, seconds = front_end(self.net), self.options.seconds
-        fewest = registry.min_frames(self.net)
-        if front.steps(round(seconds * front.rate)) < fewest:
-            name = registry.name_of(self.net)
-            raise AcdrefError(f"sequences of {seconds:g} s are too short for {name}: try a higher --seconds")
-
-    def _sequences(self):
-        options = self.options
-        return Sequences(
-            self.manifest,
-            options.seed,
-            mix_max=options.mix_max,
-            mixing=options.mixing,
-            seconds=options.seconds,
-            fill=options.fill,
-            sampling=options.sampling,
-            augment=options.augment,
-            clips=Clips(sr=front_end(self.net).rate),
-        )
-
-    def _weights(self):
-        return checkpoint.network_arrays(self.net)
-
-    def work(self):
-        """Run to the end; returns the last row of metrics, or None if stopped."""
-        options = self.options
-        if self.epoch >= options.epochs:
-            self.observer.log("this run is complete")
-            return self.rows[-1]
-        self.observer.start(options.epochs, options.steps, options.batch)
-        transform = front_end(self.net).transform
-        with Loader(self.sequences, options.batch, options.workers, transform, self._report) as loader:
-            while self.epoch < options.epochs:
-                if not self._epoch(loader):
-                    self.save()
-                    return None
-        return self.rows[-1]
-
-    def _epoch(self, loader):
-        """The rest of the current epoch; False if the observer stopped it."""
-        options, observer = self.options, self.observer
-        saved = started = time.monotonic()
-        for done, (x, y) in enumerate(loader.batches(self.epoch, options.steps, self.step), 1):
-            self._learn(x, y)
-            now = time.monotonic()
-            observer.step(
-                self.epoch, self.step, self.loss_sum / self.step, done * options.batch / (now - started)
-            )
-            if observer.should_stop():
-                return False
-            if now - saved > CHECKPOINT_SECONDS:
-                self.save()
-                saved = now
-        self._close_epoch()
-        return True
-
-    def _learn(self, x, y):
-        options = self.options
-        if options.schedule == "cosine":
-            total = options.epochs * options.steps
-            scale = cosine(self.optimiser.steps, total, round(WARMUP * total))
-        else:
-            scale = self.plateau.scale
-        self.optimiser.lr = options.lr * scale
-        # What dropout draws from: the same wherever a run was stopped and resumed.
-        self.net.rng = np.random.default_rng([options.seed, self.epoch, self.step])
-        logits, tape = self.net.forward(x, train=True)
-        loss, dlogits = bce(y, logits)
-        if not np.isfinite(loss):
-            raise AcdrefError(
-                f"{self.out}: the loss is {loss} in epoch {self.epoch + 1}, step {self.step + 1}; "
-                "try a lower --lr (the last checkpoint is untouched)"
-            )
-        self.optimiser.step(self.net.backward(tape, dlogits))
-        if self.average is not None:
-            self.average.update(self._weights())
-        self.loss_sum += loss
-        self.step += 1
-
-    def _close_epoch(self):
-        row = {"epoch": self.epoch + 1, "loss": self.loss_sum / self.step, "lr": self.optimiser.lr}
-        net = self._candidate()
-        score = np.nan
-        if self.val is not None:
-            y, p = self.val.labels, score_manifest(net, self.val, self._report)
-            y = np.where(np.isnan(p), np.nan, y)
-            ap = metrics.average_precision(y, p)
-            score = metrics.mean_over_classes(ap)
-            if np.isnan(score):
-                cause = (
-                    "no recording that has a class could be read, or the scores are NaN (try a lower --lr)"
-                )
-                raise AcdrefError(f"{self.out}: no validation mAP in epoch {self.epoch + 1}: {cause}")
-            row["val_mAP"] = score
-            row["val_accuracy"] = metrics.mean_over_classes(metrics.accuracy(y, p))
-            row |= {f"AP {name}": value for name, value in zip(self.val.classes, ap, strict=True)}
-        self.rows.append({key: float(value) if key != "epoch" else value for key, value in row.items()})
-        self.plateau.update(score)
-        if self.val is None or score > self.best:
-            self.best = score
-            checkpoint.save_weights(
-                self.out / "best.npz",
-                net,
-                self.manifest.classes,
-                epoch=self.epoch + 1,
-                val_mAP=_number(score),
-            )
-        self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
-        write_text(self.out / "metrics.csv", self._metrics_text())
-        self.save()
-        self.observer.epoch(self.rows[-1])
-
-    def _candidate(self):
-        """The network that is validated and kept: the averaged one, if there is an average."""
-        if self.average is None:
-            return self.net
-        net = type(self.net)(self.net.config)
-        checkpoint.restore_network(self.out, net, self.average.values)
-        return net
-
-    def _metrics_text(self):
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        return text.getvalue()
-
-    def _report(self, error):
-        self.observer.log(f"left out: {error}")
-
-    def save(self):
-        """Write last.npz."""
-        arrays = self._weights()
-        arrays |= {f"optimiser/{name}": a for name, a in self.optimiser.arrays.items()}
-        arrays |= {f"plateau/{name}": a for name, a in self.plateau.arrays.items()}
-        if self.average is not None:
-            arrays |= {f"average/{name}": a for name, a in self.average.arrays.items()}
-        # Sums as arrays: JSON text would be exact too, but not for infinities and NaN.
-        arrays["progress"] = np.array([self.epoch, self.step, self.loss_sum, self.best], np.float64)
-        meta = checkpoint.network_meta(self.net, self.manifest.classes)
-        # As pairs: the order of the columns is kept.
-        meta |= {"rows": [[[k, _number(v)] for k, v in row.items()] for row in self.rows]}
-        meta |= {"fingerprint": self.fingerprint}
-        checkpoint.save(self.out / "last.npz", arrays, meta)
-
-    def restore(self):
-        """Continue from last.npz."""
-        path = self.out / "last.npz"
-        arrays, meta = checkpoint.load(path)
-        if meta.get("fingerprint") != self.fingerprint:
-            raise CheckpointError(path, "the run's recordings or labels have changed since it was started")
-
-        def part(name):
-            return {k.removeprefix(f"{name}/"): a for k, a in arrays.items() if k.startswith(f"{name}/")}
-
-        checkpoint.restore_network(path, self.net, arrays)
-        self.optimiser.load(part("optimiser"))
-        self.plateau.load(part("plateau"))
-        if self.average is not None:
-            self.average.load(part("average"))
-        epoch, step, self.loss_sum, self.best = arrays["progress"].tolist()
-        self.epoch, self.step = int(epoch), int(step)
-        self.rows = [{k: np.nan if v is None else v for k, v in row} for row in meta["rows"]]
+def _network(options, classes, say):
+    """The network to start from."""
+    net = initial(options.net or "acdnet", options.width, options.init, classes, options.seed, say=say)
+    name = registry.name_of(net)
+    if options.init is not None and options.net not in (None, name):
+        raise AcdrefError(f"{options.init}: weights of {name}, not of {options.net}")
+    if options.init is not None and options.width != 1:
+        raise AcdrefError(f"{options.init}: these weights have a width already")
+    front, seconds = front_end(net), options.seconds
+    if front.steps(round(seconds * front.rate)) < registry.min_frames(net):
+        raise AcdrefError(f"sequences of {seconds:g} s are too short for {name}: try a higher --seconds")
+    return net
 
 
-def _number(value):
-    """A number that JSON can hold: None for NaN."""
-    return None if isinstance(value, float) and np.isnan(value) else value
+def _loader(options, manifest, net, observer):
+    """What makes the sequences that the network sees."""
+    front = front_end(net)
+    names = ("seed", "mix_max", "mixing", "seconds", "fill", "sampling", "augment")
+    chosen = {name: getattr(options, name) for name in names}
+    sequences = Sequences(manifest, **chosen, clips=Clips(sr=front.rate))
+
+    def report(error):
+        observer.log(f"left out: {error}")
+
+    return Loader(sequences, options.batch, options.workers, front.transform, report)
+
+
+def _job(options, out, loader, val, net):
+    """What the options mean for the loop."""
+    plateau, steps = Plateau(options.patience), options.steps
+    total = options.epochs * steps
+
+    def rate(epoch, step):
+        if options.schedule == "plateau":
+            return options.lr * plateau.scale
+        return options.lr * cosine(epoch * steps + step, total, round(WARMUP * total))
+
+    def validate(net):
+        p = score_manifest(net, val, loader.on_failure)
+        y = np.where(np.isnan(p), np.nan, val.labels)
+        ap = metrics.average_precision(y, p)
+        row = {
+            "val_mAP": metrics.mean_over_classes(ap),
+            "val_accuracy": metrics.mean_over_classes(metrics.accuracy(y, p)),
+        }
+        if options.keep == "loss":
+            row["val_loss"], _ = bce_probabilities(y, np.clip(p, 0, 1))  # of a mean: rounded, it may exceed 1
+        return row | {f"AP {name}": value for name, value in zip(val.classes, ap, strict=True)}
+
+    manifest = loader.sequences.manifest
+    return Job(
+        epochs=options.epochs,
+        steps=steps,
+        batches=lambda epoch, step: loader.batches(epoch, steps, step),
+        loss=bce,
+        rate=rate,
+        weight_decay=options.weight_decay,
+        average=options.average,
+        plateau=plateau,
+        validate=None if val is None else validate,
+        keep="last" if val is None else options.keep,
+        best=out / BEST,
+        metrics=out / "metrics.csv",
+        meta=checkpoint.network_meta(net, manifest.classes),
+        fingerprint=fingerprint(manifest, val),
+        seed=options.seed,
+        size=options.batch,
+    )

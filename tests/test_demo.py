@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from train_support import Stopper
+from train_support import Recorder
 
 from acdref.demo import OPTIONS, demo
 
@@ -22,4 +22,4 @@ def test_it_trains_evaluates_and_tags(tmp_path):
 
 
 def test_it_can_be_stopped(tmp_path):
-    assert demo(tmp_path, Stopper(1), scenes=5, options=SMALL) is None
+    assert demo(tmp_path, Recorder(1), scenes=5, options=SMALL) is None

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from predict_support import TINY, write_tiny_weights
-from train_support import OPTIONS, Stopper, write_corpus
+from train_support import OPTIONS, Recorder, write_corpus
 
 from acdref import checkpoint
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.compressed import frames
+from acdref.fit import Run
 from acdref.nets import NETWORKS, registry
 from acdref.ops.threads import set_threads
-from acdref.train import Options, _claim_folder, _Run, _stored_options, datasets, train
+from acdref.train import Options, _claim_folder, _network, _stored_options, datasets, train
 
 FILES = ("best.npz", "last.npz", "metrics.csv")
 
@@ -64,8 +65,8 @@ def test_a_run_leaves_its_options_metrics_and_weights(finished, options):
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_a_stopped_run_continues_bit_equal(steps, finished, options, tmp_path):
-    assert train(options, tmp_path / "run", observer=Stopper(steps)) is None
-    observer = Stopper()
+    assert train(options, tmp_path / "run", observer=Recorder(steps)) is None
+    observer = Recorder()
     train(options, tmp_path / "run", resume=True, observer=observer)
     assert "continuing at" in observer.lines[0]
     assert contents(tmp_path / "run") == contents(finished[0])
@@ -100,7 +101,7 @@ def test_workers_and_threads_do_not_change_the_result(finished, options, tmp_pat
 
 def test_a_complete_run_is_left_alone(finished, options):
     before = contents(finished[0])
-    observer = Stopper()
+    observer = Recorder()
     assert train(options, finished[0], resume=True, observer=observer) is not None
     assert "complete" in observer.lines[-1]
     assert contents(finished[0]) == before
@@ -132,14 +133,14 @@ def test_rejected_options_leave_no_run_behind(options, tmp_path, rejected, cause
         with pytest.raises(AcdrefError, match=cause):
             train(replace(options, **rejected), out, resume=resume)
     assert not out.exists()
-    assert train(options, out, observer=Stopper(1)) is None
+    assert train(options, out, observer=Recorder(1)) is None
 
 
 def test_changed_labels_are_noticed(options, tmp_path):
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     changed = replace(options, manifest=str(write_corpus(corpus)))
-    assert train(changed, tmp_path / "run", observer=Stopper(1)) is None
+    assert train(changed, tmp_path / "run", observer=Recorder(1)) is None
     path = corpus / "manifest.csv"
     path.write_text(path.read_text().replace("0.wav,noise", "0.wav,tone"))
     with pytest.raises(CheckpointError, match=r"last\.npz: .*labels have changed"):
@@ -154,18 +155,16 @@ def test_a_damaged_configuration_is_named(tmp_path, options):
 
 def test_sequences_are_as_long_as_the_options_say(options, tmp_path, monkeypatch):
     heard = []
-    learn = _Run._learn
-    monkeypatch.setattr(
-        "acdref.train._Run._learn", lambda run, x, y: heard.append(x.shape) or learn(run, x, y)
-    )
-    train(replace(options, seconds=2.5), tmp_path / "run", observer=Stopper(1))
+    learn = Run._learn
+    monkeypatch.setattr(Run, "_learn", lambda run, x, y: heard.append(x.shape) or learn(run, x, y))
+    train(replace(options, seconds=2.5), tmp_path / "run", observer=Recorder(1))
     assert heard == [(2, frames(40000), 257, 2)]
 
 
 def test_soft_labels_of_mixup_reach_the_loss(options, tmp_path, monkeypatch):
     seen = []
-    learn = _Run._learn
-    monkeypatch.setattr("acdref.train._Run._learn", lambda run, x, y: seen.append(y) or learn(run, x, y))
+    learn = Run._learn
+    monkeypatch.setattr(Run, "_learn", lambda run, x, y: seen.append(y) or learn(run, x, y))
     row = train(replace(options, mixing="mixup", epoch_size=20, epochs=1), tmp_path / "run")
     y = np.concatenate(seen)
     assert ((y > 0) & (y < 1)).any()
@@ -207,7 +206,7 @@ def test_broken_recordings_are_left_out_and_named(options, tmp_path):
     manifest = write_corpus(corpus)
     for name in ("0.wav", "1.wav", "2.wav", "7.wav"):
         (corpus / name).write_bytes(b"")
-    observer = Stopper()
+    observer = Recorder()
     one_epoch = replace(options, manifest=str(manifest), epochs=1, epoch_size=8)
     row = train(one_epoch, tmp_path / "run", observer=observer)
     assert np.isfinite(row["loss"])
@@ -216,7 +215,7 @@ def test_broken_recordings_are_left_out_and_named(options, tmp_path):
 
 
 def test_weights_of_other_classes_keep_all_but_the_last_layer(finished, options, tmp_path):
-    observer = Stopper()
+    observer = Recorder()
     other = replace(options, init=str(finished[0] / "best.npz"), classes=("tone", "noise", "hum"), epochs=1)
     train(other, tmp_path / "run", observer=observer)
     assert "the last layer starts anew" in observer.lines[0]
@@ -305,15 +304,6 @@ class TestDatasets:
         assert validation is None
 
 
-def test_the_time_limit_of_checkpoints_is_kept(options, tmp_path, monkeypatch):
-    """With a checkpoint after each step, a run killed anywhere loses a step at most, and ends the same."""
-    monkeypatch.setattr("acdref.train.CHECKPOINT_SECONDS", 0)
-    saved = []
-    monkeypatch.setattr("acdref.train._Run.save", lambda run: saved.append((run.epoch, run.step)))
-    train(options, tmp_path / "run")
-    assert saved == [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)]
-
-
 @pytest.fixture(scope="module")
 def dropping(manifest):
     """Of a small network that drops out, and works at another sampling rate."""
@@ -328,7 +318,7 @@ def dropped(dropping, tmp_path_factory):
 
 
 def test_a_run_with_dropout_continues_bit_equal(dropping, dropped, tmp_path):
-    assert train(dropping, tmp_path / "run", observer=Stopper(1)) is None
+    assert train(dropping, tmp_path / "run", observer=Recorder(1)) is None
     train(dropping, tmp_path / "run", resume=True)
     assert contents(tmp_path / "run") == contents(dropped)
 
@@ -356,11 +346,11 @@ def test_any_network(name, manifest, tmp_path, monkeypatch):
 def test_the_head_of_any_network_starts_anew(dropping, dropped, tmp_path):
     recordings = tmp_path / "m.csv"
     recordings.write_text(Path(dropping.manifest).read_text().replace("0.wav,noise", "0.wav,rain"))
-    observer = Stopper(1)
+    observer = Recorder(1)
     init = str(dropped / "best.npz")
     options = replace(dropping, manifest=str(recordings), root=os.path.dirname(dropping.manifest))
     options = replace(options, net=None, width=1.0, init=init, val_fold=None)
-    net = _Run(options, tmp_path, observer).net
+    net = _network(options, datasets(options)[0].classes, observer.log)
     assert "last layer starts anew" in observer.lines[0]
     source, _ = checkpoint.load_weights(init)
     for key, a in (net.params | net.state).items():

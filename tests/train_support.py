@@ -3,7 +3,8 @@
 import numpy as np
 import soundfile
 
-from acdref.train import Observer, Options
+from acdref.fit import Observer
+from acdref.train import Options
 
 OPTIONS = Options(manifest="", epochs=2, epoch_size=4, batch=2, lr=1e-3, val_fold="2", seed=3, workers=0)
 
@@ -23,18 +24,17 @@ def write_corpus(folder):
     return path
 
 
-class Stopper(Observer):
-    """Stops a run after a number of steps; keeps what it is told."""
+class Recorder(Observer):
+    """Keeps what it is told; stops a run after a number of steps, a recipe after as many questions."""
 
-    def __init__(self, steps=None):
-        self.left = steps
+    def __init__(self, stop=None):
+        self.left = stop
         self.lines = []
 
     def log(self, text):
         self.lines.append(text)
 
     def should_stop(self):
-        if self.left is None:
-            return False
-        self.left -= 1
-        return self.left <= 0
+        if self.left is not None:
+            self.left -= 1
+        return self.left is not None and self.left <= 0

@@ -8,7 +8,8 @@ import numpy as np
 from acdref.audio import decode as audio
 from acdref.errors import AudioError, FileError
 from acdref.files import write_text
-from acdref.recipes.stages import Stage, tell
+from acdref.fit import tell
+from acdref.recipes.stages import Stage
 
 DATA, INDEX, JOURNAL = "features.f32", "features.json", "journal.part"
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from acdref import checkpoint, train
 from acdref.files import replacing, sha256, write_text
+from acdref.fit import Stopped, tell
 from acdref.predict.score_set import network_key, score_set
-from acdref.recipes.stages import Stage, Stopped, tell
+from acdref.recipes.stages import Stage
 from acdref.relabel.job import relabel
 from acdref.relabel.steps import Steps
 from acdref.tables.manifest import open_dataset, open_recordings, read_manifest, write_manifest

@@ -19,16 +19,15 @@ import numpy as np
 from acdref import checkpoint, train
 from acdref.errors import AcdrefError, ManifestError
 from acdref.features.front_ends import front_end
+from acdref.fit import Job, by_steps, fit, initial, tell
 from acdref.labels import label_counts, pad_batch, soft_labels, window_samples, windows
 from acdref.losses import bce
 from acdref.optim import cosine
 from acdref.recipes import sounds
 from acdref.recipes.features import Features
-from acdref.recipes.fit import Job, fit
 from acdref.recipes.measures import measures
-from acdref.recipes.networks import initial
 from acdref.recipes.parts import Data, key_of
-from acdref.recipes.stages import Stage, run, tell
+from acdref.recipes.stages import Stage, run
 from acdref.tables.manifest import open_dataset
 
 RECIPE = "pseudo-strong"
@@ -47,7 +46,7 @@ class Options:
     more : str or None
         Manifest of further recordings (same root) that the annotator, but no student, is trained on.
     net, width, init
-        Of annotator and students, as in :func:`acdref.recipes.networks.initial`.
+        Of annotator and students, as in :func:`acdref.fit.initial`.
     annotator : str or None
         Weights file of a ready annotator of the same classes.
     windows : tuple of float
@@ -101,7 +100,7 @@ def pseudo_strong(options, out, observer=None):
     options : Options
     out : str or path-like
         The recipe's folder; see :mod:`acdref.recipes.stages`.
-    observer : acdref.recipes.stages.Observer, optional
+    observer : acdref.fit.Observer, optional
 
     Returns
     -------
@@ -114,7 +113,7 @@ def pseudo_strong(options, out, observer=None):
     ------
     AcdrefError
         For input that makes a stage impossible, or a folder that holds something else.
-    acdref.recipes.stages.Stopped
+    acdref.fit.Stopped
         If the observer stopped it.
 
     Notes
@@ -200,7 +199,7 @@ class _PseudoStrong:
         """A network from weights, or fresh: students begin alike, and otherwise than the annotator."""
         options = self.options
         init = options.init if init is None else init
-        return initial(options.net, options.width, init, classes, 2 * options.seed + student, several=True)
+        return initial(options.net, options.width, init, classes, 2 * options.seed + student)
 
     def key(self):
         """All that the result depends on, as JSON can hold it."""
@@ -276,9 +275,9 @@ class _PseudoStrong:
         job = Job(
             epochs=epochs,
             steps=lesson.steps,
-            batch=lesson.batch,
+            batches=by_steps(lesson.batch, lesson.steps),
             loss=bce,
-            rate=lambda epoch: lr * cosine(epoch, epochs),
+            rate=lambda epoch, step: lr * cosine(epoch, epochs),
             seed=self.options.seed,
         )
         rows = fit(net, job, folder / "last.npz", observer)

@@ -14,7 +14,7 @@ masked that the annotators may have left out (pe-cml).
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from acdref import checkpoint, metrics, train
 from acdref.data import open_dataset
 from acdref.errors import AcdrefError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import write_text
+from acdref.files import json_number, write_text
+from acdref.fit import Job, by_steps, fit, initial, tell
 from acdref.labels import Ontology, fix_length
 from acdref.losses import mse
 from acdref.nets import ACDNet, Conv1D, registry
@@ -30,10 +31,8 @@ from acdref.nets.layers import Conv, Dense, GlobalMean, forward
 from acdref.nets.network import Network, features_of
 from acdref.ops.activation import sigmoid
 from acdref.recipes import features
-from acdref.recipes.fit import Job, fit
-from acdref.recipes.networks import initial
 from acdref.recipes.parts import BEST, Data, key_of, save_array
-from acdref.recipes.stages import Stage, run, tell
+from acdref.recipes.stages import Stage, run
 
 RECIPE = "relabel-transfer"
 LABELLINGS = {
@@ -42,7 +41,7 @@ LABELLINGS = {
     "pe-cml": lambda ontology, labels: ontology.children_mask(labels),
 }
 PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
-SCORES = "test.npy"
+SCORES, PERCEPTRON = "test.npy", "perceptron.npz"
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Options:
     labels : {"ol", "pel", "pe-cml"}
         Labelling of the target set.
     net, width, init
-        As in :func:`acdref.recipes.networks.initial`.
+        As in :func:`acdref.fit.initial`.
     seconds : float
         To which recordings are repeated or cut.
     epochs, tune_epochs, extract_epochs : int
@@ -106,7 +105,7 @@ def relabel_transfer(options, out, observer=None):
     options : Options
     out : str or path-like
         The recipe's folder; see :mod:`acdref.recipes.stages`.
-    observer : acdref.recipes.stages.Observer, optional
+    observer : acdref.fit.Observer, optional
 
     Returns
     -------
@@ -118,7 +117,7 @@ def relabel_transfer(options, out, observer=None):
     ------
     AcdrefError
         For input that makes a stage impossible, or a folder that holds something else.
-    acdref.recipes.stages.Stopped
+    acdref.fit.Stopped
         If the observer stopped it.
 
     Notes
@@ -182,7 +181,7 @@ class _RelabelTransfer:
     def _network(self):
         options = self.options
         classes = self._names("base")
-        return initial(options.net, options.width, options.init, classes, options.seed, several=True)
+        return initial(options.net, options.width, options.init, classes, options.seed)
 
     def _names(self, which):
         return tuple(self.recordings.classes[c] for c in self.columns[which])
@@ -283,30 +282,32 @@ class _Set:
             return self._inputs(members), self.labels[members]
 
         def validate(net):
-            return squared_error(self.labels[self.parts["val"]], self._logits(net, self.parts["val"]))[0]
+            members = self.parts["val"]
+            return {"val_loss": squared_error(self.labels[members], self._logits(net, members))[0]}
 
         job = Job(
             epochs,
             steps,
-            batch,
+            by_steps(batch, steps),
             squared_error,
-            lambda epoch: lr * options.decay**epoch,
-            validate,
-            options.seed,
+            rate=lambda epoch, step: lr * options.decay**epoch,
+            validate=validate,
+            keep="loss",
+            best=folder / PERCEPTRON,
+            seed=options.seed,
         )
-        history = fit(net, job, folder / "last.npz", observer)
         if not isinstance(net, Perceptron):
-            checkpoint.save_weights(folder / BEST, net, self.classes)
+            job = replace(job, best=folder / BEST, meta=checkpoint.network_meta(net, self.classes))
+        history = fit(net, job, folder / "last.npz", observer)
         p = sigmoid(self._logits(net, self.parts["test"]).astype(np.float64))
         save_array(folder / SCORES, p)
         ap = metrics.average_precision(self.labels[self.parts["test"]], p)
         best = min(history, key=lambda row: row["val_loss"])
-        score = metrics.mean_over_classes(ap)
         return {
             "epochs": epochs,
             "best_epoch": best["epoch"],
             "val_loss": best["val_loss"],
-            "mAP": None if np.isnan(score) else score,
+            "mAP": json_number(metrics.mean_over_classes(ap)),
         }
 
     def embeddings(self, net, observer):

@@ -27,7 +27,7 @@ def self_correct(training, out, rules=CORRECTION, observer=None):
         The recipe's folder; see :mod:`acdref.recipes.stages`.
     rules : dict
         Arguments of :class:`acdref.relabel.steps.Steps`: ``correct``, ``percentile`` and ``mean_threshold``.
-    observer : acdref.recipes.stages.Observer, optional
+    observer : acdref.fit.Observer, optional
 
     Returns
     -------
@@ -38,7 +38,7 @@ def self_correct(training, out, rules=CORRECTION, observer=None):
     ------
     AcdrefError
         For input that makes a stage impossible, or a folder that holds something else.
-    acdref.recipes.stages.Stopped
+    acdref.fit.Stopped
         If the observer stopped it.
 
     Notes

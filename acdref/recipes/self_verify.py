@@ -23,7 +23,8 @@ import numpy as np
 from acdref import checkpoint, metrics, train
 from acdref.errors import AcdrefError, FileError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import write_text
+from acdref.files import json_number, write_text
+from acdref.fit import Job, by_steps, fit, initial, tell
 from acdref.labels import (
     draw_mixup_weights,
     excerpt_starts,
@@ -38,11 +39,9 @@ from acdref.nets import registry
 from acdref.ops.softmax import softmax_channels
 from acdref.optim import linear
 from acdref.recipes import features
-from acdref.recipes.fit import Job, fit
-from acdref.recipes.networks import initial
 from acdref.recipes.parts import Data, key_of, save_array
 from acdref.recipes.silence import clip_silence
-from acdref.recipes.stages import Stage, run, tell
+from acdref.recipes.stages import Stage, run
 
 RECIPE = "self-verify"
 CLIP_FRAMES, EXCERPT_FRAMES = 3000, 384  # of the paper's spectrograms
@@ -60,7 +59,7 @@ class Options:
         As in :class:`acdref.train.Options`; every recording has one class, and the column ``verified`` says
         whose label somebody has checked.  What is "validated on" there is only measured on here.
     net, width, init
-        As in :func:`acdref.recipes.networks.initial`.
+        As in :func:`acdref.fit.initial`.
     spectrogram : {1, 2}
         Of vgg-gap: A-weighted mel, or logarithmic filterbank.
     clip, excerpt : float or None
@@ -122,7 +121,7 @@ def self_verify(options, out, others=(), observer=None):
     others : sequence of str
         Folders of this recipe, finished with other networks on the same recordings, whose answers are
         averaged with these in the end.
-    observer : acdref.recipes.stages.Observer, optional
+    observer : acdref.fit.Observer, optional
 
     Returns
     -------
@@ -135,7 +134,7 @@ def self_verify(options, out, others=(), observer=None):
     ------
     AcdrefError
         For input that makes a stage impossible, or a folder that holds something else.
-    acdref.recipes.stages.Stopped
+    acdref.fit.Stopped
         If the observer stopped it.
 
     Notes
@@ -196,7 +195,7 @@ class _SelfVerification:
                 raise AcdrefError(f"{options.net} has one spectrogram: version 2 is of vgg-gap")
             fields["front_end"] = "log-filterbank"
         seed = options.seed * options.folds + fold
-        return initial(options.net, options.width, options.init, self.train.classes, seed, **fields)
+        return initial(options.net, options.width, options.init, self.train.classes, seed, False, **fields)
 
     def key(self, others):
         """All that the result depends on, as JSON can hold it."""
@@ -278,9 +277,7 @@ class _SelfVerification:
             "clips": int(known.sum()),
             "accuracy": float((order[:, 0] == truth).mean()),
             "MAP@3": metrics.map_at_k(truth[:, None].tolist(), order, 3),
-            "f_scores": {
-                name: None if np.isnan(f) else float(f) for name, f in zip(classes, f_scores, strict=True)
-            },
+            "f_scores": dict(zip(classes, map(json_number, f_scores.tolist()), strict=True)),
         }
 
     def ensemble(self, others):
@@ -349,9 +346,9 @@ class _Round:
         job = Job(
             epochs,
             steps,
-            batch,
+            by_steps(batch, steps),
             softmax_cross_entropy,
-            lambda epoch: lr * linear(epoch, epochs, min(constant, epochs - 1)),
+            rate=lambda epoch, step: lr * linear(epoch, epochs, min(constant, epochs - 1)),
             seed=int(np.random.SeedSequence(seeds).generate_state(1)[0]),
         )
         self.observer.log(f"fold {fold + 1} of {options.folds}: {len(rows)} recordings")

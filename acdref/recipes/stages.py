@@ -15,29 +15,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from acdref import train
 from acdref.errors import AcdrefError, FileError
 from acdref.files import sha256, write_text
+from acdref.fit import Observer
 
 SCHEMA = "acdref.recipe/1"
-
-
-class Stopped(Exception):
-    """The observer wants a stage to stop; what it needs to continue is on the disk."""
-
-
-class Observer(train.Observer):
-    """What a recipe tells while it works, training's news among it.  All methods do nothing here."""
-
-    def progress(self, done, count):
-        """After each of many recordings."""
-
-
-def tell(observer, done, count):
-    """Say how many recordings of how many are done; :class:`Stopped` if the observer wants that."""
-    observer.progress(done, count)
-    if observer.should_stop():
-        raise Stopped
 
 
 @dataclass(frozen=True)
@@ -51,8 +33,8 @@ class Stage:
     work : callable
         ``work(folder, before, observer)`` makes the files in `folder` and returns a summary, a dict that
         JSON can hold; `before` has the folders of the stages before by name.  Called again after it was
-        stopped or killed, it continues or starts anew, and makes the same files.  :class:`Stopped` if the
-        observer wants to.
+        stopped or killed, it continues or starts anew, and makes the same files.  :class:`acdref.fit.Stopped`
+        if the observer wants to.
     files : tuple of str
         Those that later stages read.
     """
@@ -84,7 +66,7 @@ def run(recipe, out, options, stages, observer=None):
 
     Raises
     ------
-    Stopped
+    acdref.fit.Stopped
         If the observer stopped it.
     AcdrefError
         If `out` holds something else: another recipe, one with other options, or a stage that was made from

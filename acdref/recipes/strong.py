@@ -19,17 +19,16 @@ import numpy as np
 from acdref import checkpoint
 from acdref.errors import AcdrefError, ManifestError
 from acdref.features.front_ends import front_end
+from acdref.fit import Job, by_steps, fit, initial, tell
 from acdref.labels import diffuse, draw_strong, frame_events, frame_labels
 from acdref.losses import bce
 from acdref.optim import cosine
 from acdref.recipes import sounds
 from acdref.recipes.events import read_events
 from acdref.recipes.features import Features
-from acdref.recipes.fit import Job, fit
 from acdref.recipes.measures import measures
-from acdref.recipes.networks import initial
 from acdref.recipes.parts import Data, key_of
-from acdref.recipes.stages import Stage, run, tell
+from acdref.recipes.stages import Stage, run
 
 RECIPE = "strong"
 FRAME = 0.96
@@ -49,7 +48,7 @@ class Options:
     events : str
         Event list, see :func:`acdref.recipes.events.read_events`; the recordings in it are the strong set.
     net, width, init
-        As in :func:`acdref.recipes.networks.initial`.
+        As in :func:`acdref.fit.initial`.
     epochs, lr : int, float
         Of the weak network; in an epoch each recording gives one patch, and the rate falls as half a cosine.
     tune_epochs, tune_lr
@@ -91,7 +90,7 @@ def strong(options, out, observer=None):
     options : Options
     out : str or path-like
         The recipe's folder; see :mod:`acdref.recipes.stages`.
-    observer : acdref.recipes.stages.Observer, optional
+    observer : acdref.fit.Observer, optional
 
     Returns
     -------
@@ -103,7 +102,7 @@ def strong(options, out, observer=None):
     ------
     AcdrefError
         For input that makes a stage impossible, or a folder that holds something else.
-    acdref.recipes.stages.Stopped
+    acdref.fit.Stopped
         If the observer stopped it.
 
     Notes
@@ -149,7 +148,7 @@ class _Strong:
     def _network(self):
         options = self.options
         classes = self.train.classes
-        return initial(options.net, options.width, options.init, classes, options.seed, several=True)
+        return initial(options.net, options.width, options.init, classes, options.seed)
 
     def key(self):
         """All that the result depends on, as JSON can hold it."""
@@ -169,9 +168,9 @@ class _Strong:
             job = Job(
                 epochs=epochs,
                 steps=patches.steps,
-                batch=patches.batch,
+                batches=by_steps(patches.batch, patches.steps),
                 loss=bce,
-                rate=lambda epoch: lr * cosine(epoch, epochs),
+                rate=lambda epoch, step: lr * cosine(epoch, epochs),
                 seed=options.seed,
             )
             rows = fit(net, job, folder / "last.npz", observer)

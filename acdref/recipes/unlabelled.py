@@ -13,9 +13,10 @@ import dataclasses
 
 from acdref.clap.teach import teach
 from acdref.errors import AcdrefError
+from acdref.fit import tell
 from acdref.recipes.parts import SCORES, Data
 from acdref.recipes.self_correct import CORRECTION
-from acdref.recipes.stages import Stage, run, tell
+from acdref.recipes.stages import Stage, run
 
 RECIPE = "unlabelled"
 
@@ -39,7 +40,7 @@ def unlabelled(teacher, prompts, decision, training, out, rules=CORRECTION, work
         As in :func:`acdref.recipes.self_correct.self_correct`.
     workers : int
         Recordings that CLAP scores at a time.
-    observer : acdref.recipes.stages.Observer, optional
+    observer : acdref.fit.Observer, optional
 
     Returns
     -------
@@ -50,7 +51,7 @@ def unlabelled(teacher, prompts, decision, training, out, rules=CORRECTION, work
     ------
     AcdrefError
         For input that makes a stage impossible, or a folder that holds something else.
-    acdref.recipes.stages.Stopped
+    acdref.fit.Stopped
         If the observer stopped it.
 
     Notes

@@ -30,12 +30,13 @@ from acdref.data import Loader, Sequences
 from acdref.errors import AcdrefError
 from acdref.features.compressed import SAMPLE_RATE
 from acdref.files import write_text
+from acdref.fit import Job, fit
 from acdref.losses import bce
 from acdref.nets import ACDNet
 from acdref.ops.memory import keep_freed_memory
-from acdref.optim import AdamW, Average, cosine
+from acdref.optim import cosine
+from acdref.train import WARMUP
 
-WARMUP = 0.05  # share of the steps in which the cosine schedule rises
 AVERAGE = 0.98  # decay of the running average of weights, which is what counts
 LEVEL = Augmentation(level=(-45.0, -10.0))
 """The only variation of the sound, where an experiment is not about that."""
@@ -226,18 +227,19 @@ class Experiment:
         setting, corpus = self.setting, self.corpus
         config, _ = NETWORKS[setting.network]
         net = ACDNet(dataclasses.replace(config, classes=len(recordings.classes)), seed)
-        optimiser = AdamW(net.params)
-        average = Average(checkpoint.network_arrays(net), AVERAGE)
         steps = setting.sequences // setting.batch
         sequences = Sequences(recordings, seed, clips=corpus.clips, **options)
-        with Loader(sequences, setting.batch, transform=corpus.transform) as loader:
-            for step, (x, y) in enumerate(loader.batches(epoch=0, steps=steps)):
-                optimiser.lr = setting.lr * cosine(step, steps, round(WARMUP * steps))
-                logits, tape = net.forward(x, train=True)
-                _, dlogits = bce(y, logits)
-                optimiser.step(net.backward(tape, dlogits))
-                average.update(checkpoint.network_arrays(net))
-        checkpoint.restore_network(self.name, net, average.values)
+        loader = Loader(sequences, setting.batch, transform=corpus.transform)  # without workers
+        job = Job(
+            epochs=1,
+            steps=steps,
+            batches=lambda epoch, step: loader.batches(epoch, steps, step),
+            loss=bce,
+            rate=lambda epoch, step: setting.lr * cosine(step, steps, round(WARMUP * steps)),
+            weight_decay=0.01,
+            average=AVERAGE,
+        )
+        fit(net, job)
         return net
 
 

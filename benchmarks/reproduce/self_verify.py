@@ -21,10 +21,10 @@ from rows import reproduce
 from acdref import checkpoint
 from acdref.data import open_dataset, write_manifest
 from acdref.errors import AcdrefError
+from acdref.fit import Observer, Stopped
 from acdref.nets.mobilenet import MobileNetConfig, MobileNetV2, Stage
 from acdref.recipes.made_up import mislabel
 from acdref.recipes.self_verify import ACCEPTED, Options, self_verify
-from acdref.recipes.stages import Observer, Stopped
 
 SOURCE = "karolpiczak/ESC-10"
 VERIFIED, WRONG = 0.4, 0.3

@@ -7,8 +7,6 @@ from dataclasses import replace
 from predict_support import write_tiny_weights
 from train_support import OPTIONS, write_corpus
 
-from acdref.recipes.stages import Observer
-
 
 def tiny(folder, **options):
     """Options of a run of two epochs on eight recordings, with a network of a few hundred parameters."""
@@ -38,19 +36,3 @@ def dying_at(monkeypatch, count, late):
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", killing)
         yield
-
-
-class Recorder(Observer):
-    """Keeps what it is told; stops after so many questions."""
-
-    def __init__(self, stop=None):
-        self.left = stop
-        self.lines = []
-
-    def log(self, text):
-        self.lines.append(text)
-
-    def should_stop(self):
-        if self.left is not None:
-            self.left -= 1
-        return self.left is not None and self.left <= 0

@@ -4,16 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from recipes_support import Killed, Recorder, dying_at
+from recipes_support import Killed, dying_at
 from soundscape_support import write_soundscape_corpus
+from train_support import Recorder
 
 from acdref import checkpoint, metrics
 from acdref.errors import AcdrefError, ManifestError
+from acdref.fit import Stopped
 from acdref.labels import label_counts, soft_labels
 from acdref.nets import registry
 from acdref.recipes.features import Features
 from acdref.recipes.pseudo_strong import Options, _Lesson, _PseudoStrong, pseudo_strong
-from acdref.recipes.stages import Stopped
 
 STAGES = [
     "given",
@@ -236,7 +237,7 @@ def test_windows_that_are_none(options, windows):
 
 
 def test_killed_at_every_file_it_ends_the_same(few, tmp_path, monkeypatch):
-    monkeypatch.setattr("acdref.recipes.fit.CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("acdref.fit.CHECKPOINT_SECONDS", 0)
     out, deaths = tmp_path / "out", 0
     while deaths < 100:
         try:

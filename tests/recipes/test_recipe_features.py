@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from predict_support import noise, write
-from recipes_support import Killed, Recorder, dying_at
+from recipes_support import Killed, dying_at
+from train_support import Recorder
 
 from acdref.audio import decode as audio
 from acdref.errors import AcdrefError
 from acdref.features.front_ends import FRONT_ENDS
+from acdref.fit import Observer, Stopped
 from acdref.recipes import features
-from acdref.recipes.stages import Observer, Stopped
 from acdref.tables.manifest import Manifest
 
 FRONT = FRONT_ENDS["decibel-mel"]

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from predict_support import noise, write, write_tiny_weights
-from recipes_support import Killed, Recorder, dying_at
+from recipes_support import Killed, dying_at
+from train_support import Recorder
 
 from acdref import checkpoint, losses
 from acdref.errors import AcdrefError
+from acdref.fit import Stopped
 from acdref.labels import Ontology
 from acdref.nets import registry
 from acdref.recipes.relabel_transfer import Options, embedding, relabel_transfer, squared_error
-from acdref.recipes.stages import Stopped
 
 NODES = [
     {"id": "t", "name": "Tone", "child_ids": ["low", "high"]},

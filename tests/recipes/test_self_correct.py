@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recipes_support import Killed, Recorder, dying_at, tiny
+from recipes_support import Killed, dying_at, tiny
+from train_support import Recorder
 
 from acdref import checkpoint
 from acdref.errors import AcdrefError
+from acdref.fit import Stopped
 from acdref.labels import correct_labels
 from acdref.recipes.self_correct import self_correct
-from acdref.recipes.stages import Stopped
 from acdref.tables.manifest import read_manifest
 from acdref.tables.scores import ScoreFile
 from acdref.train import train
@@ -90,7 +91,7 @@ def test_the_teacher_is_what_train_makes(finished, training, tmp_path):
 @pytest.mark.parametrize("late", [False, True])
 def test_killed_at_every_file_it_ends_the_same(finished, training, tmp_path, monkeypatch, late):
     """A chain of processes, each of which dies at the first to fifth file that it replaces."""
-    monkeypatch.setattr("acdref.train.CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("acdref.fit.CHECKPOINT_SECONDS", 0)
     out = tmp_path / "out"
     deaths = 0
     while deaths < 100:

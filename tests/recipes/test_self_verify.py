@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from predict_support import noise, write, write_tiny_weights
-from recipes_support import Killed, Recorder, dying_at
+from recipes_support import Killed, dying_at
+from train_support import Recorder
 
 from acdref.errors import AcdrefError, ManifestError
+from acdref.fit import Stopped
 from acdref.labels import stratified_folds, verify
 from acdref.recipes.self_verify import Options, self_verify
-from acdref.recipes.stages import Stopped
 
 CLASSES = ("hum", "noise", "tone")
 RESULTS = (

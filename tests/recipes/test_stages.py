@@ -3,10 +3,12 @@
 import json
 
 import pytest
-from recipes_support import Killed, Recorder
+from recipes_support import Killed
+from train_support import Recorder
 
 from acdref.errors import AcdrefError, FileError
-from acdref.recipes.stages import Observer, Stage, Stopped, run, tell
+from acdref.fit import Stopped
+from acdref.recipes.stages import Stage, run
 
 OPTIONS = {"seed": 0, "classes": ("a", "b"), "rules": {"correct": {"T": 0.05}}}
 
@@ -128,21 +130,3 @@ def test_a_damaged_record_is_named(out, copier, name, text):
     (out / name).write_text(text)
     with pytest.raises(FileError, match=name.split("/")[-1]):
         run("copy", out, OPTIONS, copier.stages())
-
-
-def test_what_is_told_of_progress():
-    class Impatient(Observer):
-        def __init__(self):
-            self.heard = []
-
-        def progress(self, done, count):
-            self.heard.append((done, count))
-
-        def should_stop(self):
-            return len(self.heard) == 2
-
-    observer = Impatient()
-    tell(observer, 1, 3)
-    with pytest.raises(Stopped):
-        tell(observer, 2, 3)
-    assert observer.heard == [(1, 3), (2, 3)]

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recipes_support import Killed, Recorder, dying_at
+from recipes_support import Killed, dying_at
 from soundscape_support import write_soundscape_corpus
+from train_support import Recorder
 
 from acdref import checkpoint, metrics
 from acdref.errors import AcdrefError, FileError, ManifestError
+from acdref.fit import Stopped
 from acdref.labels import diffuse, frame_labels
 from acdref.recipes.features import Features
-from acdref.recipes.stages import Stopped
 from acdref.recipes.strong import Options, _Patches, _Strong, strong
 
 NOISE, TONE = 0, 1
@@ -184,7 +185,7 @@ def test_what_is_measured_is_the_networks(finished, recipe, samples):
 
 @pytest.mark.parametrize("late", [False, True])
 def test_killed_at_every_file_it_ends_the_same(finished, options, tmp_path, monkeypatch, late):
-    monkeypatch.setattr("acdref.recipes.fit.CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("acdref.fit.CHECKPOINT_SECONDS", 0)
     out, deaths = tmp_path / "out", 0
     while deaths < 100:
         try:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recipes_support import Killed, Recorder, dying_at, tiny
+from recipes_support import Killed, dying_at, tiny
+from train_support import Recorder
 
 from acdref.clap.prompts import Prompts
 from acdref.clap.scores import Decision, TeacherScores
 from acdref.errors import AcdrefError
 from acdref.files import resource
-from acdref.recipes.stages import Stopped
+from acdref.fit import Stopped
 from acdref.recipes.unlabelled import unlabelled
 from acdref.tables.manifest import read_manifest
 

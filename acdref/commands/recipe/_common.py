@@ -166,7 +166,8 @@ def do(recipe, out, job, as_json, tell=None):
     recipes that end with a student.
     """
     from acdref.commands._training import TerminalObserver
-    from acdref.recipes.stages import SCHEMA, Stopped
+    from acdref.fit import Stopped
+    from acdref.recipes.stages import SCHEMA
 
     ctx = click.get_current_context()
     with TerminalObserver() as observer:
