@@ -12,7 +12,7 @@ from recipes_support import Killed, Recorder, dying_at
 
 from acdref.errors import AcdrefError, ManifestError
 from acdref.labels import stratified_folds, verify
-from acdref.recipes.self_verify import Options, self_verify
+from acdref.recipes.self_verify import SelfVerifyOptions, self_verify
 from acdref.recipes.stages import Stopped
 
 CLASSES = ("hum", "noise", "tone")
@@ -45,7 +45,7 @@ def write_corpus(folder):
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
-    return Options(
+    return SelfVerifyOptions(
         write_corpus(folder),
         init=write_tiny_weights(folder / "tiny.npz"),
         clip=1.2,
