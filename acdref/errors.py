@@ -45,3 +45,7 @@ class CheckpointError(FileError):
 
 class TeacherError(FileError):
     """A teacher's bundle, or a file in it, that cannot be used."""
+
+
+class OptionError(AcdrefError, ValueError):
+    """An option with a value that it cannot have."""

@@ -14,7 +14,6 @@ recordings alone; `last.npz` says how far it has come, and everything after that
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,7 @@ from acdref.losses import bce, bce_probabilities
 from acdref.nets import registry
 from acdref.ops.memory import keep_freed_memory
 from acdref.optim import Plateau, cosine
+from acdref.options.training import TrainOptions
 from acdref.predict.scoring import score_manifest
 
 CONFIG, LAST, BEST = "config.json", "last.npz", "best.npz"
@@ -38,95 +38,7 @@ WARMUP = 0.05  # share of the steps in which the cosine schedule rises
 # Options that do not change what a step computes, and may differ when a run continues.
 FREE_OPTIONS = ("workers",)
 
-
-@dataclass(frozen=True)
-class Options:
-    """Everything that determines a run; `config.json` holds it.
-
-    Attributes
-    ----------
-    manifest, root : str
-        See :func:`acdref.data.open_dataset`; root is None for the manifest's own folder.
-    classes : tuple of str or None
-    fold : str or None
-        Folds to train on, such as "1,2,3"; None: all that are not for validation.
-    val_fold : str or None
-        Folds to validate on.
-    val : str or None
-        Another manifest to validate on (same root).  With neither, the `split` column's "val" rows serve;
-        without these there is no validation and the best weights are the last.
-    epochs, epoch_size, batch : int
-        An epoch is `epoch_size` sequences (10 000 in the paper), rounded down to whole batches.
-    lr : float
-    schedule : {"plateau", "cosine"}
-        "plateau" is the paper's: halve after `patience` epochs without a better validation mAP.
-    patience : int
-    weight_decay : float
-    average : float
-        Decay of the running average of weights that is validated and kept; 0: the weights themselves.
-    keep : {"mAP", "loss", "last"}
-        Which epoch's weights are kept: the one with the highest validation mAP, with the lowest validation
-        loss, or the last; that also where there is no validation.
-    seed : int
-    mix_max : int
-        Most sequences that are mixed into one.
-    mixing : {"or", "mixup"}
-        How, and what becomes of their labels; see :class:`acdref.data.sampling.Sequences`.
-    seconds : float
-        Length of a sequence: 10 in the paper; shorter ones train faster where recordings are short.
-        Validation and prediction keep to windows of 10 s.
-    fill : {"concatenate", "repeat"}
-    sampling : {"balanced", "uniform"}
-    augment : Augmentation or str
-        How sequences are varied, or the name of one of :data:`acdref.augment.AUGMENTATIONS`.
-    net : str or None
-        The network, a key of :data:`acdref.nets.NETWORKS`.  None: that of `init`, or ACDnet.
-    width : float
-        So many times the paper's channels.
-    init : str or None
-        Weights file to start from; the last layer is drawn anew if its classes differ.
-    workers : int
-        Processes that prepare sequences; the result does not depend on it.
-    """
-
-    manifest: str
-    root: str | None = None
-    classes: tuple[str, ...] | None = None
-    fold: str | None = None
-    val_fold: str | None = None
-    val: str | None = None
-    epochs: int = 100
-    epoch_size: int = 10_000
-    batch: int = 8
-    lr: float = 1e-4
-    schedule: str = "plateau"
-    patience: int = 150
-    weight_decay: float = 0.01
-    average: float = 0.0
-    keep: str = "mAP"
-    seed: int = 0
-    mix_max: int = 2
-    mixing: str = "or"
-    seconds: float = 10.0
-    fill: str = "concatenate"
-    sampling: str = "balanced"
-    augment: Augmentation = AUGMENTATIONS["light"]
-    net: str | None = None
-    width: float = 1.0
-    init: str | None = None
-    workers: int = 1
-
-    def __post_init__(self):
-        if isinstance(self.augment, str):
-            if self.augment not in AUGMENTATIONS:
-                names = ", ".join(map(repr, AUGMENTATIONS))
-                raise ValueError(f"augment = {self.augment!r}: choose one of {names}")
-            object.__setattr__(self, "augment", AUGMENTATIONS[self.augment])
-
-    @property
-    def steps(self):
-        """Batches in an epoch."""
-        return max(1, self.epoch_size // self.batch)
+Options = TrainOptions
 
 
 def train(
@@ -136,7 +48,7 @@ def train(
 
     Parameters
     ----------
-    options : Options
+    options : TrainOptions
         Ignored, but for `FREE_OPTIONS`, when a run is resumed: the run's own config.json counts.
     out : str or path-like
         The run's folder.
@@ -196,7 +108,7 @@ def _stored_options(options, out, resume):
             stored["augment"] = dataclasses.asdict(AUGMENTATIONS["light"]) | given
         stored["augment"] = Augmentation(**stored["augment"])
         free = {name: getattr(options, name) for name in FREE_OPTIONS}
-        return Options(**(stored | free))
+        return TrainOptions(**(stored | free))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(config, f"cannot be read: {error}") from None
 
@@ -324,7 +236,7 @@ def _job(options, out, loader, val, net):
         average=options.average,
         plateau=plateau,
         validate=None if val is None else validate,
-        keep="last" if val is None else options.keep,
+        keep="last" if val is None else options.keep or "mAP",
         best=out / BEST,
         metrics=out / "metrics.csv",
         meta=checkpoint.network_meta(net, manifest.classes),

@@ -35,7 +35,7 @@ def manifest(tmp_path_factory):
 def options(manifest):
     """Of a network of a few hundred parameters."""
     init = write_tiny_weights(manifest.parent / "tiny.npz")
-    return replace(OPTIONS, manifest=str(manifest), average=0.9, init=init, seconds=2.0)
+    return replace(OPTIONS, manifest=str(manifest), average=0.9, init=init, seconds=2.1)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,8 @@ def test_a_folder_with_a_run_is_not_overwritten(finished, options):
         ({"manifest": "missing.csv"}, r"missing\.csv"),
         ({"init": "missing.npz"}, r"missing\.npz"),
         ({"width": 1e-9}, "width"),
-        ({"seconds": 0.01}, "too short"),
+        ({"net": "conv1d", "init": None, "seconds": 4.0}, "too short"),
+        ({"seconds": 2.0}, "seconds must be at least 2.1, not 2.0"),
         ({"val_fold": "7"}, "fold"),
         ({"manifest": ""}, "no run to continue"),
     ],
@@ -307,7 +308,7 @@ class TestDatasets:
 @pytest.fixture(scope="module")
 def dropping(manifest):
     """Of a small network that drops out, and works at another sampling rate."""
-    return replace(OPTIONS, manifest=str(manifest), net="vgg-gap", width=1 / 16, epochs=1, seconds=2.0)
+    return replace(OPTIONS, manifest=str(manifest), net="vgg-gap", width=1 / 16, epochs=1, seconds=2.1)
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +375,7 @@ def test_weights_of_another_network(change, cause, dropping, dropped, tmp_path):
 
 
 def test_networks_and_lengths_that_cannot_be(dropping, tmp_path):
-    with pytest.raises(AcdrefError, match="no network 'vgg'"):
+    with pytest.raises(AcdrefError, match="net = 'vgg': choose one of 'acdnet'"):
         train(replace(dropping, net="vgg"), tmp_path / "a")
     with pytest.raises(
         AcdrefError, match=r"sequences of 4 s are too short for conv1d: try a higher --seconds"

@@ -42,6 +42,7 @@ from numpy.typing import ArrayLike
 
 from acdref.augment import codecs, distortion, level, rooms, spectrum, speed
 from acdref.augment.sound import Sound, as_sound
+from acdref.options.augmentation import Strengths
 
 EQUALISER_POINTS = 8
 LOWER_EDGE = (1 / 160, 1 / 16)  # relative to half the sampling rate
@@ -54,8 +55,6 @@ CODECS = {"vorbis": 0.6, "mp3": 0.3, "opus": 0.1}
 CLIPPING = (distortion.hard_clip, distortion.soft_clip, distortion.asymmetric_clip)
 DRIVE = (0.0, 15.0)  # dB
 BITS = (6, 12)
-
-_PROBABILITIES = ("band_pass", "low_pass", "room", "pitch", "codec", "distortion", "microphone")
 
 
 def _log_uniform(rng, bounds):
@@ -133,25 +132,14 @@ EFFECTS = (*_SOURCE, *_MIXTURE)
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(Strengths):
     """How strongly each effect varies the sound; the head of :mod:`acdref.augment.algorithm` has the rest.
 
-    Attributes
-    ----------
-    equaliser : float
-        Standard deviation in dB: at most 30.
-    band_pass, low_pass, room, pitch : float
-        Probability for a segment.
-    speed : float
-        Largest change, as a fraction: below 1.
-    codec, distortion, microphone : float
-        Probability for a mixture.
-    level : (float, float) or None
-        Lowest and highest root mean square in dBFS; None: as it is.
+    The strengths, by effect, are those of :class:`acdref.options.augmentation.Strengths`.
 
     Raises
     ------
-    ValueError
+    OptionError
         If a strength is out of its range.
 
     Notes
@@ -168,28 +156,6 @@ class Augmentation:
     >>> round(20 * np.log10(float(np.std(y))))
     -20
     """
-
-    equaliser: float = 0.0
-    band_pass: float = 0.0
-    low_pass: float = 0.0
-    room: float = 0.0
-    pitch: float = 0.0
-    speed: float = 0.0
-    codec: float = 0.0
-    distortion: float = 0.0
-    microphone: float = 0.0
-    level: tuple[float, float] | None = None
-
-    def __post_init__(self):
-        for name in _PROBABILITIES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a probability, not {getattr(self, name)}")
-        if not 0 <= self.equaliser <= 30 or not 0 <= self.speed < 1:
-            raise ValueError("equaliser must be within [0, 30] dB and speed within [0, 1)")
-        if self.level is not None:
-            object.__setattr__(self, "level", tuple(self.level))  # JSON has lists only
-            if len(self.level) != 2 or not -300 <= self.level[0] <= self.level[1] <= 300:
-                raise ValueError(f"level must be (lowest, highest) within 300 dBFS, not {self.level}")
 
     def source(self, x: ArrayLike, rng: np.random.Generator, sr: int = 16000) -> Sound:
         """Vary one source.

@@ -2,7 +2,7 @@
 
 import click
 
-from acdref.commands._numbers import Number
+from acdref.commands._options import Number
 
 _OPTIONS = (
     click.option(

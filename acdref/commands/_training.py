@@ -7,178 +7,35 @@ from dataclasses import replace
 
 import click
 
-from acdref.commands._numbers import Number
+from acdref.commands._options import click_options, threads_option
+from acdref.options.augmentation import Strengths
+from acdref.options.training import TrainOptions
 
-_RECORDINGS = (
-    click.option(
-        "--root",
-        type=click.Path(),
-        help="Folder that the manifest's paths are relative to  [default: its own]",
-    ),
-    click.option("--classes", metavar="A,B,...", help="Classes and their order  [default: those that occur]"),
-    click.option("--fold", help='Folds to train on, such as "1,2,3"  [default: all not used for validation]'),
-)
-
-_VALIDATION = (
-    click.option("--val-fold", help="Folds to validate on."),
-    click.option("--val", type=click.Path(), help="Another manifest to validate on (same root)."),
-)
-
-_OPTIONS = (
-    *_RECORDINGS,
-    *_VALIDATION,
-    click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True),
-    click.option(
-        "--epoch-size",
-        type=click.IntRange(min=1),
-        default=10_000,
-        show_default=True,
-        help="Sequences an epoch.",
-    ),
-    click.option(
-        "--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Sequences a step."
-    ),
-    click.option(
-        "--lr",
-        type=Number(min=0, min_open=True),
-        default=1e-4,
-        show_default=True,
-        help="Learning rate.",
-    ),
-    click.option(
-        "--schedule",
-        type=click.Choice(["plateau", "cosine"]),
-        default="plateau",
-        show_default=True,
-        help="plateau: halve when validation mAP has not risen for --patience epochs (the paper's); "
-        "cosine: warm up, then fall to 0 (for short runs, with --lr 2e-3).",
-    ),
-    click.option("--patience", type=click.IntRange(min=0), default=150, show_default=True, help="Epochs."),
-    click.option("--weight-decay", type=Number(min=0), default=0.01, show_default=True),
-    click.option(
-        "--average",
-        type=Number(0, 1, max_open=True),
-        default=0.0,
-        show_default=True,
-        help="Decay of a running average of the weights, which is then validated and kept; 0: off.",
-    ),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
-    click.option(
-        "--mix-max",
-        type=click.IntRange(min=1),
-        default=2,
-        show_default=True,
-        help="Most sequences mixed into one.",
-    ),
-    click.option(
-        "--mixing",
-        type=click.Choice(["or", "mixup"]),
-        default="or",
-        show_default=True,
-        help="or: the sum, labelled with all that is in it.  mixup: the weighted mean of two, and of "
-        "their labels (--mix-max 2).",
-    ),
-    click.option(
-        "--seconds",
-        type=Number(2.1, 3600),
-        default=10.0,
-        show_default=True,
-        help="Length of a sequence; shorter ones are faster where recordings are short.",
-    ),
-    click.option(
-        "--fill",
-        type=click.Choice(["concatenate", "repeat"]),
-        default="concatenate",
-        show_default=True,
-        help="Fill a sequence with several recordings (the paper's way), or repeat one: better where most "
-        "are short.",
-    ),
-    click.option(
-        "--sampling",
-        type=click.Choice(["balanced", "uniform"]),
-        default="balanced",
-        show_default=True,
-        help="Draw a class, then a recording of it; or any recording.",
-    ),
-    click.option(
-        "--augment",
-        type=click.Choice(["none", "light", "source", "mixture", "paper"]),
-        default="light",
-        show_default=True,
-        help="Variation of the sound.  light: equaliser, low-pass, speed and level.  paper: algorithm 1, "
-        "that is source (equaliser, band-pass, room, pitch and tempo of each recording) and mixture (codec, "
-        "distortion, microphone), and level.  See `acdref augment`.",
-    ),
-    click.option("--low-pass", type=Number(0, 1), help="Probability of a low-pass, in place of --augment's."),
-    click.option("--equaliser", type=Number(0, 30), help="Random equaliser, dB, in place of --augment's."),
-    click.option(
-        "--speed",
-        type=Number(0, 1, max_open=True),
-        help="Largest change of speed, in place of --augment's.",
-    ),
-    click.option(
-        "--net",
-        type=click.Choice(["acdnet", "vgg-gap", "conv1d", "resnet50", "mobilenetv2"]),
-        help="The network  [default: that of --init, or acdnet]",
-    ),
-    click.option(
-        "--width",
-        type=Number(min=0, min_open=True),
-        default=1.0,
-        show_default=True,
-        help="So many times the paper's channels.",
-    ),
-    click.option("--init", type=click.Path(), metavar="WEIGHTS", help="Weights to start from."),
-    click.option(
-        "--workers",
-        type=click.IntRange(min=0),
-        default=1,
-        show_default=True,
-        help="Processes that prepare sequences; the result does not depend on it.",
-    ),
-    click.option(
-        "--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]"
-    ),
-)
-
-
-def recording_options(command):
-    """Decorator: --root, --classes and --fold."""
-    for option in reversed(_RECORDINGS):
-        command = option(command)
-    return command
-
-
-def validation_options(command):
-    """Decorator: --val-fold and --val."""
-    for option in reversed(_VALIDATION):
-        command = option(command)
-    return command
+_OWN = ("low_pass", "equaliser", "speed")  # strengths in place of those that --augment names
+_LAST = ("net", "width", "init", "workers")
 
 
 def training_options(command):
     """Decorator: the options that :func:`options_of` takes, and --threads."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
+    for options in (
+        threads_option,
+        click_options(TrainOptions, _LAST),
+        click_options(Strengths, _OWN, unset=True),
+        click_options(TrainOptions, without=_LAST),
+    ):
+        command = options(command)
     return command
 
 
-def class_names(text):
-    """The classes that --classes names, None if it was not given."""
-    return None if text is None else tuple(name.strip() for name in text.split(","))
-
-
-def options_of(manifest, augment, low_pass, equaliser, speed, classes, **options):
-    """The acdref.train.Options that the options of the command line mean."""
+def options_of(manifest, augment, **options):
+    """The TrainOptions that the options of the command line mean."""
     from acdref.augment import AUGMENTATIONS
-    from acdref.train import Options
 
     if options["mixing"] == "mixup" and options["mix_max"] > 2:
         raise click.UsageError("--mixing mixup is of two sequences: --mix-max 2, or 1 for none")
-    own = {"low_pass": low_pass, "equaliser": equaliser, "speed": speed}
+    own = {name: options.pop(name) for name in _OWN}
     own = {name: value for name, value in own.items() if value is not None}
-    classes = class_names(classes)
-    return Options(manifest, classes=classes, augment=replace(AUGMENTATIONS[augment], **own), **options)
+    return TrainOptions(manifest, augment=replace(AUGMENTATIONS[augment], **own), **options)
 
 
 class TerminalObserver:

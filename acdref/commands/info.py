@@ -5,7 +5,7 @@ import textwrap
 
 import click
 
-from acdref.commands._numbers import Number
+from acdref.commands._options import Number
 
 
 @click.command(short_help="Show backend, weights and layers.")

@@ -8,7 +8,7 @@ import sys
 import click
 
 from acdref.commands._network import Progress, network_options, open_network
-from acdref.commands._numbers import Number
+from acdref.commands._options import Number
 from acdref.errors import AcdrefError
 
 _FORMATS = ("table", "csv", "jsonl")

@@ -7,7 +7,7 @@ import click
 
 from acdref.commands._decision import decision_of, decision_options
 from acdref.commands._network import Progress
-from acdref.commands._numbers import Number
+from acdref.commands._options import Number
 from acdref.errors import AcdrefError
 
 _STEP_FLAGS = (

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from acdref.commands._numbers import Number
+from acdref.commands._options import Number
 
 
 @click.command(short_help="Write synthetic labelled sound scenes.")

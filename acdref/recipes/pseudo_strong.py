@@ -23,6 +23,7 @@ from acdref.fit import Job, by_steps, fit, initial, tell
 from acdref.labels import label_counts, pad_batch, soft_labels, window_samples, windows
 from acdref.losses import bce
 from acdref.optim import cosine
+from acdref.options.recipes import PseudoStrongOptions
 from acdref.recipes import sounds
 from acdref.recipes.features import Features
 from acdref.recipes.measures import measures
@@ -35,69 +36,12 @@ CLIP_SECONDS = 10.0
 WEIGHTS = "weights.npz"
 
 
-@dataclass(frozen=True)
-class Options:
-    """Everything that determines the result.
-
-    Attributes
-    ----------
-    manifest, root, classes, fold, val_fold, val
-        As in :class:`acdref.train.Options`.  What is "validated on" there is only measured on here.
-    more : str or None
-        Manifest of further recordings (same root) that the annotator, but no student, is trained on.
-    net, width, init
-        Of annotator and students, as in :func:`acdref.fit.initial`.
-    annotator : str or None
-        Weights file of a ready annotator of the same classes.
-    windows : tuple of float
-        Seconds of the students' windows; the last one also serves for ablation and transfer.
-    mix : float
-        Share of the annotator's probabilities in the labels of the ablation.
-    annotator_epochs, epochs : int
-        Of the annotator, and of each student; in each epoch every window comes once.
-    lr : float
-        It falls as half a cosine.
-    batch : float
-        Seconds of sound in a batch: as much in short windows as in long ones.
-    level : float
-        The level of a window varies by so many dB up and down; annotator and student hear the same.
-    threshold : float
-        From which on labels are counted.
-    transfer, transfer_epochs
-        Another manifest (same root), whose column ``split`` says what to measure on, and epochs on it.
-    seed : int
-    """
-
-    manifest: str
-    root: str | None = None
-    classes: tuple[str, ...] | None = None
-    fold: str | None = None
-    val_fold: str | None = None
-    val: str | None = None
-    more: str | None = None
-    net: str = "acdnet"
-    width: float = 1.0
-    init: str | None = None
-    annotator: str | None = None
-    windows: tuple[float, ...] = (10.0, 5.0, 2.0)
-    mix: float = 0.5
-    annotator_epochs: int = 100
-    epochs: int = 100
-    lr: float = 1e-3
-    batch: float = 640.0
-    level: float = 0.0
-    threshold: float = 0.5
-    transfer: str | None = None
-    transfer_epochs: int = 30
-    seed: int = 0
-
-
-def pseudo_strong(options, out, observer=None):
+def pseudo_strong(options: PseudoStrongOptions, out, observer=None):
     """Train an annotator and students of its labels of short windows, and measure; or continue to.
 
     Parameters
     ----------
-    options : Options
+    options : PseudoStrongOptions
     out : str or path-like
         The recipe's folder; see :mod:`acdref.recipes.stages`.
     observer : acdref.fit.Observer, optional
@@ -168,8 +112,6 @@ class _PseudoStrong:
             target = train.Options(options.transfer, root=options.root)
             self.target, self.target_test = self._add(*train.datasets(target))
         self._check_networks()
-        if not options.windows or min(options.windows) <= 0:
-            raise AcdrefError("windows must be positive numbers of seconds")
 
     def _add(self, *manifests):
         added = []

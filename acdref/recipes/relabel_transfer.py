@@ -30,6 +30,7 @@ from acdref.nets import ACDNet, Conv1D, registry
 from acdref.nets.layers import Conv, Dense, GlobalMean, forward
 from acdref.nets.network import Network, features_of
 from acdref.ops.activation import sigmoid
+from acdref.options.recipes import RelabelTransferOptions
 from acdref.recipes import features
 from acdref.recipes.parts import BEST, Data, key_of, save_array
 from acdref.recipes.stages import Stage, run
@@ -44,65 +45,12 @@ PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
 SCORES, PERCEPTRON = "test.npy", "perceptron.npz"
 
 
-@dataclass(frozen=True)
-class Options:
-    """Everything that determines the result.
-
-    Attributes
-    ----------
-    manifest, root, classes, fold
-        As in :class:`acdref.train.Options`; the classes are ids or names of the ontology.
-    ontology : str
-        A file in the format of AudioSet's ``ontology.json``.
-    target : str
-        Id or name of the node whose descendants, itself among them, are the target's classes.
-    base : tuple of {"ol", "pel", "pe-cml"}
-        Labellings of the base set, for each of which there is a base network.
-    labels : {"ol", "pel", "pe-cml"}
-        Labelling of the target set.
-    net, width, init
-        As in :func:`acdref.fit.initial`.
-    seconds : float
-        To which recordings are repeated or cut.
-    epochs, tune_epochs, extract_epochs : int
-        Of base networks, of their tuning, and of perceptrons.
-    lr, tune_lr : float
-        Of base networks and perceptrons, and of tuning; falls by `decay` an epoch.
-    decay : float
-    batch, hidden : int
-        Recordings a step; units between the perceptron's layers.
-    seed : int
-    """
-
-    manifest: str
-    ontology: str
-    target: str
-    root: str | None = None
-    classes: tuple[str, ...] | None = None
-    fold: str | None = None
-    base: tuple[str, ...] = ("pe-cml",)
-    labels: str = "pel"
-    net: str = "acdnet"
-    width: float = 1.0
-    init: str | None = None
-    seconds: float = 10.0
-    epochs: int = 100
-    tune_epochs: int = 100
-    extract_epochs: int = 100
-    lr: float = 1e-3
-    tune_lr: float = 1e-3
-    decay: float = 0.987
-    batch: int = 24
-    hidden: int = 128
-    seed: int = 0
-
-
-def relabel_transfer(options, out, observer=None):
+def relabel_transfer(options: RelabelTransferOptions, out, observer=None):
     """Train base networks on re-labelled recordings, and transfer them to other classes; or continue to.
 
     Parameters
     ----------
-    options : Options
+    options : RelabelTransferOptions
     out : str or path-like
         The recipe's folder; see :mod:`acdref.recipes.stages`.
     observer : acdref.fit.Observer, optional
@@ -145,9 +93,6 @@ class _RelabelTransfer:
         recordings = recordings if options.fold is None else recordings.where(fold=options.fold)
         given = train.Options(options.manifest, options.root)
         self.recordings, self.data = recordings, Data(recordings, None, given)
-        for name in (*options.base, options.labels):
-            if name not in LABELLINGS:
-                raise AcdrefError(f"there is no labelling {name!r}: choose of {', '.join(LABELLINGS)}")
         self.ontology = Ontology.from_json(options.ontology)
         nodes = [self._node(name) for name in recordings.classes]
         target = self.ontology.ids[self._node(options.target)]

@@ -16,7 +16,6 @@ import hashlib
 import io
 import json
 import os
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,6 +37,7 @@ from acdref.losses import softmax_cross_entropy
 from acdref.nets import registry
 from acdref.ops.softmax import softmax_channels
 from acdref.optim import linear
+from acdref.options.recipes import SelfVerifyOptions
 from acdref.recipes import features
 from acdref.recipes.parts import Data, key_of, save_array
 from acdref.recipes.silence import clip_silence
@@ -49,73 +49,12 @@ CLIP_SECONDS, EXCERPT_SECONDS = 18.0, 2.304  # their length in version 1
 POSTERIORS, ACCEPTED, TEST = "posteriors.npy", "accepted.csv", "test.npy"
 
 
-@dataclass(frozen=True)
-class Options:
-    """Everything that determines the result.
-
-    Attributes
-    ----------
-    manifest, root, classes, fold, val_fold, val
-        As in :class:`acdref.train.Options`; every recording has one class, and the column ``verified`` says
-        whose label somebody has checked.  What is "validated on" there is only measured on here.
-    net, width, init
-        As in :func:`acdref.fit.initial`.
-    spectrogram : {1, 2}
-        Of vgg-gap: A-weighted mel, or logarithmic filterbank.
-    clip, excerpt : float or None
-        Seconds to which recordings are repeated or cut, and of the excerpts that the networks are trained on
-        and asked about.  None: the paper's 3000 and 384 frames, which are 18 s and 2.3 s in version 1.
-    folds : int
-    epochs, constant, lr : int, int, float
-        Of the initial networks: rate, and epochs before it begins to fall to 0.
-    alpha : float
-        Of mixup's Beta distribution in these; 0: no mixup.
-    rounds : int
-    tune_epochs, tune_constant, tune_lr
-        Of the training in each round.
-    batch : int
-    excerpts : int
-        Whose posteriors are averaged.
-    threshold : float or None
-    cap : int or None
-        As in :func:`acdref.labels.verify`.
-    seed : int
-    """
-
-    manifest: str
-    root: str | None = None
-    classes: tuple[str, ...] | None = None
-    fold: str | None = None
-    val_fold: str | None = None
-    val: str | None = None
-    net: str = "acdnet"
-    width: float = 1.0
-    init: str | None = None
-    spectrogram: int = 1
-    clip: float | None = None
-    excerpt: float | None = None
-    folds: int = 4
-    epochs: int = 500
-    constant: int = 100
-    lr: float = 1e-3
-    alpha: float = 0.3
-    rounds: int = 10
-    tune_epochs: int = 30
-    tune_constant: int = 5
-    tune_lr: float = 2e-4
-    batch: int = 100
-    excerpts: int = 25
-    threshold: float | None = 0.95
-    cap: int | None = 40
-    seed: int = 0
-
-
-def self_verify(options, out, others=(), observer=None):
+def self_verify(options: SelfVerifyOptions, out, others=(), observer=None):
     """Train a network for each fold, let them verify labels, train on; or continue to.
 
     Parameters
     ----------
-    options : Options
+    options : SelfVerifyOptions
     out : str or path-like
         The recipe's folder; see :mod:`acdref.recipes.stages`.
     others : sequence of str

@@ -12,8 +12,6 @@
 Each of 3 to 6 is measured on frames of 0.96 s and on whole recordings.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from acdref import checkpoint
@@ -23,6 +21,7 @@ from acdref.fit import Job, by_steps, fit, initial, tell
 from acdref.labels import diffuse, draw_strong, frame_events, frame_labels
 from acdref.losses import bce
 from acdref.optim import cosine
+from acdref.options.recipes import StrongOptions
 from acdref.recipes import sounds
 from acdref.recipes.events import read_events
 from acdref.recipes.features import Features
@@ -36,58 +35,12 @@ SPAN = 0.975  # what the 96 overlapping windows of a patch see
 WEIGHTS = "weights.npz"
 
 
-@dataclass(frozen=True)
-class Options:
-    """Everything that determines the result.
-
-    Attributes
-    ----------
-    manifest, root, classes, fold, val_fold, val
-        As in :class:`acdref.train.Options`.  The labels are the weak ones.  What is "validated on" there is
-        only measured on here, and the labels that are 0 in it are the explicit negatives.
-    events : str
-        Event list, see :func:`acdref.recipes.events.read_events`; the recordings in it are the strong set.
-    net, width, init
-        As in :func:`acdref.fit.initial`.
-    epochs, lr : int, float
-        Of the weak network; in an epoch each recording gives one patch, and the rate falls as half a cosine.
-    tune_epochs, tune_lr
-        Of those that are trained on from it.  Their epochs have as many patches.
-    mu_diffuse, mu_strong : float
-        Share of the patches from the strong set.
-    shares : tuple of float
-        Parts of the strong set for which ``tuned-strong`` is done again; a smaller one is part of a larger.
-    batch : int
-    seed : int
-    """
-
-    manifest: str
-    events: str
-    root: str | None = None
-    classes: tuple[str, ...] | None = None
-    fold: str | None = None
-    val_fold: str | None = None
-    val: str | None = None
-    net: str = "acdnet"
-    width: float = 1.0
-    init: str | None = None
-    epochs: int = 100
-    lr: float = 1e-3
-    tune_epochs: int = 30
-    tune_lr: float = 3e-4
-    mu_diffuse: float = 0.7
-    mu_strong: float = 0.8
-    shares: tuple[float, ...] = ()
-    batch: int = 64
-    seed: int = 0
-
-
-def strong(options, out, observer=None):
+def strong(options: StrongOptions, out, observer=None):
     """Train on weak labels, train on with diffuse and with strong ones, and measure; or continue to.
 
     Parameters
     ----------
-    options : Options
+    options : StrongOptions
     out : str or path-like
         The recipe's folder; see :mod:`acdref.recipes.stages`.
     observer : acdref.fit.Observer, optional

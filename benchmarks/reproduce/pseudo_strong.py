@@ -17,7 +17,7 @@ from soundscapes import CLASSES, MAKING, MISSING, soundscapes
 from acdref import checkpoint
 from acdref.files import write_text
 from acdref.nets.mobilenet import MobileNetConfig, MobileNetV2, Stage
-from acdref.recipes.pseudo_strong import Options, pseudo_strong
+from acdref.recipes.pseudo_strong import PseudoStrongOptions, pseudo_strong
 
 DATA = {"train": 160, "test": 60}
 EASY = {"lengths": (1.0, 5.0), "snr": (10.0, 30.0)}
@@ -74,7 +74,9 @@ def one_run(given, seed, folder):
     manifest, _ = soundscapes(given, folder / "sounds", DATA, seed, **EASY)
     few, more = parts(manifest)
     checkpoint.save_weights(folder / "initial.npz", MobileNetV2(NETWORK, seed), CLASSES)
-    options = Options(few, classes=CLASSES, more=more, init=str(folder / "initial.npz"), seed=seed, **SETTING)
+    options = PseudoStrongOptions(
+        few, classes=CLASSES, more=more, init=str(folder / "initial.npz"), seed=seed, **SETTING
+    )
     stages = pseudo_strong(options, folder / "recipe")
     for name, condition in NAMES.items():
         row = {"condition": condition, "seed": seed}

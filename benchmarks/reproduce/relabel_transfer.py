@@ -22,7 +22,7 @@ from acdref.data import open_dataset
 from acdref.labels import Ontology
 from acdref.nets.mobilenet import MobileNetConfig, MobileNetV2, Stage
 from acdref.recipes.made_up import ontology_sounds
-from acdref.recipes.relabel_transfer import LABELLINGS, SCORES, Options, relabel_transfer
+from acdref.recipes.relabel_transfer import LABELLINGS, SCORES, RelabelTransferOptions, relabel_transfer
 
 NETWORK = MobileNetConfig(
     classes=1,
@@ -52,9 +52,9 @@ def one_run(given, seed, folder):
     manifest, ontology = ontology_sounds(folder / "sounds", seed=seed, **DATA)
     recordings = open_dataset(manifest)
     checkpoint.save_weights(folder / "initial.npz", MobileNetV2(NETWORK, seed), ["none"])
-    options = Options(
+    options = RelabelTransferOptions(
         str(manifest),
-        str(ontology),
+        ontology=str(ontology),
         base=tuple(LABELLINGS),
         init=str(folder / "initial.npz"),
         seed=seed,

@@ -24,7 +24,7 @@ from acdref.errors import AcdrefError
 from acdref.fit import Observer, Stopped
 from acdref.nets.mobilenet import MobileNetConfig, MobileNetV2, Stage
 from acdref.recipes.made_up import mislabel
-from acdref.recipes.self_verify import ACCEPTED, Options, self_verify
+from acdref.recipes.self_verify import ACCEPTED, SelfVerifyOptions, self_verify
 
 SOURCE = "karolpiczak/ESC-10"
 VERIFIED, WRONG = 0.4, 0.3
@@ -117,7 +117,7 @@ def one_run(given, seed, folder):
     checkpoint.save_weights(folder / "initial.npz", MobileNetV2(config, seed), recordings.classes)
     right = (recordings.classes[c] for c in recordings.labels.argmax(axis=1))
     truth = dict(zip(recordings.paths, right, strict=True))
-    usual = Options(
+    usual = SelfVerifyOptions(
         str(folder / "manifest.csv"),
         root=recordings.root,
         classes=recordings.classes,

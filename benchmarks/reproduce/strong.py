@@ -15,7 +15,7 @@ from soundscapes import CLASSES, MAKING, MISSING, NETWORK, soundscapes
 
 from acdref import checkpoint
 from acdref.nets.mobilenet import MobileNetV2
-from acdref.recipes.strong import Options, strong
+from acdref.recipes.strong import StrongOptions, strong
 
 DATA = {"train": 250, "test": 80}
 SETTING = {
@@ -43,9 +43,9 @@ def one_run(given, seed, folder):
     """Rows of one seed: a row a network."""
     manifest, events = soundscapes(given, folder / "sounds", DATA, seed)
     checkpoint.save_weights(folder / "initial.npz", MobileNetV2(NETWORK, seed), CLASSES)
-    options = Options(
+    options = StrongOptions(
         str(manifest),
-        str(events),
+        events=str(events),
         classes=CLASSES,
         init=str(folder / "initial.npz"),
         seed=seed,

@@ -12,7 +12,7 @@ def tiny(folder, **options):
     """Options of a run of two epochs on eight recordings, with a network of a few hundred parameters."""
     manifest = write_corpus(folder)
     init = write_tiny_weights(folder / "tiny.npz")
-    return replace(OPTIONS, manifest=str(manifest), init=init, seconds=2.0, **options)
+    return replace(OPTIONS, manifest=str(manifest), init=init, seconds=2.1, **options)
 
 
 class Killed(BaseException):

@@ -14,7 +14,7 @@ from acdref.fit import Stopped
 from acdref.labels import label_counts, soft_labels
 from acdref.nets import registry
 from acdref.recipes.features import Features
-from acdref.recipes.pseudo_strong import Options, _Lesson, _PseudoStrong, pseudo_strong
+from acdref.recipes.pseudo_strong import PseudoStrongOptions, _Lesson, _PseudoStrong, pseudo_strong
 
 STAGES = [
     "given",
@@ -40,7 +40,7 @@ def options(tmp_path_factory):
     (folder / "other.csv").write_text(
         "path,classes,split\n0.wav,a,train\n1.wav,b,train\n2.wav,a;c,val\n3.wav,b,val\n"
     )
-    return Options(
+    return PseudoStrongOptions(
         str(manifest),
         net="mobilenetv2",
         width=0.01,

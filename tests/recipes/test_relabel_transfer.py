@@ -15,7 +15,7 @@ from acdref.errors import AcdrefError
 from acdref.fit import Stopped
 from acdref.labels import Ontology
 from acdref.nets import registry
-from acdref.recipes.relabel_transfer import Options, embedding, relabel_transfer, squared_error
+from acdref.recipes.relabel_transfer import RelabelTransferOptions, embedding, relabel_transfer, squared_error
 
 NODES = [
     {"id": "t", "name": "Tone", "child_ids": ["low", "high"]},
@@ -46,10 +46,10 @@ def write_corpus(folder):
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
     folder = write_corpus(tmp_path_factory.mktemp("corpus"))
-    return Options(
+    return RelabelTransferOptions(
         str(folder / "manifest.csv"),
-        str(folder / "ontology.json"),
-        "Tone",
+        ontology=str(folder / "ontology.json"),
+        target="Tone",
         base=("ol", "pe-cml"),
         init=write_tiny_weights(folder / "tiny.npz"),
         seconds=0.6,
@@ -140,7 +140,7 @@ def test_a_stopped_recipe_continues(finished, options, tmp_path):
         ({"target": "Car"}, "the class 'Car' is neither an id nor a name of"),
         ({"target": "low", "classes": ("low",)}, "is not one of low"),
         ({"seconds": 0.1}, "0.1 s are too short for acdnet"),
-        ({"base": ("pal",)}, "there is no labelling 'pal'"),
+        ({"base": ("pal",)}, "base = 'pal': choose one of 'ol', 'pel'"),
     ],
 )
 def test_options_that_do_not_do(options, tmp_path, change, words):

@@ -14,7 +14,7 @@ from train_support import Recorder
 from acdref.errors import AcdrefError, ManifestError
 from acdref.fit import Stopped
 from acdref.labels import stratified_folds, verify
-from acdref.recipes.self_verify import Options, self_verify
+from acdref.recipes.self_verify import SelfVerifyOptions, self_verify
 
 CLASSES = ("hum", "noise", "tone")
 RESULTS = (
@@ -46,7 +46,7 @@ def write_corpus(folder):
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
-    return Options(
+    return SelfVerifyOptions(
         write_corpus(folder),
         init=write_tiny_weights(folder / "tiny.npz"),
         clip=1.2,

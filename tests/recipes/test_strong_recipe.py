@@ -14,7 +14,7 @@ from acdref.errors import AcdrefError, FileError, ManifestError
 from acdref.fit import Stopped
 from acdref.labels import diffuse, frame_labels
 from acdref.recipes.features import Features
-from acdref.recipes.strong import Options, _Patches, _Strong, strong
+from acdref.recipes.strong import StrongOptions, _Patches, _Strong, strong
 
 NOISE, TONE = 0, 1
 STAGES = ["given", "sounds", "weak", "tuned-weak", "tuned-diffuse", "tuned-strong", "strong-0.5"]
@@ -24,9 +24,8 @@ RESULTS = tuple(f"{n}-{name}/weights.npz" for n, name in enumerate(STAGES, 1) if
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
     manifest = write_soundscape_corpus(tmp_path_factory.mktemp("corpus"))
-    return Options(
+    return StrongOptions(
         str(manifest),
-        str(manifest.with_name("events.tsv")),
         net="mobilenetv2",
         width=0.01,
         epochs=2,

@@ -5,7 +5,7 @@ import os
 
 import click
 
-from acdref.commands._numbers import Number
+from acdref.commands._options import Number, threads_option
 
 _CORRECTIONS = {
     "correct": ("T", "fp", "no_mask", "boundary"),
@@ -23,33 +23,6 @@ _FLAGS = {
 }
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1.")
-_RUN = (
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
-    click.option(
-        "--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]"
-    ),
-    _JSON,
-)
-
-_NETWORK = (
-    click.option(
-        "--net",
-        type=click.Choice(["acdnet", "vgg-gap", "conv1d", "resnet50", "mobilenetv2"]),
-        default="acdnet",
-        show_default=True,
-    ),
-    click.option(
-        "--width",
-        type=Number(min=0, min_open=True),
-        default=1.0,
-        show_default=True,
-        help="So many times the paper's channels.",
-    ),
-    click.option(
-        "--init", type=click.Path(), metavar="WEIGHTS", help="Weights to start from, in place of --net."
-    ),
-)
-
 _OPTIONS = (
     click.option(
         "--correction",
@@ -114,33 +87,9 @@ def rules_of(correction, T, fp, no_mask, boundary, q, statistic):
     return {"percentile": {"q": q, "mask": correction == "percentile-mask"}}
 
 
-def network_options(command):
-    """Decorator: --net, --width and --init of the recipes whose training is not that of `acdref train`."""
-    for option in reversed(_NETWORK):
-        command = option(command)
-    return command
-
-
 def run_options(command):
-    """Decorator: --seed, --threads and --json of the same recipes."""
-    for option in reversed(_RUN):
-        command = option(command)
-    return command
-
-
-def numbers(fit, cause):
-    """Callback of an option "A,B,...": the numbers, all of which must `fit`; `cause` says what they must."""
-
-    def convert(ctx, option, text):
-        try:
-            found = () if text is None else tuple(float(part) for part in text.split(","))
-        except ValueError:
-            raise click.BadParameter(f"{text!r} is no list of numbers") from None
-        if not all(map(fit, found)):
-            raise click.BadParameter(cause)
-        return found
-
-    return convert
+    """Decorator: --threads and --json of the recipes whose training is not that of `acdref train`."""
+    return threads_option(_JSON(command))
 
 
 def quick_options(manifest, quick, options, defaults, brought=()):

@@ -1,14 +1,13 @@
 """`acdref recipe pseudo-strong`: a network labels short windows for another."""
 
-import math
 import os
 
 import click
 
-from acdref.commands._numbers import Number
-from acdref.commands._training import class_names, recording_options, validation_options
-from acdref.commands.recipe._common import do, network_options, numbers, quick_options, run_options
+from acdref.commands._options import click_options
+from acdref.commands.recipe._common import do, quick_options, run_options
 from acdref.commands.recipe._soundscapes import soundscapes
+from acdref.options.recipes import PseudoStrongOptions
 
 QUICK = {
     "net": "mobilenetv2",
@@ -27,59 +26,9 @@ OTHER_CLASSES = ("music", "urban", "machinery", "nature")
 @click.argument("manifest", required=False, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
 @click.option("--quick", is_flag=True, help="Try it on made-up soundscapes, with a small network.")
-@recording_options
-@validation_options
-@network_options
-@click.option(
-    "--more", type=click.Path(), help="Manifest of more recordings for the annotator alone (same root)."
-)
-@click.option(
-    "--annotator", type=click.Path(), metavar="WEIGHTS", help="A ready annotator, in place of a trained one."
-)
-@click.option(
-    "--windows",
-    callback=numbers(lambda window: 0 < window < math.inf, "windows must be positive numbers of seconds"),
-    default="10,5,2",
-    show_default=True,
-    metavar="A,B,...",
-    help="Seconds of the students' windows; the last serves for ablation and transfer too.",
-)
-@click.option(
-    "--mix",
-    type=Number(0, 1),
-    default=0.5,
-    show_default=True,
-    help="Ablation: share of the annotator's probabilities in the labels.",
-)
-@click.option("--annotator-epochs", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True, help="Of each student.")
-@click.option("--lr", type=Number(min=0, min_open=True), default=1e-3, show_default=True)
-@click.option(
-    "--batch",
-    type=Number(min=0, min_open=True),
-    default=640.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Of sound in a step, whatever the windows.",
-)
-@click.option(
-    "--level",
-    type=Number(min=0),
-    default=0.0,
-    show_default=True,
-    metavar="DB",
-    help="The level of windows varies by so much up and down, for annotator and student alike.",
-)
-@click.option("--threshold", type=Number(0, 1), default=0.5, show_default=True, help="For counting labels.")
-@click.option(
-    "--transfer",
-    type=click.Path(),
-    metavar="MANIFEST",
-    help='Another set, with a column "split", to train on from the students (same root).',
-)
-@click.option("--transfer-epochs", type=click.IntRange(min=1), default=30, show_default=True)
+@click_options(PseudoStrongOptions)
 @run_options
-def command(manifest, out, quick, classes, threads, as_json, **options):
+def command(manifest, out, quick, threads, as_json, **options):
     """Train an annotator on the labels of MANIFEST, and students on its probabilities of short windows.
 
     Students are trained on windows of --windows seconds; their labels are the annotator's probabilities,
@@ -107,7 +56,7 @@ def command(manifest, out, quick, classes, threads, as_json, **options):
     """
     options = quick_options(manifest, quick, options, QUICK, brought=("more", "transfer", "annotator"))
     from acdref.ops.threads import set_threads
-    from acdref.recipes.pseudo_strong import RECIPE, Options, pseudo_strong
+    from acdref.recipes.pseudo_strong import RECIPE, pseudo_strong
 
     if quick:
         sets = os.path.join(out, "sounds")
@@ -116,7 +65,7 @@ def command(manifest, out, quick, classes, threads, as_json, **options):
         options["transfer"] = soundscapes(os.path.join(sets, "others"), OTHER_CLASSES, 40, 2)
         out = os.path.join(out, "recipe")
     set_threads(threads)
-    options = Options(manifest, classes=class_names(classes), **options)
+    options = PseudoStrongOptions(manifest, **options)
     do(RECIPE, out, lambda observer: pseudo_strong(options, out, observer), as_json, _told)
 
 

@@ -4,11 +4,10 @@ import os
 
 import click
 
-from acdref.commands._numbers import Number
-from acdref.commands._training import class_names, recording_options
-from acdref.commands.recipe._common import do, network_options, quick_options, run_options
+from acdref.commands._options import click_options
+from acdref.commands.recipe._common import do, quick_options, run_options
+from acdref.options.recipes import RelabelTransferOptions
 
-LABELLINGS = click.Choice(["ol", "pel", "pe-cml"])
 QUICK = {
     "net": "mobilenetv2",
     "width": 0.125,
@@ -20,72 +19,17 @@ QUICK = {
     "tune_lr": 5e-3,
     "target": "animal",
 }
+_FIRST = ("ontology", "target", "base", "labels")  # in the help
 
 
 @click.command(short_help="Expand labels by an ontology, train on some classes, transfer to others.")
 @click.argument("manifest", required=False, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
 @click.option("--quick", is_flag=True, help="Try it on made-up sounds, with a small network and few epochs.")
-@click.option("--ontology", type=click.Path(), help="In the format of AudioSet's ontology.json.")
-@click.option(
-    "--target", metavar="CLASS", help="Id or name of the class below which the target's classes lie."
-)
-@click.option(
-    "--base",
-    type=LABELLINGS,
-    multiple=True,
-    default=("pe-cml",),
-    show_default=True,
-    help="Labelling of the base set; repeat it to compare.",
-)
-@click.option(
-    "--labels", type=LABELLINGS, default="pel", show_default=True, help="Labelling of the target set."
-)
-@recording_options
-@network_options
-@click.option(
-    "--seconds",
-    type=Number(min=0, min_open=True),
-    default=10.0,
-    show_default=True,
-    help="Repeat or cut recordings to this.",
-)
-@click.option(
-    "--epochs", type=click.IntRange(min=1), default=100, show_default=True, help="Of base networks."
-)
-@click.option(
-    "--tune-epochs", type=click.IntRange(min=1), default=100, show_default=True, help="Of fine-tuning."
-)
-@click.option(
-    "--extract-epochs", type=click.IntRange(min=1), default=100, show_default=True, help="Of perceptrons."
-)
-@click.option(
-    "--lr",
-    type=Number(min=0, min_open=True),
-    default=1e-3,
-    show_default=True,
-    help="Learning rate of base networks and perceptrons.",
-)
-@click.option(
-    "--tune-lr",
-    type=Number(min=0, min_open=True),
-    default=1e-3,
-    show_default=True,
-    help="Of tuning.",
-)
-@click.option(
-    "--decay",
-    type=Number(0, 1, min_open=True),
-    default=0.987,
-    show_default=True,
-    help="Of the rates, an epoch.",
-)
-@click.option("--batch", type=click.IntRange(min=1), default=24, show_default=True)
-@click.option(
-    "--hidden", type=click.IntRange(min=1), default=128, show_default=True, help="Units of the perceptron."
-)
+@click_options(RelabelTransferOptions, _FIRST)
+@click_options(RelabelTransferOptions, without=_FIRST)
 @run_options
-def command(manifest, out, quick, classes, threads, as_json, **options):
+def command(manifest, out, quick, threads, as_json, **options):
     """Train a network on the recordings of MANIFEST that are not about a class of an ontology, and transfer
     it to those that are.
 
@@ -113,7 +57,7 @@ def command(manifest, out, quick, classes, threads, as_json, **options):
     options = quick_options(manifest, quick, options, QUICK, brought=("ontology",))
     from acdref.ops.threads import set_threads
     from acdref.recipes.made_up import ontology_sounds
-    from acdref.recipes.relabel_transfer import RECIPE, Options, relabel_transfer
+    from acdref.recipes.relabel_transfer import RECIPE, relabel_transfer
 
     if quick:
         manifest, ontology = ontology_sounds(os.path.join(out, "sounds"))
@@ -121,7 +65,7 @@ def command(manifest, out, quick, classes, threads, as_json, **options):
     elif options["ontology"] is None or options["target"] is None:
         raise click.UsageError("--ontology and --target say what to transfer to")
     set_threads(threads)
-    options = Options(str(manifest), classes=class_names(classes), **options)
+    options = RelabelTransferOptions(str(manifest), **options)
     do(RECIPE, out, lambda observer: relabel_transfer(options, out, observer), as_json, _told)
 
 

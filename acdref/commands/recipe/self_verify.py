@@ -4,9 +4,9 @@ import os
 
 import click
 
-from acdref.commands._numbers import Number
-from acdref.commands._training import class_names, recording_options, validation_options
-from acdref.commands.recipe._common import do, network_options, quick_options, run_options
+from acdref.commands._options import click_options
+from acdref.commands.recipe._common import do, quick_options, run_options
+from acdref.options.recipes import SelfVerifyOptions
 
 QUICK_CLASSES = ("voice", "dog", "music", "machinery", "alarm", "gunshot")
 QUICK = {
@@ -31,73 +31,7 @@ QUICK = {
 @click.argument("manifest", required=False, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
 @click.option("--quick", is_flag=True, help="Try it on made-up sounds, with a small network and few rounds.")
-@recording_options
-@validation_options
-@network_options
-@click.option(
-    "--spectrogram",
-    type=click.IntRange(1, 2),
-    default=1,
-    show_default=True,
-    help="Of vgg-gap. 1: A-weighted mel; 2: logarithmic filterbank.",
-)
-@click.option(
-    "--clip",
-    type=Number(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Repeat or cut recordings to this  [default: 3000 of vgg-gap's frames, 18 s]",
-)
-@click.option(
-    "--excerpt",
-    type=Number(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Train on random excerpts of this length  [default: 384 of vgg-gap's frames, 2.304 s]",
-)
-@click.option("--folds", type=click.IntRange(min=2), default=4, show_default=True, help="Networks.")
-@click.option("--epochs", type=click.IntRange(min=1), default=500, show_default=True, help="On all labels.")
-@click.option(
-    "--constant",
-    type=click.IntRange(min=0),
-    default=100,
-    show_default=True,
-    help="Epochs before the learning rate begins to fall to 0.",
-)
-@click.option("--lr", type=Number(min=0, min_open=True), default=1e-3, show_default=True)
-@click.option("--alpha", type=Number(min=0), default=0.3, show_default=True, help="Of mixup; 0: no mixup.")
-@click.option("--rounds", type=click.IntRange(min=0), default=10, show_default=True, help="Of verification.")
-@click.option(
-    "--tune-epochs", type=click.IntRange(min=1), default=30, show_default=True, help="In each round."
-)
-@click.option(
-    "--tune-constant",
-    type=click.IntRange(min=0),
-    default=5,
-    show_default=True,
-    help="Of these, before the rate begins to fall.",
-)
-@click.option("--tune-lr", type=Number(min=0, min_open=True), default=2e-4, show_default=True)
-@click.option("--batch", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option(
-    "--excerpts",
-    type=click.IntRange(min=1),
-    default=25,
-    show_default=True,
-    help="Excerpts of a recording that a network is asked about.",
-)
-@click.option(
-    "--threshold",
-    type=Number(0, 1),
-    default=0.95,
-    show_default=True,
-    help="Smallest mean posterior of a label that is accepted; 0 for none, as in the published commands.",
-)
-@click.option(
-    "--cap",
-    type=click.IntRange(min=0),
-    default=40,
-    show_default=True,
-    help="Most accepted recordings of a class.",
-)
+@click_options(SelfVerifyOptions, without=("seed",))
 @click.option(
     "--also",
     multiple=True,
@@ -105,8 +39,9 @@ QUICK = {
     metavar="FOLDER",
     help="Average in the end with this finished run of other networks; repeatable.",
 )
+@click_options(SelfVerifyOptions, ("seed",))
 @run_options
-def command(manifest, out, quick, classes, also, threads, as_json, **options):
+def command(manifest, out, quick, also, threads, as_json, **options):
     """Train networks on the labels of MANIFEST, let them verify those that nobody has checked, and train on.
 
     Every recording has one class; the column "verified" says 1 where somebody has checked it, else 0. Each of
@@ -134,13 +69,13 @@ def command(manifest, out, quick, classes, also, threads, as_json, **options):
     options = quick_options(manifest, quick, options, QUICK)
     from acdref.ops.threads import set_threads
     from acdref.recipes.made_up import single_sounds
-    from acdref.recipes.self_verify import RECIPE, Options, self_verify
+    from acdref.recipes.self_verify import RECIPE, self_verify
 
     if quick:
         manifest = single_sounds(os.path.join(out, "sounds"), QUICK_CLASSES)
         out = os.path.join(out, "recipe")
     set_threads(threads)
-    options = Options(str(manifest), classes=class_names(classes), **options)
+    options = SelfVerifyOptions(str(manifest), **options)
     do(RECIPE, out, lambda observer: self_verify(options, out, also, observer), as_json, _told)
 
 

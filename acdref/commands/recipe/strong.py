@@ -4,10 +4,10 @@ import os
 
 import click
 
-from acdref.commands._numbers import Number
-from acdref.commands._training import class_names, recording_options, validation_options
-from acdref.commands.recipe._common import do, network_options, numbers, quick_options, run_options
+from acdref.commands._options import click_options
+from acdref.commands.recipe._common import do, quick_options, run_options
 from acdref.commands.recipe._soundscapes import soundscapes
+from acdref.options.recipes import StrongOptions
 
 QUICK = {
     "net": "mobilenetv2",
@@ -23,45 +23,11 @@ QUICK = {
 @click.command(short_help="Train on weak, then on diffuse and on strong labels, and compare.")
 @click.argument("manifest", required=False, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
-@click.option(
-    "--events",
-    type=click.Path(),
-    metavar="TSV",
-    help="Strong labels: rows of recording, onset, offset, class  [default: events.tsv beside MANIFEST]",
-)
+@click_options(StrongOptions, ("events",))
 @click.option("--quick", is_flag=True, help="Try it on made-up soundscapes, with a small network.")
-@recording_options
-@validation_options
-@network_options
-@click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True, help="On weak labels.")
-@click.option("--lr", type=Number(min=0, min_open=True), default=1e-3, show_default=True)
-@click.option(
-    "--tune-epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Of training on."
-)
-@click.option("--tune-lr", type=Number(min=0, min_open=True), default=3e-4, show_default=True)
-@click.option(
-    "--mu-diffuse",
-    type=Number(0, 1),
-    default=0.7,
-    show_default=True,
-    help="Share of patches with diffuse labels, the others have weak ones.",
-)
-@click.option(
-    "--mu-strong",
-    type=Number(0, 1),
-    default=0.8,
-    show_default=True,
-    help="Share of patches with strong labels.",
-)
-@click.option(
-    "--shares",
-    callback=numbers(lambda share: 0 < share <= 1, "parts must lie between 0 and 1"),
-    metavar="A,B,...",
-    help='Also with parts of the strong set, as "0.1,0.3".',
-)
-@click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Patches a step.")
+@click_options(StrongOptions, without=("events",))
 @run_options
-def command(manifest, out, quick, classes, threads, as_json, **options):
+def command(manifest, out, quick, threads, as_json, **options):
     """Train a network on the labels of MANIFEST, then on from it with three kinds of labels, and compare.
 
     The network sees patches of 0.96 s. At first each has all the labels of its recording. Then the network is
@@ -88,14 +54,13 @@ def command(manifest, out, quick, classes, threads, as_json, **options):
     """
     options = quick_options(manifest, quick, options, QUICK, brought=("events",))
     from acdref.ops.threads import set_threads
-    from acdref.recipes.strong import RECIPE, Options, strong
+    from acdref.recipes.strong import RECIPE, strong
 
     if quick:
         manifest = soundscapes(os.path.join(out, "sounds"))
         out = os.path.join(out, "recipe")
     set_threads(threads)
-    options["events"] = options["events"] or os.path.join(os.path.dirname(manifest), "events.tsv")
-    options = Options(manifest, classes=class_names(classes), **options)
+    options = StrongOptions(manifest, **options)
     do(RECIPE, out, lambda observer: strong(options, out, observer), as_json, _told)
 
 

@@ -1,0 +1,130 @@
+"""Options of the command line, made of the fields of :mod:`acdref.options`."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Collection, Sequence
+from types import UnionType
+from typing import get_args, get_origin
+
+import click
+
+from acdref.options import refusal
+
+
+class Number(click.FloatRange):
+    """A finite number within bounds: to `click.FloatRange` NaN lies within all, and infinity within some.
+
+    Examples
+    --------
+    >>> Number(min=0)("1e3")
+    1000.0
+    >>> Number(min=0)("nan")
+    Traceback (most recent call last):
+    click.exceptions.BadParameter: nan is not a finite number.
+    """
+
+    def convert(self, value, param, ctx):
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+class Listed(click.ParamType):
+    """Values between commas, a tuple; `field` has what they are.
+
+    Examples
+    --------
+    >>> Listed(str)("dog, cat")
+    ('dog', 'cat')
+    """
+
+    name = "list"
+
+    def __init__(self, of: type = str, field: dataclasses.Field | None = None):
+        self.of, self.field = of, field
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, tuple):  # a default
+            return value
+        try:
+            found = tuple(self.of(part.strip()) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of numbers", param, ctx)
+        cause = self.field and refusal(self.field, found)
+        if cause:
+            self.fail(cause, param, ctx)
+        return found
+
+
+def click_options(
+    of: type, only: Sequence[str] | None = None, without: Collection[str] = (), unset: bool = False
+) -> Callable:
+    """Decorator: the options that a dataclass has, in its order.
+
+    Parameters
+    ----------
+    of : dataclass
+        Fields that :func:`acdref.options.option` did not make are left out.
+    only : sequence of str, optional
+        Only these fields, in this order.
+    without : collection of str
+    unset : bool
+        What is not given is None, whatever the default in Python.
+    """
+    fields = {f.name: f for f in dataclasses.fields(of) if "help" in f.metadata and f.name not in without}
+
+    def decorate(command):
+        for name in reversed(only or tuple(fields)):
+            command = _click_option(fields[name], unset)(command)
+        return command
+
+    return decorate
+
+
+def _click_option(field, unset):
+    about = field.metadata
+    default = None if unset or field.default is dataclasses.MISSING else field.default
+    several, kind = _type(field)
+    if isinstance(kind, Listed):
+        default = ",".join(f"{value:g}" for value in default or ()) or default
+    flag = about.get("flag") or f"--{field.name.replace('_', '-')}"
+    return click.option(
+        flag,
+        field.name,
+        type=kind,
+        is_flag=kind is bool,
+        multiple=several,
+        default=default,
+        show_default=True,
+        help=about["help"],
+        metavar=about.get("metavar"),
+    )
+
+
+def _type(field):
+    """Whether an option may be given several times, and click's type for it."""
+    about, kind = field.metadata, field.type
+    if get_origin(kind) is UnionType:
+        kind = get_args(kind)[0]  # the other one is None
+    several = get_origin(kind) is tuple
+    if several:
+        kind = get_args(kind)[0]
+    if "choices" in about:
+        return several, click.Choice(about["choices"])
+    if several:
+        return False, Listed(kind, field)
+    bounds = {
+        "min": about.get("at_least", about.get("above")),
+        "max": about.get("at_most", about.get("below")),
+    }
+    if kind is int:
+        return False, click.IntRange(**bounds)
+    if kind is float:
+        return False, Number(**bounds, min_open="above" in about, max_open="below" in about)
+    return False, click.Path() if about.get("path") else kind
+
+
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]"
+)

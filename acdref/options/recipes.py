@@ -1,0 +1,219 @@
+"""The options of the recipes, but for those that train as `acdref train` does."""
+
+import os
+from dataclasses import dataclass
+
+from acdref.options import LABELLINGS, NETWORKS, Checked, option
+from acdref.options.training import RecordingOptions, ValidatedOptions
+
+
+@dataclass(frozen=True)
+class NetworkOptions(Checked):
+    """The network to start from, see :func:`acdref.recipes.networks.initial`."""
+
+    net: str = option("acdnet", choices=NETWORKS)
+    width: float = option(1.0, "So many times the paper's channels.", above=0)
+    init: str | None = option(None, "Weights to start from, in place of --net.", metavar="WEIGHTS", path=True)
+
+
+@dataclass(frozen=True)
+class StrongOptions(NetworkOptions, ValidatedOptions):
+    """Everything that determines the result of ``strong``.
+
+    Attributes
+    ----------
+    manifest, root, classes, fold, val_fold, val
+        As in :class:`acdref.train.Options`.  The labels are the weak ones.  What is "validated on" there is
+        only measured on here, and the labels that are 0 in it are the explicit negatives.
+    events : str
+        See :func:`acdref.recipes.events.read_events`; the recordings in it are the strong set.
+    epochs, lr : int, float
+        In an epoch each recording gives one patch, and the rate falls as half a cosine.
+    tune_epochs, tune_lr
+        Of those that are trained on from the weak network.  Their epochs have as many patches.
+    shares : tuple of float
+        Parts of the strong set for which ``tuned-strong`` is done again; a smaller one is part of a larger.
+    """
+
+    events: str | None = option(
+        None,
+        "Strong labels: rows of recording, onset, offset, class  [default: events.tsv beside MANIFEST]",
+        metavar="TSV",
+        path=True,
+    )
+    epochs: int = option(100, "On weak labels.", at_least=1)
+    lr: float = option(1e-3, above=0)
+    tune_epochs: int = option(30, "Of training on.", at_least=1)
+    tune_lr: float = option(3e-4, above=0)
+    mu_diffuse: float = option(
+        0.7, "Share of patches with diffuse labels, the others have weak ones.", at_least=0, at_most=1
+    )
+    mu_strong: float = option(0.8, "Share of patches with strong labels.", at_least=0, at_most=1)
+    shares: tuple[float, ...] = option(
+        (),
+        'Also with parts of the strong set, as "0.1,0.3".',
+        above=0,
+        at_most=1,
+        must="parts must lie between 0 and 1",
+        metavar="A,B,...",
+    )
+    batch: int = option(64, "Patches a step.", at_least=1)
+    seed: int = option(0, at_least=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.events is None:
+            beside = os.path.join(os.path.dirname(self.manifest), "events.tsv")
+            object.__setattr__(self, "events", beside)
+
+
+@dataclass(frozen=True)
+class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
+    """Everything that determines the result of ``pseudo-strong``.
+
+    Attributes
+    ----------
+    manifest, root, classes, fold, val_fold, val
+        As in :class:`acdref.train.Options`.  What is "validated on" there is only measured on here.
+    net, width, init
+        Of annotator and students.
+    more : str or None
+        No student is trained on these.
+    annotator : str or None
+        Of the same classes.
+    annotator_epochs, epochs : int
+        In each epoch every window comes once.
+    lr : float
+        It falls as half a cosine.
+    batch : float
+        As much sound in short windows as in long ones.
+    transfer, transfer_epochs
+        The column ``split`` says what to measure on.
+    """
+
+    more: str | None = option(
+        None, "Manifest of more recordings for the annotator alone (same root).", path=True
+    )
+    annotator: str | None = option(
+        None, "A ready annotator, in place of a trained one.", metavar="WEIGHTS", path=True
+    )
+    windows: tuple[float, ...] = option(
+        (10.0, 5.0, 2.0),
+        "Seconds of the students' windows; the last serves for ablation and transfer too.",
+        above=0,
+        must="windows must be positive numbers of seconds",
+        metavar="A,B,...",
+    )
+    mix: float = option(
+        0.5,
+        "Ablation: share of the annotator's probabilities in the labels.",
+        at_least=0,
+        at_most=1,
+    )
+    annotator_epochs: int = option(100, at_least=1)
+    epochs: int = option(100, "Of each student.", at_least=1)
+    lr: float = option(1e-3, above=0)
+    batch: float = option(640.0, "Of sound in a step, whatever the windows.", above=0, metavar="SECONDS")
+    level: float = option(
+        0.0,
+        "The level of windows varies by so much up and down, for annotator and student alike.",
+        at_least=0,
+        metavar="DB",
+    )
+    threshold: float = option(0.5, "For counting labels.", at_least=0, at_most=1)
+    transfer: str | None = option(
+        None,
+        'Another set, with a column "split", to train on from the students (same root).',
+        metavar="MANIFEST",
+        path=True,
+    )
+    transfer_epochs: int = option(30, at_least=1)
+    seed: int = option(0, at_least=0)
+
+
+@dataclass(frozen=True)
+class SelfVerifyOptions(NetworkOptions, ValidatedOptions):
+    """Everything that determines the result of ``self-verify``.
+
+    Attributes
+    ----------
+    manifest, root, classes, fold, val_fold, val
+        As in :class:`acdref.train.Options`; every recording has one class, and the column ``verified`` says
+        whose label somebody has checked.  What is "validated on" there is only measured on here.
+    clip, excerpt : float or None
+        None: the paper's frames, which are 18 s and 2.3 s in version 1.
+    epochs, constant, lr : int, int, float
+        Of the initial networks.
+    tune_epochs, tune_constant, tune_lr
+        Of the training in each round.
+    threshold : float or None
+    cap : int or None
+        As in :func:`acdref.labels.verify`.
+    """
+
+    spectrogram: int = option(
+        1, "Of vgg-gap. 1: A-weighted mel; 2: logarithmic filterbank.", at_least=1, at_most=2
+    )
+    clip: float | None = option(
+        None,
+        "Repeat or cut recordings to this  [default: 3000 of vgg-gap's frames, 18 s]",
+        above=0,
+        metavar="SECONDS",
+    )
+    excerpt: float | None = option(
+        None,
+        "Train on random excerpts of this length  [default: 384 of vgg-gap's frames, 2.304 s]",
+        above=0,
+        metavar="SECONDS",
+    )
+    folds: int = option(4, "Networks.", at_least=2)
+    epochs: int = option(500, "On all labels.", at_least=1)
+    constant: int = option(100, "Epochs before the learning rate begins to fall to 0.", at_least=0)
+    lr: float = option(1e-3, above=0)
+    alpha: float = option(0.3, "Of mixup; 0: no mixup.", at_least=0)
+    rounds: int = option(10, "Of verification.", at_least=0)
+    tune_epochs: int = option(30, "In each round.", at_least=1)
+    tune_constant: int = option(5, "Of these, before the rate begins to fall.", at_least=0)
+    tune_lr: float = option(2e-4, above=0)
+    batch: int = option(100, at_least=1)
+    excerpts: int = option(25, "Excerpts of a recording that a network is asked about.", at_least=1)
+    threshold: float | None = option(
+        0.95,
+        "Smallest mean posterior of a label that is accepted; 0 for none, as in the published commands.",
+        at_least=0,
+        at_most=1,
+    )
+    cap: int | None = option(40, "Most accepted recordings of a class.", at_least=0)
+    seed: int = option(0, at_least=0)
+
+
+@dataclass(frozen=True)
+class RelabelTransferOptions(NetworkOptions, RecordingOptions):
+    """Everything that determines the result of ``relabel-transfer``.
+
+    Attributes
+    ----------
+    manifest, root, classes, fold
+        As in :class:`acdref.train.Options`; the classes are ids or names of the ontology.
+    base : tuple of {"ol", "pel", "pe-cml"}
+        For each there is a base network.
+    """
+
+    ontology: str = option(help="In the format of AudioSet's ontology.json.", path=True)
+    target: str = option(
+        help="Id or name of the class below which the target's classes lie.", metavar="CLASS"
+    )
+    base: tuple[str, ...] = option(
+        ("pe-cml",), "Labelling of the base set; repeat it to compare.", choices=LABELLINGS
+    )
+    labels: str = option("pel", "Labelling of the target set.", choices=LABELLINGS)
+    seconds: float = option(10.0, "Repeat or cut recordings to this.", above=0)
+    epochs: int = option(100, "Of base networks.", at_least=1)
+    tune_epochs: int = option(100, "Of fine-tuning.", at_least=1)
+    extract_epochs: int = option(100, "Of perceptrons.", at_least=1)
+    lr: float = option(1e-3, "Learning rate of base networks and perceptrons.", above=0)
+    tune_lr: float = option(1e-3, "Of tuning.", above=0)
+    decay: float = option(0.987, "Of the rates, an epoch.", above=0, at_most=1)
+    batch: int = option(24, at_least=1)
+    hidden: int = option(128, "Units of the perceptron.", at_least=1)
+    seed: int = option(0, at_least=0)

@@ -1,0 +1,136 @@
+"""The options of training."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from acdref.options import AUGMENTATIONS, NETWORKS, Checked, option
+
+if TYPE_CHECKING:
+    from acdref.augment import Augmentation
+
+
+@dataclass(frozen=True)
+class RecordingOptions(Checked):
+    """Which recordings to train on.
+
+    Attributes
+    ----------
+    manifest : str
+        See :func:`acdref.data.open_dataset`.
+    """
+
+    manifest: str
+    root: str | None = option(
+        None, "Folder that the manifest's paths are relative to  [default: its own]", path=True
+    )
+    classes: tuple[str, ...] | None = option(
+        None, "Classes and their order  [default: those that occur]", metavar="A,B,..."
+    )
+    fold: str | None = option(
+        None, 'Folds to train on, such as "1,2,3"  [default: all not used for validation]'
+    )
+
+
+@dataclass(frozen=True)
+class ValidatedOptions(RecordingOptions):
+    """Which recordings to train and to validate on.
+
+    With neither of `val_fold` and `val`, the `split` column's "val" rows serve; without these there is no
+    validation.
+    """
+
+    val_fold: str | None = option(None, "Folds to validate on.")
+    val: str | None = option(None, "Another manifest to validate on (same root).", path=True)
+
+
+@dataclass(frozen=True)
+class TrainOptions(ValidatedOptions):
+    """Everything that determines a run; `config.json` holds it.
+
+    Attributes
+    ----------
+    epoch_size : int
+        10 000 in the paper; rounded down to whole batches.
+    mixing : {"or", "mixup"}
+        See :class:`acdref.data.sampling.Sequences`.
+    seconds : float
+        10 in the paper.  Validation and prediction keep to windows of 10 s.
+    augment : Augmentation or str
+        How sequences are varied, or the name of one of :data:`acdref.augment.AUGMENTATIONS`.
+    init : str or None
+        The last layer is drawn anew if its classes differ.
+    """
+
+    epochs: int = option(100, at_least=1)
+    epoch_size: int = option(10_000, "Sequences an epoch.", at_least=1)
+    batch: int = option(8, "Sequences a step.", at_least=1)
+    lr: float = option(1e-4, "Learning rate.", above=0)
+    schedule: str = option(
+        "plateau",
+        "plateau: halve when validation mAP has not risen for --patience epochs (the paper's); "
+        "cosine: warm up, then fall to 0 (for short runs, with --lr 2e-3).",
+        choices=("plateau", "cosine"),
+    )
+    patience: int = option(150, "Epochs.", at_least=0)
+    weight_decay: float = option(0.01, at_least=0)
+    average: float = option(
+        0.0,
+        "Decay of a running average of the weights, which is then validated and kept; 0: off.",
+        at_least=0,
+        below=1,
+    )
+    keep: str | None = option(
+        None,
+        "What decides which weights are kept  [default: mAP with validation, else last]",
+        choices=("mAP", "loss", "last"),
+    )
+    seed: int = option(0, at_least=0)
+    mix_max: int = option(2, "Most sequences mixed into one.", at_least=1)
+    mixing: str = option(
+        "or",
+        "or: the sum, labelled with all that is in it.  mixup: the weighted mean of two, and of "
+        "their labels (--mix-max 2).",
+        choices=("or", "mixup"),
+    )
+    seconds: float = option(
+        10.0,
+        "Length of a sequence; shorter ones are faster where recordings are short.",
+        at_least=2.1,
+        at_most=3600,
+    )
+    fill: str = option(
+        "concatenate",
+        "Fill a sequence with several recordings (the paper's way), or repeat one: better where most "
+        "are short.",
+        choices=("concatenate", "repeat"),
+    )
+    sampling: str = option(
+        "balanced",
+        "Draw a class, then a recording of it; or any recording.",
+        choices=("balanced", "uniform"),
+    )
+    augment: "Augmentation | str" = option(
+        "light",
+        "Variation of the sound.  light: equaliser, low-pass, speed and level.  paper: algorithm 1, "
+        "that is source (equaliser, band-pass, room, pitch and tempo of each recording) and mixture (codec, "
+        "distortion, microphone), and level.  See `acdref augment`.",
+        choices=AUGMENTATIONS,
+    )
+    net: str | None = option(None, "The network  [default: that of --init, or acdnet]", choices=NETWORKS)
+    width: float = option(1.0, "So many times the paper's channels.", above=0)
+    init: str | None = option(None, "Weights to start from.", metavar="WEIGHTS", path=True)
+    workers: int = option(
+        1, "Processes that prepare sequences; the result does not depend on it.", at_least=0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.augment, str):
+            from acdref.augment import AUGMENTATIONS  # the strengths: they know how to be applied
+
+            object.__setattr__(self, "augment", AUGMENTATIONS[self.augment])
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return max(1, self.epoch_size // self.batch)

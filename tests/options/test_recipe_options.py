@@ -1,0 +1,43 @@
+"""The options of the recipes."""
+
+import pytest
+
+from acdref.errors import OptionError
+from acdref.options.recipes import (
+    PseudoStrongOptions,
+    RelabelTransferOptions,
+    SelfVerifyOptions,
+    StrongOptions,
+)
+
+
+def test_events_lie_beside_the_manifest():
+    assert StrongOptions("a/m.csv").events == "a/events.tsv"
+    assert StrongOptions("m.csv").events == "events.tsv"
+    assert StrongOptions("a/m.csv", events="e.tsv").events == "e.tsv"
+
+
+def test_what_to_transfer_to_is_needed():
+    with pytest.raises(TypeError, match="ontology"):
+        RelabelTransferOptions("m.csv")
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "cause"),
+    [
+        (StrongOptions, {"shares": (0.1, 1.5)}, "parts must lie between 0 and 1"),
+        (PseudoStrongOptions, {"windows": (2.0, 0.0)}, "windows must be positive numbers"),
+        (PseudoStrongOptions, {"windows": ()}, "windows must be positive numbers"),
+        (SelfVerifyOptions, {"spectrogram": 3}, "spectrogram must be at most 2"),
+        (SelfVerifyOptions, {"folds": 1}, "folds must be at least 2"),
+        (RelabelTransferOptions, {"ontology": "o", "target": "x", "labels": "psl"}, "labels = 'psl': choose"),
+    ],
+)
+def test_values_that_cannot_be(kind, given, cause):
+    with pytest.raises(OptionError, match=cause):
+        kind("m.csv", **given)
+
+
+def test_thresholds_may_be_none():
+    options = SelfVerifyOptions("m.csv", threshold=None, cap=None)
+    assert options.threshold is options.cap is None
