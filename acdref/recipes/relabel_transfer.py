@@ -26,7 +26,7 @@ from acdref.files import write_text
 from acdref.labels import Ontology, fix_length
 from acdref.losses import mse
 from acdref.nets import ACDNet, Conv1D, registry
-from acdref.nets.layers import Conv, Dense, GlobalMean, forward
+from acdref.nets.layers import Conv, Dense, Mean, forward
 from acdref.nets.network import Network, features_of
 from acdref.ops.activation import sigmoid
 from acdref.recipes import features
@@ -353,7 +353,7 @@ class Perceptron(Network):
     def build(config):
         return (
             Conv("hidden", config.inputs, config.hidden, (1, 1), activation="elu", first=True),
-            GlobalMean(),
+            Mean(),
             Dense("dense", config.hidden, config.classes),
         )
 
