@@ -13,7 +13,7 @@ import numpy as np
 
 from acdref.fast.attention import Attention, statistics
 from acdref.fast.scratch import framed, scratch
-from acdref.nets.inference import fold
+from acdref.nets.layers import Conv
 from acdref.ops import threads
 from acdref.ops.activation import sigmoid
 from acdref.ops.layout import LANES, packed, padded, whole
@@ -50,15 +50,18 @@ def _layers(net):
     Normalisation is folded in, channels are padded with zeros to whole vectors, matrices are packed.
     """
     layers = {}
-    for name, (weight, bias) in fold(net).items():
-        slope = padded(net.params[f"{name}_prelu.slope"])
-        if name == "stem.conv":
-            weight = packed(padded(weight.reshape(-1, weight.shape[-1])))
-        elif name.endswith("depthwise"):
-            weight = padded(weight).reshape(-1)
-        else:
-            weight = packed(padded(weight, (0, 1)))
-        layers[name] = weight, padded(bias), slope
+    for layer in net.layers:
+        if isinstance(layer, Conv):
+            weight, bias = layer.folded(net)
+            slope = padded(layer.slope(net))
+            matrix = weight.reshape(-1, layer.outputs)
+            if layer.depthwise:
+                weight = padded(matrix).reshape(-1)
+            elif layer.first:
+                weight = packed(padded(matrix))
+            else:
+                weight = packed(padded(matrix, (0, 1)))
+            layers[layer.name] = weight, padded(bias), slope
     return layers
 
 

@@ -9,9 +9,10 @@ one is a new :class:`Conv1DConfig`, not new code.
 
 from dataclasses import dataclass, replace
 
-from acdref.nets.layers import Conv, Dense, GlobalMean, forward
+from numpy.typing import ArrayLike, NDArray
+
+from acdref.nets.layers import Conv, Dense, Layer, Mean, forward
 from acdref.nets.network import Network, features_of, scaled
-from acdref.ops.pooling2d import global_mean
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Conv1DConfig:
         Conv1DLayer(128, 7),
     )
 
-    def scaled(self, width):
+    def scaled(self, width: float) -> "Conv1DConfig":
         """The same with `width` times the channels."""
         layers = tuple(replace(layer, channels=scaled(layer.channels, width)) for layer in self.layers)
         return replace(self, layers=layers)
@@ -68,7 +69,7 @@ class Conv1D(Network):
     front_end = "waveform"
 
     @staticmethod
-    def build(config):
+    def build(config: Conv1DConfig) -> tuple[Layer, ...]:
         layers, before = [], 1
         for number, layer in enumerate(config.layers, 1):
             geometry = (layer.size, 1), (layer.stride, 1)
@@ -84,14 +85,14 @@ class Conv1D(Network):
                 )
             )
             before = layer.channels
-        return (*layers, GlobalMean(), Dense("dense", before, config.classes))
+        return (*layers, Mean(), Dense("dense", before, config.classes))
 
-    def as_map(self, x):
+    def as_map(self, x: NDArray) -> NDArray:
         if not features_of(x.shape):
             raise ValueError(f"expected samples (N, T), got {x.shape}")
-        return x[:, :, None, None]
+        return x[:, :, None, None]  # (N, T, 1, 1)
 
-    def embedding(self, x):
+    def embedding(self, x: ArrayLike) -> NDArray:
         """What the last convolution makes of clips, normalised, before its ELU.
 
         Parameters
@@ -106,4 +107,4 @@ class Conv1D(Network):
         """
         last = len(self.config.layers)
         layers = (*self.layers[: last - 1], replace(self.layers[last - 1], activation=None))
-        return global_mean(forward(layers, self, self._checked(x), train=False)[0], backend=self.backend)
+        return forward((*layers, Mean()), self, self._checked(x), train=False)[0]  # (N, channels)

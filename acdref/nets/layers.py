@@ -1,86 +1,163 @@
-"""Layers from which networks are put together.
+"""Layers from which networks are put together, and how a sequence of them is run.
 
-A layer is configuration: it owns no arrays.  Each has
-
-``arrays(draw)``
-    its fresh parameters and running statistics, two dicts;
-``forward(net, x, train)``
-    its output, and what its backward pass needs (None unless training);
-``backward(net, dy, tape, grads)``
-    the gradient of its input; those of its parameters go into `grads`;
-``rows(shape)``
-    its rows of the layer table for an input of `shape` (channels, frames, bins), and its output's shape,
-
-where `net` is a :class:`~acdref.nets.network.Network`: parameters, statistics, backend, random generator.
+A layer is configuration: it owns no arrays.  Its parameters and running statistics are the network's, under
+names that begin with the layer's.  Maps are channels-last: (N, T, F, C).
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from acdref.nets.table import Layer
-from acdref.ops import rectifiers
-from acdref.ops.conv2d import conv2d, conv2d_input_gradient, conv2d_weight_gradient
-from acdref.ops.dropout import dropout, dropout_backward
-from acdref.ops.elementwise import add
-from acdref.ops.mean_sigmoid import mean_sigmoid_logit, mean_sigmoid_logit_backward
-from acdref.ops.norm import batch_norm, batch_norm_backward, batch_norm_inference
-from acdref.ops.pointwise import pointwise, pointwise_backward
-from acdref.ops.pooling import max_pool, max_pool_backward
-from acdref.ops.pooling2d import (
-    global_mean,
-    global_mean_backward,
-    max_pool2d,
-    max_pool2d_backward,
-    mean_bins,
-    mean_bins_backward,
+from acdref.ops import activation as activations
+from acdref.ops.attention import ATTENTION
+from acdref.ops.conv2d import Geometry, conv2d, conv2d_input_gradient, conv2d_weight_gradient
+from acdref.ops.norm import (
+    batch_norm,
+    batch_norm_affine,
+    batch_norm_backward,
+    group_norm,
+    group_norm_backward,
+    normalised,
 )
-from acdref.ops.taps import output_size
+from acdref.ops.pointwise import pointwise, pointwise_backward
+from acdref.ops.pooling import largest, max_pool, max_pool_backward, mean, mean_backward
+
+if TYPE_CHECKING:
+    from acdref.nets.network import Network
+
+Pair = tuple[int, int]  # in time and in frequency
+Shape = tuple[int, int, int]  # of a clip's map: channels, frames, bins
+Arrays = dict[str, NDArray]
 
 # forward, and backward from the output
 ACTIVATIONS = {
-    "relu": (rectifiers.relu, rectifiers.relu_backward),
-    "relu6": (rectifiers.relu6, rectifiers.relu6_backward),
-    "elu": (rectifiers.elu, rectifiers.elu_backward),
+    "relu": (activations.relu, activations.relu_backward),
+    "relu6": (activations.relu6, activations.relu6_backward),
+    "elu": (activations.elu, activations.elu_backward),
 }
+
+_STRIP = 2**17
+"""Numbers of a map that pass through some layers together."""
+
+
+class Row(NamedTuple):
+    """A row of the layer table.
+
+    Attributes
+    ----------
+    name : str
+        The beginning of its parameters' names where it has any.
+    kind : str
+    shape : (int, int, int)
+        Of the output of one clip: channels, frames, bins (in memory, maps are channels-last).
+    parameters : int
+        Those of the normalisation and PReLU behind a convolution included.
+    macs : int
+        Multiply-adds for one clip.  What counts is a convention, and reports that do not name theirs cannot
+        be compared.  Here: each weight of a convolution or dense layer once for each output position, zero
+        padding included; attention's matrix products; no biases, normalisation, activations, softmax,
+        pooling and means.
+    """
+
+    name: str
+    kind: str
+    shape: Shape
+    parameters: int = 0
+    macs: int = 0
 
 
 class Draw:
     """Fresh parameters, drawn in the order in which they are asked for."""
 
-    def __init__(self, seed, dtype):
+    def __init__(self, seed: int, dtype: Any):
         self._rng, self._dtype = np.random.default_rng(seed), np.dtype(dtype)
 
-    def normal(self, shape, fan_in):
+    def normal(self, shape: int | Sequence[int], fan_in: int) -> NDArray:
         """He's N(0, 2 / fan_in), for weights with a rectifier behind them."""
         return (self._rng.standard_normal(shape) * np.sqrt(2 / fan_in)).astype(self._dtype)
 
-    def uniform(self, shape, fan_in):
-        """U(-1/sqrt(fan_in), 1/sqrt(fan_in)), for biases and dense layers."""
+    def uniform(self, shape: int | Sequence[int], fan_in: int) -> NDArray:
+        """U(-1/sqrt(fan_in), 1/sqrt(fan_in)), for biases, dense layers, and all of ACDnet."""
         bound = 1 / np.sqrt(fan_in)
         return self._rng.uniform(-bound, bound, shape).astype(self._dtype)
 
-    def constant(self, value, size):
+    def constant(self, value: float, size: int) -> NDArray:
         """A vector of one number."""
         return np.full(size, value, self._dtype)
 
 
+class Layer:
+    """What every layer has.
+
+    Attributes
+    ----------
+    span : (int, int) or None
+        Each row of the output sees so many rows of the input, beginning so many behind those of the row
+        before.  None if it may also see others: all, or the padding of both ends.
+    reads_input : bool
+        Whether :meth:`backward` wants the input again.
+    remade : bool
+        Whether the output need not be kept while training, because :meth:`again` makes it once more.
+    """
+
+    span: Pair | None = None
+    reads_input = False
+    remade = False
+
+    def arrays(self, draw: Draw) -> tuple[Arrays, Arrays]:
+        """Fresh parameters and running statistics."""
+        return {}, {}
+
+    def forward(self, net: Network, x: NDArray, train: bool) -> tuple[NDArray, Any]:
+        """The output, and the tape: what the backward pass needs beside the input (None unless training)."""
+        raise NotImplementedError
+
+    def again(self, net: Network, tape: Any) -> NDArray:
+        """The output, from the tape."""
+        raise NotImplementedError
+
+    def backward(
+        self, net: Network, dy: NDArray, x: NDArray | None, tape: Any, grads: Arrays
+    ) -> NDArray | None:
+        """The gradient of the input; those of the parameters go into `grads`."""
+        raise NotImplementedError
+
+    def rows(self, shape: Shape) -> tuple[list[Row], Shape]:
+        """Rows of the layer table for an input of `shape`, and the output's shape."""
+        return [], shape
+
+
 @dataclass(frozen=True)
-class Conv:
+class Conv(Layer):
     """Convolution, batch normalisation, activation.
+
+    At inference the normalisation is folded into the convolution.  With PReLU, which is one pass with the
+    normalisation, the output is made again in the backward pass rather than kept.
 
     Attributes
     ----------
     name : str
-        Parameters are ``name.weight``, perhaps ``name.bias``, and ``name_norm.gamma`` and ``.beta``.
+        Parameters are ``name.weight``, perhaps ``name.bias``, ``name_norm.gamma`` and ``.beta``, perhaps
+        ``name_prelu.slope``.
     inputs, outputs : int
         Channels.
     size : (int, int)
-        Of the kernel, in time and frequency; so are stride and padding.
+        Of the kernel, in time and frequency; so are stride, padding and dilation.
+    depthwise : bool
+        Each channel by itself.
     activation : str or None
-        One of :data:`ACTIVATIONS`.
+        "prelu", or one of :data:`ACTIVATIONS`.
     gamma : float
         Scale of the normalisation at the start.
+    drawn : {"normal", "uniform"}
+        How weights are drawn: a method of :class:`Draw`.
+    stored : tuple of int, optional
+        Shape of the weight as a parameter, if not (*size, inputs, outputs), or (*size, 1, channels).
     first : bool
         The input is the network's own: nobody needs its gradient, and the backward pass returns None.
     """
@@ -88,133 +165,266 @@ class Conv:
     name: str
     inputs: int
     outputs: int
-    size: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    groups: int = 1
+    size: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    depthwise: bool = False
     bias: bool = False
     activation: str | None = "relu"
     gamma: float = 1.0
+    drawn: str = "normal"
+    stored: tuple[int, ...] | None = None
     first: bool = False
 
-    @property
-    def _weight_shape(self):
-        return (*self.size, self.inputs // self.groups, self.outputs)
+    reads_input = True
 
     @property
-    def _geometry(self):
-        return self.stride, self.padding, self.groups
+    def span(self):
+        return None if self.padding[0] else (self.dilation[0] * (self.size[0] - 1) + 1, self.stride[0])
+
+    @property
+    def remade(self):
+        return self.activation == "prelu"
+
+    @property
+    def geometry(self) -> Geometry:
+        """Stride, padding and dilation."""
+        return Geometry(self.stride, self.padding, self.dilation)
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """(kt, kf, in, out), of :meth:`weight`."""
+        return (*self.size, 1 if self.depthwise else self.inputs, self.outputs)
+
+    def weight(self, net: Network) -> NDArray:
+        """The weight, (kt, kf, in, out)."""
+        return net.params[f"{self.name}.weight"].reshape(self.weight_shape)
+
+    def folded(self, net: Network) -> tuple[NDArray, NDArray]:
+        """Weight, as :meth:`weight`, and bias with the normalisation by running statistics folded in."""
+        scale, shift = batch_norm_affine(*self._scale(net), *self._running(net))
+        bias = net.params[f"{self.name}.bias"] * scale + shift if self.bias else shift
+        return self.weight(net) * scale, bias
+
+    def slope(self, net: Network) -> NDArray | None:
+        """PReLU's, if it has one."""
+        return net.params.get(f"{self.name}_prelu.slope")
+
+    def _scale(self, net):
+        return tuple(net.params[f"{self.name}_norm.{key}"] for key in ("gamma", "beta"))
+
+    def _running(self, net):
+        return tuple(net.state[f"{self.name}_norm.{key}"] for key in ("mean", "var"))
 
     def arrays(self, draw):
-        shape, norm = self._weight_shape, f"{self.name}_norm"
-        fan_in = int(np.prod(shape[:3]))
-        params = {f"{self.name}.weight": draw.normal(shape, fan_in)}
+        name, channels, fan_in = self.name, self.outputs, int(np.prod(self.weight_shape[:3]))
+        params = {f"{name}.weight": getattr(draw, self.drawn)(self.stored or self.weight_shape, fan_in)}
         if self.bias:
-            params[f"{self.name}.bias"] = draw.uniform(self.outputs, fan_in)
-        params[f"{norm}.gamma"] = draw.constant(self.gamma, self.outputs)
-        params[f"{norm}.beta"] = draw.constant(0, self.outputs)
+            params[f"{name}.bias"] = draw.uniform(channels, fan_in)
+        params[f"{name}_norm.gamma"] = draw.constant(self.gamma, channels)
+        params[f"{name}_norm.beta"] = draw.constant(0, channels)
+        if self.activation == "prelu":
+            params[f"{name}_prelu.slope"] = draw.constant(0.25, channels)
         state = {
-            f"{norm}.mean": draw.constant(0, self.outputs),
-            f"{norm}.var": draw.constant(1, self.outputs),
+            f"{name}_norm.mean": draw.constant(0, channels),
+            f"{name}_norm.var": draw.constant(1, channels),
         }
         return params, state
 
-    def forward(self, net, x, train):
-        params, state, norm = net.params, net.state, f"{self.name}_norm"
-        bias = params[f"{self.name}.bias"] if self.bias else None
-        z = conv2d(x, params[f"{self.name}.weight"], bias, *self._geometry, backend=net.backend)
-        scale = params[f"{norm}.gamma"], params[f"{norm}.beta"]
-        running = state[f"{norm}.mean"], state[f"{norm}.var"]
-        if train:
-            y, statistics, running = batch_norm(z, *scale, *running, backend=net.backend)
-            state[f"{norm}.mean"], state[f"{norm}.var"] = running
-        else:
-            y = batch_norm_inference(z, *scale, *running, backend=net.backend)
-        y = _activate(self.activation, y, net.backend)
-        return y, ((x, z, statistics, y if self.activation else None) if train else None)
+    def _convolved(self, net, x, weight, bias):
+        how = {"depthwise": self.depthwise, "backend": net.backend}
+        return conv2d(x, weight, bias, self.geometry, **how)  # (N, T', F', outputs)
 
-    def backward(self, net, dy, tape, grads):
-        x, z, statistics, y = tape
-        params, name, backend = net.params, self.name, net.backend
+    def forward(self, net, x, train):
+        backend, slope = net.backend, self.slope(net)
+        if not train:
+            y = self._convolved(net, x, *self.folded(net))
+            if slope is not None:
+                return activations.prelu(y, slope, backend=backend), None
+            return _activate(self.activation, y, backend), None
+        z = self._convolved(net, x, self.weight(net), net.params.get(f"{self.name}.bias"))
+        y, statistics, running = batch_norm(z, *self._scale(net), *self._running(net), slope, backend=backend)
+        net.state[f"{self.name}_norm.mean"], net.state[f"{self.name}_norm.var"] = running
+        y = _activate(self.activation, y, backend)
+        return y, (z, statistics, y if self.activation in ACTIVATIONS else None)
+
+    def again(self, net, tape):
+        z, statistics, _ = tape
+        return normalised(z, *self._scale(net), statistics, self.slope(net), backend=net.backend)
+
+    def backward(self, net, dy, x, tape, grads):
+        z, statistics, y = tape
+        name, backend, slope = self.name, net.backend, self.slope(net)
         dy = _activate_backward(self.activation, dy, y, backend)
-        dz, grads[f"{name}_norm.gamma"], grads[f"{name}_norm.beta"] = batch_norm_backward(
-            dy, z, params[f"{name}_norm.gamma"], statistics, backend=backend
+        dz, grads[f"{name}_norm.gamma"], grads[f"{name}_norm.beta"], dslope = batch_norm_backward(
+            dy, z, *self._scale(net), statistics, slope, backend=backend
         )
-        grads[f"{name}.weight"], dbias = conv2d_weight_gradient(
-            dz, x, self.size, *self._geometry, backend=backend
-        )
+        if slope is not None:
+            grads[f"{name}_prelu.slope"] = dslope
+        how = {"depthwise": self.depthwise, "backend": backend}
+        dweight, dbias = conv2d_weight_gradient(dz, x, self.size, self.geometry, **how)
+        grads[f"{name}.weight"] = dweight.reshape(net.params[f"{name}.weight"].shape)
         if self.bias:
             grads[f"{name}.bias"] = dbias
         if self.first:
             return None
-        return conv2d_input_gradient(dz, params[f"{name}.weight"], x.shape, *self._geometry, backend=backend)
+        return conv2d_input_gradient(dz, self.weight(net), x.shape, self.geometry, **how)
 
     def rows(self, shape):
-        weights = int(np.prod(self._weight_shape))
-        shape = (self.outputs, *_sizes(shape, self.size, self.stride, self.padding))
-        kind = ("depthwise" if self.groups == self.inputs > 1 else "conv") + f" {self.size[0]}x{self.size[1]}"
-        parameters = weights + (3 if self.bias else 2) * self.outputs
-        return [Layer(self.name, kind, shape, parameters, weights * shape[1] * shape[2])], shape
+        weights = int(np.prod(self.weight_shape))
+        shape = (self.outputs, *_sizes(shape, self.size, self.geometry))
+        vectors = 2 + self.bias + (self.activation == "prelu")
+        kind = f"{'depthwise' if self.depthwise else 'conv'} {self.size[0]}x{self.size[1]}"
+        if max(self.dilation) > 1:
+            kind += f", dilation {self.dilation[0]}"
+        row = Row(self.name, kind, shape, weights + vectors * self.outputs, weights * shape[1] * shape[2])
+        return [row], shape
 
 
 @dataclass(frozen=True)
-class MaxPool:
+class Attention(Layer):
+    """``x + attention(GroupNorm(x))`` over a clip's positions, time and frequency.
+
+    Attributes
+    ----------
+    name : str
+        Parameters are ``name.norm.gamma`` and ``.beta``, and ``.weight`` and ``.bias`` of ``name.query``,
+        ``.key``, ``.value`` and ``.out``.
+    channels : int
+    width : int
+        Of queries, keys and values.
+    kind : str
+        A key of :data:`acdref.ops.attention.ATTENTION`.
+    """
+
+    name: str
+    channels: int
+    width: int
+    kind: str = "linear"
+
+    reads_input = True
+
+    @property
+    def shapes(self) -> dict[str, Pair]:
+        """(in, out) of the four projections."""
+        channels, width = self.channels, self.width
+        query = 1 if self.kind == "separable" else width
+        return {
+            "query": (channels, query),
+            "key": (channels, width),
+            "value": (channels, width),
+            "out": (width, channels),
+        }
+
+    @property
+    def products(self) -> int:
+        """Multiply-adds of attention's products for each position."""
+        # Keys times values, and queries times their sum.
+        return 2 * self.width * self.shapes["query"][1]
+
+    def arrays(self, draw):
+        params = {
+            f"{self.name}.norm.gamma": draw.constant(1, self.channels),
+            f"{self.name}.norm.beta": draw.constant(0, self.channels),
+        }
+        for part, (inputs, outputs) in self.shapes.items():
+            params[f"{self.name}.{part}.weight"] = draw.uniform((inputs, outputs), inputs)
+            params[f"{self.name}.{part}.bias"] = draw.uniform(outputs, inputs)
+        return params, {}
+
+    def _normalised(self, net, x):
+        """GroupNorm of a map as positions, (N, T F, C), and its statistics."""
+        gamma, beta = (net.params[f"{self.name}.norm.{key}"] for key in ("gamma", "beta"))
+        y, statistics = group_norm(x, gamma, beta, backend=net.backend)
+        return y.reshape(len(x), -1, self.channels), statistics  # (N, T F, C)
+
+    def _projections(self, net):
+        keys = [f"{part}.{key}" for part in self.shapes for key in ("weight", "bias")]
+        return {key: net.params[f"{self.name}.{key}"] for key in keys}
+
+    def forward(self, net, x, train):
+        y, statistics = self._normalised(net, x)  # (N, T F, C)
+        y, tape = ATTENTION[self.kind][0](y, self._projections(net), backend=net.backend)
+        y = y.reshape(x.shape)  # (N, T, F, C)
+        y += x
+        return y, ((statistics, tape) if train else None)
+
+    def backward(self, net, dy, x, tape, grads):
+        statistics, inner = tape
+        y, _ = self._normalised(net, x)  # made again: cheaper than keeping it
+        dflat, parts = ATTENTION[self.kind][1](
+            dy.reshape(y.shape), y, self._projections(net), inner, backend=net.backend
+        )  # (N, T F, C)
+        grads.update({f"{self.name}.{key}": g for key, g in parts.items()})
+        name = f"{self.name}.norm"
+        dx, grads[f"{name}.gamma"], grads[f"{name}.beta"] = group_norm_backward(
+            dflat.reshape(x.shape), x, net.params[f"{name}.gamma"], statistics, backend=net.backend
+        )
+        dx += dy
+        return dx
+
+    def rows(self, shape):
+        weights = sum(inputs * outputs for inputs, outputs in self.shapes.values())
+        biases = sum(outputs for _, outputs in self.shapes.values())
+        macs = shape[1] * shape[2] * (weights + self.products)
+        kind = f"{self.kind} attention"
+        return [Row(self.name, kind, shape, 2 * self.channels + weights + biases, macs)], shape
+
+
+@dataclass(frozen=True)
+class MaxPool(Layer):
     """Max-pooling; without a stride the windows lie side by side."""
 
     name: str
-    window: tuple[int, int]
-    stride: tuple[int, int] | None = None
-    padding: tuple[int, int] = (0, 0)
+    window: Pair
+    stride: Pair | None = None
+    padding: Pair = (0, 0)
 
-    def arrays(self, draw):
-        return {}, {}
+    @property
+    def span(self):
+        return None if self.padding[0] else (self.window[0], (self.stride or self.window)[0])
+
+    @property
+    def _geometry(self):
+        return self.stride, self.padding
 
     def forward(self, net, x, train):
-        if self.stride is None:
-            y, chosen = max_pool(x, self.window, backend=net.backend)
-        else:
-            y, chosen = max_pool2d(x, self.window, self.stride, self.padding, backend=net.backend)
-        return y, ((chosen, x.shape) if train else None)
+        if not train:
+            return largest(x, self.window, *self._geometry, backend=net.backend), None
+        y, chosen = max_pool(x, self.window, *self._geometry, backend=net.backend)  # (N, T', F', C)
+        return y, (chosen, x.shape)
 
-    def backward(self, net, dy, tape, grads):
+    def backward(self, net, dy, x, tape, grads):
         chosen, shape = tape
-        if self.stride is None:
-            return max_pool_backward(dy, chosen, self.window, shape, backend=net.backend)
-        return max_pool2d_backward(
-            dy, chosen, self.window, self.stride, self.padding, shape, backend=net.backend
-        )
+        return max_pool_backward(dy, chosen, self.window, shape, *self._geometry, backend=net.backend)
 
     def rows(self, shape):
-        sizes = _sizes(shape, self.window, self.stride or self.window, self.padding)
-        shape = (shape[0], *sizes)
-        return [Layer(self.name, f"max-pool {self.window[0]}x{self.window[1]}", shape, 0, 0)], shape
+        shape = (shape[0], *_sizes(shape, self.window, Geometry(self.stride or self.window, self.padding)))
+        return [Row(self.name, f"max-pool {self.window[0]}x{self.window[1]}", shape)], shape
 
 
 @dataclass(frozen=True)
-class Dropout:
+class Dropout(Layer):
     """Dropout while training, driven by the network's random generator."""
 
     rate: float
 
-    def arrays(self, draw):
-        return {}, {}
+    span = (1, 1)
 
     def forward(self, net, x, train):
-        return dropout(x, self.rate, net.rng, backend=net.backend) if train else (x, None)
+        return activations.dropout(x, self.rate, net.rng, backend=net.backend) if train else (x, None)
 
-    def backward(self, net, dy, tape, grads):
-        return dropout_backward(dy, tape, self.rate, backend=net.backend)
-
-    def rows(self, shape):
-        return [], shape
+    def backward(self, net, dy, x, tape, grads):
+        return activations.dropout_backward(dy, tape, self.rate, backend=net.backend)
 
 
 @dataclass(frozen=True)
-class Residual:
+class Residual(Layer):
     """``activation(body(x) + shortcut(x))``: the body ends without activation, no shortcut stands for x."""
 
-    body: tuple
-    shortcut: tuple = ()
+    body: tuple[Layer, ...]
+    shortcut: tuple[Layer, ...] = ()
     activation: str | None = None
 
     def arrays(self, draw):
@@ -223,14 +433,16 @@ class Residual:
     def forward(self, net, x, train):
         y, body = forward(self.body, net, x, train)
         around, shortcut = forward(self.shortcut, net, x, train)
-        y = _activate(self.activation, add(y, around, backend=net.backend), net.backend)
+        y += around
+        y = _activate(self.activation, y, net.backend)
         return y, ((body, shortcut, y) if train else None)
 
-    def backward(self, net, dy, tape, grads):
+    def backward(self, net, dy, x, tape, grads):
         body, shortcut, y = tape
         dy = _activate_backward(self.activation, dy, y, net.backend)
         dx = backward(self.body, net, dy, body, grads)
-        return add(dx, backward(self.shortcut, net, dy, shortcut, grads), backend=net.backend)
+        dx += backward(self.shortcut, net, dy, shortcut, grads)
+        return dx
 
     def rows(self, shape):
         around, _ = rows(self.shortcut, shape)
@@ -239,48 +451,48 @@ class Residual:
 
 
 @dataclass(frozen=True)
-class GlobalMean:
-    """Mean over time and frequency: (N, T, F, C) -> (N, C)."""
+class Mean(Layer):
+    """Mean over time (axis 1), frequency (axis 2), or both: (N, T, F, C) without these axes."""
 
-    def arrays(self, draw):
-        return {}, {}
+    axes: tuple[int, ...] = (1, 2)
 
     def forward(self, net, x, train):
-        return global_mean(x, backend=net.backend), (x.shape if train else None)
+        return mean(x, self.axes), (x.shape if train else None)
 
-    def backward(self, net, dy, tape, grads):
-        return global_mean_backward(dy, tape, backend=net.backend)
+    def backward(self, net, dy, x, tape, grads):
+        return mean_backward(dy, tape, self.axes)  # (N, T, F, C)
 
     def rows(self, shape):
-        shape = (shape[0], 1, 1)
-        return [Layer("mean", "global mean", shape, 0, 0)], shape
+        kind = {(1,): "mean over time", (2,): "mean over bins", (1, 2): "global mean"}[self.axes]
+        shape = tuple(1 if axis in self.axes else size for axis, size in enumerate(shape))
+        return [Row("mean", kind, shape)], shape
 
 
 @dataclass(frozen=True)
-class MeanBins:
-    """Mean over frequency: (N, T, F, C) -> (N, T, C)."""
-
-    def arrays(self, draw):
-        return {}, {}
+class Flatten(Layer):
+    """Maps without time as vectors, channel by channel, as ACDnet's paper writes its maps (C, F)."""
 
     def forward(self, net, x, train):
-        return mean_bins(x, backend=net.backend), (x.shape[2] if train else None)
+        y = np.ascontiguousarray(x.swapaxes(1, 2)).reshape(len(x), -1)  # (N, F, C) -> (N, C F)
+        return y, (x.shape if train else None)
 
-    def backward(self, net, dy, tape, grads):
-        return mean_bins_backward(dy, tape, backend=net.backend)
+    def backward(self, net, dy, x, tape, grads):
+        n, bins, channels = tape
+        return np.ascontiguousarray(dy.reshape(n, channels, bins).swapaxes(1, 2))  # (N, F, C)
 
     def rows(self, shape):
-        shape = (shape[0], shape[1], 1)
-        return [Layer("mean", "mean over bins", shape, 0, 0)], shape
+        return [], (shape[0] * shape[2], 1, 1)
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Layer):
     """Affine map of the last axis, (..., inputs) -> (..., outputs)."""
 
     name: str
     inputs: int
     outputs: int
+
+    reads_input = True
 
     def arrays(self, draw):
         weight = draw.uniform((self.inputs, self.outputs), self.inputs)
@@ -289,40 +501,38 @@ class Dense:
 
     def forward(self, net, x, train):
         weight, bias = net.params[f"{self.name}.weight"], net.params[f"{self.name}.bias"]
-        return pointwise(x, weight, bias, backend=net.backend), (x if train else None)
+        return pointwise(x, weight, bias, backend=net.backend), None  # (..., outputs)
 
-    def backward(self, net, dy, tape, grads):
+    def backward(self, net, dy, x, tape, grads):
         dx, grads[f"{self.name}.weight"], grads[f"{self.name}.bias"] = pointwise_backward(
-            dy, tape, net.params[f"{self.name}.weight"], backend=net.backend
+            dy, x, net.params[f"{self.name}.weight"], backend=net.backend
         )
         return dx
 
     def rows(self, shape):
         weights, shape = self.inputs * self.outputs, (self.outputs, *shape[1:])
-        return [
-            Layer(self.name, "dense", shape, weights + self.outputs, weights * shape[1] * shape[2])
-        ], shape
+        macs = weights * shape[1] * shape[2]
+        return [Row(self.name, "dense", shape, weights + self.outputs, macs)], shape
 
 
 @dataclass(frozen=True)
-class MeanSigmoid:
+class MeanSigmoid(Layer):
     """Logits of frames to the logit of their mean probability: (N, T, C) -> (N, C)."""
 
-    def arrays(self, draw):
-        return {}, {}
+    reads_input = True
 
     def forward(self, net, x, train):
-        return mean_sigmoid_logit(x), (x if train else None)
+        return activations.mean_sigmoid_logit(x), None
 
-    def backward(self, net, dy, tape, grads):
-        return mean_sigmoid_logit_backward(dy, tape)
+    def backward(self, net, dy, x, tape, grads):
+        return activations.mean_sigmoid_logit_backward(dy, x)
 
     def rows(self, shape):
         shape = (shape[0], 1, 1)
-        return [Layer("clip", "mean of sigmoids", shape, 0, 0)], shape
+        return [Row("clip", "mean of sigmoids", shape)], shape
 
 
-def arrays(layers, draw):
+def arrays(layers: Sequence[Layer], draw: Draw) -> tuple[Arrays, Arrays]:
     """Parameters and running statistics of several layers."""
     params, state = {}, {}
     for layer in layers:
@@ -332,23 +542,41 @@ def arrays(layers, draw):
     return params, state
 
 
-def forward(layers, net, x, train):
-    """One layer after the other: the last output, and a list of tapes (None unless training)."""
-    tapes = []
+def forward(layers: Sequence[Layer], net: Network, x: NDArray, train: bool) -> tuple[NDArray, list | None]:
+    """One layer after the other.
+
+    Returns
+    -------
+    y : array
+        The last output.
+    tapes : list or None
+        For each layer, its input (where it has to be kept) and its tape; None unless training.
+    """
+    if not train:
+        for group in _groups(layers):
+            x = _by_strips(group, net, x) if group[0].span else group[0].forward(net, x, False)[0]
+        return x, None
+    tapes, remade = [], False
     for layer in layers:
-        x, tape = layer.forward(net, x, train)
-        tapes.append(tape)
-    return x, (tapes if train else None)
+        y, tape = layer.forward(net, x, True)
+        tapes.append((x if layer.reads_input and not remade else None, tape))
+        x, remade = y, layer.remade
+    return x, tapes
 
 
-def backward(layers, net, dy, tapes, grads):
+def backward(
+    layers: Sequence[Layer], net: Network, dy: NDArray, tapes: list, grads: Arrays
+) -> NDArray | None:
     """From the last layer to the first; `tapes` is emptied, so that memory is freed on the way."""
-    for layer in reversed(layers):
-        dy = layer.backward(net, dy, tapes.pop(), grads)
+    for before, layer in reversed(list(zip((None, *layers), layers, strict=False))):
+        x, tape = tapes.pop()
+        if x is None and layer.reads_input:
+            x = before.again(net, tapes[-1][1])
+        dy = layer.backward(net, dy, x, tape, grads)
     return dy
 
 
-def rows(layers, shape):
+def rows(layers: Sequence[Layer], shape: Shape) -> tuple[list[Row], Shape]:
     """Rows of the layer table, and the last output's shape."""
     found = []
     for layer in layers:
@@ -357,17 +585,46 @@ def rows(layers, shape):
     return found, shape
 
 
+def _groups(layers):
+    """Layers that some rows can go through together: none but the first of a group sees a row twice."""
+    groups = []
+    for layer in layers:
+        if groups and groups[-1][-1].span and layer.span and layer.span[0] <= layer.span[1]:
+            groups[-1].append(layer)
+        else:
+            groups.append([layer])
+    return groups
+
+
+def _by_strips(group, net, x):
+    """A group's output, some rows at a time, so that what lies between its layers stays in the cache."""
+    window, stride = 1, 1  # of the group as a whole
+    for layer in group:
+        window += (layer.span[0] - 1) * stride
+        stride *= layer.span[1]
+    count = (x.shape[1] - window) // stride + 1
+    step = max(1, _STRIP // (stride * x[:, 0].size))
+    strips = []
+    for first in range(0, count, step):
+        last = min(first + step, count) - 1
+        y = np.ascontiguousarray(x[:, stride * first : stride * last + window])
+        for layer in group:
+            y, _ = layer.forward(net, y, False)
+        strips.append(y)
+    return np.concatenate(strips, axis=1)  # (N, T', F', C')
+
+
 def _activate(activation, x, backend):
-    return x if activation is None else ACTIVATIONS[activation][0](x, backend=backend)
+    return x if activation in (None, "prelu") else ACTIVATIONS[activation][0](x, backend=backend)
 
 
 def _activate_backward(activation, dy, y, backend):
-    return dy if activation is None else ACTIVATIONS[activation][1](dy, y, backend=backend)
+    return dy if activation in (None, "prelu") else ACTIVATIONS[activation][1](dy, y, backend=backend)
 
 
-def _sizes(shape, window, stride, padding):
+def _sizes(shape, window, geometry):
     """Frames and bins behind a window; ValueError where it does not fit."""
-    sizes = [output_size(*axis) for axis in zip(shape[1:], window, stride, padding, strict=True)]
+    sizes = geometry.sizes((1, *shape[1:]), window)
     if min(sizes) < 1:
         raise ValueError(f"a window of {window} does not fit {shape[1]} frames and {shape[2]} bins")
     return sizes

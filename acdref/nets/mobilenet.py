@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from acdref.nets.layers import Conv, Dense, Dropout, MeanBins, MeanSigmoid, Residual, forward
+from numpy.typing import ArrayLike, NDArray
+
+from acdref.nets.layers import Conv, Dense, Dropout, Layer, Mean, MeanSigmoid, Residual, forward
 from acdref.nets.network import Network, features_of, scaled
 
 
 @dataclass(frozen=True)
-class Stage:
+class InvertedStage:
     """Inverted residual blocks.
 
     Attributes
@@ -36,7 +38,7 @@ class MobileNetConfig:
     classes : int
     stem : int
         Channels of the first, 3x3 convolution with stride 2.
-    stages : tuple of Stage
+    stages : tuple of InvertedStage
     last : int
         Channels of the last, 1x1 convolution.
     dropout : float
@@ -47,20 +49,20 @@ class MobileNetConfig:
 
     classes: int = 527
     stem: int = 32
-    stages: tuple[Stage, ...] = (
-        Stage(1, 16, 1, 1),
-        Stage(6, 24, 2, 2),
-        Stage(6, 32, 3, 2),
-        Stage(6, 64, 4, 2),
-        Stage(6, 96, 3, 1),
-        Stage(6, 160, 3, 2),
-        Stage(6, 320, 1, 1),
+    stages: tuple[InvertedStage, ...] = (
+        InvertedStage(1, 16, 1, 1),
+        InvertedStage(6, 24, 2, 2),
+        InvertedStage(6, 32, 3, 2),
+        InvertedStage(6, 64, 4, 2),
+        InvertedStage(6, 96, 3, 1),
+        InvertedStage(6, 160, 3, 2),
+        InvertedStage(6, 320, 1, 1),
     )
     last: int = 1280
     dropout: float = 0.3
     bins: int = 64
 
-    def scaled(self, width):
+    def scaled(self, width: float) -> "MobileNetConfig":
         """The same with `width` times the channels, those of the last convolution too."""
         stages = tuple(replace(stage, channels=scaled(stage.channels, width)) for stage in self.stages)
         return replace(self, stem=scaled(self.stem, width), stages=stages, last=scaled(self.last, width))
@@ -78,7 +80,7 @@ class MobileNetV2(Network):
     Examples
     --------
     >>> import numpy as np
-    >>> net = MobileNetV2(MobileNetConfig(classes=3, stem=4, stages=(Stage(2, 4, 2, 2),), last=8))
+    >>> net = MobileNetV2(MobileNetConfig(classes=3, stem=4, stages=(InvertedStage(2, 4, 2, 2),), last=8))
     >>> net.predict_proba(np.zeros((1, 20, 64))).shape, net.frame_logits(np.zeros((1, 20, 64))).shape
     ((1, 3), (1, 5, 3))
     """
@@ -87,7 +89,7 @@ class MobileNetV2(Network):
     front_end = "decibel-mel"
 
     @staticmethod
-    def build(config):
+    def build(config: MobileNetConfig) -> tuple[Layer, ...]:
         layers = [Conv("stem", 1, config.stem, (3, 3), (2, 2), (1, 1), activation="relu6", first=True)]
         before = config.stem
         for i, stage in enumerate(config.stages, 1):
@@ -99,18 +101,18 @@ class MobileNetV2(Network):
         return (
             *layers,
             Conv("last", before, config.last, (1, 1), activation="relu6"),
-            MeanBins(),
+            Mean((2,)),
             *([Dropout(config.dropout)] if config.dropout else []),
             Dense("dense", config.last, config.classes),
             MeanSigmoid(),
         )
 
-    def as_map(self, x):
+    def as_map(self, x: NDArray) -> NDArray:
         if not features_of(x.shape, self.config.bins):
             raise ValueError(f"expected features (N, T, {self.config.bins}), got {x.shape}")
-        return x[..., None]
+        return x[..., None]  # (N, T, 64, 1)
 
-    def frame_logits(self, x):
+    def frame_logits(self, x: ArrayLike) -> NDArray:
         """Logits of each frame, (N, ceil(T / 32), classes)."""
         return forward(self.layers[:-1], self, self._checked(x), train=False)[0]
 
@@ -118,7 +120,7 @@ class MobileNetV2(Network):
 def _inverted(name, before, hidden, after, stride):
     """An inverted residual block; the sum only where input and output have one shape."""
     body = [
-        Conv(f"{name}.depthwise", hidden, hidden, (3, 3), stride, (1, 1), hidden, activation="relu6"),
+        Conv(f"{name}.depthwise", hidden, hidden, (3, 3), stride, (1, 1), depthwise=True, activation="relu6"),
         Conv(f"{name}.project", hidden, after, (1, 1), activation=None),
     ]
     if hidden != before:

@@ -1,10 +1,12 @@
 """What networks made of :mod:`acdref.nets.layers` share: parameters, both passes, prediction, layer table."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from acdref.nets.layers import Draw, arrays, backward, forward, rows
+from acdref.nets.layers import Draw, Layer, Row, arrays, backward, forward, rows
 from acdref.ops.activation import sigmoid
 from acdref.ops.kernel import available
 from acdref.ops.softmax import softmax_channels
@@ -36,14 +38,19 @@ class Network:
         A name of :data:`acdref.features.front_ends.FRONT_ENDS`.
     head : tuple of str
         Layers that depend on the classes: what is drawn anew for others.
+    macs_convention : str
+        What :meth:`count_macs` counts.
     """
 
     default = None
     front_end = None
     head = ("dense",)
     output = "sigmoid"
+    macs_convention = (
+        "convolutions and dense layers; no front end, no biases, normalisation, activations or pooling"
+    )
 
-    def __init__(self, config=None, seed=0, dtype=np.float32, backend="auto"):
+    def __init__(self, config: Any = None, seed: int = 0, dtype: Any = np.float32, backend: str = "auto"):
         if backend == "auto":
             backend = "numba" if available() else "numpy"
         if backend not in ("numpy", "numba"):
@@ -55,20 +62,20 @@ class Network:
         self.params, self.state = arrays(self.layers, Draw(seed, dtype))
 
     @staticmethod
-    def build(config):
+    def build(config: Any) -> tuple[Layer, ...]:
         """The layers, from a map (N, T, F, C) to logits (N, classes)."""
         raise NotImplementedError
 
-    def as_map(self, x):
+    def as_map(self, x: NDArray) -> NDArray:
         """A batch of features as a map (N, T, F, C) for the first layer; ValueError if its shape is wrong."""
         raise NotImplementedError
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         """Precision of the parameters, in which everything is computed."""
         return next(iter(self.params.values())).dtype
 
-    def forward(self, x, train=False):
+    def forward(self, x: ArrayLike, train: bool = False) -> tuple[NDArray, list | None]:
         """Logits of a batch.
 
         Parameters
@@ -92,7 +99,7 @@ class Network:
         """
         return forward(self.layers, self, self._checked(x), train)
 
-    def backward(self, tape, dlogits):
+    def backward(self, tape: list, dlogits: NDArray) -> dict[str, NDArray]:
         """Gradients of a scalar loss.
 
         Parameters
@@ -110,7 +117,7 @@ class Network:
         backward(self.layers, self, dlogits.astype(self.dtype, copy=False), tape, grads)
         return {name: grads[name] for name in self.params}
 
-    def predict_proba(self, x):
+    def predict_proba(self, x: ArrayLike) -> NDArray:
         """Probabilities (N, classes) of a batch: sigmoid or softmax of the logits.
 
         Clips go through one at a time, so that neither memory nor rounding depends on the batch.
@@ -118,24 +125,30 @@ class Network:
         x = np.asarray(x)
         self.as_map(x)  # complains about the shape of the whole
         logits = np.concatenate([self.forward(clip[None])[0] for clip in x])
-        return (softmax_channels if self.output == "softmax" else sigmoid)(logits, backend=self.backend)
+        return softmax_channels(logits) if self.output == "softmax" else sigmoid(logits)  # (N, classes)
 
-    def layer_table(self, frames):
+    def layer_table(self, frames: int) -> list[Row]:
         """Rows of the layer table for an input of so many frames.
-
-        Returns
-        -------
-        list of :class:`~acdref.nets.table.Layer`
 
         Raises
         ------
         ValueError
             If the network needs more frames.
         """
-        return rows(self.layers, (1, frames, getattr(self.config, "bins", 1)))[0]
+        self._check_frames(frames)
+        return self._rows(frames)
+
+    def _rows(self, frames):
+        config = self.config
+        return rows(self.layers, (getattr(config, "inputs", 1), frames, getattr(config, "bins", 1)))[0]
+
+    def count_macs(self, frames: int) -> dict[str, int]:
+        """Multiply-adds of one clip by kind, and their ``total``; what counts, `macs_convention` says."""
+        total = sum(row.macs for row in self.layer_table(frames))
+        return {"convolutions": total, "total": total}
 
     @cached_property
-    def min_frames(self):
+    def min_frames(self) -> int:
         """The fewest frames (steps of the features) that leave one at the end."""
         few, enough = 0, 1
         while not self._fits(enough):
@@ -147,23 +160,26 @@ class Network:
 
     def _fits(self, frames):
         try:
-            return bool(self.layer_table(frames))
+            return bool(self._rows(frames))
         except ValueError:
             return False
 
     def _checked(self, x):
         x = np.asarray(x)
-        maps = self.as_map(x)
-        if x.shape[1] < self.min_frames:
-            raise ValueError(f"{x.shape[1]} frames are too few: the network needs {self.min_frames}")
+        maps = self.as_map(x)  # (N, T, F, C)
+        self._check_frames(x.shape[1])
         return np.ascontiguousarray(maps, self.dtype)
 
+    def _check_frames(self, frames):
+        if frames < self.min_frames:
+            raise ValueError(f"{frames} frames are too few: the network needs {self.min_frames}")
 
-def scaled(channels, width):
+
+def scaled(channels: int, width: float) -> int:
     """So many channels times `width`, at least 4."""
     return max(4, round(channels * width))
 
 
-def features_of(shape, *tail):
+def features_of(shape: tuple[int, ...], *tail: int) -> bool:
     """Whether `shape` is that of a batch of features (N, T, *tail) with at least one clip and frame."""
     return len(shape) == 2 + len(tail) and shape[2:] == tail and min(shape[:2], default=0) > 0

@@ -18,7 +18,7 @@ from acdref.errors import AcdrefError
 from acdref.features.compressed import BINS, EXPONENT, FRAME, HOP, POWER_FLOOR, SAMPLE_RATE, features
 from acdref.files import replacing
 from acdref.nets.acdnet import ACDNet
-from acdref.nets.inference import fold
+from acdref.nets.layers import Conv
 
 OPSET = 18  # onnxruntime 1.14, 2023
 IR_VERSION = 8  # of the same year
@@ -230,7 +230,15 @@ def _front_end(graph, waveform):
 
 def _network(graph, net, x):
     """Features (N, T, F, 2) to the graph's outputs."""
-    params, folded = net.params, fold(net)
+    params = net.params
+    folded = {
+        layer.name: [
+            a.reshape(params[f"{layer.name}.{key}"].shape)
+            for key, a in zip(("weight", "bias"), layer.folded(net), strict=True)
+        ]
+        for layer in net.layers
+        if isinstance(layer, Conv)
+    }
     x = graph.add("Transpose", x, perm=[0, 3, 1, 2])  # (N, 2, T, F)
     weight, bias = folded["stem.conv"]
     x = _conv(graph, x, weight.transpose(3, 2, 0, 1), bias, reach=1)

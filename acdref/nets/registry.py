@@ -12,16 +12,16 @@ mobilenetv2    Dinkel et al.               mel in decibels, (1001, 64)          
 """
 
 import dataclasses
-from typing import get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from acdref.features.front_ends import front_end
-from acdref.nets import table
-from acdref.nets.acdnet import ACDNET_2024, ACDNet
+from acdref.nets.acdnet import ACDNet
 from acdref.nets.conv1d_net import Conv1D
+from acdref.nets.layers import Row
 from acdref.nets.mobilenet import MobileNetV2
-from acdref.nets.network import scaled
+from acdref.nets.network import Network
 from acdref.nets.resnet import ResNet50
 from acdref.nets.vgg import VGGGap
 
@@ -33,15 +33,11 @@ NETWORKS = {
     "mobilenetv2": MobileNetV2,
 }
 
-_MACS_CONVENTION = (
-    "convolutions and dense layers; no front end, no biases, normalisation, activations or pooling"
-)
-
 # Fields of the configurations where the paper's network expects one class a clip, and yours may have several.
 SEVERAL_CLASSES = {"vgg-gap": {"output": "sigmoid"}}
 
 
-def default_config(name):
+def default_config(name: str) -> Any:
     """The paper's configuration of a network.
 
     Parameters
@@ -60,10 +56,18 @@ def default_config(name):
     """
     if name not in NETWORKS:
         raise ValueError(f"there is no network {name!r}: choose one of {', '.join(NETWORKS)}")
-    return ACDNET_2024 if name == "acdnet" else NETWORKS[name].default
+    return NETWORKS[name].default
 
 
-def build(name, classes, width=1.0, seed=0, dtype=np.float32, backend="auto", **fields):
+def build(
+    name: str,
+    classes: int,
+    width: float = 1.0,
+    seed: int = 0,
+    dtype: Any = np.float32,
+    backend: str = "auto",
+    **fields: Any,
+) -> Network:
     """A network with fresh weights.
 
     Parameters
@@ -100,17 +104,17 @@ def build(name, classes, width=1.0, seed=0, dtype=np.float32, backend="auto", **
     if unknown:
         raise ValueError(f"{name} has no {', '.join(sorted(unknown))}")
     if width != 1:
-        config = _scaled_acdnet(config, width) if name == "acdnet" else config.scaled(width)
+        config = config.scaled(width)
     config = dataclasses.replace(config, classes=classes, **fields)
     return NETWORKS[name](config, seed, dtype, backend)
 
 
-def name_of(net):
+def name_of(net: Network) -> str:
     """The name under which a network is known."""
     return next(name for name, kind in NETWORKS.items() if isinstance(net, kind))
 
 
-def config_from(name, fields):
+def config_from(name: str, fields: dict) -> Any:
     """A configuration from what :func:`dataclasses.asdict` and JSON have made of it.
 
     Raises
@@ -121,13 +125,12 @@ def config_from(name, fields):
     return _from_fields(type(default_config(name)), fields)
 
 
-def head(net):
+def head(net: Network) -> list[str]:
     """Names of the parameters and statistics that depend on the classes."""
-    layers = getattr(net, "head", ("dense",))
-    return [name for name in (*net.params, *net.state) if name.rsplit(".", 1)[0] in layers]
+    return [name for name in (*net.params, *net.state) if name.rsplit(".", 1)[0] in net.head]
 
 
-def with_classes(net, classes, seed=0):
+def with_classes(net: Network, classes: int, seed: int = 0) -> Network:
     """The network for other classes: its last layer is drawn anew, all else is shared.
 
     Parameters
@@ -152,46 +155,39 @@ def with_classes(net, classes, seed=0):
     return fresh
 
 
-def min_frames(net):
+def min_frames(net: Network) -> int:
     """The fewest steps of the features that a network takes."""
-    return net.config.min_frames if isinstance(net, ACDNet) else net.min_frames
+    return net.min_frames
 
 
-def layer_table(net, seconds=10.0):
+def layer_table(net: Network, seconds: float = 10.0) -> list[Row]:
     """Rows of the layer table for so many seconds of sound.
 
-    Parameters
-    ----------
-    net : network
-    seconds : float
+    ACDnet's count its STFT too; the other networks' front ends are not counted.
 
-    Returns
-    -------
-    list of Layer
-        As :func:`acdref.nets.table.layer_table`, which also counts ACDnet's STFT; the other networks' front
-        ends are not counted.
+    Examples
+    --------
+    >>> layer_table(build("acdnet", classes=11))[1]
+    Row(name='stem.conv', kind='conv 3x3', shape=(16, 622, 257), parameters=352, macs=46037952)
     """
-    front = front_end(net)
-    steps = front.steps(round(seconds * front.rate))
-    if isinstance(net, ACDNet):
-        return table.layer_table(net.config, steps)
-    return net.layer_table(steps)
+    return net.layer_table(_steps(net, seconds))
 
 
-def count_macs(net, seconds=10.0):
+def count_macs(net: Network, seconds: float = 10.0) -> tuple[dict[str, int], str]:
     """Multiply-adds for so many seconds of sound, and what was counted.
 
     Returns
     -------
     macs : dict of str to int
-        By kind, and their ``total``; see :func:`acdref.nets.table.count_macs`.
+        By kind, and their ``total``; see :meth:`acdref.nets.ACDNet.count_macs`.
     convention : str
     """
-    if isinstance(net, ACDNet):
-        front = front_end(net)
-        return table.count_macs(net.config, front.steps(round(seconds * front.rate))), table.MACS_CONVENTION
-    total = sum(layer.macs for layer in layer_table(net, seconds))
-    return {"convolutions": total, "total": total}, _MACS_CONVENTION
+    return net.count_macs(_steps(net, seconds)), net.macs_convention
+
+
+def _steps(net, seconds):
+    front = front_end(net)
+    return front.steps(round(seconds * front.rate))
 
 
 def _from_fields(kind, fields):
@@ -207,15 +203,3 @@ def _from_fields(kind, fields):
             value = tuple(_from_fields(of, v) if dataclasses.is_dataclass(of) else v for v in value)
         values[name] = value
     return kind(**values)
-
-
-def _scaled_acdnet(config, width):
-    blocks = tuple(
-        dataclasses.replace(
-            block,
-            channels=scaled(block.channels, width),
-            attention=block.attention and scaled(block.attention, width),
-        )
-        for block in config.blocks
-    )
-    return dataclasses.replace(config, stem=scaled(config.stem, width), blocks=blocks)

@@ -8,16 +8,16 @@ stages are in the 3x3 convolutions.
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.features.papers import PATCH_FRAMES
-from acdref.nets.layers import Conv, Dense, GlobalMean, MaxPool, Residual, forward, rows
+from acdref.nets.layers import Conv, Dense, Layer, MaxPool, Mean, Residual, Row, forward, rows
 from acdref.nets.network import Network, scaled
-from acdref.nets.table import Layer
-from acdref.ops.mean_sigmoid import mean_sigmoid_logit, mean_sigmoid_logit_backward
+from acdref.ops.activation import mean_sigmoid_logit, mean_sigmoid_logit_backward
 
 
 @dataclass(frozen=True)
-class Stage:
+class BottleneckStage:
     """`blocks` bottlenecks of so many `channels`, of which the first has the `stride`."""
 
     blocks: int
@@ -34,7 +34,7 @@ class ResNetConfig:
     classes : int
     stem : int
         Channels of the first, 7x7 convolution, behind which comes 3x3 max-pooling with stride 2.
-    stages : tuple of Stage
+    stages : tuple of BottleneckStage
     expansion : int
         A bottleneck's output has so many times its channels.
     frames, bins : int
@@ -43,12 +43,17 @@ class ResNetConfig:
 
     classes: int = 527
     stem: int = 64
-    stages: tuple[Stage, ...] = (Stage(3, 64, 1), Stage(4, 128), Stage(6, 256), Stage(3, 512))
+    stages: tuple[BottleneckStage, ...] = (
+        BottleneckStage(3, 64, 1),
+        BottleneckStage(4, 128),
+        BottleneckStage(6, 256),
+        BottleneckStage(3, 512),
+    )
     expansion: int = 4
     frames: int = PATCH_FRAMES
     bins: int = 64
 
-    def scaled(self, width):
+    def scaled(self, width: float) -> "ResNetConfig":
         """The same with `width` times the channels."""
         stages = tuple(replace(stage, channels=scaled(stage.channels, width)) for stage in self.stages)
         return replace(self, stem=scaled(self.stem, width), stages=stages)
@@ -62,7 +67,8 @@ class ResNet50(Network):
     Examples
     --------
     >>> import numpy as np
-    >>> net = ResNet50(ResNetConfig(classes=3, stem=4, stages=(Stage(1, 4, 1), Stage(1, 8))))
+    >>> stages = BottleneckStage(1, 4, 1), BottleneckStage(1, 8)
+    >>> net = ResNet50(ResNetConfig(classes=3, stem=4, stages=stages))
     >>> net.predict_proba(np.zeros((1, 2, 96, 64))).shape
     (1, 3)
     """
@@ -71,7 +77,7 @@ class ResNet50(Network):
     front_end = "log-mel-patches"
 
     @staticmethod
-    def build(config):
+    def build(config: ResNetConfig) -> tuple[Layer, ...]:
         """The layers, from a map of one patch each to its logits."""
         layers = [
             Conv("stem", 1, config.stem, (7, 7), (1, 1), (3, 3), first=True),
@@ -84,21 +90,21 @@ class ResNet50(Network):
                 stride = (stage.stride,) * 2 if j == 1 else (1, 1)
                 layers.append(_bottleneck(f"stage{i}.block{j}", before, stage.channels, after, stride))
                 before = after
-        return (*layers, GlobalMean(), Dense("dense", before, config.classes))
+        return (*layers, Mean(), Dense("dense", before, config.classes))
 
-    def as_map(self, x):
+    def as_map(self, x: NDArray) -> NDArray:
         patch = self.config.frames, self.config.bins
         if x.ndim != 4 or x.shape[2:] != patch or 0 in x.shape:
             raise ValueError(f"expected patches (N, P, {patch[0]}, {patch[1]}), got {x.shape}")
-        return x.reshape(-1, *patch, 1)
+        return x.reshape(-1, *patch, 1)  # (N P, 96, 64, 1)
 
-    def layer_table(self, frames):
-        """As :meth:`Network.layer_table`, but shapes of one patch, and multiply-adds of so many of them."""
+    def _rows(self, frames):
+        """Shapes of one patch, and multiply-adds of so many of them."""
         table, shape = rows(self.layers, (1, self.config.frames, self.config.bins))
-        table = [layer._replace(macs=layer.macs * frames) for layer in table]
-        return [*table, Layer("clip", "mean of sigmoids", shape, 0, 0)]
+        table = [row._replace(macs=row.macs * frames) for row in table]
+        return [*table, Row("clip", "mean of sigmoids", shape)]
 
-    def patch_logits(self, x, train=False):
+    def patch_logits(self, x: ArrayLike, train: bool = False) -> tuple[NDArray, list | None]:
         """Logits of each patch.
 
         Parameters
@@ -114,17 +120,18 @@ class ResNet50(Network):
         """
         x = np.asarray(x)
         logits, tape = forward(self.layers, self, self._checked(x), train)
-        return logits.reshape(*x.shape[:2], -1), tape
+        return logits.reshape(*x.shape[:2], -1), tape  # (N, P, classes)
 
-    def forward(self, x, train=False):
+    def forward(self, x: ArrayLike, train: bool = False) -> tuple[NDArray, list | None]:
         logits, tape = self.patch_logits(x, train)
         if train:
             tape.append(logits)
-        return mean_sigmoid_logit(logits), tape
+        return mean_sigmoid_logit(logits), tape  # (N, classes)
 
-    def backward(self, tape, dlogits):
+    def backward(self, tape: list, dlogits: NDArray) -> dict[str, NDArray]:
         logits = tape.pop()
-        dpatches = mean_sigmoid_logit_backward(dlogits.astype(self.dtype, copy=False), logits)
+        dlogits = dlogits.astype(self.dtype, copy=False)
+        dpatches = mean_sigmoid_logit_backward(dlogits, logits)  # (N, P, classes)
         return super().backward(tape, dpatches.reshape(-1, logits.shape[-1]))
 
 

@@ -6,7 +6,9 @@ Time and frequency are (T, F) here as everywhere; the paper prints them the othe
 
 from dataclasses import dataclass, replace
 
-from acdref.nets.layers import Conv, Dropout, GlobalMean, MaxPool
+from numpy.typing import NDArray
+
+from acdref.nets.layers import Conv, Dropout, Layer, MaxPool, Mean
 from acdref.nets.network import Network, features_of, scaled
 
 TRAINING_FRAMES = 384
@@ -36,7 +38,7 @@ class VGGLayer:
     dropout: float = 0.0
 
 
-def vgg_layers(filters):
+def vgg_layers(filters: int) -> tuple[VGGLayer, ...]:
     """The paper's table for so many filters in the first layer: 64, or 48."""
     n = filters
     return (
@@ -80,7 +82,7 @@ class VGGConfig:
     front_end: str = "a-weighted-mel"
     output: str = "softmax"
 
-    def scaled(self, width):
+    def scaled(self, width: float) -> "VGGConfig":
         """The same with `width` times the filters."""
         layers = tuple(replace(layer, filters=scaled(layer.filters, width)) for layer in self.layers)
         return replace(self, layers=layers)
@@ -108,7 +110,7 @@ class VGGGap(Network):
     head = ("head", "head_norm")
 
     @staticmethod
-    def build(config):
+    def build(config: VGGConfig) -> tuple[Layer, ...]:
         layers, before = [], 1
         for number, layer in enumerate(config.layers, 1):
             name, square = f"conv{number}", lambda n: (n, n)
@@ -128,17 +130,17 @@ class VGGGap(Network):
             if layer.dropout:
                 layers.append(Dropout(layer.dropout))
             before = layer.filters
-        return (*layers, Conv("head", before, config.classes, (1, 1), activation=None), GlobalMean())
+        return (*layers, Conv("head", before, config.classes, (1, 1), activation=None), Mean())
 
     @property
-    def front_end(self):
+    def front_end(self) -> str:
         return self.config.front_end
 
     @property
-    def output(self):
+    def output(self) -> str:
         return self.config.output
 
-    def as_map(self, x):
+    def as_map(self, x: NDArray) -> NDArray:
         if not features_of(x.shape, self.config.bins):
             raise ValueError(f"expected features (N, T, {self.config.bins}), got {x.shape}")
-        return x[..., None]
+        return x[..., None]  # (N, T, 128, 1)

@@ -1,14 +1,18 @@
-"""Activations: parametric ReLU and sigmoid."""
+"""Activations, dropout, and the mean of sigmoids.
+
+Gradients of those without parameters are taken from the output, which the next layer keeps anyway.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.ops import threads
 from acdref.ops.kernel import kernel
 
-_PIECES = 64
 
-
-def prelu(x, slope, *, backend="numpy"):
+def prelu(x: NDArray, slope: NDArray, *, backend: str = "numpy") -> NDArray:
     """Parametric ReLU: ``x`` where x > 0, ``slope x`` elsewhere.
 
     Parameters
@@ -21,47 +25,181 @@ def prelu(x, slope, *, backend="numpy"):
         return np.maximum(x, 0) + slope * np.minimum(x, 0)  # three times as fast as a choice
     y = np.empty_like(x)
     flat, out = x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1])
-    pieces = threads.cuts(len(flat), _PIECES)
-    threads.run(lambda i: _prelu_rows(flat, slope, out, *pieces[i]), len(pieces))
+    threads.by_pieces(lambda start, stop: _prelu_rows(flat, slope, out, start, stop), len(flat))
     return y
 
 
-def prelu_backward(dy, x, slope, *, backend="numpy"):
-    """Gradients (dx, dslope) of :func:`prelu`; at x = 0 the slope's side counts, as in PyTorch."""
-    channels = x.shape[-1]
+def prelu_backward(dy: NDArray, x: NDArray, slope: NDArray) -> tuple[NDArray, NDArray]:
+    """Gradients (dx, dslope) of :func:`prelu`; at x = 0 the slope's side counts, as in PyTorch.
+
+    In NumPy only: the compiled form is :func:`acdref.ops.norm.batch_norm_backward`, of both at once.
+    """
+    dslope = np.where(x > 0, 0, dy * x).reshape(-1, x.shape[-1]).sum(0)
+    return np.where(x > 0, dy, slope * dy), dslope
+
+
+def relu(x: NDArray, *, backend: str = "numpy") -> NDArray:
+    """``max(x, 0)``; NaN stays NaN."""
     if backend == "numpy":
-        dslope = np.where(x > 0, 0, dy * x).reshape(-1, channels).sum(0)
-        return np.where(x > 0, dy, slope * dy), dslope
-    dx = np.empty_like(x)
-    flat_dy, flat, out = (a.reshape(-1, channels) for a in (dy, x, dx))
-    pieces = threads.cuts(len(flat), _PIECES)
-    dslope = np.zeros((len(pieces), channels))
-    scratch = np.zeros((len(pieces), channels), x.dtype)
-
-    def task(i):
-        _prelu_backward_rows(flat_dy, flat, slope, out, scratch[i], dslope[i], *pieces[i])
-
-    threads.run(task, len(pieces))
-    return dx, dslope.sum(0).astype(x.dtype)
+        return np.maximum(x, 0)
+    return _filled(_relu_flat, x)
 
 
-def sigmoid(x, *, backend="numpy"):
+def relu_backward(dy: NDArray, y: NDArray, *, backend: str = "numpy") -> NDArray:
+    """Gradient dx of :func:`relu` from its output y: dy where y > 0, and 0 elsewhere."""
+    if backend == "numpy":
+        return np.where(y > 0, dy, 0)
+    return _filled(_relu_backward_flat, dy, y)
+
+
+def relu6(x: NDArray, *, backend: str = "numpy") -> NDArray:
+    """``min(max(x, 0), 6)``; NaN stays NaN."""
+    if backend == "numpy":
+        return np.clip(x, 0, 6)
+    return _filled(_relu6_flat, x)
+
+
+def relu6_backward(dy: NDArray, y: NDArray, *, backend: str = "numpy") -> NDArray:
+    """Gradient dx of :func:`relu6` from its output y: dy where 0 < y < 6, and 0 elsewhere."""
+    if backend == "numpy":
+        return np.where((y > 0) & (y < 6), dy, 0)
+    return _filled(_relu6_backward_flat, dy, y)
+
+
+def elu(x: NDArray, *, backend: str = "numpy") -> NDArray:
+    """Exponential linear unit: ``x`` where x > 0, ``exp(x) - 1`` elsewhere."""
+    y = np.minimum(x, 0)
+    if backend == "numpy":
+        return np.where(x > 0, x, np.expm1(y))
+    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
+
+    def task(start, stop):  # NumPy's exponential is vectorised, that of a kernel is not
+        np.expm1(flat_y[start:stop], out=flat_y[start:stop])
+        _elu_flat(flat_x, flat_y, start, stop)
+
+    threads.by_pieces(task, x.size)
+    return y
+
+
+def elu_backward(dy: NDArray, y: NDArray, *, backend: str = "numpy") -> NDArray:
+    """Gradient dx of :func:`elu` from its output y: dy where y > 0, ``dy (y + 1)`` elsewhere."""
+    if backend == "numpy":
+        return np.where(y > 0, dy, dy * (y + 1))
+    return _filled(_elu_backward_flat, dy, y)
+
+
+def sigmoid(x: NDArray) -> NDArray:
     """Logistic function ``1 / (1 + exp(-x))``, without overflow for any finite x."""
-    if backend == "numpy":
-        small = np.exp(-np.abs(x))
-        return np.where(x >= 0, 1, small) / (1 + small)
-    y = np.empty_like(x)
-    _sigmoid_flat(x.reshape(-1), y.reshape(-1))
-    return y
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
 
 
-def sigmoid_backward(dy, y, *, backend="numpy"):
-    """Gradient dx of :func:`sigmoid` from its output y: ``dy y (1 - y)``."""
+def dropout(
+    x: NDArray, rate: float, rng: np.random.Generator, *, backend: str = "numpy"
+) -> tuple[NDArray, NDArray]:
+    """Set elements to 0 with probability `rate`; the others grow, so that the mean stays.
+
+    Parameters
+    ----------
+    x : array
+    rate : float
+        In [0, 1).
+    rng : numpy.random.Generator
+        Its state alone decides which elements: the same for both backends and any number of threads.
+    backend : {"numpy", "numba"}
+
+    Returns
+    -------
+    y : array of x's shape
+        ``x / (1 - rate)`` where kept.
+    kept : bool array of x's shape
+        What :func:`dropout_backward` needs.
+
+    Raises
+    ------
+    ValueError
+        For a rate outside [0, 1).
+
+    Examples
+    --------
+    >>> y, kept = dropout(np.ones(6), 0.5, np.random.default_rng(1))
+    >>> y
+    array([0., 2., 2., 2., 0., 0.])
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"the rate of dropout must be within [0, 1), not {rate}")
+    kept = rng.random(x.shape, np.float32) >= np.float32(rate)
+    return dropout_backward(x, kept, rate, backend=backend), kept
+
+
+def dropout_backward(dy: NDArray, kept: NDArray, rate: float, *, backend: str = "numpy") -> NDArray:
+    """Gradient dx of :func:`dropout`: ``dy / (1 - rate)`` where kept, and 0 elsewhere."""
+    scale = np.full(1, 1 / (1 - rate), dy.dtype)
     if backend == "numpy":
-        return dy * y * (1 - y)
-    dx = np.empty_like(y)
-    _sigmoid_backward_flat(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
-    return dx
+        return np.where(kept, dy * scale, 0)
+    return _filled(_scaled_flat, dy, kept, scale)
+
+
+def mean_sigmoid_logit(z: NDArray) -> NDArray:
+    """Logits of clips from the logits of their frames: the logit of the mean of their sigmoids.
+
+    With it a network whose clip score is a mean of probabilities gives logits like any other.
+
+    Parameters
+    ----------
+    z : (N, T, C) array
+        Finite.
+
+    Returns
+    -------
+    (N, C) array
+
+    Notes
+    -----
+    ``log(p / (1 - p))`` with ``p = mean_t sigmoid(z_t)``, computed from logarithms, so that neither p nor
+    1 - p can become 0.  The arrays are small, behind all pooling: all is computed in float64, and there is
+    no form in Numba.
+
+    Examples
+    --------
+    >>> z = mean_sigmoid_logit(np.array([[[-1000.0], [1000.0]], [[-1000.0], [-1000.0]]]))
+    >>> z.tolist()
+    [[0.0], [-1000.0]]
+    """
+    wide = z.astype(np.float64)
+    return (_log_mean_sigmoid(wide) - _log_mean_sigmoid(-wide)).astype(z.dtype)
+
+
+def mean_sigmoid_logit_backward(dy: NDArray, z: NDArray) -> NDArray:
+    """Gradient dz (N, T, C) of :func:`mean_sigmoid_logit`.
+
+    Notes
+    -----
+    ``dz_t = dy s_t (1 - s_t) / (T p (1 - p))`` with s_t = sigmoid(z_t); the fraction is at most T.
+    """
+    wide = z.astype(np.float64)
+    logarithm = _log_sigmoid(wide) + _log_sigmoid(-wide)
+    logarithm -= (_log_mean_sigmoid(wide) + _log_mean_sigmoid(-wide))[:, None]
+    return (dy[:, None] * np.exp(logarithm) / z.shape[1]).astype(z.dtype)  # (N, T, C)
+
+
+def _log_sigmoid(z):
+    return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
+
+
+def _log_mean_sigmoid(z):
+    """``log(mean_t sigmoid(z_t))``, (N, C)."""
+    parts = _log_sigmoid(z)
+    largest = parts.max(1, keepdims=True)  # (N, 1, C)
+    return np.log(np.exp(parts - largest).mean(1)) + largest[:, 0]
+
+
+def _filled(flat_kernel: Callable, *arrays: NDArray) -> NDArray:
+    """An array like the first of `arrays`, filled piece by piece."""
+    out = np.empty_like(arrays[0])
+    flat = [a.reshape(-1) for a in (*arrays, out)]
+    threads.by_pieces(lambda start, stop: flat_kernel(*flat, start, stop), out.size)
+    return out
 
 
 @kernel
@@ -74,30 +212,47 @@ def _prelu_rows(x, slope, y, start, stop):
 
 
 @kernel
-def _prelu_backward_rows(dy, x, slope, dx, scratch, dslope, start, stop):
-    channels = x.shape[1]
-    for run in range(start, stop, 128):
-        for c in range(channels):
-            scratch[c] = 0
-        for p in range(run, min(run + 128, stop)):
-            row, drow, out = x[p], dy[p], dx[p]
-            for c in range(channels):
-                v, d = row[c], drow[c]
-                out[c] = d if v > 0 else slope[c] * d
-                scratch[c] += 0 if v > 0 else d * v
-        for c in range(channels):
-            dslope[c] += scratch[c]
-
-
-@kernel
-def _sigmoid_flat(x, y):
-    for i in range(x.size):
+def _relu_flat(x, y, start, stop):
+    for i in range(start, stop):
         v = x[i]
-        small = np.exp(-abs(v))
-        y[i] = 1 / (1 + small) if v >= 0 else small / (1 + small)
+        y[i] = 0 if v < 0 else v
 
 
 @kernel
-def _sigmoid_backward_flat(dy, y, dx):
-    for i in range(y.size):
-        dx[i] = dy[i] * y[i] * (1 - y[i])
+def _relu_backward_flat(dy, y, dx, start, stop):
+    for i in range(start, stop):
+        dx[i] = dy[i] if y[i] > 0 else 0
+
+
+@kernel
+def _relu6_flat(x, y, start, stop):
+    for i in range(start, stop):
+        v = x[i]
+        v = 0 if v < 0 else v
+        y[i] = 6 if v > 6 else v
+
+
+@kernel
+def _relu6_backward_flat(dy, y, dx, start, stop):
+    for i in range(start, stop):
+        dx[i] = dy[i] if 0 < y[i] < 6 else 0
+
+
+@kernel
+def _elu_flat(x, y, start, stop):
+    for i in range(start, stop):
+        v = x[i]
+        y[i] = v if v > 0 else y[i]
+
+
+@kernel
+def _elu_backward_flat(dy, y, dx, start, stop):
+    for i in range(start, stop):
+        d, v = dy[i], y[i]
+        dx[i] = d if v > 0 else d * (v + 1)
+
+
+@kernel
+def _scaled_flat(x, kept, scale, y, start, stop):
+    for i in range(start, stop):
+        y[i] = x[i] * scale[0] if kept[i] else 0

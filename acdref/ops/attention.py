@@ -40,8 +40,8 @@ def linear_attention(y, params, *, backend="numpy"):
     ``q = softmax_channels(y W_q + b_q)``, ``k = softmax_positions(y W_k + b_k)``, ``v = y W_v + b_v``,
     ``context = k^T v`` (D x D for each clip), ``out = (q context) W_o + b_o``.
     """
-    q = softmax_channels(_project(y, params, "query", backend), backend=backend)
-    k = softmax_positions(_project(y, params, "key", backend), backend=backend)
+    q = softmax_channels(_project(y, params, "query", backend))
+    k = softmax_positions(_project(y, params, "key", backend))
     v = _project(y, params, "value", backend)
     context = _contexts(k, v, backend)  # (N, D, D)
     mixed = _per_clip(q, context, backend)  # (N, P, D)
@@ -58,8 +58,8 @@ def linear_attention_backward(dout, y, params, tape, *, backend="numpy"):
     dq = _per_clip(dmixed, _transposed(context), backend)
     dk = _per_clip(v, _transposed(dcontext), backend)
     dv = _per_clip(k, dcontext, backend)
-    dq = softmax_channels_backward(dq, q, backend=backend)
-    dk = softmax_positions_backward(dk, k, backend=backend)
+    dq = softmax_channels_backward(dq, q)
+    dk = softmax_positions_backward(dk, k)
     dy = None
     for name, dz in (("query", dq), ("key", dk), ("value", dv)):
         dy = _project_backward(dz, y, params, name, grads, backend, dy)
@@ -86,7 +86,7 @@ def separable_attention(y, params, *, backend="numpy"):
     ``s = softmax_positions(y W_q + b_q)``, ``context = sum_p s_p key_p``,
     ``out = (relu(value) * context) W_o + b_o``.
     """
-    s = softmax_positions(_project(y, params, "query", backend), backend=backend)  # (N, P, 1)
+    s = softmax_positions(_project(y, params, "query", backend))  # (N, P, 1)
     k = _project(y, params, "key", backend)
     v = _project(y, params, "value", backend)
     context = _contexts(s, k, backend)  # (N, 1, D)
@@ -104,7 +104,7 @@ def separable_attention_backward(dout, y, params, tape, *, backend="numpy"):
     dv = np.where(v > 0, dmixed * context, 0)
     dk = s * dcontext
     ds = (k * dcontext).sum(-1, keepdims=True)
-    ds = softmax_positions_backward(ds, s, backend=backend)
+    ds = softmax_positions_backward(ds, s)
     dy = None
     for name, dz in (("query", ds), ("key", dk), ("value", dv)):
         dy = _project_backward(dz, y, params, name, grads, backend, dy)
@@ -146,3 +146,10 @@ def _per_clip(a, matrix, backend):
 
 def _transposed(matrix):
     return np.ascontiguousarray(matrix.swapaxes(1, 2))
+
+
+ATTENTION = {
+    "linear": (linear_attention, linear_attention_backward),
+    "separable": (separable_attention, separable_attention_backward),
+}
+"""Forward and backward by name."""

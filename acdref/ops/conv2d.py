@@ -1,169 +1,287 @@
-"""General 2-D convolution: any kernel, stride, zero padding and number of groups.
+"""2-D convolution, full or depthwise: any kernel, stride, zero padding and dilation.
 
-Output row t is made of input rows ``t stride - padding + i``, i < kernel, and bins likewise; rows and bins
-outside the map count as zero.  ACDnet's 3x3 convolutions have forms of their own (:mod:`acdref.ops.conv`).
+Output row t is made of input rows ``t stride - padding + i dilation``, i < kernel, and bins likewise; rows
+and bins outside the map count as zero.  A 1-D convolution is that of maps with a single bin.
 """
 
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.matmul import matmul
 from acdref.ops import threads
-from acdref.ops.depthwise2d import depthwise2d, depthwise2d_input_gradient, depthwise2d_weight_gradient
 from acdref.ops.kernel import kernel
 from acdref.ops.pointwise import pointwise, pointwise_input_gradient, pointwise_weight_gradient
-from acdref.ops.taps import cropped, output_sizes, padded, tap
 
-# Numbers in a tile of neighbourhoods; positions in it at least, since each product packs the weights anew;
-# pieces with partial sums of their own.  All are fixed: sums do not depend on the number of threads.
+Pair = tuple[int, int]  # in time and in frequency
+
+
+# NumPy: neighbourhoods of at most so many numbers are laid side by side.
+_FEW = 64
+# Numba: numbers in a tile of neighbourhoods; positions in it at least, since each product packs the weights
+# anew; pieces with partial sums of their own.  All are fixed: sums do not depend on the number of threads.
 _TILE = 2**20
 _LEAST = 256
 _PIECES = 8
 
 
-def conv2d(x, weight, bias=None, stride=(1, 1), padding=(0, 0), groups=1, *, backend="numpy"):
+class Geometry(NamedTuple):
+    """How a window moves over a map: in time and in frequency each.
+
+    Attributes
+    ----------
+    stride, padding, dilation : (int, int)
+        Rows (bins) from place to place, beyond each end of the map, and from tap to tap.
+    """
+
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+
+    def sizes(self, shape: Sequence[int], window: Pair) -> Pair:
+        """Places of a window on a map (N, T, F, C), in time and frequency; below 1 where it does not fit.
+
+        Examples
+        --------
+        >>> Geometry(stride=(2, 1), padding=(0, 1)).sizes((1, 9, 9, 1), (3, 3))
+        (4, 9)
+        """
+        rows, bins = (
+            (size + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
+            for size, taps, stride, padding, dilation in zip(shape[1:3], window, *self, strict=True)
+        )
+        return rows, bins
+
+    def taps(self, shape: Sequence[int], window: Pair) -> Iterator[tuple[Pair, tuple, tuple]]:
+        """What each tap of a window, at all its places, sees of a map (N, T, F, C).
+
+        Yields
+        ------
+        (i, j) : (int, int)
+            The tap.
+        to : index
+            Of those places, in a map of them, where the tap lies on the map.
+        of : index
+            Of what it sees there.
+
+        Examples
+        --------
+        >>> x, y = np.arange(5.0).reshape(1, 1, 5, 1), np.zeros((1, 1, 5, 1))
+        >>> for tap, to, of in Geometry(padding=(0, 1)).taps(x.shape, (1, 3)):
+        ...     y[to] += x[of]  # the sum of three neighbours
+        >>> y.ravel()
+        array([1., 3., 6., 9., 7.])
+        """
+        axes = zip(shape[1:3], self.sizes(shape, window), window, *self, strict=True)
+        along_rows, along_bins = ([_overlap(tap, *axis) for tap in range(axis[2])] for axis in axes)
+        for i, (rows_to, rows_of) in enumerate(along_rows):
+            for j, (bins_to, bins_of) in enumerate(along_bins):
+                yield (i, j), (slice(None), rows_to, bins_to), (slice(None), rows_of, bins_of)
+
+    @property
+    def flat(self) -> tuple[int, ...]:
+        """The six numbers, as kernels take them."""
+        return *self.stride, *self.padding, *self.dilation
+
+
+STEP = Geometry()
+"""One row and bin from place to place, no padding, no dilation."""
+
+
+def _overlap(tap, size, places, window, stride, padding, dilation):
+    """Along an axis: the places at which a tap lies on the map, and what it sees there."""
+    first = tap * dilation - padding  # seen at place 0
+    start = max(0, -(first // stride))
+    stop = max(start, min(places, (size - 1 - first) // stride + 1))
+    return slice(start, stop), slice(first + start * stride, max(0, first + stop * stride), stride)
+
+
+def conv2d(
+    x: NDArray,
+    weight: NDArray,
+    bias: NDArray | None = None,
+    geometry: Geometry = STEP,
+    *,
+    depthwise: bool = False,
+    backend: str = "numpy",
+) -> NDArray:
     """2-D convolution.
 
     Parameters
     ----------
     x : (N, T, F, C_in) array
-    weight : (kt, kf, C_in / groups, C_out) array
-        Indexed [time, frequency, in, out]; group g makes the g-th part of the outputs of the g-th part of the
-        inputs.
+    weight : (kt, kf, C_in, C_out) array, or (kt, kf, 1, C) if depthwise
+        Indexed [time, frequency, in, out].
     bias : (C_out,) array, optional
-    stride, padding : (int, int)
-        In time and frequency; padding with zeros on both sides.
-    groups : int
-        A divisor of C_in and C_out.
+    geometry : Geometry
+        Stride, padding (with zeros on both sides) and dilation.
+    depthwise : bool
+        Each channel by itself.
     backend : {"numpy", "numba"}
 
     Returns
     -------
-    (N, (T + 2 padding - kt) // stride + 1, ..., C_out) array
+    (N, (T + 2 padding - dilation (kt - 1) - 1) // stride + 1, ..., C_out) array
 
     Notes
     -----
-    NumPy adds one product for each tap of the kernel.  Numba lays the neighbourhoods of a few thousand
-    positions side by side and multiplies these with the whole kernel: one long product instead of many short
-    ones.
+    NumPy adds one product for each tap of the kernel, or lays the neighbourhoods of all positions side by
+    side where these are small.  Numba lays those of a few thousand positions side by side and multiplies them
+    with the whole kernel: one long product instead of many short ones.
 
     Examples
     --------
-    >>> conv2d(np.ones((1, 5, 5, 1)), np.ones((3, 3, 1, 1)), stride=(2, 2), padding=(1, 1))[0, ..., 0]
+    >>> geometry = Geometry(stride=(2, 2), padding=(1, 1))
+    >>> conv2d(np.ones((1, 5, 5, 1)), np.ones((3, 3, 1, 1)), geometry=geometry)[0, ..., 0]
     array([[4., 6., 4.],
            [6., 9., 6.],
            [4., 6., 4.]])
     """
-    if groups == 1:
-        y = (_conv_taps if backend == "numpy" else _conv_tiles)(x, weight, stride, padding)
-    elif groups == x.shape[-1] == weight.shape[-1]:
-        y = depthwise2d(x, weight[:, :, 0], stride, padding, backend=backend)
-    else:
-        parts = zip(_split(x, groups), _split(weight, groups), strict=True)
-        y = np.concatenate([conv2d(*part, None, stride, padding, backend=backend) for part in parts], -1)
-    if bias is not None:
-        y += bias
-    return y
+    bias = np.zeros(weight.shape[-1], x.dtype) if bias is None else bias
+    if depthwise:
+        return (_depthwise if backend == "numpy" else _depthwise_numba)(x, weight[:, :, 0], bias, geometry)
+    if _is_pointwise(weight.shape, geometry):
+        return pointwise(x, _as_matrix(weight), bias, backend=backend)
+    return (_conv if backend == "numpy" else _conv_numba)(x, weight, bias, geometry)
 
 
-def conv2d_backward(dy, x, weight, stride=(1, 1), padding=(0, 0), groups=1, *, backend="numpy"):
-    """Gradients (dx, dweight, dbias) of :func:`conv2d`."""
-    geometry = stride, padding, groups
-    dx = conv2d_input_gradient(dy, weight, x.shape, *geometry, backend=backend)
-    return dx, *conv2d_weight_gradient(dy, x, weight.shape[:2], *geometry, backend=backend)
-
-
-def conv2d_input_gradient(dy, weight, shape, stride=(1, 1), padding=(0, 0), groups=1, *, backend="numpy"):
+def conv2d_input_gradient(
+    dy: NDArray,
+    weight: NDArray,
+    shape: Sequence[int],
+    geometry: Geometry = STEP,
+    *,
+    depthwise: bool = False,
+    backend: str = "numpy",
+) -> NDArray:
     """Gradient dx, of `shape` (N, T, F, C_in), of :func:`conv2d`."""
-    if groups == 1:
-        return (_input_gradient_taps if backend == "numpy" else _input_gradient_tiles)(
-            dy, weight, shape, stride, padding
-        )
-    if groups == shape[-1] == weight.shape[-1]:
-        return depthwise2d_input_gradient(dy, weight[:, :, 0], shape, stride, padding, backend=backend)
-    shape = (*shape[:3], shape[3] // groups)
-    parts = zip(_split(dy, groups), _split(weight, groups), strict=True)
-    return np.concatenate(
-        [conv2d_input_gradient(*part, shape, stride, padding, backend=backend) for part in parts], -1
-    )
+    if depthwise:
+        back = _depthwise_input_gradient if backend == "numpy" else _depthwise_input_gradient_numba
+        return back(dy, weight[:, :, 0], shape, geometry)
+    if _is_pointwise(weight.shape, geometry):
+        return pointwise_input_gradient(dy, _as_matrix(weight), backend=backend)
+    return (_input_gradient if backend == "numpy" else _input_gradient_numba)(dy, weight, shape, geometry)
 
 
-def conv2d_weight_gradient(dy, x, size, stride=(1, 1), padding=(0, 0), groups=1, *, backend="numpy"):
+def conv2d_weight_gradient(
+    dy: NDArray,
+    x: NDArray,
+    size: Pair,
+    geometry: Geometry = STEP,
+    *,
+    depthwise: bool = False,
+    backend: str = "numpy",
+) -> tuple[NDArray, NDArray]:
     """Gradients (dweight, dbias) of :func:`conv2d` with a kernel of `size` (kt, kf)."""
-    if groups == 1:
-        return (_weight_gradient_taps if backend == "numpy" else _weight_gradient_tiles)(
-            dy, x, size, stride, padding
-        )
-    if groups == x.shape[-1] == dy.shape[-1]:
-        dweight, dbias = depthwise2d_weight_gradient(dy, x, size, stride, padding, backend=backend)
-        return dweight[:, :, None], dbias
-    parts = zip(_split(dy, groups), _split(x, groups), strict=True)
-    gradients = [conv2d_weight_gradient(*part, size, stride, padding, backend=backend) for part in parts]
-    return tuple(np.concatenate(gradient, -1) for gradient in zip(*gradients, strict=True))
+    shape = (*size, 1 if depthwise else x.shape[-1], dy.shape[-1])
+    if depthwise:
+        back = _depthwise_weight_gradient if backend == "numpy" else _depthwise_weight_gradient_numba
+        dweight, dbias = back(dy, x, size, geometry)
+    elif _is_pointwise(shape, geometry):
+        dweight, dbias = pointwise_weight_gradient(dy, x, backend=backend)
+    else:
+        back = _weight_gradient if backend == "numpy" else _weight_gradient_numba
+        dweight, dbias = back(dy, x, size, geometry)
+    return dweight.reshape(shape), dbias
 
 
-def _output_shape(shape, weight_shape, stride, padding):
-    return (shape[0], *output_sizes(shape, weight_shape[:2], stride, padding), weight_shape[3])
+def _as_matrix(weight):
+    return weight.reshape(-1, weight.shape[-1])  # (kt kf C_in, C_out)
 
 
-def _split(a, groups):
-    """Equal parts of the last axis."""
-    return [np.ascontiguousarray(part) for part in np.split(a, groups, axis=-1)]
+def _is_pointwise(weight_shape, geometry):
+    return tuple(weight_shape[:2]) == (1, 1) and geometry[:2] == ((1, 1), (0, 0))
 
 
 # NumPy: tap by tap.
 
 
-def _conv_taps(x, weight, stride, padding):
-    y = np.zeros(_output_shape(x.shape, weight.shape, stride, padding), x.dtype)
-    x = padded(x, padding)
-    for i, j in np.ndindex(weight.shape[:2]):
-        y += matmul(x[tap(i, j, y.shape[1:3], stride)], weight[i, j])
+def _conv(x, weight, bias, geometry):
+    window = weight.shape[:2]
+    if weight[..., 0].size <= _FEW:
+        return pointwise(_neighbours(x, window, geometry), _as_matrix(weight), bias)
+    y = np.empty((len(x), *geometry.sizes(x.shape, window), len(bias)), x.dtype)  # (N, T', F', C_out)
+    y[...] = bias
+    for tap, to, of in geometry.taps(x.shape, window):
+        y[to] += matmul(x[of], weight[tap])
     return y
 
 
-def _input_gradient_taps(dy, weight, shape, stride, padding):
-    dx = padded(np.zeros(shape, dy.dtype), padding)
-    for i, j in np.ndindex(weight.shape[:2]):
-        dx[tap(i, j, dy.shape[1:3], stride)] += matmul(dy, weight[i, j].T)
-    return cropped(dx, padding)
+def _neighbours(x, window, geometry):
+    """What all taps see of each place, side by side, ordered [time, bin, C]."""
+    sizes = geometry.sizes(x.shape, window)
+    seen = np.zeros((len(x), *sizes, *window, x.shape[-1]), x.dtype)  # (N, T', F', kt, kf, C)
+    for tap, to, of in geometry.taps(x.shape, window):
+        seen[(*to, *tap)] = x[of]
+    return seen.reshape(len(x), *sizes, -1)  # (N, T', F', kt kf C)
 
 
-def _weight_gradient_taps(dy, x, size, stride, padding):
+def _input_gradient(dy, weight, shape, geometry):
+    dx = np.zeros(shape, dy.dtype)
+    for tap, to, of in geometry.taps(shape, weight.shape[:2]):
+        dx[of] += matmul(dy[to], weight[tap].T)
+    return dx
+
+
+def _weight_gradient(dy, x, size, geometry):
+    if size[0] * size[1] * x.shape[-1] <= _FEW:
+        return pointwise_weight_gradient(dy, _neighbours(x, size, geometry))
     dweight = np.empty((*size, x.shape[-1], dy.shape[-1]), x.dtype)
-    x = padded(x, padding)
-    flat = dy.reshape(-1, dy.shape[-1])
-    for i, j in np.ndindex(*size):
-        seen = x[tap(i, j, dy.shape[1:3], stride)].reshape(-1, x.shape[-1])
-        dweight[i, j] = matmul(seen.T, flat)
-    return dweight, flat.sum(0)
+    for tap, to, of in geometry.taps(x.shape, size):
+        seen, d = (a.reshape(-1, a.shape[-1]) for a in (x[of], dy[to]))
+        dweight[tap] = matmul(seen.T, d)
+    return dweight, dy.sum((0, 1, 2))
 
 
-# Numba: a tile of output rows at a time, as a matrix of their neighbourhoods.
+def _depthwise(x, weight, bias, geometry):
+    window = weight.shape[:2]
+    y = np.empty((len(x), *geometry.sizes(x.shape, window), x.shape[-1]), x.dtype)  # (N, T', F', C)
+    y[...] = bias
+    wide = np.repeat(weight[:, :, None], y.shape[2], axis=2)  # (kt, kf, F', C): NumPy multiplies whole rows
+    for tap, to, of in geometry.taps(x.shape, window):
+        y[to] += x[of] * wide[tap][to[2]]
+    return y
 
 
-def _conv_tiles(x, weight, stride, padding):
-    matrix, zeros = _as_matrix(weight), np.zeros(weight.shape[-1], x.dtype)
-    if _is_pointwise(weight.shape, stride, padding):
-        return pointwise(x, matrix, zeros, backend="numba")
-    y = np.empty(_output_shape(x.shape, weight.shape, stride, padding), x.dtype)
-    rows, bins = y.shape[1:3]
-    flat = y.reshape(-1, y.shape[-1])
-    tiles = _tiles(len(x) * rows, bins, len(matrix))
+def _depthwise_input_gradient(dy, weight, shape, geometry):
+    dx = np.zeros(shape, dy.dtype)
+    for tap, to, of in geometry.taps(shape, weight.shape[:2]):
+        dx[of] += dy[to] * weight[tap]
+    return dx
+
+
+def _depthwise_weight_gradient(dy, x, size, geometry):
+    dweight = np.empty((*size, x.shape[-1]), x.dtype)
+    for tap, to, of in geometry.taps(x.shape, size):
+        dweight[tap] = (dy[to] * x[of]).sum((0, 1, 2))
+    return dweight, dy.sum((0, 1, 2))
+
+
+# Numba, full: a tile of output rows at a time, as a matrix of their neighbourhoods.
+
+
+def _conv_numba(x, weight, bias, geometry):
+    matrix, window = _as_matrix(weight), weight.shape[:2]
+    y = np.empty((len(x), *geometry.sizes(x.shape, window), len(bias)), x.dtype)  # (N, T', F', C_out)
+    n, rows, bins, outputs = y.shape
+    flat = y.reshape(-1, outputs)
+    tiles = _tiles(n * rows, bins, len(matrix))
 
     def task(k):
         start, stop = tiles[k]
-        seen = _neighbourhoods(x, weight.shape[:2], stride, padding, rows, bins, start, stop)
-        flat[start * bins : stop * bins] = pointwise(seen, matrix, zeros, backend="numba")
+        seen = _neighbours_numba(x, window, geometry, rows, bins, start, stop)
+        flat[start * bins : stop * bins] = pointwise(seen, matrix, bias, backend="numba")
 
     threads.run(task, len(tiles))
     return y
 
 
-def _input_gradient_tiles(dy, weight, shape, stride, padding):
-    matrix = _as_matrix(weight)
-    if _is_pointwise(weight.shape, stride, padding):
-        return pointwise_input_gradient(dy, matrix, backend="numba")
-    matrix, zeros = np.ascontiguousarray(matrix.T), np.zeros(len(matrix), dy.dtype)
+def _input_gradient_numba(dy, weight, shape, geometry):
+    matrix = np.ascontiguousarray(_as_matrix(weight).T)  # (C_out, kt kf C_in)
+    depth = matrix.shape[1]
+    zeros, window = np.zeros(depth, dy.dtype), weight.shape[:2]
     dx = np.zeros(shape, dy.dtype)
     n, rows, bins = dy.shape[:3]
     flat = dy.reshape(-1, dy.shape[-1])
@@ -172,45 +290,33 @@ def _input_gradient_tiles(dy, weight, shape, stride, padding):
 
     def task(k):
         first, last = clips[k]
-        for start, stop in _tiles((last - first) * rows, bins, len(zeros)):
+        for start, stop in _tiles((last - first) * rows, bins, depth):
             start, stop = start + first * rows, stop + first * rows
             dseen = pointwise(flat[start * bins : stop * bins], matrix, zeros, backend="numba")
-            _scatter(dseen, dx, *weight.shape[:2], *stride, *padding, rows, bins, start, stop)
+            _scatter(dseen, dx, *window, *geometry.flat, rows, bins, start, stop)
 
     threads.run(task, len(clips))
     return dx
 
 
-def _weight_gradient_tiles(dy, x, size, stride, padding):
-    shape = (*size, x.shape[-1], dy.shape[-1])
-    if _is_pointwise(shape, stride, padding):
-        dweight, dbias = pointwise_weight_gradient(dy, x, backend="numba")
-        return dweight.reshape(shape), dbias
-    n, rows, bins = dy.shape[:3]
-    flat = dy.reshape(-1, dy.shape[-1])
+def _weight_gradient_numba(dy, x, size, geometry):
+    n, rows, bins, outputs = dy.shape
+    flat = dy.reshape(-1, outputs)
     depth = size[0] * size[1] * x.shape[-1]
     tiles = _tiles(n * rows, bins, depth)
     pieces = threads.cuts(len(tiles), _PIECES)
-    dweight = np.zeros((len(pieces), depth, dy.shape[-1]), x.dtype)
-    dbias = np.zeros((len(pieces), dy.shape[-1]), x.dtype)
+    dweight = np.zeros((len(pieces), depth, outputs), x.dtype)
+    dbias = np.zeros((len(pieces), outputs), x.dtype)
 
     def task(k):
         for start, stop in tiles[slice(*pieces[k])]:
-            seen = _neighbourhoods(x, size, stride, padding, rows, bins, start, stop)
+            seen = _neighbours_numba(x, size, geometry, rows, bins, start, stop)
             part = pointwise_weight_gradient(flat[start * bins : stop * bins], seen, backend="numba")
             dweight[k] += part[0]
             dbias[k] += part[1]
 
     threads.run(task, len(pieces))
-    return dweight.sum(0).reshape(shape), dbias.sum(0)
-
-
-def _as_matrix(weight):
-    return weight.reshape(-1, weight.shape[-1])
-
-
-def _is_pointwise(weight_shape, stride, padding):
-    return tuple(weight_shape[:2]) == (1, 1) and tuple(stride) == (1, 1) and tuple(padding) == (0, 0)
+    return dweight.sum(0), dbias.sum(0)
 
 
 def _tiles(rows, bins, depth):
@@ -218,15 +324,15 @@ def _tiles(rows, bins, depth):
     return threads.cuts(rows, max(1, rows * bins // max(_LEAST, _TILE // depth)))
 
 
-def _neighbourhoods(x, size, stride, padding, rows, bins, start, stop):
+def _neighbours_numba(x, window, geometry, rows, bins, start, stop):
     """A matrix with a row for each position of output rows [start, stop), counted over all clips."""
-    seen = np.empty(((stop - start) * bins, size[0] * size[1] * x.shape[-1]), x.dtype)
-    _gather(x, seen, *size, *stride, *padding, rows, bins, start, stop)
+    seen = np.empty(((stop - start) * bins, window[0] * window[1] * x.shape[-1]), x.dtype)
+    _gather(x, seen, *window, *geometry.flat, rows, bins, start, stop)
     return seen
 
 
 @kernel
-def _gather(x, seen, kt, kf, st, sf, pt, pf, rows, bins, start, stop):
+def _gather(x, seen, kt, kf, st, sf, pt, pf, dt, df, rows, bins, start, stop):
     _, frames, width, channels = x.shape
     for row in range(start, stop):
         clip, t0 = row // rows, (row % rows) * st - pt
@@ -235,7 +341,7 @@ def _gather(x, seen, kt, kf, st, sf, pt, pf, rows, bins, start, stop):
             for i in range(kt):
                 for j in range(kf):
                     first = (i * kf + j) * channels
-                    t, g = t0 + i, f0 + j
+                    t, g = t0 + i * dt, f0 + j * df
                     if 0 <= t < frames and 0 <= g < width:
                         for c in range(channels):
                             out[first + c] = x[clip, t, g, c]
@@ -245,7 +351,7 @@ def _gather(x, seen, kt, kf, st, sf, pt, pf, rows, bins, start, stop):
 
 
 @kernel
-def _scatter(dseen, dx, kt, kf, st, sf, pt, pf, rows, bins, start, stop):
+def _scatter(dseen, dx, kt, kf, st, sf, pt, pf, dt, df, rows, bins, start, stop):
     _, frames, width, channels = dx.shape
     for row in range(start, stop):
         clip, t0 = row // rows, (row % rows) * st - pt
@@ -254,7 +360,98 @@ def _scatter(dseen, dx, kt, kf, st, sf, pt, pf, rows, bins, start, stop):
             for i in range(kt):
                 for j in range(kf):
                     first = (i * kf + j) * channels
-                    t, g = t0 + i, f0 + j
+                    t, g = t0 + i * dt, f0 + j * df
                     if 0 <= t < frames and 0 <= g < width:
                         for c in range(channels):
                             dx[clip, t, g, c] += of[first + c]
+
+
+# Numba, depthwise: some rows of a clip at a time.
+
+
+def _depthwise_numba(x, weight, bias, geometry):
+    y = np.empty((len(x), *geometry.sizes(x.shape, weight.shape[:2]), x.shape[-1]), x.dtype)
+    y[...] = bias
+
+    def task(i, start, stop):
+        _depthwise_rows(x[i], weight, y[i], *geometry.flat, start, stop)
+
+    threads.by_rows(task, *y.shape[:2], _PIECES)
+    return y
+
+
+def _depthwise_input_gradient_numba(dy, weight, shape, geometry):
+    dx = np.zeros(shape, dy.dtype)
+
+    def task(i, start, stop):
+        _depthwise_input_gradient_rows(dy[i], weight, dx[i], *geometry.flat, start, stop)
+
+    threads.by_rows(task, *shape[:2], _PIECES)
+    return dx
+
+
+def _depthwise_weight_gradient_numba(dy, x, size, geometry):
+    n, rows, _, channels = dy.shape
+    pieces = threads.cuts(rows, _PIECES)
+    dweight = np.zeros((n * len(pieces), *size, channels), x.dtype)
+    dbias = np.zeros((len(dweight), channels), x.dtype)
+
+    def task(k):
+        i, piece = divmod(k, len(pieces))
+        _depthwise_weight_gradient_rows(dy[i], x[i], dweight[k], dbias[k], *geometry.flat, *pieces[piece])
+
+    threads.run(task, len(dweight))
+    return dweight.sum(0), dbias.sum(0)
+
+
+@kernel
+def _depthwise_rows(x, weight, y, st, sf, pt, pf, dt, df, start, stop):
+    (frames, width, channels), (kt, kf) = x.shape, weight.shape[:2]
+    for t in range(start, stop):
+        for f in range(y.shape[1]):
+            out = y[t, f]
+            for i in range(kt):
+                r = t * st - pt + i * dt
+                if 0 <= r < frames:
+                    for j in range(kf):
+                        g = f * sf - pf + j * df
+                        if 0 <= g < width:
+                            seen, w = x[r, g], weight[i, j]
+                            for c in range(channels):
+                                out[c] += seen[c] * w[c]
+
+
+@kernel
+def _depthwise_input_gradient_rows(dy, weight, dx, st, sf, pt, pf, dt, df, start, stop):
+    (rows, bins, channels), (kt, kf) = dy.shape, weight.shape[:2]
+    for t in range(start, stop):
+        for f in range(dx.shape[1]):
+            out = dx[t, f]
+            for i in range(kt):
+                r = t + pt - i * dt
+                if r >= 0 and r % st == 0 and r // st < rows:
+                    for j in range(kf):
+                        g = f + pf - j * df
+                        if g >= 0 and g % sf == 0 and g // sf < bins:
+                            d, w = dy[r // st, g // sf], weight[i, j]
+                            for c in range(channels):
+                                out[c] += d[c] * w[c]
+
+
+@kernel
+def _depthwise_weight_gradient_rows(dy, x, dweight, dbias, st, sf, pt, pf, dt, df, start, stop):
+    (frames, width, channels), (kt, kf) = x.shape, dweight.shape[:2]
+    for t in range(start, stop):
+        for f in range(dy.shape[1]):
+            d = dy[t, f]
+            for c in range(channels):
+                dbias[c] += d[c]
+            for i in range(kt):
+                r = t * st - pt + i * dt
+                if 0 <= r < frames:
+                    for j in range(kf):
+                        g = f * sf - pf + j * df
+                        if 0 <= g < width:
+                            seen, out = x[r, g], dweight[i, j]
+                            for c in range(channels):
+                                out[c] += d[c] * seen[c]

@@ -1,22 +1,39 @@
-"""Batch and group normalisation."""
+"""Batch normalisation, alone or with the PReLU behind it, and group normalisation.
+
+PReLU comes along because both need one pass over the map, not two; and because the map between them need not
+be kept: the backward pass makes it again.
+"""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.ops import threads
+from acdref.ops.activation import prelu, prelu_backward
 from acdref.ops.kernel import kernel
 
 EPS = 1e-5
 MOMENTUM = 0.1
 _PIECES = 64
 
+Pair = tuple[NDArray, NDArray]
 
-def batch_norm(x, gamma, beta, running_mean, running_var, *, backend="numpy"):
-    """Batch normalisation with the statistics of this batch (training).
+
+def batch_norm(
+    x: NDArray,
+    gamma: NDArray,
+    beta: NDArray,
+    running_mean: NDArray,
+    running_var: NDArray,
+    slope: NDArray | None = None,
+    *,
+    backend: str = "numpy",
+) -> tuple[NDArray, Pair, Pair]:
+    """Batch normalisation with the statistics of this batch (training), then PReLU if a `slope` is given.
 
     Parameters
     ----------
     x : (N, T, F, C) array
-    gamma, beta, running_mean, running_var : (C,) arrays
+    gamma, beta, running_mean, running_var, slope : (C,) arrays
     backend : {"numpy", "numba"}
 
     Returns
@@ -24,18 +41,10 @@ def batch_norm(x, gamma, beta, running_mean, running_var, *, backend="numpy"):
     y : (N, T, F, C) array
         ``gamma (x - mean) / sqrt(var + eps) + beta`` with the biased variance, eps = 1e-5.
     statistics : (mean, inverse_deviation), each (C,)
-        What :func:`batch_norm_backward` needs.
+        What :func:`batch_norm_backward` needs, and :func:`normalised`, to make y again.
     running : (running_mean, running_var), each (C,)
         Moved by a tenth of the way, the variance towards the unbiased one (PyTorch's convention).
     """
-    statistics, running = batch_norm_statistics(x, running_mean, running_var, backend=backend)
-    mean, inverse = statistics
-    scale = gamma * inverse
-    return _affine(x, scale, beta - mean * scale, backend), statistics, running
-
-
-def batch_norm_statistics(x, running_mean, running_var, *, backend="numpy"):
-    """The (statistics, running) part of :func:`batch_norm`'s result."""
     count = x.size // x.shape[-1]
     mean, var = _moments(x, backend)
     unbiased = var * (count / max(count - 1, 1))
@@ -43,18 +52,48 @@ def batch_norm_statistics(x, running_mean, running_var, *, backend="numpy"):
         running_mean + MOMENTUM * (mean - running_mean),
         running_var + MOMENTUM * (unbiased - running_var),
     )
-    inverse = 1 / np.sqrt(var + EPS)
-    return (mean, inverse), tuple(r.astype(x.dtype, copy=False) for r in running)
+    statistics = mean, 1 / np.sqrt(var + EPS)
+    y = normalised(x, gamma, beta, statistics, slope, backend=backend)
+    return y, statistics, tuple(r.astype(x.dtype, copy=False) for r in running)
 
 
-def batch_norm_backward(dy, x, gamma, statistics, *, backend="numpy"):
-    """Gradients (dx, dgamma, dbeta) of :func:`batch_norm`, through its statistics too."""
-    dgamma, dbeta = _reductions(dy, x, *statistics, backend)
-    a, b, c = batch_norm_coefficients(dgamma, dbeta, gamma, statistics, x.size // x.shape[-1])
-    return _affine_pair(dy, a, x, b, c, backend), dgamma, dbeta
+def normalised(
+    x: NDArray,
+    gamma: NDArray,
+    beta: NDArray,
+    statistics: Pair,
+    slope: NDArray | None = None,
+    *,
+    backend: str = "numpy",
+) -> NDArray:
+    """The y of :func:`batch_norm`, from its statistics."""
+    return _affine(x, *_scale_and_shift(gamma, beta, statistics), slope, backend)
 
 
-def batch_norm_coefficients(dgamma, dbeta, gamma, statistics, count):
+def batch_norm_backward(
+    dy: NDArray,
+    x: NDArray,
+    gamma: NDArray,
+    beta: NDArray,
+    statistics: Pair,
+    slope: NDArray | None = None,
+    *,
+    backend: str = "numpy",
+) -> tuple[NDArray, NDArray, NDArray, NDArray | None]:
+    """Gradients (dx, dgamma, dbeta, dslope) of :func:`batch_norm`, through its statistics too."""
+    affine = *_scale_and_shift(gamma, beta, statistics), slope
+    if backend == "numpy" and slope is not None:
+        dn, dslope = prelu_backward(dy, x * affine[0] + affine[1], slope)
+        return *batch_norm_backward(dn, x, gamma, beta, statistics)[:3], dslope
+    count = x.size // x.shape[-1]
+    dgamma, dbeta, dslope = _reductions(dy, x, statistics, affine, backend)
+    dx = _gradient(dy, x, batch_norm_coefficients(dgamma, dbeta, gamma, statistics, count), affine, backend)
+    return dx, dgamma, dbeta, None if slope is None else dslope
+
+
+def batch_norm_coefficients(
+    dgamma: NDArray, dbeta: NDArray, gamma: NDArray, statistics: Pair, count: int
+) -> tuple[NDArray, NDArray, NDArray]:
     """(a, b, c), each (C,), that make the gradient ``dx = a dy + b x + c``.
 
     It is ``gamma / s (dy - mean(dy) - xhat mean(dy xhat))`` with ``xhat = (x - mean) / s``.
@@ -65,26 +104,13 @@ def batch_norm_coefficients(dgamma, dbeta, gamma, statistics, count):
     return a, b, -a * dbeta / count - b * mean
 
 
-def batch_norm_inference(x, gamma, beta, running_mean, running_var, *, backend="numpy"):
-    """Batch normalisation with running statistics; arguments as in :func:`batch_norm`, returns y alone."""
-    scale, shift = batch_norm_affine(gamma, beta, running_mean, running_var)
-    return _affine(x, scale, shift, backend)
-
-
-def batch_norm_inference_backward(dy, x, gamma, running_mean, running_var, *, backend="numpy"):
-    """Gradients (dx, dgamma, dbeta) of :func:`batch_norm_inference` (frozen statistics)."""
-    inverse = 1 / np.sqrt(running_var + EPS)
-    dgamma, dbeta = _reductions(dy, x, running_mean, inverse, backend)
-    return _affine(dy, gamma * inverse, np.zeros_like(gamma), backend), dgamma, dbeta
-
-
-def batch_norm_affine(gamma, beta, running_mean, running_var):
+def batch_norm_affine(gamma: NDArray, beta: NDArray, running_mean: NDArray, running_var: NDArray) -> Pair:
     """Scale and shift, each (C,), that batch normalisation amounts to at inference: y = scale x + shift."""
     scale = gamma / np.sqrt(running_var + EPS)
     return scale, beta - running_mean * scale
 
 
-def group_norm(x, gamma, beta, *, backend="numpy"):
+def group_norm(x: NDArray, gamma: NDArray, beta: NDArray, *, backend: str = "numpy") -> tuple[NDArray, Pair]:
     """Group normalisation with one group: over all positions and channels of each clip.
 
     Parameters
@@ -107,55 +133,97 @@ def group_norm(x, gamma, beta, *, backend="numpy"):
         mean[i] = means.mean()
         var[i] = (variances + (means - mean[i]) ** 2).mean()
         scale = gamma / np.sqrt(var[i] + EPS)
-        _affine(x[i], scale, beta - mean[i] * scale, backend, y[i])
+        y[i] = _affine(x[i], scale, beta - mean[i] * scale, None, backend)
 
     threads.run(task, len(x))
     return y, (mean, 1 / np.sqrt(var + EPS))
 
 
-def group_norm_backward(dy, x, gamma, statistics, *, backend="numpy"):
+def group_norm_backward(
+    dy: NDArray, x: NDArray, gamma: NDArray, statistics: Pair, *, backend: str = "numpy"
+) -> tuple[NDArray, NDArray, NDArray]:
     """Gradients (dx, dgamma, dbeta) of :func:`group_norm`."""
     dx = np.empty_like(x)
     dgamma, dbeta = (np.empty((len(x), len(gamma)), x.dtype) for _ in range(2))
     ones = np.ones_like(gamma)
+    identity = ones, np.zeros_like(gamma), None
 
     def task(i):
         mean, inverse = statistics[0][i], statistics[1][i]
-        dgamma[i], dbeta[i] = _reductions(dy[i], x[i], mean * ones, inverse * ones, backend)
+        dgamma[i], dbeta[i], _ = _reductions(dy[i], x[i], (mean * ones, inverse * ones), identity, backend)
         b = -inverse * inverse * (gamma * dgamma[i]).sum() / x[i].size
         c = -inverse * (gamma * dbeta[i]).sum() / x[i].size - b * mean
-        _affine_pair(dy[i], gamma * inverse, x[i], b * ones, c * ones, backend, dx[i])
+        dx[i] = _gradient(dy[i], x[i], (gamma * inverse, b * ones, c * ones), identity, backend)
 
     threads.run(task, len(x))
     return dx, dgamma.sum(0), dbeta.sum(0)
 
 
+def _scale_and_shift(gamma, beta, statistics):
+    mean, inverse = statistics
+    scale = gamma * inverse
+    return scale, beta - mean * scale
+
+
 def _moments(x, backend):
     """Mean and biased variance per channel, each (C,) of x's dtype; accumulated in float64."""
-    flat = x.reshape(-1, x.shape[-1])
+    flat = x.reshape(-1, x.shape[-1])  # (N T F, C)
     if backend == "numpy":
         mean = flat.mean(0, dtype=np.float64).astype(x.dtype)
         return mean, np.square(flat - mean).mean(0, dtype=np.float64).astype(x.dtype)
     # Sums of x - pivot and of its square: a pivot inside the data avoids cancellation.
     pivot = flat[0].copy()
-    sums = partial_sums(_moment_rows, flat, (flat, pivot), 2)
+    sums = _partial_sums(_moment_rows, flat, (flat, pivot), 2)
     offset = sums[0] / len(flat)
     var = np.maximum(sums[1] / len(flat) - offset**2, 0)
     return (pivot + offset).astype(x.dtype), var.astype(x.dtype)
 
 
-def _reductions(dy, x, mean, inverse, backend):
-    """sum(dy xhat) and sum(dy) per channel, each (C,), with xhat = (x - mean) inverse."""
-    c = x.shape[-1]
+def _affine(x, scale, shift, slope, backend):
+    """scale x + shift, through PReLU where there is a slope."""
+    if backend == "numpy":
+        y = x * scale + shift
+        return y if slope is None else prelu(y, slope)
+    flat, (scale, shift, slope) = x.reshape(-1, x.shape[-1]), _vectors(x.dtype, scale, shift, slope)
+    y = np.empty_like(flat)
+    threads.by_pieces(lambda *part: _affine_rows(flat, scale, shift, slope, y, *part), len(flat), _PIECES)
+    return y.reshape(x.shape)
+
+
+def _reductions(dy, x, statistics, affine, backend):
+    """Gradients of gamma, beta and slope, each (C,), of the map between normalisation and PReLU: dn.
+
+    They are ``sum(dn xhat)``, ``sum(dn)`` and the sum of dy n where n, the normalised map, is not positive.
+    NumPy's form knows of no PReLU.
+    """
+    mean, inverse = statistics
     if backend == "numpy":
         xhat = (x - mean) * inverse
-        return (dy * xhat).reshape(-1, c).sum(0), dy.reshape(-1, c).sum(0)
-    flat = x.reshape(-1, c)
-    sums = partial_sums(_reduction_rows, flat, (flat, dy.reshape(-1, c), mean, inverse), 2)
-    return sums[0].astype(x.dtype), sums[1].astype(x.dtype)
+        return *(a.reshape(-1, x.shape[-1]).sum(0) for a in (dy * xhat, dy)), None
+    flat, flat_dy = (a.reshape(-1, x.shape[-1]) for a in (x, dy))
+    vectors = _vectors(x.dtype, *affine)
+    return _partial_sums(_reduction_rows, flat, (flat, flat_dy, *vectors, mean, inverse), 3).astype(x.dtype)
 
 
-def partial_sums(rows_kernel, flat, arguments, count):
+def _gradient(dy, x, coefficients, affine, backend):
+    """a dn + b x + c, where dn is the gradient of the map between normalisation and PReLU."""
+    if backend == "numpy":
+        a, b, c = coefficients
+        return dy * a + x * b + c
+    flat, flat_dy = (v.reshape(-1, x.shape[-1]) for v in (x, dy))
+    vectors = *_vectors(x.dtype, *affine), *(v.astype(x.dtype) for v in coefficients)
+    dx = np.empty_like(flat)
+    threads.by_pieces(lambda *part: _gradient_rows(flat, flat_dy, *vectors, dx, *part), len(flat), _PIECES)
+    return dx.reshape(x.shape)
+
+
+def _vectors(dtype, scale, shift, slope):
+    """What kernels take; a slope of 1 does nothing."""
+    slope = np.ones_like(scale) if slope is None else slope
+    return tuple(v.astype(dtype) for v in (scale, shift, slope))
+
+
+def _partial_sums(rows_kernel, flat, arguments, count):
     """`count` channel sums, (count, C) in float64, from pieces fixed by the shape, added in order."""
     pieces = threads.cuts(len(flat), _PIECES)
     sums = np.zeros((len(pieces), count, flat.shape[1]))
@@ -164,48 +232,13 @@ def partial_sums(rows_kernel, flat, arguments, count):
     return sums.sum(0)
 
 
-def over_pieces(rows_kernel, x, arguments, y):
-    """Fill y, of x's shape, by ``rows_kernel(x, *arguments, y, start, stop)`` over pieces of positions."""
-    flat, out = x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1])
-    pieces = threads.cuts(len(flat), _PIECES)
-    threads.run(lambda i: rows_kernel(flat, *arguments, out, *pieces[i]), len(pieces))
-
-
-def _affine(x, scale, shift, backend, y=None):
-    """scale x + shift, into `y` if that is given."""
-    y = np.empty_like(x) if y is None else y
-    if backend == "numpy":
-        y[...] = x * scale + shift
-    else:
-        over_pieces(_affine_rows, x, (scale.astype(x.dtype), shift.astype(x.dtype)), y)
-    return y
-
-
-def _affine_pair(dy, a, x, b, c, backend, dx=None):
-    """a dy + b x + c, into `dx` if that is given."""
-    dx = np.empty_like(x) if dx is None else dx
-    if backend == "numpy":
-        dx[...] = dy * a + x * b + c
-    else:
-        a, b, c = (v.astype(x.dtype) for v in (a, b, c))
-        over_pieces(_affine_pair_rows, dy, (a, x.reshape(-1, x.shape[-1]), b, c), dx)
-    return dx
-
-
 @kernel
-def _affine_rows(x, scale, shift, y, start, stop):
+def _affine_rows(x, scale, shift, slope, y, start, stop):
     for p in range(start, stop):
         row, out = x[p], y[p]
         for c in range(x.shape[1]):
-            out[c] = row[c] * scale[c] + shift[c]
-
-
-@kernel
-def _affine_pair_rows(dy, a, x, b, c, y, start, stop):
-    for p in range(start, stop):
-        drow, row, out = dy[p], x[p], y[p]
-        for i in range(x.shape[1]):
-            out[i] = drow[i] * a[i] + row[i] * b[i] + c[i]
+            v = row[c] * scale[c] + shift[c]
+            out[c] = v if v > 0 else slope[c] * v
 
 
 @kernel
@@ -214,9 +247,7 @@ def _moment_rows(x, pivot, scratch, sums, start, stop):
     channels = x.shape[1]
     first, second = scratch[0], scratch[1]
     for run in range(start, stop, 128):
-        for c in range(channels):
-            first[c] = 0
-            second[c] = 0
+        scratch[:] = 0
         for p in range(run, min(run + 128, stop)):
             row = x[p]
             for c in range(channels):
@@ -229,19 +260,31 @@ def _moment_rows(x, pivot, scratch, sums, start, stop):
 
 
 @kernel
-def _reduction_rows(x, dy, mean, inverse, scratch, sums, start, stop):
+def _reduction_rows(x, dy, scale, shift, slope, mean, inverse, scratch, sums, start, stop):
     channels = x.shape[1]
-    first, second = scratch[0], scratch[1]
+    dgamma, dbeta, dslope = scratch[0], scratch[1], scratch[2]
     for run in range(start, stop, 128):
-        for c in range(channels):
-            first[c] = 0
-            second[c] = 0
+        scratch[:] = 0
         for p in range(run, min(run + 128, stop)):
             row, drow = x[p], dy[p]
             for c in range(channels):
-                d = drow[c]
-                first[c] += d * ((row[c] - mean[c]) * inverse[c])
-                second[c] += d
-        for c in range(channels):
-            sums[0, c] += first[c]
-            sums[1, c] += second[c]
+                v, d = row[c] * scale[c] + shift[c], drow[c]
+                # Made before they are chosen from: without branches, 16 channels become vectors too.
+                sloped, share = slope[c] * d, d * v
+                dn = d if v > 0 else sloped
+                dgamma[c] += dn * ((row[c] - mean[c]) * inverse[c])
+                dbeta[c] += dn
+                dslope[c] += 0 if v > 0 else share
+        for i in range(3):
+            for c in range(channels):
+                sums[i, c] += scratch[i, c]
+
+
+@kernel
+def _gradient_rows(x, dy, scale, shift, slope, a, b, c, dx, start, stop):
+    for p in range(start, stop):
+        row, drow, out = x[p], dy[p], dx[p]
+        for i in range(x.shape[1]):
+            v, d = row[i] * scale[i] + shift[i], drow[i]
+            dn = d if v > 0 else slope[i] * d
+            out[i] = dn * a[i] + row[i] * b[i] + c[i]

@@ -1,154 +1,134 @@
-"""Max-pooling over small windows, and the mean over time."""
+"""Max-pooling and means."""
 
-import functools
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.ops import threads
+from acdref.ops.conv2d import Geometry, Pair
 from acdref.ops.kernel import kernel
 
 _PIECES = 8
 
 
-def max_pool(x, window, *, backend="numpy"):
-    """Maximum over non-overlapping windows; rows and bins that fill no window are dropped.
+def max_pool(
+    x: NDArray, window: Pair, stride: Pair | None = None, padding: Pair = (0, 0), *, backend: str = "numpy"
+) -> tuple[NDArray, NDArray]:
+    """Maximum over windows; rows and bins that fill no window are dropped.
 
     Parameters
     ----------
     x : (N, T, F, C) array
-    window : (int, int)
-        In time and frequency; (2, 2) and (1, 2) in ACDnet.
+    window, stride, padding : (int, int)
+        In time and frequency.  Without a stride the windows lie side by side.  Padding, at most half a
+        window, never is the maximum.
     backend : {"numpy", "numba"}
 
     Returns
     -------
-    y : (N, T // window[0], F // window[1], C) array
+    y : (N, (T + 2 padding - window) // stride + 1, ..., C) array
     chosen : uint8 array of y's shape
         Which element of its window, in row-major order, each maximum is: the first among equals, and a NaN
         before any number.
     """
-    n, t, f, c = x.shape
-    pt, pf = window
-    rows, bins = t // pt, f // pf
-    if backend == "numba":
-        y = np.empty((n, rows, bins, c), x.dtype)
-        chosen = np.empty(y.shape, np.uint8)
-        pieces = threads.cuts(rows, _PIECES)
-
-        def task(k):
-            i, piece = divmod(k, len(pieces))
-            _max_pool_rows(x[i], pt, pf, y[i], chosen[i], *pieces[piece])
-
-        threads.run(task, n * len(pieces))
-        return y, chosen
-    y = x[:, : rows * pt : pt, : bins * pf : pf].copy()
+    geometry = Geometry(stride or window, padding)
+    y = np.full((len(x), *geometry.sizes(x.shape, window), x.shape[-1]), -np.inf, x.dtype)  # (N, T', F', C)
     chosen = np.zeros(y.shape, np.uint8)
-    for k in range(1, pt * pf):
-        other = x[:, k // pf : rows * pt : pt, k % pf : bins * pf : pf]
-        larger = (other > y) | (np.isnan(other) & ~np.isnan(y))
-        np.copyto(y, other, where=larger)
-        np.copyto(chosen, np.uint8(k), where=larger)
+    if backend == "numba":
+
+        def task(i, start, stop):
+            _max_pool_rows(x[i], *window, *geometry.flat[:4], y[i], chosen[i], start, stop)
+
+        threads.by_rows(task, *y.shape[:2], _PIECES)
+        return y, chosen
+    for k, (_, to, of) in enumerate(geometry.taps(x.shape, window)):
+        best, other = y[to], x[of]
+        larger = (other > best) | (np.isnan(other) & ~np.isnan(best))
+        np.copyto(best, other, where=larger)
+        np.copyto(chosen[to], np.uint8(k), where=larger)
     return y, chosen
 
 
-def largest(x, window, *, backend="numpy"):
+def largest(
+    x: NDArray, window: Pair, stride: Pair | None = None, padding: Pair = (0, 0), *, backend: str = "numpy"
+) -> NDArray:
     """The maxima of :func:`max_pool` alone: all that inference needs, and ten times as fast in NumPy."""
     if backend == "numba":
-        return max_pool(x, window, backend=backend)[0]
-    _, t, f, _ = x.shape
-    pt, pf = window
-    last_row, last_bin = t // pt * pt, f // pf * pf
-    elements = [x[:, i:last_row:pt, j:last_bin:pf] for i in range(pt) for j in range(pf)]
-    return functools.reduce(np.maximum, elements)
-
-
-def max_pool_backward(dy, chosen, window, shape, *, backend="numpy"):
-    """Gradient dx, of `shape` (N, T, F, C), of :func:`max_pool`: dy where the maximum was, 0 elsewhere."""
-    n, t = shape[:2]
-    pt, pf = window
-    rows, bins = dy.shape[1:3]
-    if backend == "numba":
-        dx = np.empty(shape, dy.dtype)
-        pieces = threads.cuts(t, _PIECES)
-
-        def task(k):
-            i, piece = divmod(k, len(pieces))
-            _max_pool_backward_rows(dy[i], chosen[i], pt, pf, dx[i], *pieces[piece])
-
-        threads.run(task, n * len(pieces))
-        return dx
-    dx = np.zeros(shape, dy.dtype)
-    for k in range(pt * pf):
-        dx[:, k // pf : rows * pt : pt, k % pf : bins * pf : pf] = np.where(chosen == k, dy, 0)
-    return dx
-
-
-def mean_time(x, *, backend="numpy"):
-    """Mean over time: (N, T, F, C) -> (N, F, C)."""
-    if backend == "numpy":
-        return x.mean(1)
-    y = np.zeros((len(x), *x.shape[2:]), x.dtype)
-    for clip, out in zip(x, y, strict=True):
-        _mean_rows(clip.reshape(len(clip), -1), out.reshape(-1))
+        return max_pool(x, window, stride, padding, backend=backend)[0]
+    geometry = Geometry(stride or window, padding)
+    y = np.full((len(x), *geometry.sizes(x.shape, window), x.shape[-1]), -np.inf, x.dtype)  # (N, T', F', C)
+    for _, to, of in geometry.taps(x.shape, window):
+        np.maximum(y[to], x[of], out=y[to])
     return y
 
 
-def mean_time_backward(dy, frames, *, backend="numpy"):
-    """Gradient dx (N, frames, F, C) of :func:`mean_time`: dy / frames at every frame."""
-    if backend == "numpy":
-        return np.repeat(dy[:, None] / frames, frames, axis=1)
-    dx = np.empty((len(dy), frames, *dy.shape[1:]), dy.dtype)
-    for drow, out in zip(dy, dx, strict=True):
-        _spread_rows(drow.reshape(-1), out.reshape(frames, -1))
+def max_pool_backward(
+    dy: NDArray,
+    chosen: NDArray,
+    window: Pair,
+    shape: Sequence[int],
+    stride: Pair | None = None,
+    padding: Pair = (0, 0),
+    *,
+    backend: str = "numpy",
+) -> NDArray:
+    """Gradient dx, of `shape` (N, T, F, C), of :func:`max_pool`: each dy added where its maximum was."""
+    geometry = Geometry(stride or window, padding)
+    dx = np.zeros(shape, dy.dtype)
+    if backend == "numba":
+
+        def task(i, start, stop):
+            _max_pool_backward_rows(dy[i], chosen[i], *window, *geometry.flat[:4], dx[i], start, stop)
+
+        threads.by_rows(task, *shape[:2], _PIECES)
+        return dx
+    for k, (_, to, of) in enumerate(geometry.taps(shape, window)):
+        dx[of] += np.where(chosen[to] == k, dy[to], 0)
     return dx
 
 
+def mean(x: NDArray, axes: tuple[int, ...]) -> NDArray:
+    """Mean of a map (N, T, F, C) over time (axis 1), frequency (axis 2), or both; for both backends."""
+    return x.mean(axes)
+
+
+def mean_backward(dy: NDArray, shape: Sequence[int], axes: tuple[int, ...]) -> NDArray:
+    """Gradient dx, of `shape` (N, T, F, C), of :func:`mean`: dy over the number of elements, at each."""
+    count = int(np.prod([shape[axis] for axis in axes]))
+    return np.ascontiguousarray(np.broadcast_to(np.expand_dims(dy / count, axes), shape))
+
+
 @kernel
-def _max_pool_rows(x, pt, pf, y, chosen, start, stop):
+def _max_pool_rows(x, kt, kf, st, sf, pt, pf, y, chosen, start, stop):
+    frames, width, channels = x.shape
     for t in range(start, stop):
         for f in range(y.shape[1]):
             out, index = y[t, f], chosen[t, f]
-            first = x[t * pt, f * pf]
-            for c in range(x.shape[2]):
-                out[c] = first[c]
-                index[c] = 0
-            for k in range(1, pt * pf):
-                other, place = x[t * pt + k // pf, f * pf + k % pf], np.uint8(k)
-                for c in range(x.shape[2]):
-                    # Without a branch (`or`, a load under a condition), so that it becomes vectors.
-                    best, v, before = out[c], other[c], index[c]
-                    larger = (v > best) | ((v != v) & (best == best))
-                    out[c] = v if larger else best
-                    index[c] = place if larger else before
+            for k in range(kt * kf):
+                r, g, place = t * st - pt + k // kf, f * sf - pf + k % kf, np.uint8(k)
+                if 0 <= r < frames and 0 <= g < width:
+                    other = x[r, g]
+                    for c in range(channels):
+                        # Without a branch (`or`, a load under a condition), so that it becomes vectors.
+                        best, v, before = out[c], other[c], index[c]
+                        larger = (v > best) | ((v != v) & (best == best))
+                        out[c] = v if larger else best
+                        index[c] = place if larger else before
 
 
 @kernel
-def _max_pool_backward_rows(dy, chosen, pt, pf, dx, start, stop):
+def _max_pool_backward_rows(dy, chosen, kt, kf, st, sf, pt, pf, dx, start, stop):
     rows, bins, channels = dy.shape
-    for t in range(start, stop):
-        for f in range(dx.shape[1]):
-            out = dx[t, f]
-            if t >= rows * pt or f >= bins * pf:
-                for c in range(channels):
-                    out[c] = 0
-            else:
-                k = (t % pt) * pf + f % pf
-                drow, index = dy[t // pt, f // pf], chosen[t // pt, f // pf]
-                for c in range(channels):
-                    out[c] = drow[c] if index[c] == k else 0
-
-
-@kernel
-def _mean_rows(x, y):
-    for t in range(x.shape[0]):
-        for i in range(x.shape[1]):
-            y[i] += x[t, i]
-    for i in range(x.shape[1]):
-        y[i] /= x.shape[0]
-
-
-@kernel
-def _spread_rows(dy, dx):
-    for t in range(dx.shape[0]):
-        for i in range(dx.shape[1]):
-            dx[t, i] = dy[i] / dx.shape[0]
+    for r in range(start, stop):
+        for g in range(dx.shape[1]):
+            out = dx[r, g]
+            for i in range((r + pt) % st, kt, st):  # the taps through which some window sees row r
+                t = (r + pt - i) // st
+                if 0 <= t < rows:
+                    for j in range((g + pf) % sf, kf, sf):
+                        f, k = (g + pf - j) // sf, i * kf + j
+                        if 0 <= f < bins:
+                            drow, index = dy[t, f], chosen[t, f]
+                            for c in range(channels):
+                                out[c] += drow[c] if index[c] == k else 0

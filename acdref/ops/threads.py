@@ -11,6 +11,7 @@ import collections
 import itertools
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from acdref.errors import AcdrefError
@@ -22,7 +23,7 @@ _count = None
 _inside = threading.local()  # .task is set in a thread while it works for a `run` with several threads
 
 
-def get_threads():
+def get_threads() -> int:
     """Number of threads in use."""
     if _count is not None:
         return _count
@@ -32,7 +33,7 @@ def get_threads():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def set_threads(count):
+def set_threads(count: int | None) -> None:
     """Use `count` threads from now on; None returns to the environment's choice."""
     global _count
     _count = None if count is None else _checked(count, "number of threads")
@@ -48,7 +49,7 @@ def _checked(value, name):
     return count
 
 
-def run(task, count):
+def run(task: Callable[[int], object], count: int) -> None:
     """Call ``task(i)`` for i in range(count) on :func:`get_threads` threads, the caller's among them."""
     workers = min(get_threads(), count)
     if workers <= 1 or getattr(_inside, "task", False):
@@ -99,8 +100,20 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pool)
 
 
-def cuts(length, pieces):
+def cuts(length: int, pieces: int) -> list[tuple[int, int]]:
     """Cut range(length) into at most `pieces` even parts: a list of (start, stop)."""
     pieces = max(1, min(pieces, length))
     edges = [length * i // pieces for i in range(pieces + 1)]
     return list(itertools.pairwise(edges))
+
+
+def by_pieces(task: Callable[[int, int], object], length: int, pieces: int = 64) -> None:
+    """Run ``task(start, stop)`` over all of range(length), cut into at most `pieces` even parts."""
+    parts = cuts(length, pieces)
+    run(lambda i: task(*parts[i]), len(parts))
+
+
+def by_rows(task: Callable[[int, int, int], object], clips: int, rows: int, pieces: int) -> None:
+    """Run ``task(clip, start, stop)`` over all rows of all clips, each clip cut as by :func:`by_pieces`."""
+    parts = cuts(rows, pieces)
+    run(lambda k: task(k // len(parts), *parts[k % len(parts)]), clips * len(parts))

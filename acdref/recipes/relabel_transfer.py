@@ -27,7 +27,7 @@ from acdref.fit import Job, by_steps, fit, initial, tell
 from acdref.labels import Ontology, fix_length
 from acdref.losses import mse
 from acdref.nets import ACDNet, Conv1D, registry
-from acdref.nets.layers import Conv, Dense, GlobalMean, forward
+from acdref.nets.layers import Conv, Dense, Mean, forward
 from acdref.nets.network import Network, features_of
 from acdref.ops.activation import sigmoid
 from acdref.options.recipes import RelabelTransferOptions
@@ -299,7 +299,7 @@ class Perceptron(Network):
     def build(config):
         return (
             Conv("hidden", config.inputs, config.hidden, (1, 1), activation="elu", first=True),
-            GlobalMean(),
+            Mean(),
             Dense("dense", config.hidden, config.classes),
         )
 
