@@ -16,7 +16,7 @@ from functools import cache
 
 import numpy as np
 
-from acdref.features.mel import log_mel, mel_filterbank
+from acdref.features.mel import decibels, hann, log_mel, mel_filterbank
 from acdref.matmul import matmul
 
 __all__ = ["a_weighted_mel", "decibel_mel", "log_filterbank", "log_mel_patches"]
@@ -55,10 +55,10 @@ def a_weighted_mel(x):
     >>> a_weighted_mel(np.zeros(32000)).shape
     (167, 128)
     """
-    magnitudes = _magnitudes(_mirrored(_vector(x), 512), _hann(1024), 192)
-    decibels = 10 * np.log10(np.maximum(1e-10, np.square(magnitudes)))
-    decibels = np.maximum(decibels, decibels.max() - 99) + a_weighting(np.arange(513) * (32000 / 1024))
-    return matmul(decibels, _mel_bank(32000, 1024, 128, 0, 16000, "slaney", "slaney")).astype(np.float32)
+    magnitudes = _magnitudes(_mirrored(_vector(x), 512), hann(1024), 192)
+    levels = decibels(np.square(magnitudes))
+    levels = np.maximum(levels, levels.max() - 99) + a_weighting(np.arange(513) * (32000 / 1024))
+    return matmul(levels, _mel_bank(32000, 1024, 128, 0, 16000, "slaney", "slaney")).astype(np.float32)
 
 
 def log_filterbank(x):
@@ -131,7 +131,7 @@ def log_mel_patches(x):
     shortest = 400 + (PATCH_FRAMES - 1) * 160
     if len(x) < shortest:
         raise ValueError(f"{len(x)} samples are too short: a patch takes {shortest} (0.975 s)")
-    magnitudes = _magnitudes(x, _hann(400), 160, n_fft=512)
+    magnitudes = _magnitudes(x, hann(400), 160, n_fft=512)
     mel = np.log(matmul(magnitudes, _mel_bank(16000, 512, 64, 125, 7500, "htk", None)) + 0.01)
     patches = len(mel) // PATCH_FRAMES
     return mel[: patches * PATCH_FRAMES].reshape(patches, PATCH_FRAMES, 64).astype(np.float32)
@@ -245,14 +245,6 @@ def _magnitudes(x, window, hop, n_fft=None):
     for i in range(0, len(windows), _CHUNK):
         out[i : i + _CHUNK] = np.abs(np.fft.rfft(windows[i : i + _CHUNK] * window, n_fft))
     return out
-
-
-@cache
-def _hann(n):
-    """Periodic Hann window, (n,) float64."""
-    window = np.hanning(n + 1)[:-1]
-    window.setflags(write=False)
-    return window
 
 
 @cache

@@ -101,6 +101,11 @@ def test_equals_the_reference_extractor(padding, truncation):
         np.testing.assert_allclose(found[0, 0], expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("truncation", TRUNCATIONS)
+def test_silence_is_exact(truncation):
+    assert (HfFrontEnd(truncation=truncation).inputs(np.zeros(4800, np.float32)) == -100).all()
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="no shared data")
 def test_equals_what_a_real_export_was_fed():
     import json
