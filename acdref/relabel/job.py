@@ -20,16 +20,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from acdref import labels
+from acdref.clap.scores import TeacherScores
 from acdref.errors import AcdrefError, FileError
-from acdref.relabel.events import Events
+from acdref.relabel.events import RelabelledEvents
 from acdref.relabel.report import SCHEMA, Report
 from acdref.relabel.steps import Steps  # noqa: F401 (what relabel takes)
-from acdref.tables import label_files
-from acdref.tables.absent_labels import AbsentLabels
 from acdref.tables.columns import Columns
-from acdref.tables.label_files import LabelFile
-from acdref.tables.label_writing import writing
-from acdref.tables.repeats import refusing_repeats
+from acdref.tables.label_files import HOLDS_UNKNOWN, AbsentLabels, LabelFile, refusing_repeats, writing
 from acdref.tables.scores import ScoreFile
 from acdref.tables.statistics import exact_means, exact_quantiles
 
@@ -59,8 +56,8 @@ def relabel(
     scores : str or path-like, optional
         The teacher's scores, see :mod:`acdref.tables.scores`.
     absent : str or path-like, optional
-        Explicit negatives for the step ``frame``, see :mod:`acdref.tables.absent_labels`.  Where a class has
-        events in the clip, these win.
+        Explicit negatives for the step ``frame``, see :class:`acdref.tables.label_files.AbsentLabels`.  Where
+        a class has events in the clip, these win.
     format : str, optional
         Of `source`, see :mod:`acdref.tables.label_files`; recognised by default.
     to : {"manifest"}, optional
@@ -136,15 +133,13 @@ class _Found:
     @classmethod
     def of(cls, file):
         found = cls()
-        for clip in refusing_repeats(file):
+        for clip in refusing_repeats(file, file.path, file.format):
             found.clips += 1
             found.present += len(clip.present)
             found.unknown += len(clip.unknown)
             for label in itertools.chain(clip.present, clip.unknown, clip.absent or ()):
                 if label not in found.labels:
                     found.labels[label] = clip.line
-        if not found.clips:
-            raise FileError(file.path, "holds no clip")
         return found
 
 
@@ -159,7 +154,7 @@ class _Job:
         self._check_fit(scores, absent, unknown_out, writes)
         self.found = _Found.of(self.file)
         self.absent = None if absent is None else AbsentLabels(absent)
-        self.scores = None if scores is None else ScoreFile(scores, steps.zero_shot, steps.logit_scale)
+        self.scores = None if scores is None else _open_scores(scores, steps)
         if classes is None and steps.zero_shot is not None:
             # What the teacher knows, whether or not the file has any label yet.
             classes = list(dict.fromkeys([*self.scores.classes, *self.found.labels]))
@@ -170,7 +165,7 @@ class _Job:
                 raise FileError(self.scores.path, "none of its classes is one of the labels' classes")
         self.thresholds = {}
         if self.by_event:
-            self.events = Events(self.columns, self._expanded, self._mapped, steps.frame)
+            self.events = RelabelledEvents(self.columns, self._expanded, self._mapped, steps.frame)
 
     def _columns(self, classes):
         steps, found = self.steps, self.found.labels
@@ -206,7 +201,7 @@ class _Job:
             )
         if form == "framed" and self.format == "manifest":
             raise FileError(self.file.path, "a manifest holds labels of whole clips, not of frames")
-        holds = self.format in label_files.HOLDS_UNKNOWN
+        holds = self.format in HOLDS_UNKNOWN
         if unknown_out is not None and holds:
             raise AcdrefError(f"{self.format} files hold unknown labels themselves: no second file is needed")
         if writes and steps.make_unknown and not holds and unknown_out is None:
@@ -339,6 +334,21 @@ class _Job:
         for i, clip in enumerate(clips):
             present, unknown, *absent = (self.columns.ordered(columns[i], clip) for columns in lists)
             yield clip._replace(present=present, unknown=unknown, absent=absent[0] if framed else None)
+
+
+def _open_scores(path, steps):
+    """Scores, or what the steps make of a teacher's cosines: labels, or else probabilities."""
+
+    def decide(path):
+        scores = TeacherScores.load(path)
+        if steps.zero_shot is not None:
+            return scores.classes, scores.paths, steps.zero_shot.labels(scores)
+        return scores.classes, scores.paths, scores.values("softmax", steps.logit_scale)
+
+    scores = ScoreFile(path, decide)
+    if not scores.decided and (steps.zero_shot is not None or steps.logit_scale is not None):
+        raise FileError(scores.path, "holds no cosines of acdref teach, but scores")
+    return scores
 
 
 def _chunks(file):
