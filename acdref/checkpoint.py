@@ -10,10 +10,10 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
+from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,7 @@ FORMAT = "acdref-weights"
 VERSION = 1
 
 
-def save(path: str | os.PathLike, arrays: dict[str, NDArray], meta: dict) -> None:
+def save(path: str | PathLike, arrays: dict[str, NDArray], meta: dict) -> None:
     """Write arrays and JSON-able `meta` to an npz file; the old file stays until the new one is complete.
 
     Parameters
@@ -82,30 +82,21 @@ class Arrays:
     (['a'], array([1.5, 2. ]), ((2,), dtype('float64')))
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        damaged: str = "damaged, or not an npz file",
-        error: type[FileError] = FileError,
-    ):
-        self.path, self._damaged, self._error = os.fspath(path), damaged, error
+    def __init__(self, path: str | PathLike, damaged: str = "damaged", error: type[FileError] = FileError):
+        self.path, self._damaged, self._error = str(path), damaged, error
 
     def __enter__(self):
         try:
-            self._file = open(self.path, "rb")
+            self._zip = zipfile.ZipFile(self.path)
         except OSError as error:
             raise self._error(self.path, error.strerror or str(error)) from None
-        try:
-            self._zip = zipfile.ZipFile(self._file)
         except Exception:
-            self._file.close()
             raise self.bad("not an npz file") from None
         self.names = [name.removesuffix(".npy") for name in self._zip.namelist()]
         return self
 
     def __exit__(self, *_):
         self._zip.close()
-        self._file.close()
 
     def bad(self, cause: object) -> FileError:
         """The error to raise for a file with this fault."""
@@ -156,7 +147,7 @@ class Arrays:
 
 
 def read_arrays(
-    path: str | os.PathLike, kinds: dict[str, str], what: str, error: type[FileError] = FileError
+    path: str | PathLike, kinds: dict[str, str], what: str, error: type[FileError] = FileError
 ) -> dict[str, NDArray]:
     """Arrays of an npz file that a user brings.
 
@@ -195,7 +186,7 @@ def read_arrays(
     return arrays
 
 
-def load(path: str | os.PathLike) -> tuple[dict[str, NDArray], dict]:
+def load(path: str | PathLike) -> tuple[dict[str, NDArray], dict]:
     """Read what :func:`save` wrote.
 
     Returns
@@ -248,12 +239,12 @@ def network_arrays(net: "Network") -> dict[str, NDArray]:
     }
 
 
-def save_weights(path: str | os.PathLike, net: "Network", classes: Iterable[str], **extra) -> None:
+def save_weights(path: str | PathLike, net: "Network", classes: Iterable[str], **extra) -> None:
     """Write a network with its class names; `extra` (JSON-able) goes into the file's meta."""
     save(path, network_arrays(net), network_meta(net, classes) | extra)
 
 
-def load_weights(path: str | os.PathLike, backend: str = "auto") -> tuple["Network", dict]:
+def load_weights(path: str | PathLike, backend: str = "auto") -> tuple["Network", dict]:
     """Read a network from a weights file or a training checkpoint.
 
     Parameters
@@ -279,7 +270,7 @@ def load_weights(path: str | os.PathLike, backend: str = "auto") -> tuple["Netwo
     return net, meta
 
 
-def build_network(path: str | os.PathLike, meta: dict, backend: str = "auto") -> "Network":
+def build_network(path: str | PathLike, meta: dict, backend: str = "auto") -> "Network":
     """A network of the configuration in `meta`, with fresh weights."""
     from acdref.nets import registry
 
@@ -293,7 +284,7 @@ def build_network(path: str | os.PathLike, meta: dict, backend: str = "auto") ->
         raise CheckpointError(path, f"its network's configuration makes no sense: {error}") from None
 
 
-def restore_network(path: str | os.PathLike, net: "Network", arrays: dict[str, NDArray]) -> None:
+def restore_network(path: str | PathLike, net: "Network", arrays: dict[str, NDArray]) -> None:
     """Fill a network's parameters and state from a file's arrays, in place.
 
     Parameters

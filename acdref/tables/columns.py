@@ -1,8 +1,8 @@
 """Which class each label of a file is: by id or display name, under a policy for labels that are none."""
 
 import itertools
-import os
 from dataclasses import dataclass, field
+from os import PathLike
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from acdref.tables.manifest import resolve_classes
 from acdref.tables.rows import Rows
 
 
-def read_vocabulary(path: str | os.PathLike) -> tuple[tuple[str, str], ...]:
+def read_vocabulary(path: str | PathLike) -> tuple[tuple[str, str], ...]:
     """Read AudioSet's ``class_labels_indices.csv``: the columns ``mid`` and ``display_name``.
 
     Parameters

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from os import PathLike
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,7 +110,7 @@ class Journal:
             self._say(f"continuing after {len(self._places)} recordings")
 
 
-def stamp(file: str | os.PathLike) -> list[int] | None:
+def stamp(file: str | PathLike) -> list[int] | None:
     """Size and time of a file; None if there is none."""
     try:
         status = os.stat(file)

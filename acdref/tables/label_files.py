@@ -22,19 +22,21 @@ rows of a clip stand together.  What a text file is, is said in :mod:`acdref.tab
 """
 
 import contextlib
+import functools
 import itertools
 import math
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
 
 from acdref.errors import FileError, ManifestError
 from acdref.files import replacing
-from acdref.tables.rows import COMMAS, COMMAS_AND_BLANKS, TABS, Rows, row_writer
+from acdref.tables.rows import COMMAS, COMMAS_AND_BLANKS, TABS, Rows, csv_line, tab_line
 
 HOLDS_UNKNOWN = ("manifest", "framed")
 
@@ -106,7 +108,7 @@ class LabelFile:
     ('audioset', '--PJHxphWEs', ['/m/09x0r', '/t/dd00088'])
     """
 
-    def __init__(self, path: str | os.PathLike, format: str | None = None):
+    def __init__(self, path: str | PathLike, format: str | None = None):
         self.path = str(path)
         self.format = format or _recognise(self.path)
         self.names = {}
@@ -120,7 +122,7 @@ class LabelFile:
 
 
 @contextlib.contextmanager
-def read_clips(path: str | os.PathLike, format: str):
+def read_clips(path: str | PathLike, format: str):
     """Context in which a label file is read once, whatever file it is: a pipe, too.
 
     Parameters
@@ -259,48 +261,39 @@ class _ReadsStrong(_ReadsColumns):
             raise rows.bad(f"{len(self.header)} columns, {self.format} has {self.width}")
         self.extra = ()
 
-    def clips(self):
-        clip = None
-        for line, (name, onset, offset, label) in self.rows:
-            name, label = self.id(name), label.strip()
-            if clip is None or name != clip.id:
-                if clip is not None:
-                    yield self.finished(clip)
-                clip = Clip(line, name, [], details=[])
-            if label:
-                clip.details.append((*self.span((onset, offset)), label))
-            elif onset.strip() or offset.strip():
-                raise self.rows.bad("an event without label", 3)
-        if clip is not None:
-            yield self.finished(clip)
+    def by_clip(self):
+        """(id, rows) of each clip."""
+        return itertools.groupby(self.rows, key=lambda row: self.id(row[1][0]))
 
-    def finished(self, clip):
-        labels = dict.fromkeys(label for *_, label in clip.details)
-        return clip._replace(present=list(labels), details=tuple(clip.details))
+    def clips(self):
+        for id, rows in self.by_clip():
+            first, events = None, []
+            for line, (_, onset, offset, label) in rows:
+                first = first or line
+                if label.strip():
+                    events.append((*self.span((onset, offset)), label.strip()))
+                elif onset.strip() or offset.strip():
+                    raise self.rows.bad("an event without label", 3)
+            yield Clip(first, id, list(dict.fromkeys(label for *_, label in events)), details=tuple(events))
 
 
 class _ReadsFramed(_ReadsStrong):
     format, width = "framed", 5
 
     def clips(self):
-        id, frames = None, {}
-        for line, (name, start, end, label, verdict) in self.rows:
-            name, label, verdict = self.id(name), label.strip(), verdict.strip()
-            if name != id:
-                yield from self.sorted(id, frames)
-                id, frames = name, {}
-            if not label or verdict not in ("PRESENT", "NOT_PRESENT"):
-                raise self.rows.bad("expected a label and PRESENT or NOT_PRESENT")
-            _, present, absent = frames.setdefault(self.span((start, end)), (line, {}, {}))
-            these, others = (present, absent) if verdict == "PRESENT" else (absent, present)
-            if label in others:
-                raise self.rows.bad(f"{label!r} is both present and not present in one frame")
-            these[label] = None
-        yield from self.sorted(id, frames)
-
-    def sorted(self, id, frames):
-        for span, (line, present, absent) in sorted(frames.items()):
-            yield Clip(line, id, list(present), absent=list(absent), details=span)
+        for id, rows in self.by_clip():
+            frames = {}
+            for line, (_, start, end, label, verdict) in rows:
+                label, verdict = label.strip(), verdict.strip()
+                if not label or verdict not in ("PRESENT", "NOT_PRESENT"):
+                    raise self.rows.bad("expected a label and PRESENT or NOT_PRESENT")
+                _, present, absent = frames.setdefault(self.span((start, end)), (line, {}, {}))
+                these, others = (present, absent) if verdict == "PRESENT" else (absent, present)
+                if label in others:
+                    raise self.rows.bad(f"{label!r} is both present and not present in one frame")
+                these[label] = None
+            for span, (line, present, absent) in sorted(frames.items()):
+                yield Clip(line, id, list(present), absent=list(absent), details=span)
 
 
 def _labels(text, separator):
@@ -320,7 +313,7 @@ _READERS = {
 FORMATS = tuple(_READERS)
 
 
-def refusing_repeats(clips: Iterable[Clip], path: str | os.PathLike, format: str) -> Iterator[Clip]:
+def refusing_repeats(clips: Iterable[Clip], path: str | PathLike, format: str) -> Iterator[Clip]:
     """Clips as they come, and an error at their end if one stands in several places.
 
     Parameters
@@ -416,7 +409,7 @@ class AbsentLabels:
     [[], ['Dog', 'Cat'], []]
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | PathLike):
         self.path = str(path)
         self.labels = {}
         for line, _, label in self._rows():
@@ -491,28 +484,27 @@ def writing(path, format, like, names=None, unknown=False):
         If the file cannot be written, or a label cannot be in it.
     """
     error = _READERS[format].error
+
+    def joined(labels, separator):
+        labels = list(labels)
+        for label in labels:
+            if _labels(label, separator) != [label] or (separator == "," and '"' in label):
+                raise error(path, f"the label {label!r} cannot be written in this format")
+        return separator.join(labels)
+
     with replacing(path, error) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
-
-        def joined(labels, separator):
-            labels = list(labels)
-            for label in labels:
-                if _labels(label, separator) != [label] or ('"' in label and separator == ","):
-                    raise error(path, f"the label {label!r} cannot be written in this format")
-            return separator.join(labels)
-
         if format == "audioset":
-            with _writes_audioset(stream, like, joined) as write:
+            with _writing_audioset(stream, like, joined) as write:
                 yield write
-        elif format == "fsd50k":
-            yield _writes_fsd50k(stream, like, joined, names or {})
-        elif format == "manifest":
-            yield _writes_manifest(stream, like, joined, unknown)
         else:
-            yield {"strong": _writes_strong, "framed": _writes_framed}[format](stream, like)
+            header, rows = _WRITERS[format](like, joined, names or {}, unknown)
+            line = tab_line if format in ("strong", "framed") else csv_line
+            stream.write(line(header))
+            yield lambda clip: stream.writelines(map(line, rows(clip)))
 
 
 @contextlib.contextmanager
-def _writes_audioset(stream, like, joined):
+def _writing_audioset(stream, like, joined):
     """Rows first, into another file: the comment lines before them count what they hold."""
     clips, labels, distinct = 0, 0, set()
 
@@ -535,7 +527,10 @@ def _writes_audioset(stream, like, joined):
         shutil.copyfileobj(rows, stream)
 
 
-def _writes_fsd50k(stream, like, joined, names):
+# The header, and a function from a clip to its rows.
+
+
+def _writes_fsd50k(like, joined, names, unknown):
     def spelled(mid):
         # As FSD50K makes its names from AudioSet's.
         return like.names.get(mid) or names.get(mid, mid).replace(", ", "_and_").replace(" ", "_")
@@ -544,10 +539,10 @@ def _writes_fsd50k(stream, like, joined, names):
         labels = joined(map(spelled, clip.present), ",")
         return {"fname": clip.id, "labels": labels, "mids": joined(clip.present, ",")}
 
-    return _writes_columns(stream, like.header, fields)
+    return like.header, functools.partial(_row, like.header, fields)
 
 
-def _writes_manifest(stream, like, joined, unknown):
+def _writes_manifest(like, joined, names, unknown):
     header = list(like.header) if like.format == "manifest" else ["path", "classes", *like.extra]
     if unknown and "unknown" not in header:
         header.insert(header.index("classes") + 1, "unknown")
@@ -556,41 +551,37 @@ def _writes_manifest(stream, like, joined, unknown):
         unknown = joined(clip.unknown, ";")
         return {"path": clip.id, "classes": joined(clip.present, ";"), "unknown": unknown}
 
-    return _writes_columns(stream, header, fields)
+    return header, functools.partial(_row, header, fields)
 
 
-def _writes_columns(stream, header, fields):
-    """Writes the columns that `fields` makes of a clip; the others are its details, in their order."""
-    writer = row_writer(stream)
-    writer.writerow(header)
-
-    def write(clip):
-        known, details = fields(clip), iter(clip.details)
-        writer.writerow([known[name] if name in known else next(details) for name in header])
-
-    return write
+def _row(header, fields, clip):
+    """The row of a clip: what `fields` makes of it; in the other columns its details, in their order."""
+    known, details = fields(clip), iter(clip.details)
+    return [[known[name] if name in known else next(details) for name in header]]
 
 
-def _writes_strong(stream, like):
-    stream.write("\t".join(like.header) + "\n")
+def _writes_strong(like, joined, names, unknown):
+    def rows(clip):
+        events = [(repr(onset), repr(offset), label) for onset, offset, label in clip.details]
+        return [(clip.id, *event) for event in events or [("", "", "")]]
 
-    def write(clip):
-        for onset, offset, label in clip.details:
-            stream.write(f"{clip.id}\t{onset!r}\t{offset!r}\t{label}\n")
-        if not clip.details:
-            stream.write(f"{clip.id}\t\t\t\n")
-
-    return write
+    return like.header, rows
 
 
-def _writes_framed(stream, like):
+def _writes_framed(like, joined, names, unknown):
     header = ["segment_id", "start_time_seconds", "end_time_seconds", "label", "present"]
-    stream.write("\t".join(like.header if like.format == "framed" else header) + "\n")
 
-    def write(clip):
-        start, end = clip.details
-        verdicts = [(clip.present, "PRESENT"), (clip.absent, "NOT_PRESENT")]
-        for label, verdict in ((label, verdict) for labels, verdict in verdicts for label in labels):
-            stream.write(f"{clip.id}\t{start:.3f}\t{end:.3f}\t{label}\t{verdict}\n")
+    def rows(clip):
+        span = [f"{seconds:.3f}" for seconds in clip.details]
+        verdicts = ((clip.present, "PRESENT"), (clip.absent, "NOT_PRESENT"))
+        return [(clip.id, *span, label, verdict) for labels, verdict in verdicts for label in labels]
 
-    return write
+    return like.header if like.format == "framed" else header, rows
+
+
+_WRITERS = {
+    "fsd50k": _writes_fsd50k,
+    "manifest": _writes_manifest,
+    "strong": _writes_strong,
+    "framed": _writes_framed,
+}

@@ -9,6 +9,7 @@ somebody has checked the labels (1 or 0); other columns are ignored.
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from types import SimpleNamespace
 
 import numpy as np
@@ -317,7 +318,7 @@ def write_manifest(manifest, path):
 
 
 def resolve_classes(
-    path: str | os.PathLike, classes: Iterable[str] | None, found: Iterable[str]
+    path: str | PathLike, classes: Iterable[str] | None, found: Iterable[str]
 ) -> tuple[str, ...]:
     """Classes after a check, or a default.
 

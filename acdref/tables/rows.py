@@ -1,4 +1,4 @@
-"""Tables in text files, separated by commas or tabs: the one reader of all formats, and the writer.
+"""Tables in text files, separated by commas or tabs: the one reader of all formats, and what writes rows.
 
 Text is UTF-8, with or without a byte order mark; lines end in LF, CR LF or CR.  A row whose fields are all
 blank says nothing, wherever it stands: before the header, too.  A row counts under the line in which it
@@ -7,9 +7,8 @@ begins.  Between commas fields may be quoted, and then hold commas and line ends
 
 import csv
 import itertools
-import os
-from collections.abc import Iterator
-from typing import TextIO
+from collections.abc import Iterable, Iterator
+from os import PathLike
 
 from acdref.errors import FileError
 
@@ -46,7 +45,7 @@ class Rows:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "t.csv")
+    ...     path = f"{folder}/t.csv"
     ...     with open(path, "w") as file:
     ...         _ = file.write('path,classes\\n\\n"a, b.wav",dog\\n')
     ...     with Rows(path) as rows:
@@ -54,11 +53,9 @@ class Rows:
     (['path', 'classes'], [(3, ['a, b.wav', 'dog'])])
     """
 
-    def __init__(self, path: str | os.PathLike, dialect: dict = COMMAS, error: type[FileError] = FileError):
-        self.path = os.fspath(path)
-        self.names = []
-        self.line = 0
-        self._error, self._dialect = error, dialect
+    def __init__(self, path: str | PathLike, dialect: dict = COMMAS, error: type[FileError] = FileError):
+        self.path, self.names, self.line = str(path), [], 0
+        self._dialect, self._error = dialect, error
         self._before = 0  # lines that the CSV reader has not seen
         self._width = None
 
@@ -87,11 +84,10 @@ class Rows:
 
     def header(self) -> list[str]:
         """The names of the columns, without outer blanks; FileError if there is no row."""
-        _, fields = next(self._rows, (0, None))
-        if fields is None:
-            raise self._error(self.path, "is empty")
-        self.names = [name.strip() for name in fields]
-        return self.names
+        for _, fields in self._rows:
+            self.names = [name.strip() for name in fields]
+            return self.names
+        raise self._error(self.path, "is empty")
 
     def column(self, name: str, needed: bool = True) -> int | None:
         """Position of a column, or None; FileError if there are several, or none and it is needed."""
@@ -155,22 +151,34 @@ class Rows:
         return self._error(self.path, "is not UTF-8")
 
 
-class _LineEnds:
-    """A stream for csv.writer's rows, which end in CR LF: it puts LF there.
+class _Echo:
+    """What csv.writer writes into to return it: lines that end in LF.
 
-    The writer quotes line ends in a field only if they are among its own.
+    The writer quotes line ends in a field only if they are among its own, which therefore are CR LF.
     """
 
-    def __init__(self, stream):
-        self.stream = stream
-
-    def write(self, row):
-        self.stream.write(row.removesuffix("\r\n") + "\n")
+    @staticmethod
+    def write(line):
+        return line.removesuffix("\r\n") + "\n"
 
 
-def row_writer(stream: TextIO):
-    """A ``csv.writer`` whose lines end in LF, and whose fields may hold any character."""
-    return csv.writer(_LineEnds(stream), lineterminator="\r\n")
+_WRITER = csv.writer(_Echo, lineterminator="\r\n")
+
+
+def csv_line(fields: Iterable) -> str:
+    """A row between commas, with its line end; fields may hold any character.
+
+    Examples
+    --------
+    >>> csv_line(["a, b", 0.5, "", "c"])
+    '"a, b",0.5,,c\\n'
+    """
+    return _WRITER.writerow(fields)
+
+
+def tab_line(fields: Iterable[str]) -> str:
+    """A row between tabs, with its line end; fields must not hold these."""
+    return "\t".join(fields) + "\n"
 
 
 def _one_line(text):

@@ -17,6 +17,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import PathLike
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,7 +26,7 @@ from acdref.checkpoint import Arrays
 from acdref.errors import FileError
 from acdref.files import replacing
 from acdref.tables.label_files import Clip
-from acdref.tables.rows import Rows, row_writer
+from acdref.tables.rows import Rows, csv_line
 
 _CHUNK = 256  # rows of an npz file in memory at a time
 _IDS = ("path", "id", "fname")
@@ -56,7 +57,7 @@ class ScoreFile:
         for a score outside [0, 1] or a damaged row.
     """
 
-    def __init__(self, path: str | os.PathLike, decide: Callable | None = None):
+    def __init__(self, path: str | PathLike, decide: Callable | None = None):
         self.path = str(path)
         try:
             with open(path, "rb") as file:
@@ -92,12 +93,6 @@ class ScoreFile:
         """
         rows = self.rows()
 
-        def take(clips):
-            scores = np.empty((len(clips), len(self.classes)))
-            for i, clip in enumerate(clips):
-                scores[i] = find(clip)
-            return scores
-
         def find(clip):
             for _, id, scores in rows:
                 if id == clip.id:
@@ -107,7 +102,7 @@ class ScoreFile:
             order = f"rows must be in the order of the clips, under the same names (the first is {first!r})"
             raise FileError(self.path, f"{cause}; {order}")
 
-        return take
+        return lambda clips: np.array([find(clip) for clip in clips])
 
 
 # Each reader returns the classes, and a function that begins the rows: (where, id, scores (C,) float64).
@@ -222,9 +217,7 @@ def _mean(scores, seconds):
     return np.clip(weights @ scores / weights.sum(), scores.min(axis=0), scores.max(axis=0))
 
 
-def write_scores(
-    path: str | os.PathLike, ids: Sequence[str], classes: Sequence[str], rows: Iterable[ArrayLike]
-) -> None:
+def write_scores(path: str | PathLike, ids: Sequence[str], classes: Sequence[str], rows: Iterable[ArrayLike]):
     """Write a file of scores; the old one stays until the new one is complete.
 
     Parameters
@@ -257,7 +250,7 @@ def write_scores(
         write(temporary, ids, classes, rows)
 
 
-def writer(path: str | os.PathLike, classes: Sequence[str]) -> Callable:
+def writer(path: str | PathLike, classes: Sequence[str]) -> Callable:
     """The function that writes scores of these classes to a file of this name; FileError if there is none."""
     ending = os.path.splitext(os.fspath(path))[1].lower()
     if ending not in _WRITERS:
@@ -282,10 +275,10 @@ def _write_npz(path, ids, classes, rows):
 
 def _write_csv(path, ids, classes, rows):
     with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        lines = row_writer(stream)
-        lines.writerow(["path", *classes])
+        stream.write(csv_line(["path", *classes]))
         for id, row in zip(ids, rows, strict=True):
-            lines.writerow([id, *("" if np.isnan(score) else repr(float(score)) for score in row)])
+            scores = ("" if np.isnan(score) else repr(float(score)) for score in row)
+            stream.write(csv_line([id, *scores]))
 
 
 _WRITERS = {".npz": _write_npz, ".csv": _write_csv}
