@@ -1,24 +1,35 @@
-"""Weights and checkpoints: npz files without pickle, written atomically, checked when read.
+"""Npz files without pickle: the one reader of them all; and weights and checkpoints, checked when read.
 
-A file holds arrays and one JSON text, ``meta``, with the format's name and version, the network's
+A file of weights holds arrays and one JSON text, ``meta``, with the format's name and version, the network's
 configuration and the class names; ``sha256`` covers all of it.  A weights file has the arrays
 ``params/NAME`` and ``state/NAME``; a checkpoint of a training run has more beside them.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import math
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from acdref.errors import CheckpointError
+from acdref.errors import CheckpointError, FileError
 from acdref.files import replacing
+
+if TYPE_CHECKING:
+    from acdref.nets.network import Network
 
 FORMAT = "acdref-weights"
 VERSION = 1
 
 
-def save(path, arrays, meta):
+def save(path: str | PathLike, arrays: dict[str, NDArray], meta: dict) -> None:
     """Write arrays and JSON-able `meta` to an npz file; the old file stays until the new one is complete.
 
     Parameters
@@ -40,7 +51,142 @@ def save(path, arrays, meta):
         np.savez(file, **entries, sha256=digest)
 
 
-def load(path):
+class Arrays:
+    """The arrays of an npz file, open in a ``with`` statement: no pickles, and one error for all damage.
+
+    Parameters
+    ----------
+    path : str or path-like
+    damaged : str
+        How the message begins if the file is damaged or something else.
+    error : type
+        Subclass of FileError.
+
+    Attributes
+    ----------
+    names : list of str
+        The arrays in the file.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be opened; while it is read, for an array that is missing or damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/x.npz", a=[1.5, 2.0])
+    ...     with Arrays(f"{folder}/x.npz") as arrays:
+    ...         arrays.names, arrays.read("a"), arrays.header("a")
+    (['a'], array([1.5, 2. ]), ((2,), dtype('float64')))
+    """
+
+    def __init__(self, path: str | PathLike, damaged: str = "damaged", error: type[FileError] = FileError):
+        self.path, self._damaged, self._error = str(path), damaged, error
+
+    def __enter__(self):
+        try:
+            self._zip = zipfile.ZipFile(self.path)
+        except OSError as error:
+            raise self._error(self.path, error.strerror or str(error)) from None
+        except Exception:
+            raise self.bad("not an npz file") from None
+        self.names = [name.removesuffix(".npy") for name in self._zip.namelist()]
+        return self
+
+    def __exit__(self, *_):
+        self._zip.close()
+
+    def bad(self, cause: object) -> FileError:
+        """The error to raise for a file with this fault."""
+        return self._error(self.path, f"{self._damaged}: {cause}".partition("\n")[0])
+
+    def read(self, name: str) -> NDArray:
+        """A whole array."""
+        with self._stream(name) as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)
+
+    def header(self, name: str) -> tuple[tuple[int, ...], np.dtype]:
+        """Shape and dtype of an array."""
+        with self._stream(name) as stream:
+            return self._header(stream)
+
+    def chunks(self, name: str, count: int) -> Iterator[NDArray]:
+        """An array, `count` rows at a time."""
+        with self._stream(name) as stream:
+            shape, dtype = self._header(stream)
+            row = dtype.itemsize * math.prod(shape[1:])
+            for start in range(0, shape[0], count):
+                n = min(count, shape[0] - start)
+                data = stream.read(n * row)
+                if len(data) < n * row:
+                    raise EOFError(f"{name} ends early")
+                yield np.frombuffer(data, dtype).reshape(n, *shape[1:])
+
+    @contextlib.contextmanager
+    def _stream(self, name):
+        if name not in self.names:
+            raise self.bad(f"has no array {name}")
+        try:
+            with self._zip.open(f"{name}.npy") as stream:
+                yield stream
+        except Exception as error:  # what zipfile and NumPy raise for damaged bytes has no common type
+            raise self.bad(error) from None
+
+    @staticmethod
+    def _header(stream):
+        version = np.lib.format.read_magic(stream)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, fortran, dtype = read[version](stream)
+        if dtype.hasobject:
+            raise ValueError("Python objects are not read")
+        if fortran and len(shape) > 1:
+            raise ValueError("Fortran order is not read: save numpy.ascontiguousarray of it")
+        return shape, dtype
+
+
+def read_arrays(
+    path: str | PathLike, kinds: dict[str, str], what: str, error: type[FileError] = FileError
+) -> dict[str, NDArray]:
+    """Arrays of an npz file that a user brings.
+
+    Parameters
+    ----------
+    path : str or path-like
+    kinds : dict of str to str
+        The arrays that there must be, and the kind of the dtype of each.
+    what : str
+        What the file should be, for the message.
+    error : type, optional
+        Subclass of FileError.
+
+    Returns
+    -------
+    dict of str to ndarray
+
+    Raises
+    ------
+    FileError
+        If it cannot be read, is damaged or something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/x.npz", a=[1.5])
+    ...     read_arrays(f"{folder}/x.npz", {"a": "f"}, "an example")
+    {'a': array([1.5])}
+    """
+    with Arrays(path, f"damaged, or not {what}", error) as archive:
+        arrays = {name: archive.read(name) for name in kinds}
+        for name, kind in kinds.items():
+            if arrays[name].dtype.kind != kind:
+                raise archive.bad(f"{name} is {arrays[name].dtype}")
+    return arrays
+
+
+def load(path: str | PathLike) -> tuple[dict[str, NDArray], dict]:
     """Read what :func:`save` wrote.
 
     Returns
@@ -53,13 +199,8 @@ def load(path):
     CheckpointError
         If the file is missing, not of this format, cut short, or was changed since it was written.
     """
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            entries = {name: np.asarray(archive[name]) for name in archive.files}
-    except OSError as error:
-        raise CheckpointError(path, error.strerror or error) from None
-    except Exception:  # what zipfile and NumPy raise for damaged bytes has no common type
-        raise CheckpointError(path, "not a weights file of acdref, or a damaged one") from None
+    with Arrays(path, "not a weights file of acdref, or a damaged one", CheckpointError) as archive:
+        entries = {name: archive.read(name) for name in archive.names}
     digest = entries.pop("sha256", None)
     if digest is None or "meta" not in entries:
         raise CheckpointError(path, "not a weights file of acdref")
@@ -78,7 +219,7 @@ def load(path):
     return entries, meta
 
 
-def network_meta(net, classes):
+def network_meta(net: "Network", classes: Iterable[str]) -> dict:
     """The `meta` that every file with this network starts from."""
     from acdref.nets import registry
 
@@ -91,19 +232,19 @@ def network_meta(net, classes):
     }
 
 
-def network_arrays(net):
+def network_arrays(net: "Network") -> dict[str, NDArray]:
     """The network's arrays under their names in a file."""
     return {f"params/{name}": a for name, a in net.params.items()} | {
         f"state/{name}": a for name, a in net.state.items()
     }
 
 
-def save_weights(path, net, classes, **extra):
+def save_weights(path: str | PathLike, net: "Network", classes: Iterable[str], **extra) -> None:
     """Write a network with its class names; `extra` (JSON-able) goes into the file's meta."""
     save(path, network_arrays(net), network_meta(net, classes) | extra)
 
 
-def load_weights(path, backend="auto"):
+def load_weights(path: str | PathLike, backend: str = "auto") -> tuple["Network", dict]:
     """Read a network from a weights file or a training checkpoint.
 
     Parameters
@@ -129,7 +270,7 @@ def load_weights(path, backend="auto"):
     return net, meta
 
 
-def build_network(path, meta, backend="auto"):
+def build_network(path: str | PathLike, meta: dict, backend: str = "auto") -> "Network":
     """A network of the configuration in `meta`, with fresh weights."""
     from acdref.nets import registry
 
@@ -143,8 +284,29 @@ def build_network(path, meta, backend="auto"):
         raise CheckpointError(path, f"its network's configuration makes no sense: {error}") from None
 
 
-def restore_network(path, net, arrays):
-    """Fill a network's parameters and state from a file's arrays, in place."""
+def restore_network(path: str | PathLike, net: "Network", arrays: dict[str, NDArray]) -> None:
+    """Fill a network's parameters and state from a file's arrays, in place.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, which errors name.
+    net : network
+    arrays : dict of str to ndarray
+        As :func:`load` returns them.  Files of earlier versions have depthwise and pointwise weights with
+        fewer axes: whatever belongs to a parameter, moments and averages too, gets the parameter's shape here
+        if the two differ by axes of length 1 only.
+
+    Raises
+    ------
+    CheckpointError
+        If an array is missing, has another shape, or holds what is no finite number.
+    """
+    own = net.params | net.state
+    for key, stored in arrays.items():
+        name = re.sub(r"^(.*/)?([mv]\.|average\.)?", "", key)
+        if name in own and _without_ones(stored.shape) == _without_ones(own[name].shape):
+            arrays[key] = stored.reshape(own[name].shape)
     for kind, own in (("params", net.params), ("state", net.state)):
         for name, a in own.items():
             stored = arrays.get(f"{kind}/{name}")
@@ -156,6 +318,10 @@ def restore_network(path, net, arrays):
             if not np.isfinite(stored).all():
                 raise CheckpointError(path, f"{kind}/{name} has values that are not finite")
             own[name] = stored.astype(a.dtype)
+
+
+def _without_ones(shape):
+    return [n for n in shape if n != 1]
 
 
 def _digest(entries):

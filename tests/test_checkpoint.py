@@ -1,4 +1,4 @@
-"""Weights files: round trips, atomic writing, every kind of damage, byte-equal files."""
+"""Npz files, weights among them: round trips, atomic writing, every kind of damage, byte-equal files."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from acdref import checkpoint
-from acdref.errors import CheckpointError
+from acdref.errors import CheckpointError, FileError, TeacherError
 from acdref.nets import NETWORKS, ACDNet, ACDNetConfig, Block, build
 
 SMALL = ACDNetConfig(
@@ -414,3 +414,163 @@ def test_arrays_that_do_not_fit(tmp_path, name, value, cause):
     with pytest.raises(CheckpointError) as info:
         checkpoint.load_weights(path)
     assert cause in info.value.cause
+
+
+def with_other_axes(arrays):
+    """The arrays, each with an axis of length 1 more or fewer."""
+    return {
+        name: a.reshape([n for n in a.shape if n != 1]) if 1 in a.shape else a[..., None, :]
+        for name, a in arrays.items()
+    }
+
+
+def test_arrays_whose_shapes_differ_by_axes_of_length_one(tmp_path):
+    """Files of earlier versions: what belongs to a parameter, a moment or an average too, gets its shape."""
+    path, (arrays, meta) = tmp_path / "last.npz", parts()
+    moments = {f"optimiser/{m}.{name}": a + 1 for m in "mv" for name, a in ACDNet(SMALL).params.items()}
+    moments |= {f"average/average.{name}": a + 2 for name, a in arrays.items()}
+    moments |= {f"best/{name}": a + 3 for name, a in arrays.items()}
+    for stored in (arrays | moments, with_other_axes(arrays | moments)):
+        checkpoint.save(path, stored | {"progress": np.ones((1, 2))}, meta)
+        net, _ = checkpoint.load_weights(path, "numpy")
+        found, _ = checkpoint.load(path)
+        checkpoint.restore_network(path, net, found)
+        assert found["progress"].shape == (1, 2)
+        for name, a in checkpoint.network_arrays(net).items():
+            assert a.shape == arrays[name].shape
+            np.testing.assert_array_equal(a, arrays[name])
+        for name, a in moments.items():
+            assert found[name].shape == a.shape
+            np.testing.assert_array_equal(found[name], a)
+
+
+@pytest.mark.parametrize("change", [lambda a: a.T, lambda a: a[None, :-1], lambda a: a.reshape(-1)])
+def test_arrays_whose_shapes_differ_otherwise(tmp_path, change):
+    path, (arrays, meta) = tmp_path / "weights.npz", parts()
+    name = next(name for name, a in arrays.items() if a.ndim == 2 and 1 < a.shape[0] != a.shape[1] > 1)
+    write(path, arrays | {name: change(arrays[name])}, meta)
+    with pytest.raises(CheckpointError, match=f"{name} is of shape .* instead of"):
+        checkpoint.load_weights(path)
+
+
+# The one reader of npz files
+
+
+KINDS = {"names": "U", "values": "f"}
+
+
+def write_npz(path):
+    np.savez(path, names=["a", "b"], values=np.arange(2.0), more=[1])
+    return path
+
+
+def test_arrays_as_they_were_written(tmp_path):
+    arrays = checkpoint.read_arrays(write_npz(tmp_path / "x.npz"), KINDS, "it")
+    assert list(arrays) == ["names", "values"]
+    assert arrays["names"].tolist() == ["a", "b"]
+    np.testing.assert_array_equal(arrays["values"], [0, 1])
+
+
+@pytest.mark.parametrize("content", [b"", b"path,classes\n", b"PK\x03\x04", b"\x80\x04pickle"])
+def test_other_files(tmp_path, content):
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(TeacherError, match=r"x: damaged, or not it: not an npz file$"):
+        checkpoint.read_arrays(tmp_path / "x", KINDS, "it", TeacherError)
+
+
+def test_a_single_array_a_folder_and_nothing(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(2))
+    for name, cause in (("x.npy", "not an npz file"), ("", "Is a directory"), ("none", "No such file")):
+        with pytest.raises(FileError, match=cause):
+            checkpoint.read_arrays(tmp_path / name, KINDS, "it")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "cause"),
+    [
+        ({"names": ["a"]}, "values"),
+        ({"names": [1], "values": [1.0]}, "names is int64"),
+        ({"names": ["a"], "values": np.array([None])}, "values|allow_pickle"),
+    ],
+    ids=["missing", "kind", "objects"],
+)
+def test_other_arrays(tmp_path, arrays, cause):
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(FileError, match=f"damaged, or not it: .*({cause})"):
+        checkpoint.read_arrays(tmp_path / "x.npz", KINDS, "it")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return write_npz(tmp_path_factory.mktemp("npz") / "x.npz")
+
+
+@given(st.data())
+def test_damage_is_an_error_or_does_no_harm(whole, data):
+    content = bytearray(whole.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    del content[data.draw(st.sampled_from([len(content), place]), label="cut") :]
+    damaged = whole.with_name("damaged.npz")
+    damaged.write_bytes(content)
+    try:
+        arrays = checkpoint.read_arrays(damaged, KINDS, "it")
+    except FileError as error:
+        assert "\n" not in str(error)
+    else:
+        assert [array.dtype.kind for array in arrays.values()] == ["U", "f"]
+
+
+def tampered(path, flags=0, method=None):
+    """The file with other flags or another compression method in the headers of its entries."""
+    content = bytearray(path.read_bytes())
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = content.find(mark)
+        while start >= 0:
+            content[start + at] |= flags
+            if method is not None:
+                content[start + at + 2] = method
+            start = content.find(mark, start + 1)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"), [({"flags": 1}, "encrypted"), ({"method": 99}, "compression method")]
+)
+def test_encrypted_or_compressed_in_an_unknown_way(tmp_path, weights, change, cause):
+    path = tampered(write_npz(tmp_path / "x.npz"), **change)
+    with pytest.raises(FileError, match=rf"x\.npz: damaged, or not it: .*{cause}"):
+        checkpoint.read_arrays(path, KINDS, "it")
+    refused(tampered(weights, **change), "not a weights file of acdref")
+
+
+def test_a_message_of_several_lines_is_cut_to_one(tmp_path):
+    """NumPy's about a header that is too long, for one."""
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("a.npy", b"\x93NUMPY\x02\x00" + (20_000).to_bytes(4, "little") + b" " * 20_000)
+    with pytest.raises(FileError, match=r"damaged, or not it: .*large") as caught:
+        checkpoint.read_arrays(tmp_path / "x.npz", {"a": "f"}, "it")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_chunks(tmp_path, save):
+    a = np.arange(70.0).reshape(10, 7)
+    save(tmp_path / "x.npz", a=a, empty=a[:0], fortran=np.asfortranarray(a), objects=np.array([None]))
+    with checkpoint.Arrays(tmp_path / "x.npz") as arrays:
+        assert arrays.names == ["a", "empty", "fortran", "objects"]
+        assert arrays.header("a") == ((10, 7), np.dtype(float))
+        for count in (1, 4, 10, 11):
+            chunks = list(arrays.chunks("a", count))
+            assert [len(chunk) for chunk in chunks[:-1]] == [count] * (len(chunks) - 1)
+            np.testing.assert_array_equal(np.concatenate(chunks), a)
+        assert list(arrays.chunks("empty", 4)) == []
+        np.testing.assert_array_equal(arrays.read("fortran"), a)
+        for name, cause in (
+            ("fortran", "Fortran order"),
+            ("objects", "objects"),
+            ("none", "has no array none"),
+        ):
+            with pytest.raises(FileError, match=cause):
+                list(arrays.chunks(name, 4))

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from acdref.clap.npz import read_arrays
+from acdref.checkpoint import read_arrays
 from acdref.errors import AcdrefError, TeacherError
 from acdref.files import replacing
 

@@ -24,7 +24,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acdref.clap.npz import read_arrays
+from acdref.checkpoint import read_arrays
 from acdref.errors import AcdrefError, FileError
 from acdref.files import replacing
 from acdref.labels.clap import clap_probabilities, robust_z_scores, threshold_labels

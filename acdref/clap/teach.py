@@ -17,7 +17,7 @@ from acdref.clap.scores import SCHEMA, TeacherScores
 from acdref.clap.teacher import ClapTeacher
 from acdref.errors import AcdrefError, AudioError, FileError
 from acdref.matmul import matmul
-from acdref.predict.score_set import Journal, stamp
+from acdref.tables.journal import Journal, stamp
 from acdref.tables.manifest import Manifest
 
 _HELD = 60  # windows of a recording: ten minutes at 48 kHz are 115 MB

@@ -5,8 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from acdref.errors import FileError
-from acdref.tables.label_files import LabelFile
-from acdref.tables.repeats import refusing_repeats
+from acdref.tables.label_files import LabelFile, refusing_repeats
 
 
 class Events(NamedTuple):
@@ -67,7 +66,7 @@ def read_events(path, *manifests):
     """
     column = {name: c for c, name in enumerate(manifests[0].classes)}
     found = {}
-    for clip in refusing_repeats(LabelFile(path, "strong")):
+    for clip in refusing_repeats(LabelFile(path, "strong"), path, "strong"):
         for name in clip.present:
             if name not in column:
                 raise FileError(

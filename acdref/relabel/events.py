@@ -6,7 +6,7 @@ from acdref.labels import strong
 from acdref.tables.label_files import Clip
 
 
-class Events:
+class RelabelledEvents:
     """Event lists under a relabelling of their classes.
 
     Parameters

@@ -14,26 +14,23 @@ over the file before.  Whatever was asked for is done in this order:
 import contextlib
 import functools
 import itertools
-import math
-from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 
 from acdref import labels
+from acdref.clap.scores import TeacherScores
 from acdref.errors import AcdrefError, FileError
-from acdref.relabel.events import Events
+from acdref.relabel.events import RelabelledEvents
 from acdref.relabel.report import SCHEMA, Report
 from acdref.relabel.steps import Steps  # noqa: F401 (what relabel takes)
-from acdref.tables import label_files
-from acdref.tables.absent_labels import AbsentLabels
 from acdref.tables.columns import Columns
-from acdref.tables.label_files import LabelFile
-from acdref.tables.label_writing import writing
-from acdref.tables.repeats import refusing_repeats
+from acdref.tables.label_files import HOLDS_UNKNOWN, AbsentLabels, LabelFile, refusing_repeats, writing
 from acdref.tables.scores import ScoreFile
 from acdref.tables.statistics import exact_means, exact_quantiles
 
 _CHUNK = 256  # clips: their label matrix stays in the processor's cache
+_QUANTILES = {"median": 0.5, "p25": 0.25, "p10": 0.10, "p5": 0.05}
 
 
 def relabel(
@@ -59,8 +56,8 @@ def relabel(
     scores : str or path-like, optional
         The teacher's scores, see :mod:`acdref.tables.scores`.
     absent : str or path-like, optional
-        Explicit negatives for the step ``frame``, see :mod:`acdref.tables.absent_labels`.  Where a class has
-        events in the clip, these win.
+        Explicit negatives for the step ``frame``, see :class:`acdref.tables.label_files.AbsentLabels`.  Where
+        a class has events in the clip, these win.
     format : str, optional
         Of `source`, see :mod:`acdref.tables.label_files`; recognised by default.
     to : {"manifest"}, optional
@@ -124,28 +121,16 @@ def check(source, steps, scores=None, *, absent=None, format=None, classes=None)
     }
 
 
-@dataclass
-class _Found:
-    """What a file holds."""
-
-    labels: dict = field(default_factory=dict)
-    clips: int = 0
-    present: int = 0
-    unknown: int = 0
-
-    @classmethod
-    def of(cls, file):
-        found = cls()
-        for clip in refusing_repeats(file):
-            found.clips += 1
-            found.present += len(clip.present)
-            found.unknown += len(clip.unknown)
-            for label in itertools.chain(clip.present, clip.unknown, clip.absent or ()):
-                if label not in found.labels:
-                    found.labels[label] = clip.line
-        if not found.clips:
-            raise FileError(file.path, "holds no clip")
-        return found
+def _contents(file):
+    """How many clips and labels a file holds, and which labels, with the line of each one's first clip."""
+    found = SimpleNamespace(labels={}, clips=0, present=0, unknown=0)
+    for clip in refusing_repeats(file, file.path, file.format):
+        found.clips += 1
+        found.present += len(clip.present)
+        found.unknown += len(clip.unknown)
+        for label in itertools.chain(clip.present, clip.unknown, clip.absent or ()):
+            found.labels.setdefault(label, clip.line)
+    return found
 
 
 class _Job:
@@ -157,9 +142,9 @@ class _Job:
         self.format = to or ("framed" if steps.frame is not None else self.file.format)
         self.by_event = self.format in ("strong", "framed") and self.file.format == "strong"
         self._check_fit(scores, absent, unknown_out, writes)
-        self.found = _Found.of(self.file)
+        self.found = _contents(self.file)
         self.absent = None if absent is None else AbsentLabels(absent)
-        self.scores = None if scores is None else ScoreFile(scores, steps.zero_shot, steps.logit_scale)
+        self.scores = None if scores is None else _open_scores(scores, steps)
         if classes is None and steps.zero_shot is not None:
             # What the teacher knows, whether or not the file has any label yet.
             classes = list(dict.fromkeys([*self.scores.classes, *self.found.labels]))
@@ -170,7 +155,7 @@ class _Job:
                 raise FileError(self.scores.path, "none of its classes is one of the labels' classes")
         self.thresholds = {}
         if self.by_event:
-            self.events = Events(self.columns, self._expanded, self._mapped, steps.frame)
+            self.events = RelabelledEvents(self.columns, self._expanded, self._mapped, steps.frame)
 
     def _columns(self, classes):
         steps, found = self.steps, self.found.labels
@@ -186,34 +171,26 @@ class _Job:
         return columns
 
     def _check_fit(self, scores, absent, unknown_out, writes):
-        steps, form = self.steps, self.file.format
+        steps, form, holds = self.steps, self.file.format, self.format in HOLDS_UNKNOWN
+        unfit = functools.partial(FileError, self.file.path)
+        teachers = "correct, percentile, mean-threshold and zero-shot need"
         if absent is not None and steps.frame is None:
             raise AcdrefError("explicit negatives (--absent) go with the step frame")
         if steps.need_scores and scores is None:
-            raise AcdrefError(
-                "correct, percentile, mean-threshold and zero-shot need the teacher's scores (--scores)"
-            )
+            raise AcdrefError(f"{teachers} the teacher's scores (--scores)")
         if steps.frame is not None and form != "strong":
-            raise FileError(self.file.path, f"frame needs events (format strong), not {form}")
+            raise unfit(f"frame needs events (format strong), not {form}")
         if steps.need_scores and (self.by_event or form == "framed"):
-            raise FileError(
-                self.file.path, "correct, percentile, mean-threshold and zero-shot need labels of whole clips"
-            )
+            raise unfit(f"{teachers} labels of whole clips")
         if self.by_event and steps.mask_children:
-            raise FileError(
-                self.file.path,
-                "mask-children needs labels of clips: events cannot be unknown (--to manifest)",
-            )
+            raise unfit("mask-children needs labels of clips: events cannot be unknown (--to manifest)")
         if form == "framed" and self.format == "manifest":
-            raise FileError(self.file.path, "a manifest holds labels of whole clips, not of frames")
-        holds = self.format in label_files.HOLDS_UNKNOWN
+            raise unfit("a manifest holds labels of whole clips, not of frames")
         if unknown_out is not None and holds:
             raise AcdrefError(f"{self.format} files hold unknown labels themselves: no second file is needed")
         if writes and steps.make_unknown and not holds and unknown_out is None:
-            raise AcdrefError(
-                f"{self.format} files hold no unknown labels: write a manifest (--to manifest), or a second "
-                "file for them (--unknown-out)"
-            )
+            places = "write a manifest (--to manifest), or a second file for them (--unknown-out)"
+            raise AcdrefError(f"{self.format} files hold no unknown labels: {places}")
 
     # The steps, on label matrices -----------------------------------------------------------------------
 
@@ -274,7 +251,8 @@ class _Job:
             after = self._mapped(self._expanded(original))
             scores = None
             if take is not None:
-                scores = _gather(take(clips), self.score_column)
+                # One more column, of no scores, which the labels without any point to by -1.
+                scores = np.pad(take(clips), ((0, 0), (0, 1)), constant_values=np.nan)[:, self.score_column]
                 after = self._corrected(after, original, scores, last)
             yield clips, before, after, scores
 
@@ -286,13 +264,10 @@ class _Job:
             pieces = functools.partial(self._scores_where, "percentile", 0)
             self.thresholds["percentile"] = exact_quantiles(pieces, width, q)
         if self.steps.mean_threshold is not None:
-            statistic = self.steps.mean_threshold.get("statistic", "mean")
+            q = _QUANTILES.get(self.steps.mean_threshold.get("statistic", "mean"))
             pieces = functools.partial(self._scores_where, "mean_threshold", 1)
-            if statistic == "mean":
-                self.thresholds["mean_threshold"] = exact_means(pieces(), width)
-            else:
-                q = {"median": 0.5, "p25": 0.25, "p10": 0.10, "p5": 0.05}[statistic]
-                self.thresholds["mean_threshold"] = exact_quantiles(pieces, width, q)
+            means = exact_means(pieces(), width) if q is None else exact_quantiles(pieces, width, q)
+            self.thresholds["mean_threshold"] = means
 
     def _scores_where(self, step, value):
         """Columns and scores of the labels that have a value when a step comes to them."""
@@ -341,17 +316,25 @@ class _Job:
             yield clip._replace(present=present, unknown=unknown, absent=absent[0] if framed else None)
 
 
+def _open_scores(path, steps):
+    """Scores, or what the steps make of a teacher's cosines: labels, or else probabilities."""
+
+    def decide(path):
+        scores = TeacherScores.load(path)
+        if steps.zero_shot is not None:
+            return scores.classes, scores.paths, steps.zero_shot.labels(scores)
+        return scores.classes, scores.paths, scores.values("softmax", steps.logit_scale)
+
+    scores = ScoreFile(path, decide)
+    if not scores.decided and (steps.zero_shot is not None or steps.logit_scale is not None):
+        raise FileError(scores.path, "holds no cosines of acdref teach, but scores")
+    return scores
+
+
 def _chunks(file):
     clips = iter(file)
     while chunk := list(itertools.islice(clips, _CHUNK)):
         yield chunk
-
-
-def _gather(scores, column):
-    """Scores in the order of the labels' columns; NaN where there is none."""
-    gathered = scores[:, column]
-    gathered[:, column < 0] = math.nan
-    return gathered
 
 
 def _lists(mask):

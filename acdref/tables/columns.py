@@ -1,16 +1,17 @@
 """Which class each label of a file is: by id or display name, under a policy for labels that are none."""
 
-import csv
 import itertools
 from dataclasses import dataclass, field
+from os import PathLike
 
 import numpy as np
 
 from acdref.errors import AcdrefError, FileError
-from acdref.tables.manifest import ACD_CLASSES
+from acdref.tables.manifest import resolve_classes
+from acdref.tables.rows import Rows
 
 
-def read_vocabulary(path):
+def read_vocabulary(path: str | PathLike) -> tuple[tuple[str, str], ...]:
     """Read AudioSet's ``class_labels_indices.csv``: the columns ``mid`` and ``display_name``.
 
     Parameters
@@ -27,16 +28,12 @@ def read_vocabulary(path):
     FileError
         If it cannot be read, has no such columns, or names an id twice.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except OSError as error:
-        raise FileError(path, error.strerror or str(error)) from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise FileError(path, f"not a UTF-8 CSV file: {error}") from None
-    if not rows or not {"mid", "display_name"} <= set(rows[0]):
+    with Rows(path) as rows:
+        rows.header()
+        id, name = rows.column("mid"), rows.column("display_name")
+        classes = tuple((fields[id], fields[name]) for _, fields in rows)
+    if not classes:
         raise FileError(path, "has no classes in columns mid and display_name")
-    classes = tuple((row["mid"], row["display_name"]) for row in rows)
     if not all(id and name for id, name in classes) or len({id for id, _ in classes}) < len(classes):
         raise FileError(path, "has a class without id or name, or an id twice")
     return classes
@@ -77,7 +74,7 @@ class Columns:
     @classmethod
     def of(cls, path, found, steps, classes=None):
         """The columns for the labels `found` (a dict to the line of each) of the file `path`."""
-        ids, names = _known(found, steps, classes)
+        ids, names = _known(path, found, steps, classes)
         lookup = _lookup(ids, names)
         strangers = {label for label in found if label not in lookup}
         ontology = steps.ontology
@@ -164,17 +161,13 @@ class Columns:
         return tuple(own.get(id, text) for id, text in zip(self.out_ids, default, strict=True))
 
 
-def _known(found, steps, classes):
+def _known(path, found, steps, classes):
     """Ids and display names of the classes before mapping."""
     if steps.ontology is not None:
         return steps.ontology.ids, steps.ontology.names
     if steps.vocabulary is not None:
         return tuple(map(tuple, zip(*steps.vocabulary, strict=True)))
-    if classes is None:
-        classes = ACD_CLASSES if set(found) <= set(ACD_CLASSES) else tuple(sorted(found))
-    classes = tuple(classes)
-    if not all(classes) or len(set(classes)) < len(classes):
-        raise AcdrefError("a class is empty or given twice")
+    classes = resolve_classes(path, classes, found)
     return classes, classes
 
 

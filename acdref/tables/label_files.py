@@ -11,17 +11,37 @@ framed      frames: TSV with a header, then clip, start, end, label, PRESENT or 
 ==========  =============================================================================================
 
 Only a manifest (column ``unknown``) and framed labels (a pair that is not listed) hold unknown labels. The
-rows of a clip stand together.  Text is UTF-8, with or without a byte order mark.
+rows of a clip stand together.  What a text file is, is said in :mod:`acdref.tables.rows`; beyond that,
+
+* a clip has a name, without outer blanks and zero bytes;
+* a clip, or frame, stands in the file once.  In a manifest ``a.wav`` and ``./a.wav`` are one recording;
+* a class counts once however often a field names it, and is not both present and unknown;
+* a column that means something occurs once: in a manifest ``fold``, ``split`` and ``verified`` too;
+* ``verified`` is 1 or 0, nothing else;
+* a file lists at least one clip.
 """
 
-import csv
+import contextlib
+import functools
+import itertools
 import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from os import PathLike
 from typing import NamedTuple
 
-from acdref.errors import FileError
+import numpy as np
 
-FORMATS = ("audioset", "fsd50k", "manifest", "strong", "framed")
+from acdref.errors import FileError, ManifestError
+from acdref.files import replacing
+from acdref.tables.rows import COMMAS, COMMAS_AND_BLANKS, TABS, Rows, csv_line, tab_line
+
 HOLDS_UNKNOWN = ("manifest", "framed")
+
+_HELD = 1 << 17  # hashes of clips in memory at a time: 1 MB
+_PIECE = 4096
 
 
 class Clip(NamedTuple):
@@ -77,7 +97,6 @@ class LabelFile:
 
     Examples
     --------
-    >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "segments.csv")
     ...     with open(path, "w") as file:
@@ -89,143 +108,192 @@ class LabelFile:
     ('audioset', '--PJHxphWEs', ['/m/09x0r', '/t/dd00088'])
     """
 
-    def __init__(self, path, format=None):
+    def __init__(self, path: str | PathLike, format: str | None = None):
         self.path = str(path)
+        self.format = format or _recognise(self.path)
         self.names = {}
-        with _Rows(self.path) as rows:
-            first = next(rows.lines, None)
-            if first is None:
-                raise FileError(self.path, "is empty")
-            self.format = format or _recognise(self.path, first)
-            self.header = self._header(rows, first)
-        self._columns = self._positions()
-        self.extra = self._extra()
+        with read_clips(self.path, self.format) as clips:
+            self.header, self.extra = clips.header, clips.extra
+
+    def __iter__(self) -> Iterator[Clip]:
+        with read_clips(self.path, self.format) as clips:
+            clips.names = self.names
+            yield from clips
+
+
+@contextlib.contextmanager
+def read_clips(path: str | PathLike, format: str):
+    """Context in which a label file is read once, whatever file it is: a pipe, too.
+
+    Parameters
+    ----------
+    path : str or path-like
+    format : str
+
+    Yields
+    ------
+    iterator of Clip
+        With the attributes ``header, extra, names`` of a :class:`LabelFile`.
+    """
+    reader = _READERS[format]
+    with Rows(path, reader.dialect, reader.error) as rows:
+        yield reader(rows)
+
+
+def _recognise(path):
+    with Rows(path, TABS) as rows:
+        columns = rows.header()
+    if columns[0].startswith("#"):
+        return "audioset"
+    if len(columns) in (4, 5) and columns[0].strip('"') in ("filename", "segment_id", "clip_id"):
+        return "strong" if len(columns) == 4 else "framed"
+    with Rows(path) as rows:
+        columns = rows.header()
+    for format in ("fsd50k", "manifest"):
+        if set(_READERS[format].needed) <= set(columns):
+            return format
+    raise FileError(path, f"line {rows.line} is the header of no known format ({', '.join(FORMATS)})")
+
+
+# Reading
+
+
+class _ReadsColumns:
+    """Reads a CSV file with a header, of which some columns are needed."""
+
+    dialect, error = COMMAS, FileError
+    needed, optional = (), ()
+
+    def __init__(self, rows):
+        self.rows, self.header, self.names = rows, rows.header(), {}
+        at = [rows.column(name) for name in self.needed]
+        at += [rows.column(name, needed=False) for name in self.optional]
+        self.at = [i for i in at if i is not None]
+        self.others = [i for i in range(len(self.header)) if i not in self.at]
+        self.extra = tuple(self.header[i] for i in self.others)
 
     def __iter__(self):
-        with _Rows(self.path) as rows:
-            yield from _READERS[self.format](self, rows)
+        clip = None
+        for clip in self.clips():
+            yield clip
+        if clip is None:
+            raise self.error(self.rows.path, "lists no recordings")
 
-    def column(self, name):
-        """Position of a column of this name; FileError unless there is exactly one."""
-        if self.header.count(name) != 1:
-            found = f"has {self.header.count(name)} columns {name!r} (its columns: {', '.join(self.header)})"
-            raise FileError(self.path, found[:300])
-        return self.header.index(name)
+    def details(self, fields):
+        return tuple(fields[i] for i in self.others)
 
-    def _header(self, rows, first):
-        if self.format == "audioset":
-            comments = []
-            while first is not None and first.startswith("#"):
-                comments.append(first.rstrip("\r\n"))
-                first = next(rows.lines, None)
-            return comments
-        if self.format in ("strong", "framed"):
-            columns = first.rstrip("\r\n").split("\t")
-            expected = 4 if self.format == "strong" else 5
-            if len(columns) != expected:
-                raise FileError(self.path, f"line 1: {len(columns)} columns, {self.format} has {expected}")
-            return columns
-        try:
-            columns = next(csv.reader([first], strict=True))
-        except csv.Error as error:
-            raise FileError(self.path, f"line 1: {error}") from None
-        return [name.strip() for name in columns]
+    def id(self, text, column=0):
+        text = text.strip()
+        if not text or "\0" in text:
+            raise self.rows.bad("names no clip (it is empty or has a zero byte)", column)
+        return text
 
-    def _positions(self):
-        """Where the columns are that mean something here."""
-        needed = {"fsd50k": ("fname", "labels", "mids"), "manifest": ("path", "classes")}
-        return [self.column(name) for name in needed.get(self.format, ())]
-
-    def _extra(self):
-        if self.format == "audioset":
-            return ("start_seconds", "end_seconds")
-        if self.format in ("strong", "framed"):
-            return ()
-        if self.format == "manifest" and "unknown" in self.header:
-            self._columns.append(self.column("unknown"))
-        return tuple(name for i, name in enumerate(self.header) if i not in self._columns)
-
-
-def _recognise(path, line):
-    if line.startswith("#"):
-        return "audioset"
-    columns = [name.strip().strip('"') for name in line.rstrip("\r\n").split("\t")]
-    if len(columns) in (4, 5) and columns[0] in ("filename", "segment_id", "clip_id"):
-        return "strong" if len(columns) == 4 else "framed"
-    columns = [name.strip().strip('"') for name in line.rstrip("\r\n").split(",")]
-    if {"fname", "labels", "mids"} <= set(columns):
-        return "fsd50k"
-    if {"path", "classes"} <= set(columns):
-        return "manifest"
-    raise FileError(path, f"line 1 is the header of no known format ({', '.join(FORMATS)})")
-
-
-class _Rows:
-    """The lines of a file as text, and its rows as fields; every failure is a FileError with the line."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        try:
-            self._file = open(self.path, "rb")
-        except OSError as error:
-            raise FileError(self.path, error.strerror or str(error)) from None
-        self.lines = self._decoded()
-        return self
-
-    def __exit__(self, *_):
-        self._file.close()
-
-    def _decoded(self):
-        number = 0
-        try:
-            for number, line in enumerate(self._file, start=1):
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise self.error(number, "is not UTF-8") from None
-        except OSError as error:
-            raise FileError(self.path, error.strerror or str(error)) from None
-
-    def error(self, line, cause):
-        return FileError(self.path, f"line {line}: {cause}")
-
-    def fields(self, width, skip=1, **dialect):
-        """Line number and fields of each row that is not blank, after `skip` lines of header."""
-        for _ in range(skip):
-            next(self.lines, None)
-        reader = csv.reader(self.lines, strict=True, **dialect)
-        line = skip
-        try:
-            for fields in reader:
-                first, line = line + 1, skip + reader.line_num
-                if len(fields) == width:
-                    yield first, fields
-                elif any(map(str.strip, fields)):
-                    raise self.error(first, f"{len(fields)} fields instead of {width}")
-        except csv.Error as error:
-            raise self.error(skip + reader.line_num, str(error)) from None
-
-    def time(self, line, text):
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = math.nan
-        if not 0 <= seconds < math.inf:
-            raise self.error(line, f"{text!r} is no time in seconds")
-        return seconds
-
-    def span(self, line, start, end):
-        start, end = self.time(line, start), self.time(line, end)
+    def span(self, texts, column=1):
+        """Start and end in seconds, of texts that stand in `column` and the one after it."""
+        seconds = []
+        for i, text in enumerate(texts, start=column):
+            try:
+                seconds.append(float(text))
+            except ValueError:
+                seconds.append(math.nan)
+            if not 0 <= seconds[-1] < math.inf:
+                raise self.rows.bad(f"{text!r} is no time in seconds", i)
+        start, end = seconds
         if end < start:
-            raise self.error(line, f"ends ({end:g} s) before it starts ({start:g} s)")
+            raise self.rows.bad(f"ends ({end:g} s) before it starts ({start:g} s)")
         return start, end
 
-    def id(self, line, text):
-        text = text.strip()
-        if not text:
-            raise self.error(line, "names no clip")
-        return text
+
+class _ReadsFsd50k(_ReadsColumns):
+    needed = ("fname", "labels", "mids")
+
+    def clips(self):
+        id, labels, mids = self.at
+        for line, fields in self.rows:
+            present, names = _labels(fields[mids], ","), _labels(fields[labels], ",")
+            if len(present) != len(names):
+                raise self.rows.bad(f"{len(names)} labels, but {len(present)} mids")
+            self.names.update(zip(present, names, strict=True))
+            yield Clip(line, self.id(fields[id], id), present, details=self.details(fields))
+
+
+class _ReadsManifest(_ReadsColumns):
+    error = ManifestError
+    needed, optional = ("path", "classes"), ("unknown",)
+
+    def clips(self):
+        for name in ("fold", "split"):
+            self.rows.column(name, needed=False)
+        verified = self.rows.column("verified", needed=False)
+        id, classes, *unknown = self.at
+        for line, fields in self.rows:
+            present = _labels(fields[classes], ";")
+            doubtful = _labels(fields[unknown[0]], ";") if unknown else []
+            for label in doubtful:
+                if label in present:
+                    raise self.rows.bad(f"the class {label!r} is both present and unknown", unknown[0])
+            if verified is not None and fields[verified].strip() not in ("0", "1"):
+                raise self.rows.bad(f"{fields[verified].strip()!r} is neither 1 nor 0", verified)
+            yield Clip(line, self.id(fields[id], id), present, doubtful, details=self.details(fields))
+
+
+class _ReadsAudioSet(_ReadsColumns):
+    dialect = COMMAS_AND_BLANKS
+
+    def __init__(self, rows):
+        self.rows, self.header, self.names = rows, rows.comments(), {}
+        rows.names = ["YTID", "start_seconds", "end_seconds", "positive_labels"]
+        self.extra = ("start_seconds", "end_seconds")
+
+    def clips(self):
+        for line, (id, start, end, labels) in self.rows:
+            self.span((start, end))
+            yield Clip(line, self.id(id), _labels(labels, ","), details=(start.strip(), end.strip()))
+
+
+class _ReadsStrong(_ReadsColumns):
+    dialect = TABS
+    format, width = "strong", 4
+
+    def __init__(self, rows):
+        super().__init__(rows)
+        if len(self.header) != self.width:
+            raise rows.bad(f"{len(self.header)} columns, {self.format} has {self.width}")
+        self.extra = ()
+
+    def by_clip(self):
+        """(id, rows) of each clip."""
+        return itertools.groupby(self.rows, key=lambda row: self.id(row[1][0]))
+
+    def clips(self):
+        for id, rows in self.by_clip():
+            first, events = None, []
+            for line, (_, onset, offset, label) in rows:
+                first = first or line
+                if label.strip():
+                    events.append((*self.span((onset, offset)), label.strip()))
+                elif onset.strip() or offset.strip():
+                    raise self.rows.bad("an event without label", 3)
+            yield Clip(first, id, list(dict.fromkeys(label for *_, label in events)), details=tuple(events))
+
+
+class _ReadsFramed(_ReadsStrong):
+    format, width = "framed", 5
+
+    def clips(self):
+        for id, rows in self.by_clip():
+            frames = {}
+            for line, (_, start, end, label, verdict) in rows:
+                label, verdict = label.strip(), verdict.strip()
+                if not label or verdict not in ("PRESENT", "NOT_PRESENT"):
+                    raise self.rows.bad("expected a label and PRESENT or NOT_PRESENT")
+                _, present, absent = frames.setdefault(self.span((start, end)), (line, {}, {}))
+                these, others = (present, absent) if verdict == "PRESENT" else (absent, present)
+                if label in others:
+                    raise self.rows.bad(f"{label!r} is both present and not present in one frame")
+                these[label] = None
+            for span, (line, present, absent) in sorted(frames.items()):
+                yield Clip(line, id, list(present), absent=list(absent), details=span)
 
 
 def _labels(text, separator):
@@ -234,83 +302,286 @@ def _labels(text, separator):
     return list(dict.fromkeys(filter(None, labels)))
 
 
-def _read_audioset(file, rows):
-    for line, (id, start, end, labels) in rows.fields(4, len(file.header), skipinitialspace=True):
-        rows.span(line, start, end)
-        yield Clip(line, rows.id(line, id), _labels(labels, ","), details=(start.strip(), end.strip()))
-
-
-def _read_fsd50k(file, rows):
-    id, labels, mids = file._columns
-    others = [file.header.index(name) for name in file.extra]
-    for line, fields in rows.fields(len(file.header)):
-        present, names = _labels(fields[mids], ","), _labels(fields[labels], ",")
-        if len(present) != len(names):
-            raise rows.error(line, f"{len(names)} labels, but {len(present)} mids")
-        file.names.update(zip(present, names, strict=True))
-        yield Clip(line, rows.id(line, fields[id]), present, details=tuple(fields[i] for i in others))
-
-
-def _read_manifest(file, rows):
-    id, classes, *unknown = file._columns
-    others = [file.header.index(name) for name in file.extra]
-    for line, fields in rows.fields(len(file.header)):
-        present = _labels(fields[classes], ";")
-        doubtful = _labels(fields[unknown[0]], ";") if unknown else []
-        for label in doubtful:
-            if label in present:
-                raise rows.error(line, f"the class {label!r} is both present and unknown")
-        details = tuple(fields[i] for i in others)
-        yield Clip(line, rows.id(line, fields[id]), present, doubtful, details=details)
-
-
-def _read_strong(file, rows):
-    line = id = None
-    events = []
-    for number, (name, onset, offset, label) in rows.fields(4, delimiter="\t", quoting=csv.QUOTE_NONE):
-        name, label = rows.id(number, name), label.strip()
-        if name != id:
-            if id is not None:
-                yield _event_list(line, id, events)
-            line, id, events = number, name, []
-        if label:
-            events.append((*rows.span(number, onset, offset), label))
-        elif onset.strip() or offset.strip():
-            raise rows.error(number, "an event without label")
-    if id is not None:
-        yield _event_list(line, id, events)
-
-
-def _event_list(line, id, events):
-    return Clip(line, id, list(dict.fromkeys(label for *_, label in events)), details=tuple(events))
-
-
-def _read_framed(file, rows):
-    id, frames = None, {}
-    for line, (name, start, end, label, verdict) in rows.fields(5, delimiter="\t", quoting=csv.QUOTE_NONE):
-        name, label = rows.id(line, name), label.strip()
-        if name != id:
-            yield from _frames(id, frames)
-            id, frames = name, {}
-        if not label or verdict.strip() not in ("PRESENT", "NOT_PRESENT"):
-            raise rows.error(line, "expected a label and PRESENT or NOT_PRESENT")
-        _, present, absent = frames.setdefault(rows.span(line, start, end), (line, {}, {}))
-        is_present = verdict.strip() == "PRESENT"
-        if label in (absent if is_present else present):
-            raise rows.error(line, f"{label!r} is both present and not present in one frame")
-        (present if is_present else absent)[label] = None
-    yield from _frames(id, frames)
-
-
-def _frames(id, frames):
-    for span, (line, present, absent) in sorted(frames.items()):
-        yield Clip(line, id, list(present), absent=list(absent), details=span)
-
-
 _READERS = {
-    "audioset": _read_audioset,
-    "fsd50k": _read_fsd50k,
-    "manifest": _read_manifest,
-    "strong": _read_strong,
-    "framed": _read_framed,
+    "audioset": _ReadsAudioSet,
+    "fsd50k": _ReadsFsd50k,
+    "manifest": _ReadsManifest,
+    "strong": _ReadsStrong,
+    "framed": _ReadsFramed,
+}
+
+FORMATS = tuple(_READERS)
+
+
+def refusing_repeats(clips: Iterable[Clip], path: str | PathLike, format: str) -> Iterator[Clip]:
+    """Clips as they come, and an error at their end if one stands in several places.
+
+    Parameters
+    ----------
+    clips : iterable of Clip
+        It is gone through once more if there may be such a clip.
+    path : str or path-like
+        The label file, which the error names.
+    format : str
+
+    Yields
+    ------
+    Clip
+
+    Raises
+    ------
+    FileError
+        Naming both lines of a clip that occurs twice.
+
+    Notes
+    -----
+    64-bit hashes of the clips go into a temporary file, 8 bytes each, which is searched one residue class at
+    a time.  Hashes that occur twice are looked up in the label file: a mere collision is no repeat.
+    """
+    with tempfile.TemporaryFile() as spool:
+        count, hashes = 0, []
+        for clip in clips:
+            count += 1
+            hashes.append(hash(_key(clip, format)))
+            if len(hashes) == _PIECE:
+                spool.write(np.array(hashes, dtype=np.int64).tobytes())
+                hashes.clear()
+            yield clip
+        spool.write(np.array(hashes, dtype=np.int64).tobytes())
+        parts = count // _HELD + 1
+        twice = set()
+        for part in range(parts):
+            values, times = np.unique(_residue_class(spool, part, parts), return_counts=True)
+            twice.update(values[times > 1][:1].tolist())  # one is enough to refuse the file
+    first = {}
+    for clip in clips if twice else ():
+        key = _key(clip, format)
+        if hash(key) in twice and first.setdefault(key, clip.line) != clip.line:
+            cause = f"line {clip.line}: {clip.id} is already in line {first[key]}"
+            raise _READERS[format].error(path, cause)
+
+
+def _residue_class(spool, part, parts):
+    spool.seek(0)
+    held = [np.zeros(0, dtype=np.int64)]
+    while data := spool.read(8 * _PIECE):
+        hashes = np.frombuffer(data, dtype=np.int64)
+        held.append(hashes[hashes % parts == part])
+    return np.concatenate(held)
+
+
+def _key(clip, format):
+    if format == "manifest":
+        return os.path.normpath(clip.id)
+    return clip.id if clip.absent is None else (clip.id, clip.details)
+
+
+class AbsentLabels:
+    """Explicit negatives: classes that annotators marked absent from a clip, in a file beside an event list.
+
+    TSV with a header and two columns, clip and label, one row for each class that is absent.  The rows of a
+    clip stand together, the clips in the order of the event list, which may have further ones between.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Attributes
+    ----------
+    path : str
+    labels : dict of str to int
+        The labels in it, and the line of each one's first row.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read or a row has not two fields; the cause names the line.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "absent.tsv")
+    ...     with open(path, "w") as file:
+    ...         _ = file.write("filename\\tlabel\\nb\\tDog\\nb\\tCat\\n")
+    ...     absent = AbsentLabels(path)
+    ...     with absent.beside() as take:
+    ...         print([take(Clip(line, id, [])) for line, id in enumerate("abc", start=2)])
+    [[], ['Dog', 'Cat'], []]
+    """
+
+    def __init__(self, path: str | PathLike):
+        self.path = str(path)
+        self.labels = {}
+        for line, _, label in self._rows():
+            self.labels.setdefault(label, line)
+
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[Callable[[Clip], list[str]]]:
+        """Context of a callable that takes the clips of the event list in turn and returns their labels.
+
+        At the end of the context FileError, if there is a clip that did not come.
+        """
+        clips = itertools.groupby(self._rows(), key=lambda row: row[1])
+        ahead = None
+
+        def advance():
+            nonlocal ahead
+            ahead = next(((id, list(rows)) for id, rows in clips), None)
+
+        def take(clip):
+            if ahead is None or ahead[0] != clip.id:
+                return []
+            labels = [label for *_, label in ahead[1]]
+            advance()
+            return labels
+
+        advance()
+        yield take
+        if ahead is not None:
+            id, ((line, *_), *_) = ahead
+            cause = "is no clip of the events after the clips before it; rows must be in their order"
+            raise FileError(self.path, f"line {line}: {id!r} {cause}")
+
+    def _rows(self):
+        """(line, clip, label) of each row."""
+        with Rows(self.path, TABS) as rows:
+            rows.header()
+            for line, fields in rows.fields(None):
+                fields = [field.strip() for field in fields]
+                if len(fields) != 2 or not all(fields):
+                    raise rows.bad("expected a clip and a label")
+                yield line, *fields
+
+
+# Writing
+
+
+@contextlib.contextmanager
+def writing(path, format, like, names=None, unknown=False):
+    """Context in which a label file is written.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file appears when the block ends, and stays as it was if the block fails.
+    format : str
+        One of :data:`FORMATS`.
+    like : LabelFile
+        Where the clips come from: its header and further columns are kept as far as the format has them.
+    names : dict of str to str, optional
+        Display names of labels, for FSD50K's column ``labels``.
+    unknown : bool
+        Whether a manifest gets the column ``unknown`` even if `like` has none.
+
+    Yields
+    ------
+    callable
+        ``write(clip)``, with a :class:`Clip`.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written, or a label cannot be in it.
+    """
+    error = _READERS[format].error
+
+    def joined(labels, separator):
+        labels = list(labels)
+        for label in labels:
+            if _labels(label, separator) != [label] or (separator == "," and '"' in label):
+                raise error(path, f"the label {label!r} cannot be written in this format")
+        return separator.join(labels)
+
+    with replacing(path, error) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+        if format == "audioset":
+            with _writing_audioset(stream, like, joined) as write:
+                yield write
+        else:
+            header, rows = _WRITERS[format](like, joined, names or {}, unknown)
+            line = tab_line if format in ("strong", "framed") else csv_line
+            stream.write(line(header))
+            yield lambda clip: stream.writelines(map(line, rows(clip)))
+
+
+@contextlib.contextmanager
+def _writing_audioset(stream, like, joined):
+    """Rows first, into another file: the comment lines before them count what they hold."""
+    clips, labels, distinct = 0, 0, set()
+
+    def write(clip):
+        nonlocal clips, labels
+        clips += 1
+        labels += len(clip.present)
+        distinct.update(clip.present)
+        start, end = clip.details
+        rows.write(f'{clip.id}, {start}, {end}, "{joined(clip.present, ",")}"\n')
+
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as rows:
+        yield write
+        counts = f"num_ytids={clips}, num_segs={clips}, num_unique_labels={len(distinct)}"
+        for comment in like.header:
+            if comment.startswith("# num_ytids="):
+                comment = f"# {counts}, num_positive_labels={labels}"
+            stream.write(comment + "\n")
+        rows.seek(0)
+        shutil.copyfileobj(rows, stream)
+
+
+# The header, and a function from a clip to its rows.
+
+
+def _writes_fsd50k(like, joined, names, unknown):
+    def spelled(mid):
+        # As FSD50K makes its names from AudioSet's.
+        return like.names.get(mid) or names.get(mid, mid).replace(", ", "_and_").replace(" ", "_")
+
+    def fields(clip):
+        labels = joined(map(spelled, clip.present), ",")
+        return {"fname": clip.id, "labels": labels, "mids": joined(clip.present, ",")}
+
+    return like.header, functools.partial(_row, like.header, fields)
+
+
+def _writes_manifest(like, joined, names, unknown):
+    header = list(like.header) if like.format == "manifest" else ["path", "classes", *like.extra]
+    if unknown and "unknown" not in header:
+        header.insert(header.index("classes") + 1, "unknown")
+
+    def fields(clip):
+        unknown = joined(clip.unknown, ";")
+        return {"path": clip.id, "classes": joined(clip.present, ";"), "unknown": unknown}
+
+    return header, functools.partial(_row, header, fields)
+
+
+def _row(header, fields, clip):
+    """The row of a clip: what `fields` makes of it; in the other columns its details, in their order."""
+    known, details = fields(clip), iter(clip.details)
+    return [[known[name] if name in known else next(details) for name in header]]
+
+
+def _writes_strong(like, joined, names, unknown):
+    def rows(clip):
+        events = [(repr(onset), repr(offset), label) for onset, offset, label in clip.details]
+        return [(clip.id, *event) for event in events or [("", "", "")]]
+
+    return like.header, rows
+
+
+def _writes_framed(like, joined, names, unknown):
+    header = ["segment_id", "start_time_seconds", "end_time_seconds", "label", "present"]
+
+    def rows(clip):
+        span = [f"{seconds:.3f}" for seconds in clip.details]
+        verdicts = ((clip.present, "PRESENT"), (clip.absent, "NOT_PRESENT"))
+        return [(clip.id, *span, label, verdict) for labels, verdict in verdicts for label in labels]
+
+    return like.header if like.format == "framed" else header, rows
+
+
+_WRITERS = {
+    "fsd50k": _writes_fsd50k,
+    "manifest": _writes_manifest,
+    "strong": _writes_strong,
+    "framed": _writes_framed,
 }

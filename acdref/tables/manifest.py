@@ -6,15 +6,16 @@ to parts; ``unknown`` may list classes whose presence is unknown (label NaN); ``
 somebody has checked the labels (1 or 0); other columns are ignored.
 """
 
-import csv
-import io
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from os import PathLike
+from types import SimpleNamespace
 
 import numpy as np
 
 from acdref.errors import ManifestError
-from acdref.files import write_text
+from acdref.tables.label_files import Clip, read_clips, refusing_repeats, writing
 
 ACD_CLASSES = (
     "voice", "music", "cat", "dog", "clapping", "urban", "machinery", "nature", "windnoise", "alarm",
@@ -235,30 +236,18 @@ def read_manifest(path, root=None, classes=None):
     """
     path = os.fspath(path)
     root = (os.path.dirname(path) or ".") if root is None else os.fspath(root)
-    header, rows = _read_csv(path)
-    columns = _columns(path, header)
-    lines = [line for line, _ in rows]
-
-    def column(name):
-        at = columns.get(name)
-        return None if at is None else [fields[at].strip() for _, fields in rows]
-
-    paths = column("path")
-    _check_paths(path, lines, paths)
-    present = [_names(text) for text in column("classes")]
-    unknown = [_names(text) for text in column("unknown") or [""] * len(rows)]
-    classes = _resolve_classes(path, classes, set().union(*present, *unknown))
-    fold, split = column("fold"), column("split")
-    return Manifest(
-        source=path,
-        root=root,
-        paths=tuple(paths),
-        labels=_label_rows(path, lines, classes, present, unknown),
-        classes=classes,
-        fold=None if fold is None else tuple(fold),
-        split=None if split is None else tuple(split),
-        verified=_flags(path, lines, column("verified")),
-    )
+    with read_clips(path, "manifest") as reader:
+        clips = list(reader)
+    for _ in refusing_repeats(clips, path, "manifest"):
+        pass
+    classes, labels = _label_matrix(path, clips, classes)
+    columns = dict.fromkeys(("fold", "split", "verified"))
+    for at, name in enumerate(reader.extra):
+        if name in columns:
+            columns[name] = tuple(clip.details[at].strip() for clip in clips)
+    if columns["verified"] is not None:
+        columns["verified"] = tuple(text == "1" for text in columns["verified"])
+    return Manifest(path, root, tuple(clip.id for clip in clips), labels, classes, **columns)
 
 
 def read_folder(path, classes=None):
@@ -295,9 +284,10 @@ def read_folder(path, classes=None):
             raise ManifestError(
                 root, f"{p} lies outside the class folders (one subfolder per class is expected)"
             )
-    present = [set() if name == NO_CLASS_FOLDER else {name} for name in names]
-    classes = _resolve_classes(root, classes, set().union(*present))
-    labels = _label_rows(root, None, classes, present, [set()] * len(paths))
+    clips = [
+        Clip(0, p, [] if name == NO_CLASS_FOLDER else [name]) for p, name in zip(paths, names, strict=True)
+    ]
+    classes, labels = _label_matrix(root, clips, classes)
     return Manifest(root, root, tuple(paths), labels, classes)
 
 
@@ -316,90 +306,38 @@ def write_manifest(manifest, path):
     ManifestError
         If a class name cannot be written (empty, or with ``;`` or outer blanks), or the file cannot.
     """
-    path = os.fspath(path)
-    for name in manifest.classes:
-        if _names(name) != {name}:
-            raise ManifestError(path, f"the class name {name!r} cannot be written in a manifest")
-    columns = {"path": manifest.paths, "classes": _joined(manifest, manifest.labels == 1)}
-    if np.isnan(manifest.labels).any():
-        columns["unknown"] = _joined(manifest, np.isnan(manifest.labels))
-    columns |= {name: getattr(manifest, name) for name in ("fold", "split") if getattr(manifest, name)}
-    if manifest.verified:
-        columns["verified"] = [int(flag) for flag in manifest.verified]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    write_text(path, text.getvalue(), ManifestError)
+    extra = [name for name in ("fold", "split", "verified") if getattr(manifest, name)]
+    columns = [np.array(getattr(manifest, name)) for name in extra]
+    unknown = np.isnan(manifest.labels)
+    names = np.array([*manifest.classes, ""])[:-1]
+    with writing(path, "manifest", SimpleNamespace(format="", extra=extra), unknown=unknown.any()) as write:
+        for i, name in enumerate(manifest.paths):
+            present, doubtful = (names[chosen].tolist() for chosen in (manifest.labels[i] == 1, unknown[i]))
+            details = [int(column[i]) if column.dtype == bool else column[i] for column in columns]
+            write(Clip(0, name, present, doubtful, details=details))
 
 
-def _read_csv(path):
-    """The header, and (line number, fields) of every row that is not blank."""
-    try:
-        with open(path, "rb") as file:
-            text = file.read().decode("utf-8-sig")
-    except OSError as error:
-        raise ManifestError(path, error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise ManifestError(path, f"is not UTF-8 (byte {error.start})") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows = []
-    try:
-        for fields in reader:
-            if any(text.strip() for text in fields):
-                rows.append((reader.line_num, fields))
-    except csv.Error as error:
-        raise ManifestError(path, f"line {reader.line_num}: {error}") from error
-    if not rows:
-        raise ManifestError(path, "is empty")
-    (_, header), *rows = rows
-    if not rows:
-        raise ManifestError(path, "lists no recordings")
-    for line, fields in rows:
-        if len(fields) != len(header):
-            raise ManifestError(path, f"line {line}: {len(fields)} fields, but the header has {len(header)}")
-    return header, rows
+def resolve_classes(
+    path: str | PathLike, classes: Iterable[str] | None, found: Iterable[str]
+) -> tuple[str, ...]:
+    """Classes after a check, or a default.
 
+    Parameters
+    ----------
+    path : str or path-like
+        The label file; errors name it.
+    classes : iterable of str, or None
+        As they were given.  None: :data:`ACD_CLASSES` if these cover all names found, else these, sorted.
+    found : iterable of str
+        The names in the file.
 
-def _columns(path, header):
-    """Position of each column that means something here."""
-    header = [name.strip() for name in header]
-    for name in ("path", "classes"):
-        if name not in header:
-            raise ManifestError(path, f"has no column {name!r} (its columns: {', '.join(header)})"[:300])
-    columns = {}
-    for name in ("path", "classes", "unknown", "fold", "split", "verified"):
-        if header.count(name) > 1:
-            raise ManifestError(path, f"has the column {name!r} {header.count(name)} times")
-        if name in header:
-            columns[name] = header.index(name)
-    return columns
-
-
-def _check_paths(path, lines, paths):
-    first_line = {}
-    for line, text in zip(lines, paths, strict=True):
-        if not text or "\0" in text:
-            raise ManifestError(path, f"line {line}: the path is empty or has a zero byte")
-        first = first_line.setdefault(os.path.normpath(text), line)
-        if first != line:
-            raise ManifestError(path, f"line {line}: {text} is already in line {first}")
-
-
-def _flags(path, lines, column):
-    """The column ``verified`` as booleans, if there is one."""
-    if column is None:
-        return None
-    for line, text in zip(lines, column, strict=True):
-        if text not in ("0", "1"):
-            raise ManifestError(path, f"line {line}: verified is {text!r}, neither 1 nor 0")
-    return tuple(text == "1" for text in column)
-
-
-def _resolve_classes(path, classes, found):
-    """The given classes after a check, or a default that covers ``found``."""
+    Raises
+    ------
+    ManifestError
+        If a class is empty or given twice.
+    """
     if classes is None:
-        classes = ACD_CLASSES if found <= set(ACD_CLASSES) else sorted(found)
+        classes = ACD_CLASSES if set(found) <= set(ACD_CLASSES) else sorted(found)
     classes = tuple(classes)
     for name in classes:
         if not name or classes.count(name) > 1:
@@ -407,20 +345,20 @@ def _resolve_classes(path, classes, found):
     return classes
 
 
-def _label_rows(path, lines, classes, present, unknown):
-    """Labels from sets of class names; ``lines`` None: the names are folders, not lines of a CSV file."""
+def _label_matrix(path, clips, classes):
+    """Classes and labels (N, C) of clips; those of a folder have no line."""
+    found = {name for clip in clips for name in (*clip.present, *clip.unknown)}
+    classes = resolve_classes(path, classes, found)
     column = {name: c for c, name in enumerate(classes)}
-    labels = np.zeros((len(present), len(classes)))
-    for row, (ones, nans) in enumerate(zip(present, unknown, strict=True)):
-        prefix = f"line {lines[row]}: " if lines else ""
-        for name in sorted(ones | nans):
-            if name not in column:
-                cause = f"{prefix}the class {name!r} is not one of {', '.join(classes)}"
-                raise ManifestError(path, cause)
-            if name in ones and name in nans:
-                raise ManifestError(path, f"{prefix}the class {name!r} is both present and unknown")
-            labels[row, column[name]] = 1.0 if name in ones else np.nan
-    return labels
+    labels = np.zeros((len(clips), len(classes)))
+    for row, clip in zip(labels, clips, strict=True):
+        for names, value in ((clip.present, 1.0), (clip.unknown, np.nan)):
+            for name in names:
+                if name not in column:
+                    cause = f"the class {name!r} is not one of {', '.join(classes)}"
+                    raise ManifestError(path, f"line {clip.line}: {cause}" if clip.line else cause)
+                row[column[name]] = value
+    return classes, labels
 
 
 def _refuse_root(path, root):
@@ -439,15 +377,6 @@ def _find_audio(root):
         for name in files:
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES:
                 yield os.path.relpath(os.path.join(folder, name), root)
-
-
-def _joined(manifest, chosen):
-    return [";".join(n for n, yes in zip(manifest.classes, row, strict=True) if yes) for row in chosen]
-
-
-def _names(text):
-    """The class names in a ``;``-separated field."""
-    return {name.strip() for name in text.split(";")} - {""}
 
 
 def _values(wanted):

@@ -2,7 +2,7 @@
 
 =====  ===================================================================================================
 npz    arrays ``ids`` (or ``paths``), (N,) text; ``classes``, (C,) text; ``scores``, (N, C) in [0, 1] or NaN;
-       also what `acdref teach` writes (:mod:`acdref.clap.scores`), whose cosines become probabilities
+       also what `acdref teach` writes, whose cosines somebody must make scores of
 csv    a column ``path`` (or ``id``, ``fname``) and one column per class; also what `acdref predict` writes
 jsonl  what `acdref predict` writes
 =====  ===================================================================================================
@@ -12,21 +12,25 @@ cell and a class that is left out have no score.  Rows are in the order of the c
 may stand between them.
 """
 
+import itertools
+import json
 import os
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import PathLike
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from acdref.checkpoint import Arrays
 from acdref.errors import FileError
 from acdref.files import replacing
-from acdref.tables import _score_npz, _score_text
+from acdref.tables.label_files import Clip
+from acdref.tables.rows import Rows, csv_line
 
-# first bytes of a file -> (function to its classes, function to its rows)
-_READERS = {
-    b"PK": (_score_npz.read_classes, _score_npz.read_rows),
-    b"{": (_score_text.read_jsonl_classes, _score_text.read_jsonl_rows),
-    b"": (_score_text.read_csv_classes, _score_text.read_csv_rows),
-}
-_WRITERS = {".npz": _score_npz.write, ".csv": _score_text.write_csv}
+_CHUNK = 256  # rows of an npz file in memory at a time
+_IDS = ("path", "id", "fname")
+_NOT_CLASSES = ("schema", "start", "end", "note", "error")
 
 
 class ScoreFile:
@@ -35,45 +39,46 @@ class ScoreFile:
     Parameters
     ----------
     path : str or path-like
-    decision : Decision, optional
-        For cosines of `acdref teach`: the rows are the labels that it makes of them.
-    scale : float, optional
-        For cosines of `acdref teach` without `decision`: ``exp(logit_scale)``, where the file does not tell.
+    decide : callable, optional
+        From the path of a file with cosines of `acdref teach` to its classes, its paths and their scores
+        (N, C).  Without it, such a file is refused.
 
     Attributes
     ----------
     path : str
     classes : tuple of str
+    decided : bool
+        Whether the file holds cosines.
 
     Raises
     ------
     FileError
-        If it cannot be read, has no such arrays or columns, names a class twice, or holds no cosines for
-        `decision` and `scale`; while its rows are read, for a score outside [0, 1] or a damaged row.
+        If it cannot be read, has no such arrays or columns, or names a class twice; while its rows are read,
+        for a score outside [0, 1] or a damaged row.
     """
 
-    def __init__(self, path, decision=None, scale=None):
+    def __init__(self, path: str | PathLike, decide: Callable | None = None):
         self.path = str(path)
         try:
             with open(path, "rb") as file:
                 first = file.read(2)
         except OSError as error:
             raise FileError(self.path, error.strerror or str(error)) from None
-        if first == b"PK" and _score_npz.holds(self.path, "cosines"):
-            self.classes, self._read_rows = _of_teacher(self.path, decision, scale)
+        self.decided = first == b"PK" and _holds_cosines(self.path)
+        if self.decided:
+            if decide is None:
+                raise FileError(self.path, "holds cosines of acdref teach, not scores")
+            self.classes, *rows = decide(self.path)
+            self._rows = lambda: zip(map("row {}".format, itertools.count(1)), *rows, strict=False)
         else:
-            if decision is not None or scale is not None:
-                raise FileError(self.path, "holds no cosines of acdref teach, but scores")
-            read_classes, self._read_rows = next(
-                readers for bytes, readers in _READERS.items() if first.startswith(bytes)
-            )
-            self.classes = read_classes(self.path)
+            read = {b"PK": _read_npz, b"{": _read_jsonl}
+            self.classes, self._rows = read.get(first, read.get(first[:1], _read_csv))(self.path)
         if not self.classes or len(set(self.classes)) < len(self.classes):
             raise FileError(self.path, "names no class, or one twice")
 
-    def rows(self):
+    def rows(self) -> Iterator[tuple[str, str, NDArray]]:
         """(where, id, scores) of each row: where as words, scores (C,) float64."""
-        for where, id, scores in self._read_rows(self.path):
+        for where, id, scores in self._rows():
             bad = ~((scores >= 0) & (scores <= 1) | np.isnan(scores))
             if bad.any():
                 c = int(bad.argmax())
@@ -81,18 +86,12 @@ class ScoreFile:
                 raise FileError(self.path, cause)
             yield where, id, scores
 
-    def beside(self):
+    def beside(self) -> Callable[[Sequence[Clip]], NDArray]:
         """A callable from lists of clips (in the order of their file, call by call) to scores (n, C).
 
         It raises FileError for a clip that has no row after those already taken.
         """
         rows = self.rows()
-
-        def take(clips):
-            scores = np.empty((len(clips), len(self.classes)))
-            for i, clip in enumerate(clips):
-                scores[i] = find(clip)
-            return scores
 
         def find(clip):
             for _, id, scores in rows:
@@ -103,24 +102,122 @@ class ScoreFile:
             order = f"rows must be in the order of the clips, under the same names (the first is {first!r})"
             raise FileError(self.path, f"{cause}; {order}")
 
-        return take
+        return lambda clips: np.array([find(clip) for clip in clips])
 
 
-def _of_teacher(path, decision, scale):
-    """Classes, and a function to the rows, of cosines: as labels or as probabilities."""
-    from acdref.clap.scores import TeacherScores
-
-    scores = TeacherScores.load(path)
-    values = scores.values("softmax", scale) if decision is None else decision.labels(scores)
-
-    def rows(path):
-        for i, (id, row) in enumerate(zip(scores.paths, values, strict=True), 1):
-            yield f"row {i}", id, row
-
-    return scores.classes, rows
+# Each reader returns the classes, and a function that begins the rows: (where, id, scores (C,) float64).
 
 
-def write_scores(path, ids, classes, rows):
+def _arrays(path):
+    return Arrays(path, "damaged, or not a file of scores")
+
+
+def _holds_cosines(path):
+    with _arrays(path) as arrays:
+        return "cosines" in arrays.names
+
+
+def _read_npz(path):
+    with _arrays(path) as arrays:
+        ids = [name for name in ("ids", "paths") if name in arrays.names]
+        if len(ids) != 1:
+            raise FileError(path, "has no array ids or paths")
+        classes = tuple(arrays.read("classes").ravel().tolist())
+        headers = [arrays.header(name) for name in ("classes", *ids, "scores")]
+    (_, count, shape), types = zip(*headers, strict=True)
+    if [dtype.kind for dtype in types] != ["U", "U", "f"]:
+        raise FileError(path, "classes and ids must be text (not objects), scores floating point")
+    if len(shape) != 2 or shape != (*count, len(classes)):
+        raise FileError(path, f"scores {shape} for {count} ids and {len(classes)} classes")
+
+    def rows():
+        with _arrays(path) as arrays:
+            pieces = zip(arrays.chunks(*ids, _CHUNK), arrays.chunks("scores", _CHUNK), strict=True)
+            pairs = (pair for names, scores in pieces for pair in zip(names, scores, strict=True))
+            for number, (id, scores) in enumerate(pairs, start=1):
+                yield f"row {number}", str(id), scores.astype(np.float64)
+
+    return classes, rows
+
+
+def _read_csv(path):
+    with Rows(path) as rows:
+        columns = rows.header()
+    ids = [i for i, name in enumerate(columns) if name in _IDS]
+    if not ids:
+        raise FileError(path, f"line 1: no column {', '.join(_IDS)}")
+    at = [i for i, name in enumerate(columns) if i != ids[0] and name not in _NOT_CLASSES]
+    spanned = {"start", "end"} <= set(columns)
+
+    def number(rows, fields, column):
+        try:
+            return float(fields[column] or "nan")
+        except ValueError as error:
+            raise rows.bad(str(error), column) from None
+
+    def windows():
+        with Rows(path) as rows:
+            span = [columns.index(name) for name in ("start", "end")] if spanned else ()
+            rows.header()
+            for line, fields in rows:
+                seconds = np.diff([number(rows, fields, i) for i in span]).sum() if spanned else np.nan
+                yield line, fields[ids[0]], seconds, np.array([number(rows, fields, i) for i in at])
+
+    return tuple(columns[i] for i in at), lambda: _recordings(windows())
+
+
+def _read_jsonl(path):
+    classes = tuple(dict.fromkeys(name for _, window in _objects(path) for name in window["scores"]))
+
+    def windows():
+        for line, window in _objects(path):
+            scores = np.array([window["scores"].get(name, np.nan) for name in classes], dtype=np.float64)
+            yield line, window["path"], window["end"] - window["start"], scores
+
+    return classes, lambda: _recordings(windows())
+
+
+def _objects(path):
+    """(line, object) of each line, with all of the keys path, start, end, scores."""
+    with Rows(path) as rows:
+        for text in rows.lines:
+            rows.line += 1
+            if text.strip():
+                try:
+                    window = _window(text)
+                except (ValueError, RecursionError) as error:
+                    raise rows.bad(str(error)) from None
+                yield rows.line, window
+
+
+def _window(text):
+    window = json.loads(text)
+    if not isinstance(window, dict) or not isinstance(window.get("path"), str):
+        raise ValueError("no object with a path")
+    window = {"start": np.nan, "end": np.nan, "scores": {}} | window
+    if not isinstance(window["scores"], dict):
+        raise ValueError("the scores are no object from class to score")
+    for value in (window["start"], window["end"], *window["scores"].values()):
+        if type(value) not in (int, float):
+            raise ValueError("a start, end or score is no number")
+    return window
+
+
+def _recordings(windows):
+    """One row for the windows of a recording, which stand together."""
+    for id, group in itertools.groupby(windows, key=lambda window: window[1]):
+        lines, _, seconds, scores = zip(*group, strict=True)
+        yield f"line {lines[0]}", id, scores[0] if len(scores) == 1 else _mean(scores, seconds)
+
+
+def _mean(scores, seconds):
+    """Mean over windows, weighted by their duration where it is known."""
+    scores = np.array(scores)
+    weights = np.array(seconds) if all(duration > 0 for duration in seconds) else np.ones(len(scores))
+    return np.clip(weights @ scores / weights.sum(), scores.min(axis=0), scores.max(axis=0))
+
+
+def write_scores(path: str | PathLike, ids: Sequence[str], classes: Sequence[str], rows: Iterable[ArrayLike]):
     """Write a file of scores; the old one stays until the new one is complete.
 
     Parameters
@@ -153,12 +250,35 @@ def write_scores(path, ids, classes, rows):
         write(temporary, ids, classes, rows)
 
 
-def writer(path, classes):
+def writer(path: str | PathLike, classes: Sequence[str]) -> Callable:
     """The function that writes scores of these classes to a file of this name; FileError if there is none."""
     ending = os.path.splitext(os.fspath(path))[1].lower()
     if ending not in _WRITERS:
         raise FileError(path, "scores are written to a name that ends in .npz or .csv")
     for name in classes:
-        if ending == ".csv" and name in _score_text.RESERVED:
+        if ending == ".csv" and name in _IDS + _NOT_CLASSES:
             raise FileError(path, f"csv has a column {name!r} that is no class: use a name that ends in .npz")
     return _WRITERS[ending]
+
+
+def _write_npz(path, ids, classes, rows):
+    header = {"descr": "<f8", "fortran_order": False, "shape": (len(ids), len(classes))}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, names in (("ids", ids), ("classes", classes)):
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.array(names, dtype=np.str_), allow_pickle=False)
+        with archive.open("scores.npy", "w", force_zip64=True) as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+            for row in rows:
+                stream.write(np.asarray(row, "<f8").tobytes())
+
+
+def _write_csv(path, ids, classes, rows):
+    with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        stream.write(csv_line(["path", *classes]))
+        for id, row in zip(ids, rows, strict=True):
+            scores = ("" if np.isnan(score) else repr(float(score)) for score in row)
+            stream.write(csv_line([id, *scores]))
+
+
+_WRITERS = {".npz": _write_npz, ".csv": _write_csv}

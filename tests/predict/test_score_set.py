@@ -11,7 +11,7 @@ from predict_support import CLASSES, Loudness, noise, write, write_damaged, writ
 
 from acdref.errors import FileError
 from acdref.nets import ACDNet
-from acdref.predict.score_set import Journal, network_key, score_set
+from acdref.predict.score_set import network_key, score_set
 from acdref.predict.scoring import mean_over_windows, score_recording
 from acdref.tables.manifest import open_recordings
 from acdref.tables.scores import ScoreFile
@@ -82,7 +82,7 @@ def test_a_killed_process_continues(folder, tmp_path):
     weights = write_tiny_weights(tmp_path / "w.npz")
     arguments = ["predict", "--weights", weights, "--backend", "numpy", str(folder), "--scores"]
     script = (
-        "import os, signal, acdref.cli, acdref.predict.score_set as module\n"
+        "import os, signal, acdref.cli, acdref.tables.journal as module\n"
         "add = module.Journal.add\n"
         "def killed(*arguments): add(*arguments); os.kill(os.getpid(), signal.SIGKILL)\n"
         "module.Journal.add = killed\n"
@@ -144,12 +144,3 @@ def test_the_key_of_a_network_is_its_weights_and_backend():
     keys = [network_key(ACDNet(seed=seed, backend="numpy")) for seed in (0, 0, 1)]
     assert keys[0] == keys[1] != keys[2]
     assert keys[0]["backend"] == "numpy"
-
-
-def test_journal_keeps_every_bit(tmp_path):
-    scores = np.array([0.1, np.nextafter(0, 1), 1 - 2**-53, np.nan])
-    with Journal(str(tmp_path / "j"), {}) as journal:
-        journal.add("\udcff.wav", [1, 2], scores)
-    with Journal(str(tmp_path / "j"), {}) as journal:
-        assert journal.has("\udcff.wav", [1, 2]) and not journal.has("\udcff.wav", [1, 3])
-        np.testing.assert_array_equal(journal.get("\udcff.wav", None), scores)

@@ -37,7 +37,7 @@ def test_events_of_no_length_tag_nothing():
         ("a.wav\t0\t1\tbird\n", "line 2: a.wav has the class 'bird', the manifest has not"),
         ("x.wav\t0\t1\tdog\n", r"has none of the recordings of m\.csv"),
         ("a.wav\t0\t1\tdog\nb.wav\t0\t1\tdog\na.wav\t2\t3\tdog\n", "a.wav"),
-        ("a.wav\tsoon\t1\tdog\n", "line 2: 'soon' is no time"),
+        ("a.wav\tsoon\t1\tdog\n", "line 2, column 'onset': 'soon' is no time"),
     ],
 )
 def test_lists_that_do_not_fit(tmp_path, rows, words):

@@ -22,11 +22,12 @@ from relabel_support import (
 )
 
 from acdref import labels
+from acdref.clap.scores import Decision, TeacherScores
 from acdref.errors import AcdrefError, FileError
 from acdref.labels import Ontology, SuperClasses, strong
 from acdref.relabel import job as relabel_module
 from acdref.relabel.job import Steps, check, relabel
-from acdref.tables import repeats
+from acdref.tables import label_files
 from acdref.tables.columns import read_vocabulary
 from acdref.tables.label_files import LabelFile
 from acdref.tables.manifest import read_manifest
@@ -269,7 +270,7 @@ def test_a_repeated_clip_is_refused(tmp_path):
 
 
 def test_no_clips(tmp_path):
-    with pytest.raises(FileError, match="holds no clip"):
+    with pytest.raises(FileError, match="lists no recordings"):
         check(write(tmp_path / "in", "path,classes\n"), Steps())
 
 
@@ -290,7 +291,7 @@ def test_memory_does_not_grow_with_the_clips(tmp_path, monkeypatch):
     # Two buffers of fixed size, made so small that the smaller file fills them already.
     quantiles = functools.partial(relabel_module.exact_quantiles, budget=2000)
     monkeypatch.setattr(relabel_module, "exact_quantiles", quantiles)
-    monkeypatch.setattr(repeats, "_HELD", 500)
+    monkeypatch.setattr(label_files, "_HELD", 500)
     rng = np.random.default_rng(0)
 
     def peak(n):
@@ -398,7 +399,7 @@ class TestExplicitNegatives:
             ("", "absent.tsv: is empty"),
             ("filename\tlabel\none_0\n", "absent.tsv: line 2: expected a clip and a label"),
             ("filename\tlabel\none_0\t\n", "absent.tsv: line 2: expected a clip and a label"),
-            (b"filename\tlabel\n\xff\tx\n", "absent.tsv: line 2 or after: is not UTF-8"),
+            (b"filename\tlabel\n\xff\tx\n", "absent.tsv: line 2: is not UTF-8"),
             ("filename\tlabel\none_0\t/m/cat\n", "absent.tsv: line 2: the label '/m/cat' is no known class"),
             ("f\tl\ntwo_5000\t/m/dog\none_0\t/m/dog\n", "absent.tsv: line 3: 'one_0' is no clip of"),
             ("f\tl\nnone\t/m/dog\n", "absent.tsv: line 2: 'none' is no clip of the events"),
@@ -443,10 +444,34 @@ class TestExplicitNegatives:
             same(found, strong.frame_labels(events, classes, 3, absent))
 
 
+def test_cosines_of_a_teacher_are_read_as_probabilities_or_as_labels(tmp_path):
+    cosines = np.array([[0.5, 0.4], [np.nan, np.nan], [0.1, 0.3]])
+    scores = TeacherScores(("a", "b", "c"), ("x", "y"), cosines, meta={"scale": 10.0})
+    scores.save(tmp_path / "s.npz")
+    decision = Decision("cosine", 0.3)
+    for steps, expected in [
+        (Steps(correct={}), scores.values("softmax")),
+        (Steps(correct={}, logit_scale=3.0), scores.values("softmax", 3.0)),
+        (Steps(zero_shot=decision), decision.labels(scores)),
+    ]:
+        found = relabel_module._open_scores(tmp_path / "s.npz", steps)
+        assert found.classes == ("x", "y")
+        assert [id for _, id, _ in found.rows()] == ["a", "b", "c"]
+        same([row for *_, row in found.rows()], expected)
+
+
+def test_scores_that_are_no_cosines_decide_nothing(tmp_path):
+    write_scores(tmp_path / "s.npz", ["a"], ["dog"], [[0.5]])
+    write(tmp_path / "s.csv", "path,dog\na,0.5\n")
+    source = write(tmp_path / "in", "path,classes\na,dog\n")
+    for name in ("s.npz", "s.csv"):
+        for options in ({"zero_shot": Decision()}, {"correct": {}, "logit_scale": 3.0}):
+            with pytest.raises(FileError, match="holds no cosines of acdref teach, but scores"):
+                relabel(source, tmp_path / "out", Steps(**options), tmp_path / name)
+
+
 def zero_shot(tmp_path, text, classes, cosines, **steps):
     """Relabel a manifest of a.wav, b.wav, c.wav by cosines above 0.3; returns the rows written."""
-    from acdref.clap.scores import Decision, TeacherScores
-
     scores = TeacherScores(("a.wav", "b.wav", "c.wav"), classes, np.array(cosines))
     scores.save(tmp_path / "s.npz")
     source, out = write(tmp_path / "m.csv", text), tmp_path / "o.csv"
@@ -475,7 +500,5 @@ def test_zero_shot_replaces_labels_and_leaves_classes_that_the_teacher_does_not_
 
 
 def test_zero_shot_goes_alone():
-    from acdref.clap.scores import Decision
-
     with pytest.raises(AcdrefError, match="zero-shot makes all labels"):
         Steps(zero_shot=Decision(), correct={})

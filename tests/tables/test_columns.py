@@ -107,8 +107,9 @@ def test_read_vocabulary(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no classes"),
-        ("mid,name\na,b\n", "no classes"),
+        ("", "is empty"),
+        ("mid,display_name\n", "no classes"),
+        ("mid,name\na,b\n", "has no column 'display_name'"),
         ("mid,display_name\na,b\na,c\n", "twice"),
         ("mid,display_name\na,\n", "without"),
         (b"mid,display_name\na,\xff\n", "UTF-8"),

@@ -1,10 +1,11 @@
-"""Reading the published formats: what a clip is in each, and every kind of damage."""
+"""The published formats: what a clip is in each, every kind of damage, repeats, byte-equal round trips."""
 
 import pytest
 from relabel_support import AUDIOSET, FRAMED, FSD50K, MANIFEST, STRONG, TEXTS, shared, write
 
 from acdref.errors import FileError
-from acdref.tables.label_files import FORMATS, LabelFile
+from acdref.tables import label_files
+from acdref.tables.label_files import FORMATS, LabelFile, refusing_repeats, writing
 
 BOM = b"\xef\xbb\xbf"
 
@@ -87,6 +88,10 @@ def test_framed(tmp_path):
     assert (third.id, third.line, third.absent) == ("two_0", 5, ["/m/guitar"])
 
 
+END = "line 5, column 'end_seconds':"
+UNKNOWN = "line 3, column 'unknown':"
+
+
 def broken(format, old, new):
     assert old in TEXTS[format]
     return TEXTS[format].replace(old, new)
@@ -99,25 +104,28 @@ def broken(format, old, new):
         (None, "a,b\n1,2\n", "line 1 is the header of no known format"),
         (None, "a\tb\tc\td\n", "line 1 is the header of no known format"),
         ("audioset", broken("audioset", "40.000, ", ""), "line 5: 3 fields instead of 4"),
-        ("audioset", broken("audioset", "40.000", "x"), "line 5: 'x' is no time in seconds"),
-        ("audioset", broken("audioset", "40.000", "nan"), "line 5: 'nan' is no time in seconds"),
-        ("audioset", broken("audioset", "40.000", "inf"), "line 5: 'inf' is no time in seconds"),
+        ("audioset", broken("audioset", "40.000", "x"), f"{END} 'x' is no time in seconds"),
+        ("audioset", broken("audioset", "40.000", "nan"), f"{END} 'nan' is no time in seconds"),
+        ("audioset", broken("audioset", "40.000", "inf"), f"{END} 'inf' is no time in seconds"),
         ("audioset", broken("audioset", "40.000", "3.0"), "line 5: ends (3 s) before it starts (30 s)"),
-        ("audioset", broken("audioset", "-0BIyqJj9ZU", ""), "line 5: names no clip"),
+        ("audioset", broken("audioset", "-0BIyqJj9ZU", ""), "line 5, column 'YTID': names no clip"),
         ("audioset", broken("audioset", '/m/guitar"', "/m/guitar"), "line 6: "),
         ("audioset", AUDIOSET.encode().replace(b"guitar", b"gu\xfftar"), "line 5: is not UTF-8"),
         ("fsd50k", broken("fsd50k", ",/m/dog", ""), "line 2: 2 labels, but 1 mids"),
         ("fsd50k", broken("fsd50k", ",val", ""), "line 3: 3 fields instead of 4"),
-        ("fsd50k", "fname,labels\n", "has 0 columns 'mids'"),
-        ("fsd50k", "fname,labels,mids,mids\n", "has 2 columns 'mids'"),
-        ("manifest", broken("manifest", "Guitar,Dog", "Guitar,Guitar"), "line 3: the class 'Guitar' is both"),
-        ("manifest", broken("manifest", "d.wav", " "), "line 4: names no clip"),
-        ("manifest", "path,labels\n", "has 0 columns 'classes'"),
-        ("manifest", "path,classes,unknown,unknown\n", "has 2 columns 'unknown'"),
+        ("fsd50k", "fname,labels\n", "has no column 'mids' (its columns: fname, labels)"),
+        ("fsd50k", "fname,labels,mids,mids\n", "has the column 'mids' 2 times"),
+        ("manifest", broken("manifest", "Guitar,Dog", "Guitar,Guitar"), f"{UNKNOWN} the class 'Guitar'"),
+        ("audioset", AUDIOSET.replace("zCmRCAdMSWc", "zCm\0"), "line 6, column 'YTID': names no clip"),
+        ("strong", "clip\tonset\toffset\tlabel\n", "lists no recordings"),
+        ("manifest", broken("manifest", "d.wav,", " ,x"), "line 4, column 'path': names no clip"),
+        ("manifest", "path,labels\n", "has no column 'classes'"),
+        ("manifest", "path,classes,unknown,unknown\n", "has the column 'unknown' 2 times"),
         ("strong", broken("strong", "\t9.785", ""), "line 3: 3 fields instead of 4"),
-        ("strong", broken("strong", "9.785", "-1"), "line 3: '-1' is no time in seconds"),
+        ("strong", broken("strong", "9.785", "-1"), "line 3, column 'offset': '-1' is no time in seconds"),
         ("strong", broken("strong", "0.3\t1.5", "1.5\t0.3"), "line 2: ends (0.3 s) before it starts (1.5 s)"),
-        ("strong", broken("strong", "9.785\t/m/dog", "9.785\t"), "line 3: an event without label"),
+        ("strong", broken("strong", "9.785\t/m/dog", "9.785\t"), "'event_label': an event without label"),
+        ("strong", broken("strong", "9.785\t/m/dog", "9.785\t"), "line 3, "),
         ("strong", "clip\tlabel\n", "line 1: 2 columns, strong has 4"),
         ("framed", broken("framed", "NOT_PRESENT\none", "MAYBE\none"), "line 3: expected a label and"),
         (
@@ -152,3 +160,139 @@ def test_missing_and_folder(tmp_path):
 def test_real_files(name, clips, labels):
     read = list(LabelFile(shared(f"data/audioset/{name}")))
     assert (len(read), sum(len(clip.present) for clip in read)) == (clips, labels)
+
+
+# Repeats
+
+
+def once(file):
+    return list(refusing_repeats(file, file.path, file.format))
+
+
+def numbered(path, ids):
+    return LabelFile(write(path, "path,classes\n" + "".join(f"{id},\n" for id in ids)))
+
+
+def test_clips_pass_through(tmp_path):
+    file = numbered(tmp_path / "m.csv", range(10_000))
+    assert once(file) == list(file)
+
+
+@pytest.mark.parametrize(("first", "again"), [(0, 9_999), (4_095, 4_096), (17, 18)])
+def test_repeated_clip(tmp_path, monkeypatch, first, again):
+    monkeypatch.setattr(label_files, "_HELD", 1000)  # several residue classes
+    ids = [f"{i}.wav" for i in range(10_000)]
+    ids[again] = ids[first]
+    with pytest.raises(FileError, match=rf"line {again + 2}: {first}.wav is already in line {first + 2}$"):
+        once(numbered(tmp_path / "m.csv", ids))
+
+
+def test_clip_whose_events_stand_in_two_places(tmp_path):
+    file = LabelFile(write(tmp_path / "s.tsv", STRONG + "one_0\t1.0\t2.0\t/m/dog\n"))
+    with pytest.raises(FileError, match="line 7: one_0 is already in line 2"):
+        once(file)
+
+
+def test_frames_of_one_clip_are_no_repeats(tmp_path):
+    text = FRAMED + "one_0\t0.960\t1.920\t/m/guitar\tPRESENT\n"
+    assert len(once(LabelFile(write(tmp_path / "f.tsv", FRAMED)))) == 3
+    with pytest.raises(FileError, match="line 6: one_0 is already in line 4"):
+        once(LabelFile(write(tmp_path / "g.tsv", text)))
+
+
+def test_collision_is_no_repeat(tmp_path, monkeypatch):
+    file = numbered(tmp_path / "m.csv", ["a", "b"])
+    monkeypatch.setattr(label_files, "_key", lambda clip, format: Colliding(clip.id))
+    assert len(once(file)) == 2
+
+
+class Colliding(str):
+    def __hash__(self):
+        return 1
+
+    def __eq__(self, other):
+        return str.__eq__(self, other)
+
+
+# Writing
+
+
+def copy(source, out, format=None, change=lambda clip: clip, **options):
+    file = LabelFile(source)
+    with writing(out, format or file.format, file, **options) as put:
+        for clip in file:
+            put(change(clip))
+    return out.read_text()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_written_as_read(tmp_path, format):
+    source = write(tmp_path / "in", TEXTS[format])
+    assert copy(source, tmp_path / "out") == TEXTS[format]
+
+
+@pytest.mark.parametrize("name", ["balanced_train_segments.csv", "eval_segments.csv", "strong_desed_val.tsv"])
+def test_real_files_written_as_read(tmp_path, name):
+    source = shared(f"data/audioset/{name}")
+    assert copy(source, tmp_path / "out") == source.read_text()
+
+
+def test_audioset_counts(tmp_path):
+    source = write(tmp_path / "in", TEXTS["audioset"])
+    text = copy(source, tmp_path / "out", change=lambda clip: clip._replace(present=["/m/x", "/m/y"]))
+    assert text.splitlines()[1] == "# num_ytids=3, num_segs=3, num_unique_labels=2, num_positive_labels=6"
+
+
+def test_fsd50k_names(tmp_path):
+    source = write(tmp_path / "in", TEXTS["fsd50k"])
+    text = copy(
+        source,
+        tmp_path / "out",
+        change=lambda clip: clip._replace(present=["/m/dog", "/m/new"]),
+        names={"/m/new": "Male speech, man speaking", "/m/dog": "not the file's"},
+    )
+    row = '64760,"Dog_and_domestic,Male_speech_and_man_speaking","/m/dog,/m/new",train'
+    assert text.splitlines()[1] == row
+
+
+@pytest.mark.parametrize(
+    ("format", "header"),
+    [
+        ("audioset", "path,classes,unknown,start_seconds,end_seconds"),
+        ("fsd50k", "path,classes,unknown,split"),
+        ("strong", "path,classes,unknown"),
+        ("manifest", "path,note,classes,unknown,fold"),
+    ],
+)
+def test_manifest_of_any(tmp_path, format, header):
+    source = write(tmp_path / "in", TEXTS[format])
+    out = tmp_path / "out"
+    text = copy(source, out, "manifest", lambda clip: clip._replace(unknown=["u", "v"]), unknown=True)
+    assert text.splitlines()[0] == header
+    clips = list(LabelFile(out))
+    assert [clip[1:3] for clip in clips] == [clip[1:3] for clip in LabelFile(source)]
+    assert all(clip.unknown == ["u", "v"] for clip in clips)
+
+
+@pytest.mark.parametrize(("format", "label"), [("audioset", "a,b"), ("manifest", "a;b"), ("fsd50k", 'a"b')])
+def test_label_that_a_format_cannot_hold(tmp_path, format, label):
+    source, out = write(tmp_path / "in", TEXTS[format]), write(tmp_path / "out", "old")
+    with pytest.raises(FileError, match="cannot be written"):
+        copy(source, out, change=lambda clip: clip._replace(present=[label]))
+    assert out.read_text() == "old"
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_nothing_appears_before_the_end(tmp_path, format):
+    file = LabelFile(write(tmp_path / "in", TEXTS[format]))
+    with pytest.raises(RuntimeError), writing(tmp_path / "out", format, file) as put:
+        put(next(iter(file)))
+        assert not (tmp_path / "out").exists()
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_folder_that_is_missing(tmp_path):
+    file = LabelFile(write(tmp_path / "in", TEXTS["manifest"]))
+    with pytest.raises(FileError, match="No such file"), writing(tmp_path / "no/out", "manifest", file):
+        pass

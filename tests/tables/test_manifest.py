@@ -1,5 +1,6 @@
 import os
 import string
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acdref.errors import ManifestError
+from acdref.errors import FileError, ManifestError
+from acdref.relabel import Steps, check
 from acdref.tables.manifest import (
     ACD_CLASSES,
     Manifest,
@@ -25,6 +27,10 @@ def write(tmp_path, content, name="m.csv"):
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
+
+
+NAMELESS = "line 2, column 'path': names no clip (it is empty or has a zero byte)"
+BOTH = "line 2, column 'unknown': the class 'dog' is both present and unknown"
 
 
 class TestReadManifest:
@@ -98,17 +104,20 @@ class TestReadManifest:
             ("path;classes\na;b\n", r"has no column 'path' \(its columns: path;classes\)"),
             ("path,classes,path\na,b,c\n", "has the column 'path' 2 times"),
             ("path,classes,fold,fold\na,b,c,d\n", "has the column 'fold' 2 times"),
-            ("path,classes\na.wav,dog,cat\n", "line 2: 3 fields, but the header has 2"),
-            ("path,classes\n\na.wav\n", "line 3: 1 fields, but the header has 2"),
-            ("path,classes\n,dog\n", "line 2: the path is empty"),
-            ("path,classes\na\0b,dog\n", "line 2: the path .* zero byte"),
+            ("path,classes\na.wav,dog,cat\n", "line 2: 3 fields instead of 2"),
+            ("path,classes\n\na.wav\n", "line 3: 1 fields instead of 2"),
+            ("path,classes\n,dog\n", "line 2, column 'path': names no clip"),
+            ("path,classes\na\0b,dog\n", "line 2, column 'path': .* zero byte"),
             ("path,classes\na.wav,\nb.wav,\n./a.wav,\n", r"line 4: \./a\.wav is already in line 2"),
             ('path,classes\n"a.wav,dog\n', "line 2: "),
             ('path,classes\n"a"b.wav,dog\n', "line 2: "),
             ("path,classes\n" + "a" * 200_000 + ",dog\n", "line 2: field larger"),
-            ("path,classes,unknown\na.wav,dog,dog\n", "line 2: the class 'dog' is both present and unknown"),
-            ("path,classes\na.wav,d\xe9j\xe0\n".encode("latin-1"), r"is not UTF-8 \(byte 20\)"),
-            ("path,classes\na.wav,dog\n".encode("utf-16"), r"is not UTF-8 \(byte 0\)"),
+            (
+                "path,classes,unknown\na.wav,dog,dog\n",
+                "line 2, column 'unknown': the class 'dog' is both present and unknown",
+            ),
+            ("path,classes\na.wav,d\xe9j\xe0\n".encode("latin-1"), r"line 2: is not UTF-8 \(byte 20\)"),
+            ("path,classes\na.wav,dog\n".encode("utf-16"), r"line 1: is not UTF-8 \(byte 0\)"),
         ],
     )
     def test_errors_name_file_and_cause(self, tmp_path, content, cause):
@@ -142,6 +151,85 @@ class TestReadManifest:
         assert list(m.paths) == list(table.path)
         assert list(m.fold) == list(table.fold)
         assert all(os.path.isfile(m.file(i)) for i in range(len(m)))
+
+
+class TestOneVerdict:
+    """`acdref train` and `acdref relabel --check` say the same of the same file."""
+
+    @pytest.mark.parametrize(
+        ("content", "paths"),
+        [
+            ("\npath,classes\na.wav,dog\n", ["a.wav"]),
+            (" , \n\npath,classes\n\n , \na.wav,dog\n,\n", ["a.wav"]),
+            ('path,classes,"two\nlines"\na.wav,dog,x\n', ["a.wav"]),
+            ("path,classes\ra.wav,dog\r", ["a.wav"]),
+            (b"\xef\xbb\xbf\r\npath,classes\r\na.wav,dog\r\n", ["a.wav"]),
+            (b'\xef\xbb\xbf"path","classes"\na.wav,dog\n', ["a.wav"]),
+            (" path , classes \na.wav,dog\n", ["a.wav"]),
+            ('path,classes\n"a\nb.wav",dog\n', ["a\nb.wav"]),
+            ("path,note,note,classes\na.wav,x,y,dog;;dog \n", ["a.wav"]),
+            ("path,classes,verified,fold\na.wav,dog, 1 ,1\nb.wav,dog,0,\n", ["a.wav", "b.wav"]),
+            ("path,classes\na.wav,dog\nb/../A.wav,dog\n", ["a.wav", "b/../A.wav"]),
+        ],
+    )
+    def test_read(self, tmp_path, content, paths):
+        path = write(tmp_path, content)
+        manifest = read_manifest(path)
+        assert list(manifest.paths) == paths
+        np.testing.assert_array_equal(manifest.labels[:, ACD_CLASSES.index("dog")], 1)
+        found = check(path, Steps())
+        assert [found[key] for key in ("format", "clips", "labels")] == ["manifest", len(paths), len(paths)]
+
+    @pytest.mark.parametrize(
+        ("content", "cause"),
+        [
+            ("", "is empty"),
+            ("\n , \n", "is empty"),
+            ("path,classes\n\n", "lists no recordings"),
+            ("path,classes,classes\na.wav,dog,cat\n", "has the column 'classes' 2 times"),
+            ("path,classes,fold,fold\na.wav,dog,1,1\n", "has the column 'fold' 2 times"),
+            ("path,classes,split,split\na.wav,dog,1,1\n", "has the column 'split' 2 times"),
+            ("path,classes,verified,verified\na.wav,dog,1,1\n", "has the column 'verified' 2 times"),
+            ("path,classes\na.wav,dog\n./a.wav,dog\n", "line 3: ./a.wav is already in line 2"),
+            ("path,classes\na.wav,dog\nb/../a.wav,\n", "line 3: b/../a.wav is already in line 2"),
+            ("path,classes,verified\na.wav,dog,yes\n", "line 2, column 'verified': 'yes' is neither 1 nor 0"),
+            ("path,classes,verified\na.wav,dog,\n", "line 2, column 'verified': '' is neither 1 nor 0"),
+            (
+                'path,classes,verified,n\na.wav,dog,1,"1\n2"\nb.wav,,x,"\n"\n',
+                "line 4, column 'verified': 'x' is neither 1 nor 0",
+            ),
+            (
+                "path,classes\na\0.wav,dog\n",
+                "line 2, column 'path': names no clip (it is empty or has a zero byte)",
+            ),
+            (
+                "path,classes\n ,dog\n",
+                "line 2, column 'path': names no clip (it is empty or has a zero byte)",
+            ),
+            ("path,classes\na.wav\n", "line 2: 1 fields instead of 2"),
+            ("path,classes\na.wav,dog,\n", "line 2: 3 fields instead of 2"),
+            ("path,classes,unknown\na.wav,dog,cat; dog\n", BOTH),
+            (b"path,classes\na.wav,dog\nb.wav,d\xe9j\xe0\n", "line 3: is not UTF-8 (byte 30)"),
+            (b"path,classes,\xe9\na.wav,dog,\n", "line 1: is not UTF-8 (byte 13)"),
+            ('path,classes\n"a.wav,dog\n', "line 2: unexpected end of data"),
+        ],
+    )
+    def test_refused(self, tmp_path, content, cause):
+        path = write(tmp_path, content)
+        for read in (read_manifest, lambda path: check(path, Steps())):
+            with pytest.raises(FileError) as caught:
+                read(path)
+            assert (caught.value.path, caught.value.cause) == (str(path), cause)
+
+
+def test_a_manifest_is_read_once(tmp_path):
+    """Such as from a pipe, which holds it once."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writing = threading.Thread(target=pipe.write_text, args=("path,classes\na.wav,dog\nb.wav,\n",))
+    writing.start()
+    assert read_manifest(pipe).paths == ("a.wav", "b.wav")
+    writing.join()
 
 
 class TestManifest:
@@ -221,7 +309,7 @@ class TestReadFolder:
             open_dataset(tmp_path, root="r")
 
 
-NAMES = st.text(st.sampled_from(string.ascii_letters + " ,\"é\n'"), min_size=1).filter(
+NAMES = st.text(st.sampled_from(string.ascii_letters + " ,\"é\n\r'"), min_size=1).filter(
     lambda s: s == s.strip()
 )
 
@@ -294,5 +382,5 @@ def test_verified_is_read_selected_and_written(tmp_path):
     write_manifest(m, tmp_path / "again.csv")
     assert read_manifest(tmp_path / "again.csv").verified == m.verified
     path.write_text("path,classes,verified\na.wav,dog,maybe\n")
-    with pytest.raises(ManifestError, match="line 2: verified is 'maybe', neither 1 nor 0"):
+    with pytest.raises(ManifestError, match="line 2, column 'verified': 'maybe' is neither 1 nor 0"):
         read_manifest(path)

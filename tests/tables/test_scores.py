@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from relabel_support import write, write_scores
 
-from acdref.clap.scores import Decision, TeacherScores
 from acdref.errors import FileError
 from acdref.predict.formats import FORMATS
 from acdref.predict.tagging import Failure, Window
@@ -172,19 +171,19 @@ def test_damaged_npz(tmp_path):
     at = data.index(SCORES[0].tobytes())
     for damaged in (data[:100], data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]):
         path.write_bytes(damaged)
-        with pytest.raises(FileError, match="damaged npz file"):
+        with pytest.raises(FileError, match="damaged, or not a file of scores"):
             ScoreFile(path).beside()(clips(*IDS))
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no column path, id, fname"),
+        ("", "is empty"),
         ("x,y\n", "no column path"),
         ("path\n", "names no class"),
         ("path,x,x\n", "one twice"),
         ("path,x\na,0.5\nb\n", "line 3: 1 fields instead of 2"),
-        ("path,x\na,0.5\nb,high\n", "line 3: .*'high'"),
+        ("path,x\na,0.5\nb,high\n", "line 3, column 'x': .*'high'"),
         ("path,x\na,0.5\nb,1.5\n", "line 3: the score 1.5 of 'x'"),
         ("{", "line 1: Expecting"),
         ('{"path": "a", "scores": {"x": 1}}\n[]\n', "line 2: no object with a path"),
@@ -206,25 +205,18 @@ def test_missing(tmp_path):
         ScoreFile(tmp_path / "none")
 
 
-def test_cosines_of_a_teacher_are_read_as_probabilities_or_as_labels(tmp_path):
-    cosines = np.array([[0.5, 0.4], [np.nan, np.nan], [0.1, 0.3]])
-    scores = TeacherScores(tuple(IDS), tuple(CLASSES), cosines, meta={"scale": 10.0})
-    scores.save(tmp_path / "s.npz")
-    decision = Decision("cosine", 0.3)
-    for found, expected in [
-        (ScoreFile(tmp_path / "s.npz"), scores.values("softmax")),
-        (ScoreFile(tmp_path / "s.npz", scale=3.0), scores.values("softmax", 3.0)),
-        (ScoreFile(tmp_path / "s.npz", decision), decision.labels(scores)),
-    ]:
-        assert found.classes == tuple(CLASSES)
-        assert [id for _, id, _ in found.rows()] == IDS
-        np.testing.assert_array_equal([row for *_, row in found.rows()], expected)
+def test_cosines_are_scores_once_somebody_decides(tmp_path):
+    np.savez(tmp_path / "s.npz", cosines=np.zeros((3, 2)))
+    file = ScoreFile(tmp_path / "s.npz", lambda path: (tuple(CLASSES), IDS, SCORES))
+    assert file.decided and file.classes == tuple(CLASSES)
+    assert [(where, id) for where, id, _ in file.rows()] == [("row 1", "a"), ("row 2", "b"), ("row 3", "c")]
+    np.testing.assert_array_equal(file.beside()(clips(*IDS)), SCORES)
+    with pytest.raises(FileError, match="holds cosines of acdref teach, not scores"):
+        ScoreFile(tmp_path / "s.npz")
 
 
-def test_scores_that_are_no_cosines_decide_nothing(tmp_path):
+def test_scores_need_no_decision(tmp_path):
     write_scores(tmp_path / "s.npz", IDS, CLASSES, SCORES)
-    (tmp_path / "s.csv").write_text("path,x\na,0.5\n")
+    write(tmp_path / "s.csv", "path,x\na,0.5\n")
     for name in ("s.npz", "s.csv"):
-        for options in ({"decision": Decision()}, {"scale": 3.0}):
-            with pytest.raises(FileError, match="holds no cosines of acdref teach, but scores"):
-                ScoreFile(tmp_path / name, **options)
+        assert not ScoreFile(tmp_path / name, lambda path: 1 / 0).decided
