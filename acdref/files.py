@@ -1,10 +1,12 @@
 """Files that are there whole or not at all, written under another name and then renamed; files that ship."""
 
 import contextlib
+import csv
 import hashlib
+import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -57,6 +59,13 @@ def write_text(path: str | os.PathLike[str], text: str, error: type[FileError] =
     """Write a text in UTF-8, line ends as they are; arguments and errors as :func:`replacing`."""
     with replacing(path, error) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_table(path: str | os.PathLike, columns: Iterable, rows: Iterable[Iterable]) -> None:
+    """Write a CSV file: the names of the columns, and rows; errors as :func:`replacing`."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    write_text(path, text.getvalue())
 
 
 def json_number(value: float) -> float | None:

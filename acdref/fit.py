@@ -4,8 +4,6 @@
 in what decides which weights are kept.  All of them are a :class:`Job` of this loop.
 """
 
-import csv
-import io
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +14,7 @@ import numpy as np
 
 from acdref import checkpoint
 from acdref.errors import AcdrefError, CheckpointError
-from acdref.files import json_number, write_text
+from acdref.files import json_number, write_table
 from acdref.nets import registry
 from acdref.optim import AdamW, Average, Plateau
 
@@ -239,7 +237,7 @@ class Run:
             self._write_best(net, row)
         self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
         if job.metrics is not None:
-            write_text(job.metrics, _csv(self.rows))
+            write_table(job.metrics, row, [kept.values() for kept in self.rows])
         self.save()
         self.observer.epoch(row)
 
@@ -311,35 +309,16 @@ class Run:
         self.rows = [{name: np.nan if v is None else v for name, v in row} for row in meta["rows"]]
 
 
-def _csv(rows):
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def initial(
-    name: str,
-    width: float,
-    init: str | None,
-    classes: Sequence[str],
-    seed: int,
-    several: bool = True,
-    say: Callable[[str], None] | None = None,
-    **fields,
-):
+def initial(options, classes: Sequence[str], seed: int, several: bool = True, say=None, **fields):
     """The network that training starts from: a fresh one, or that of a weights file.
 
     Parameters
     ----------
-    name : str
-        A key of :data:`acdref.nets.NETWORKS`; not looked at where there are weights.
-    width : float
-        So many times the paper's channels.
-    init : str or None
-        Weights file to start from; the last layer is drawn anew if its classes differ.
+    options : object
+        Its ``net``, a key of :data:`acdref.nets.NETWORKS`, and ``width``, so many times the paper's channels,
+        are of a fresh network; ``init``, if not None, is the weights file.
     classes : sequence of str
+        Where those of the weights file differ, the last layer is drawn anew.
     seed : int
     several : bool
         A clip may have several classes: a fresh network gets a sigmoid for each, whatever its paper's output.
@@ -357,16 +336,17 @@ def initial(
     AcdrefError
         For a name, a width, fields or a file that make no network.
     """
-    if init is not None:
-        net, meta = checkpoint.load_weights(init)
+    if options.init is not None:
+        net, meta = checkpoint.load_weights(options.init)
         if tuple(meta["classes"]) == tuple(classes):
             return net
         if say is not None:
-            say(f"{init}: other classes, so the last layer starts anew")
+            say(f"{options.init}: other classes, so the last layer starts anew")
         return registry.with_classes(net, len(classes), seed)
+    name = options.net or "acdnet"
     if several:
         fields = registry.SEVERAL_CLASSES.get(name, {}) | fields
     try:
-        return registry.build(name, len(classes), width, seed, **fields)
+        return registry.build(name, len(classes), options.width, seed, **fields)
     except ValueError as error:
         raise AcdrefError(str(error)) from None

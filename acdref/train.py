@@ -178,7 +178,7 @@ def fingerprint(*manifests: Manifest | None) -> str:
 
 def _network(options, classes, say):
     """The network to start from."""
-    net = initial(options.net or "acdnet", options.width, options.init, classes, options.seed, say=say)
+    net = initial(options, classes, options.seed, say=say)
     name = registry.name_of(net)
     if options.init is not None and options.net not in (None, name):
         raise AcdrefError(f"{options.init}: weights of {name}, not of {options.net}")

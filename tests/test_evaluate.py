@@ -7,7 +7,7 @@ import pytest
 from predict_support import CLASSES, Loudness, noise, write, write_damaged
 
 from acdref.errors import AcdrefError, ManifestError
-from acdref.evaluate import evaluate, matching
+from acdref.evaluate import evaluate, matching, measures
 from acdref.predict.scoring import score_manifest
 from acdref.tables.manifest import Manifest
 
@@ -128,3 +128,15 @@ def test_star_passes_over_folders():
     assert matching(manifest, "*sonyc*").paths == ("x/sonyc/1.ogg",)
     with pytest.raises(ManifestError, match=r"m\.csv: none of its 2 paths matches 'SONYC\*'"):
         matching(manifest, "SONYC*")
+
+
+def test_measures_give_both_kinds_of_negatives_the_same_weight():
+    y = np.array([[1.0], [0.0], [0.0], [0.0], [np.nan]])
+    p = np.array([[0.6], [0.1], [0.2], [0.9], [0.5]])
+    explicit = np.array([[False], [False], [False], [True], [True]])
+    found = measures(y, p, explicit)
+    assert found["AUC"] == 0.5
+    assert found["d_prime"] == 0
+    assert found["d_prime_explicit"] is None and found["d_prime_complementary"] is None  # infinite
+    pooled = measures(y, p)
+    assert pooled["AUC"] == pytest.approx(2 / 3) and "d_prime_explicit" not in pooled

@@ -1,6 +1,7 @@
 """The training loop: it learns, keeps what it is told to, and continues to the same weights."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -219,20 +220,23 @@ def test_what_is_told_of_progress():
 
 
 class TestInitial:
+    options = SimpleNamespace(net="vgg-gap", width=0.0625, init=None)
+
     def test_fresh(self):
-        nets = [initial("vgg-gap", 0.0625, None, ("a", "b"), seed) for seed in (1, 1, 2)]
+        nets = [initial(self.options, ("a", "b"), seed) for seed in (1, 1, 2)]
         assert nets[0].config.classes == 2
         weights = [net.params["conv1.weight"] for net in nets]
         assert np.array_equal(weights[0], weights[1]) and not np.array_equal(weights[0], weights[2])
 
     def test_clips_of_several_classes_get_a_sigmoid_each(self):
-        assert initial("vgg-gap", 0.0625, None, ("a",), 0, several=False).output == "softmax"
-        assert initial("vgg-gap", 0.0625, None, ("a",), 0).output == "sigmoid"
+        assert initial(self.options, ("a",), 0, several=False).output == "softmax"
+        assert initial(self.options, ("a",), 0).output == "sigmoid"
 
     def test_of_a_file(self, tmp_path):
         path, said = write_tiny_weights(tmp_path / "tiny.npz"), []
-        same = initial("vgg-gap", 1, path, CLASSES, 0, say=said.append)
-        other = initial("vgg-gap", 1, path, ("a", "b"), 0, say=said.append)
+        options = SimpleNamespace(net="vgg-gap", width=1, init=path)
+        same = initial(options, CLASSES, 0, say=said.append)
+        other = initial(options, ("a", "b"), 0, say=said.append)
         for name, a in same.params.items():
             assert np.array_equal(a, other.params[name]) == (not name.startswith("dense"))
         assert other.config.classes == 2
@@ -240,4 +244,4 @@ class TestInitial:
 
     def test_what_makes_none(self):
         with pytest.raises(AcdrefError, match="acdnet has no output"):
-            initial("acdnet", 1, None, ("a",), 0, output="softmax")
+            initial(SimpleNamespace(net=None, width=1, init=None), ("a",), 0, output="softmax")

@@ -1,17 +1,22 @@
-"""Stage: the features of all recordings, decoded and transformed once, in one file that is read in place."""
+"""Stages: the features or samples of all recordings, decoded once, in one file that is read in place."""
 
+import dataclasses
 import json
 import os
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from acdref.audio import decode as audio
 from acdref.errors import AudioError, FileError
+from acdref.features.front_ends import FRONT_ENDS, FrontEnd, front_end
 from acdref.files import write_text
 from acdref.fit import tell
+from acdref.nets import registry
 from acdref.recipes.stages import Stage
+from acdref.tables.manifest import Manifest
 
-DATA, INDEX, JOURNAL = "features.f32", "features.json", "journal.part"
+DATA, INDEX, JOURNAL = "features.f32", "features.json", "ends.part"
 
 
 class Features:
@@ -32,7 +37,7 @@ class Features:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         self.ends = np.array([0, *index["ends"]])
         shape = (int(self.ends[-1]), *index["shape"])
-        self._data = np.memmap(folder / DATA, np.float32, "r", shape=shape) if shape[0] else np.zeros(shape)
+        self._data = np.memmap(folder / DATA, np.float32, "r", shape=shape)
 
     def __len__(self):
         return len(self.ends) - 1
@@ -47,7 +52,13 @@ class Features:
         return np.diff(self.ends) > 0
 
 
-def stage(name, recordings, front, prepare=None, most=None):
+def stage(
+    name: str,
+    recordings: Sequence[Manifest],
+    front: FrontEnd,
+    prepare: Callable | None = None,
+    most: float | None = None,
+) -> Stage:
     """Stage: features of recordings.
 
     Parameters
@@ -55,7 +66,7 @@ def stage(name, recordings, front, prepare=None, most=None):
     name : str
     recordings : sequence of Manifest
         Numbered through.
-    front : acdref.features.front_ends.FrontEnd
+    front : FrontEnd
     prepare : callable, optional
         From samples and their rate to samples, before the front end.
     most : float, optional
@@ -74,12 +85,42 @@ def stage(name, recordings, front, prepare=None, most=None):
     def work(folder, before, observer):
         files = [manifest.file(i) for manifest in recordings for i in range(len(manifest))]
         if not (folder / DATA).exists():
-            _write(folder, files, lambda path: _features(path, front, prepare, most), observer)
+            shape = front.transform(np.zeros(front.fewest(1), np.float32)).shape[1:]
+            _write(folder, files, shape, lambda path: _features(path, front, prepare, most), observer)
         (folder / JOURNAL).unlink(missing_ok=True)
         found = Features(folder)
         return {"recordings": len(found), "used": int(found.usable.sum())}
 
     return Stage(name, work, (DATA, INDEX))
+
+
+def sounds(recordings: Sequence[Manifest], rate: int) -> Stage:
+    """Stage ``sounds``: the samples of all recordings, at a rate in Hz, for recipes that cut anywhere."""
+    return stage("sounds", recordings, dataclasses.replace(FRONT_ENDS["waveform"], rate=rate))
+
+
+def fewest_samples(net) -> int:
+    """The shortest sound that a network takes, in samples at its rate; 0.1 s, if it takes that.
+
+    Examples
+    --------
+    >>> net = registry.build("resnet50", classes=2, width=0.0625, backend="numpy")
+    >>> fewest_samples(net)  # 96 frames of 25 ms, 10 ms apart
+    15600
+    """
+    return front_end(net).fewest(registry.min_frames(net))
+
+
+def excerpt(x: np.ndarray, start: int, n: int) -> np.ndarray:
+    """Samples `start` to `start + n`, with zeros where the recording is over.
+
+    Examples
+    --------
+    >>> excerpt(np.arange(5.0), 3, 4)
+    array([3., 4., 0., 0.])
+    """
+    cut = x[start : start + n]
+    return cut if len(cut) == n else np.pad(cut, (0, n - len(cut)))
 
 
 def _features(path, front, prepare, most):
@@ -96,39 +137,29 @@ def _features(path, front, prepare, most):
         raise AudioError(path, str(error)) from None
 
 
-def _write(folder, files, transform, observer):
+def _write(folder, files, shape, transform, observer):
+    """Transform files into one, a step of which has a shape; the journal says where each recording ends."""
     part, journal = folder / "features.part", folder / JOURNAL
-    lines = _lines(journal)
-    ends = [end for end, _ in lines]
-    shape = next((shape for _, shape in lines if shape is not None), None)
-    step = 4 * int(np.prod(shape or ()))
+    text = journal.read_text() if journal.exists() else ""
+    whole = text[: text.rfind("\n") + 1]
+    ends = [0, *map(int, whole.splitlines())]
     part.touch()
-    os.truncate(part, step * ends[-1] if ends else 0)  # what the journal does not know of
-    write_text(journal, "".join(json.dumps(line) + "\n" for line in lines))
-    with open(part, "ab") as data, open(journal, "a", encoding="utf-8") as log:
-        for path in files[len(ends) :]:
-            own, end = None, ends[-1] if ends else 0
+    os.truncate(part, 4 * int(np.prod(shape)) * ends[-1])  # what the journal does not know of
+    write_text(journal, whole)
+    with open(part, "ab") as data, open(journal, "a") as log:
+        for path in files[len(ends) - 1 :]:
+            x = ()
             try:
                 x = transform(path)
                 x.tofile(data)
                 data.flush()
-                own, end = x.shape[1:], end + len(x)
-                shape = own if shape is None else shape
             except AudioError as error:
                 observer.log(f"left out: {error}")
-            ends.append(end)
-            log.write(json.dumps([end, own]) + "\n")
+            ends.append(ends[-1] + len(x))
+            log.write(f"{ends[-1]}\n")
             log.flush()
-            tell(observer, len(ends), len(files))
-    if shape is None:
+            tell(observer, len(ends) - 1, len(files))
+    if not ends[-1]:
         raise FileError(folder, f"none of {len(files)} recordings can be used")
-    write_text(folder / INDEX, json.dumps({"shape": shape, "ends": ends}) + "\n")
+    write_text(folder / INDEX, json.dumps({"shape": shape, "ends": ends[1:]}) + "\n")
     os.replace(part, folder / DATA)
-
-
-def _lines(journal):
-    """Whole lines of a journal: [end, shape of a step] of each recording."""
-    if not journal.exists():
-        return []
-    text = journal.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]

@@ -1,13 +1,11 @@
 """Made-up recordings with doubtful labels, so that a recipe runs without any: what ``--quick`` uses."""
 
-import csv
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 
-from acdref.files import replacing, write_text
+from acdref.files import replacing, write_table, write_text
 from acdref.labels import Ontology
 from acdref.synth import sound
 from acdref.synth.kinds import KINDS, kind_sound, ontology_nodes
@@ -78,13 +76,11 @@ def single_sounds(folder, classes, each=20, held_out=8, seconds=2.0, verified=0.
     given[~checked] = mislabel(truth[~checked], len(classes), wrong, rng)
     rows = [("train", given[i], truth[i], checked[i]) for i in range(len(truth))]
     rows += [("val", c, c, True) for c in range(len(classes)) for _ in range(held_out)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "classes", "split", "verified", "truth"])
+    lines = []
     for i, (split, label, true, flag) in enumerate(rows):
         write_sound(folder / f"{i:04d}.flac", sound(classes[true], np.random.default_rng([seed, i]), seconds))
-        writer.writerow([f"{i:04d}.flac", classes[label], split, int(flag), classes[true]])
-    write_text(path, text.getvalue())
+        lines.append([f"{i:04d}.flac", classes[label], split, int(flag), classes[true]])
+    write_table(path, ["path", "classes", "split", "verified", "truth"], lines)
     return path
 
 
@@ -165,11 +161,9 @@ def ontology_sounds(folder, count=240, seconds=3.0, seed=0, parts=None):
     if path.exists():
         return path, folder / "ontology.json"
     ontology = Ontology(nodes)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "classes", "truth", *(["split"] if parts else [])])
     ends = np.round(np.cumsum([0, *(parts or {}).values()]) * count).astype(int)
     splits = np.repeat(list(parts or {}), np.diff(ends))
+    lines = []
     for i in range(count):
         rng = np.random.default_rng([seed, i])
         kinds = [str(kind) for kind in rng.choice(KINDS, 1 + (rng.random() < 0.4), replace=False)]
@@ -179,7 +173,7 @@ def ontology_sounds(folder, count=240, seconds=3.0, seed=0, parts=None):
         write_sound(folder / f"{i:04d}.flac", x / np.abs(x).max())
         labels = sorted(rate(kinds, ontology, rng))
         own = [splits[i]] if parts else []
-        writer.writerow([f"{i:04d}.flac", ";".join(labels), ";".join(kinds), *own])
+        lines.append([f"{i:04d}.flac", ";".join(labels), ";".join(kinds), *own])
     write_text(folder / "ontology.json", json.dumps(nodes, indent=1) + "\n")
-    write_text(path, text.getvalue())
+    write_table(path, ["path", "classes", "truth", *(["split"] if parts else [])], lines)
     return path, folder / "ontology.json"

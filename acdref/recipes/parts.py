@@ -4,12 +4,15 @@ import dataclasses
 import json
 import os
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from acdref import checkpoint, train
 from acdref.files import replacing, sha256, write_text
-from acdref.fit import Stopped, tell
+from acdref.fit import Job, Observer, Stopped, by_steps, fit, tell
+from acdref.losses import bce
+from acdref.optim import cosine
 from acdref.predict.score_set import network_key, score_set
 from acdref.recipes.stages import Stage
 from acdref.relabel.job import relabel
@@ -46,6 +49,30 @@ def key_of(options, root, *manifests, without=(), files=()):
         key[name] = key[name] and sha256(key[name])
     recordings = train.fingerprint(*manifests)
     return key | {"root": root, "classes": manifests[0].classes, "recordings": recordings}
+
+
+def learn(net, lesson, folder: Path, observer: Observer, *, epochs: int, lr: float, seed: int) -> float:
+    """Train a network in place, or continue to; the rate falls as half a cosine.  Returns the last loss.
+
+    Parameters
+    ----------
+    net : network
+    lesson : object
+        Its ``batch(epoch, step)`` gives features and labels 0, 1 or NaN; an epoch has ``steps`` of them.
+    folder : Path
+        Of the stage.
+    observer : Observer
+    epochs, lr, seed : int, float, int
+    """
+    job = Job(
+        epochs=epochs,
+        steps=lesson.steps,
+        batches=by_steps(lesson.batch, lesson.steps),
+        loss=bce,
+        rate=lambda epoch, step: lr * cosine(epoch, epochs),
+        seed=seed,
+    )
+    return fit(net, job, folder / "last.npz", observer)[-1]["loss"]
 
 
 def save_array(path, array):

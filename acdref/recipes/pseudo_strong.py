@@ -12,22 +12,20 @@
    from fresh weights and from those of two students.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from acdref import checkpoint, train
 from acdref.errors import AcdrefError, ManifestError
+from acdref.evaluate import measures
 from acdref.features.front_ends import front_end
-from acdref.fit import Job, by_steps, fit, initial, tell
+from acdref.fit import initial, tell
 from acdref.labels import label_counts, pad_batch, soft_labels, window_samples, windows
-from acdref.losses import bce
-from acdref.optim import cosine
 from acdref.options.recipes import PseudoStrongOptions
-from acdref.recipes import sounds
-from acdref.recipes.features import Features
-from acdref.recipes.measures import measures
-from acdref.recipes.parts import Data, key_of
+from acdref.recipes.features import Features, excerpt, fewest_samples, sounds
+from acdref.recipes.parts import Data, key_of, learn
 from acdref.recipes.stages import Stage, run
 from acdref.tables.manifest import open_dataset
 
@@ -49,7 +47,7 @@ def pseudo_strong(options: PseudoStrongOptions, out, observer=None):
     Returns
     -------
     dict of str to dict
-        The stages' summaries.  Those of networks have what :func:`acdref.recipes.measures.measures` gives, on
+        The stages' summaries.  Those of networks have what :func:`acdref.evaluate.measures` gives, on
         whole recordings; that of ``counts`` has, by length of the windows, their number, the labels of a
         window in the mean, and the share of windows without any.
 
@@ -68,16 +66,24 @@ def pseudo_strong(options: PseudoStrongOptions, out, observer=None):
     weights, bit for bit.
     """
     recipe = _PseudoStrong(options)
-    stages = [recipe.data.given(), recipe.decoding(), recipe.annotating(), recipe.counting()]
-    stages.append(recipe.student("weak", CLIP_SECONDS, 0.0))
-    stages += [recipe.student(f"psl-{window:g}s", window, 1.0) for window in options.windows]
+
+    def student(name, window, mix):
+        return Stage(name, partial(recipe.student, window, mix), (WEIGHTS,))
+
+    stages = [
+        recipe.data.given(),
+        sounds(recipe.manifests, recipe.front.rate),
+        Stage("annotator", recipe.annotator, (WEIGHTS,)),
+        Stage("counts", recipe.counts, ()),
+        student("weak", CLIP_SECONDS, 0.0),
+        *(student(f"psl-{window:g}s", window, 1.0) for window in options.windows),
+    ]
     window = options.windows[-1]
-    stages.append(recipe.student(f"weak-{window:g}s", window, 0.0))
-    stages.append(recipe.student(f"mixed-{window:g}s", window, options.mix))
+    stages.append(student(f"weak-{window:g}s", window, 0.0))
+    stages.append(student(f"mixed-{window:g}s", window, options.mix))
     if options.transfer is not None:
-        best = f"psl-{window:g}s"
-        for name, start in (("fresh", None), ("weak", "weak"), ("psl", best)):
-            stages.append(recipe.transferring(f"transfer-{name}", start))
+        for name, start in (("fresh", None), ("weak", "weak"), ("psl", f"psl-{window:g}s")):
+            stages.append(Stage(f"transfer-{name}", partial(recipe.transfer, start), (WEIGHTS,)))
     return run(RECIPE, out, recipe.key(), stages, observer)
 
 
@@ -135,50 +141,36 @@ class _PseudoStrong:
         if front_end(nets[-1]).rate != self.front.rate:
             rates = f"{front_end(nets[-1]).rate} Hz, the students at {self.front.rate} Hz"
             raise AcdrefError(f"{path}: this annotator hears sound at {rates}")
-        self.fewest = max(map(sounds.fewest_samples, nets))
+        self.fewest = max(map(fewest_samples, nets))
 
     def _network(self, classes, init=None, student=True):
         """A network from weights, or fresh: students begin alike, and otherwise than the annotator."""
-        options = self.options
-        init = options.init if init is None else init
-        return initial(options.net, options.width, init, classes, 2 * options.seed + student)
+        options = self.options if init is None else replace(self.options, init=init)
+        return initial(options, classes, 2 * options.seed + student)
 
     def key(self):
         """All that the result depends on, as JSON can hold it."""
         named = {"without": ("more", "transfer"), "files": ("annotator",)}
         return key_of(self.options, self.data.root, *self.manifests, **named)
 
-    def decoding(self):
-        """Stage: the samples of all recordings."""
-        return sounds.stage("sounds", self.manifests, self.front.rate)
+    def annotator(self, folder, before, observer):
+        """The annotator, trained or taken from its file."""
+        options, x = self.options, Features(before["sounds"])
+        if options.annotator is not None:
+            net, _ = checkpoint.load_weights(options.annotator)
+            return self._left(folder, net, x, self.test, observer)
+        net = self._network(self.train.classes, student=False)
+        lesson = _WindowLesson(self, x, self.large, CLIP_SECONDS)
+        return self._trained(folder, net, lesson, options.annotator_epochs, self.test, observer)
 
-    def annotating(self):
-        """Stage: the annotator, trained or taken from its file."""
-        options = self.options
+    def counts(self, folder, before, observer):
+        """How many labels the windows to train on get from the annotator."""
+        net, _ = checkpoint.load_weights(before["annotator"] / WEIGHTS)
+        x = Features(before["sounds"])
+        return {f"{window:g}": self._count(net, x, window, observer) for window in self.options.windows}
 
-        def work(folder, before, observer):
-            x = Features(before["sounds"])
-            if options.annotator is not None:
-                net, _ = checkpoint.load_weights(options.annotator)
-                return self._left(folder, net, x, self.test, observer)
-            net = self._network(self.train.classes, student=False)
-            lesson = _Lesson(self, x, self.large, CLIP_SECONDS)
-            return self._trained(folder, net, lesson, options.annotator_epochs, self.test, observer)
-
-        return Stage("annotator", work, (WEIGHTS,))
-
-    def counting(self):
-        """Stage: how many labels the windows to train on get from the annotator."""
-
-        def work(folder, before, observer):
-            net, _ = checkpoint.load_weights(before["annotator"] / WEIGHTS)
-            x = Features(before["sounds"])
-            return {f"{w:g}": self._counts(net, x, w, observer) for w in self.options.windows}
-
-        return Stage("counts", work, ())
-
-    def _counts(self, net, x, window, observer):
-        lesson = _Lesson(self, x, (self.train,), window)
+    def _count(self, net, x, window, observer):
+        lesson = _WindowLesson(self, x, (self.train,), window)
         p = []
         for k in range(len(lesson.windows)):
             tell(observer, k, len(lesson.windows))
@@ -186,44 +178,25 @@ class _PseudoStrong:
         share, mean = label_counts(p, self.options.threshold)
         return {"windows": len(p), "labels": mean, "none": float(share[0])}
 
-    def student(self, name, window, mix):
-        """Stage: a network whose labels are `mix` parts the annotator's, the rest the recording's."""
+    def student(self, window, mix, folder, before, observer):
+        """A network whose labels are `mix` parts the annotator's, the rest the recording's."""
+        x, annotator = Features(before["sounds"]), None
+        if mix:
+            annotator, _ = checkpoint.load_weights(before["annotator"] / WEIGHTS)
+        net = self._network(self.train.classes)
+        lesson = _WindowLesson(self, x, (self.train,), window, annotator, mix)
+        return self._trained(folder, net, lesson, self.options.epochs, self.test, observer)
 
-        def work(folder, before, observer):
-            x = Features(before["sounds"])
-            annotator = None
-            if mix:
-                annotator, _ = checkpoint.load_weights(before["annotator"] / WEIGHTS)
-            net = self._network(self.train.classes)
-            lesson = _Lesson(self, x, (self.train,), window, annotator, mix)
-            return self._trained(folder, net, lesson, self.options.epochs, self.test, observer)
-
-        return Stage(name, work, (WEIGHTS,))
-
-    def transferring(self, name, start):
-        """Stage: a network for the other recordings, from fresh weights or those of a student."""
-
-        def work(folder, before, observer):
-            init = None if start is None else before[start] / WEIGHTS
-            net = self._network(self.target.classes, init)
-            lesson = _Lesson(self, Features(before["sounds"]), (self.target,), CLIP_SECONDS)
-            epochs = self.options.transfer_epochs
-            return self._trained(folder, net, lesson, epochs, self.target_test, observer)
-
-        return Stage(name, work, (WEIGHTS,))
+    def transfer(self, start, folder, before, observer):
+        """A network for the other recordings, from fresh weights or those of a student."""
+        net = self._network(self.target.classes, start and before[start] / WEIGHTS)
+        lesson = _WindowLesson(self, Features(before["sounds"]), (self.target,), CLIP_SECONDS)
+        return self._trained(folder, net, lesson, self.options.transfer_epochs, self.target_test, observer)
 
     def _trained(self, folder, net, lesson, epochs, test, observer):
-        lr = self.options.lr
-        job = Job(
-            epochs=epochs,
-            steps=lesson.steps,
-            batches=by_steps(lesson.batch, lesson.steps),
-            loss=bce,
-            rate=lambda epoch, step: lr * cosine(epoch, epochs),
-            seed=self.options.seed,
-        )
-        rows = fit(net, job, folder / "last.npz", observer)
-        summary = {"windows": len(lesson.windows), "steps": epochs * lesson.steps, "loss": rows[-1]["loss"]}
+        options = self.options
+        loss = learn(net, lesson, folder, observer, epochs=epochs, lr=options.lr, seed=options.seed)
+        summary = {"windows": len(lesson.windows), "steps": epochs * lesson.steps, "loss": loss}
         return summary | self._left(folder, net, lesson.x, test, observer)
 
     def _left(self, folder, net, x, test, observer):
@@ -252,7 +225,7 @@ class _PseudoStrong:
         return np.stack([front.transform(x) for x in pad_batch([*items, shortest])[:-1]])
 
 
-class _Lesson:
+class _WindowLesson:
     """What a network is trained on: windows of recordings, each once in an epoch."""
 
     def __init__(self, recipe, x, sets, window, annotator=None, mix=0.0):
@@ -274,7 +247,7 @@ class _Lesson:
         items = []
         for place, k in enumerate(chosen):
             number, _, start, end = self.windows[k]
-            cut = sounds.excerpt(self.x[number], start, end - start)
+            cut = excerpt(self.x[number], start, end - start)
             items.append(cut if gains is None else np.float32(gains[place]) * cut)
         return items
 

@@ -15,6 +15,7 @@ masked that the annotators may have left out (pe-cml).
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -79,10 +80,12 @@ def relabel_transfer(options: RelabelTransferOptions, out, observer=None):
     stages = [
         recipe.data.given(),
         features.stage("features", [recipe.recordings], recipe.front, most=options.seconds),
-        recipe.sets(),
+        Stage("sets", recipe.sets, ("sets.json",)),
     ]
-    for labelling in options.base:
-        stages += [recipe.base(labelling), recipe.extracted(labelling), recipe.tuned(labelling)]
+    for name in options.base:
+        stages.append(Stage(f"base-{name}", partial(recipe.base, name), (BEST, SCORES)))
+        stages.append(Stage(f"extracted-{name}", partial(recipe.extracted, name), (SCORES,)))
+        stages.append(Stage(f"tuned-{name}", partial(recipe.tuned, name), (BEST, SCORES)))
     return run(RECIPE, out, recipe.key(), stages, observer)
 
 
@@ -124,9 +127,7 @@ class _RelabelTransfer:
             raise ManifestError(self.recordings.source, cause) from None
 
     def _network(self):
-        options = self.options
-        classes = self._names("base")
-        return initial(options.net, options.width, options.init, classes, options.seed)
+        return initial(self.options, self._names("base"), self.options.seed)
 
     def _names(self, which):
         return tuple(self.recordings.classes[c] for c in self.columns[which])
@@ -135,24 +136,20 @@ class _RelabelTransfer:
         """All that the result depends on, as JSON can hold it."""
         return key_of(self.options, self.data.root, self.recordings, files=("ontology",))
 
-    def sets(self):
-        """Stage: which recordings are whose, as numbers by set and part."""
-
-        def work(folder, before, observer):
-            usable = features.Features(before["features"]).usable
-            sets = {
-                name: self._parts(np.flatnonzero(members & usable))
-                for name, members in (("base", ~self.is_target), ("target", self.is_target))
-            }
-            counts = {name: {part: len(rows) for part, rows in parts.items()} for name, parts in sets.items()}
-            for name, parts in counts.items():
-                if not all(parts.values()):
-                    cause = f"{sum(parts.values())} recordings are too few for a {name} set"
-                    raise ManifestError(self.recordings.source, cause)
-            write_text(folder / "sets.json", json.dumps(sets) + "\n")
-            return counts
-
-        return Stage("sets", work, ("sets.json",))
+    def sets(self, folder, before, observer):
+        """Which recordings are whose, as numbers by set and part."""
+        usable = features.Features(before["features"]).usable
+        sets = {
+            name: self._parts(np.flatnonzero(members & usable))
+            for name, members in (("base", ~self.is_target), ("target", self.is_target))
+        }
+        counts = {name: {part: len(rows) for part, rows in parts.items()} for name, parts in sets.items()}
+        for name, parts in counts.items():
+            if not all(parts.values()):
+                cause = f"{sum(parts.values())} recordings are too few for a {name} set"
+                raise ManifestError(self.recordings.source, cause)
+        write_text(folder / "sets.json", json.dumps(sets) + "\n")
+        return counts
 
     def _parts(self, members):
         """Numbers of a set's recordings by part: as the manifest's split says, or drawn."""
@@ -164,42 +161,30 @@ class _RelabelTransfer:
         cuts = zip(PARTS, ends[:-1], ends[1:], strict=True)
         return {part: sorted(members[a:b].tolist()) for part, a, b in cuts}
 
-    def base(self, labelling):
-        """Stage: a network trained on the base set."""
+    def base(self, labelling, folder, before, observer):
+        """A network trained on the base set."""
+        lesson = _TransferLesson(self, "base", labelling, before)
+        return lesson.learn(self._network(), folder, observer, self.options.epochs, self.options.lr)
 
-        def work(folder, before, observer):
-            net, job = self._network(), _Set(self, "base", labelling, before)
-            return job.learn(net, folder, observer, self.options.epochs, self.options.lr)
+    def extracted(self, labelling, folder, before, observer):
+        """A perceptron on the base network's values before its last layer."""
+        base, _ = checkpoint.load_weights(before[f"base-{labelling}"] / BEST)
+        lesson = _TransferLesson(self, "target", self.options.labels, before)
+        lesson.values = lesson.embeddings(base, observer)
+        inputs = len(next(iter(lesson.values.values())))
+        config = PerceptronConfig(inputs, self.options.hidden, len(self.columns["target"]))
+        net = Perceptron(config, self.options.seed)
+        return lesson.learn(net, folder, observer, self.options.extract_epochs, self.options.lr)
 
-        return Stage(f"base-{labelling}", work, (BEST, SCORES))
-
-    def extracted(self, labelling):
-        """Stage: a perceptron on the base network's values before its last layer."""
-
-        def work(folder, before, observer):
-            base, _ = checkpoint.load_weights(before[f"base-{labelling}"] / BEST)
-            job = _Set(self, "target", self.options.labels, before)
-            job.values = job.embeddings(base, observer)
-            inputs = len(next(iter(job.values.values())))
-            config = PerceptronConfig(inputs, self.options.hidden, len(self.columns["target"]))
-            net = Perceptron(config, self.options.seed)
-            return job.learn(net, folder, observer, self.options.extract_epochs, self.options.lr)
-
-        return Stage(f"extracted-{labelling}", work, (SCORES,))
-
-    def tuned(self, labelling):
-        """Stage: the base network with a new last layer, trained on."""
-
-        def work(folder, before, observer):
-            base, _ = checkpoint.load_weights(before[f"base-{labelling}"] / BEST)
-            net = registry.with_classes(base, len(self.columns["target"]), self.options.seed)
-            job = _Set(self, "target", self.options.labels, before)
-            return job.learn(net, folder, observer, self.options.tune_epochs, self.options.tune_lr)
-
-        return Stage(f"tuned-{labelling}", work, (BEST, SCORES))
+    def tuned(self, labelling, folder, before, observer):
+        """The base network with a new last layer, trained on."""
+        base, _ = checkpoint.load_weights(before[f"base-{labelling}"] / BEST)
+        net = registry.with_classes(base, len(self.columns["target"]), self.options.seed)
+        lesson = _TransferLesson(self, "target", self.options.labels, before)
+        return lesson.learn(net, folder, observer, self.options.tune_epochs, self.options.tune_lr)
 
 
-class _Set:
+class _TransferLesson:
     """The recordings of one set, to train a network on them and to measure it.
 
     Attributes

@@ -11,18 +11,17 @@
 Whatever the network, its logits are taken as those of a softmax.
 """
 
-import csv
 import hashlib
-import io
 import json
 import os
+from functools import partial
 
 import numpy as np
 
 from acdref import checkpoint, metrics, train
 from acdref.errors import AcdrefError, FileError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import json_number, write_text
+from acdref.files import json_number, write_table, write_text
 from acdref.fit import Job, by_steps, fit, initial, tell
 from acdref.labels import (
     draw_mixup_weights,
@@ -83,16 +82,20 @@ def self_verify(options: SelfVerifyOptions, out, others=(), observer=None):
     it nor its predecessors were trained on.  Stopped at any moment and begun again with the same arguments,
     it ends with the same weights, bit for bit.
     """
+    others = tuple(others)
     recipe = _SelfVerification(options)
+    measured = () if recipe.test is None else (TEST,)
+    made = (POSTERIORS, *map(_weights, range(options.folds)), *measured)
     stages = [
         recipe.data.given(),
         features.stage("features", recipe.manifests, recipe.front, clip_silence, recipe.clip_seconds),
-        recipe.folding(),
-        recipe.round(0),
-        *(recipe.round(number) for number in range(1, options.rounds + 1)),
-        recipe.ensemble(tuple(others)),
+        Stage("folds", recipe.folds, ("folds.json",)),
+        Stage("initial", partial(recipe.round, 0), made),
     ]
-    return run(RECIPE, out, recipe.key(tuple(others)), stages, observer)
+    for number in range(1, options.rounds + 1):
+        stages.append(Stage(_round_name(number), partial(recipe.round, number), (*made, ACCEPTED)))
+    stages.append(Stage("ensemble", partial(recipe.ensemble, others), ("report.json", *measured)))
+    return run(RECIPE, out, recipe.key(others), stages, observer)
 
 
 class _SelfVerification:
@@ -134,7 +137,7 @@ class _SelfVerification:
                 raise AcdrefError(f"{options.net} has one spectrogram: version 2 is of vgg-gap")
             fields["front_end"] = "log-filterbank"
         seed = options.seed * options.folds + fold
-        return initial(options.net, options.width, options.init, self.train.classes, seed, False, **fields)
+        return initial(options, self.train.classes, seed, several=False, **fields)
 
     def key(self, others):
         """All that the result depends on, as JSON can hold it."""
@@ -142,70 +145,59 @@ class _SelfVerification:
         more = {"verified": verified, "others": [os.path.abspath(other) for other in others]}
         return key_of(self.options, self.data.root, *self.manifests) | more
 
-    def folding(self):
-        """Stage: the fold of each recording, -1 for those that could not be used."""
+    def folds(self, folder, before, observer):
+        """The fold of each recording, -1 for those that could not be used."""
+        usable = features.Features(before["features"]).usable[: len(self.train)]
+        order = np.random.default_rng(self.options.seed).permutation(np.flatnonzero(usable))
+        folds = np.full(len(self.train), -1)
+        folds[order] = stratified_folds(self.labels[order], self.verified[order], self.options.folds)
+        for fold in range(self.options.folds):
+            if not (self.verified & (folds == fold)).any():
+                raise AcdrefError(f"{self.train.source}: too few verified recordings for so many folds")
+        write_text(folder / "folds.json", json.dumps(folds.tolist()) + "\n")
+        return {"verified": int(self.verified[usable].sum()), "others": int((~self.verified)[usable].sum())}
 
-        def work(folder, before, observer):
-            usable = features.Features(before["features"]).usable[: len(self.train)]
-            order = np.random.default_rng(self.options.seed).permutation(np.flatnonzero(usable))
-            folds = np.full(len(self.train), -1)
-            folds[order] = stratified_folds(self.labels[order], self.verified[order], self.options.folds)
-            for fold in range(self.options.folds):
-                if not (self.verified & (folds == fold)).any():
-                    raise AcdrefError(f"{self.train.source}: too few verified recordings for so many folds")
-            write_text(folder / "folds.json", json.dumps(folds.tolist()) + "\n")
-            return {
-                "verified": int(self.verified[usable].sum()),
-                "others": int((~self.verified)[usable].sum()),
-            }
+    def round(self, number, folder, before, observer):
+        """Verification by the networks of the round before, and training; 0: training on all."""
+        options, state = self.options, _Round(self, number, before, observer)
+        previous = before[_round_name(number - 1)] if number else None
+        chosen = np.ones(len(self.train), dtype=bool)
+        if number:
+            posteriors = np.load(previous / POSTERIORS)
+            chosen = verify(posteriors, self.labels, self.verified, options.threshold, options.cap)
+            accepted = np.flatnonzero(chosen & ~self.verified)
+            rows = [(self.train.paths[i], self.train.classes[self.labels[i]]) for i in accepted]
+            write_table(folder / ACCEPTED, ("path", "class"), rows)
+        for fold in range(options.folds):
+            init = previous and previous / _weights(fold)
+            net = checkpoint.load_weights(init)[0] if init else self._network(fold)
+            state.train(net, fold, chosen, folder / f"last-{fold}.npz")
+            checkpoint.save_weights(folder / _weights(fold), net, self.train.classes)
+        nets = [checkpoint.load_weights(folder / _weights(fold))[0] for fold in range(options.folds)]
+        posteriors = state.held_out(nets)
+        save_array(folder / POSTERIORS, posteriors)
+        summary = {"accepted": len(accepted)} if number else {}
+        summary |= state.validation(posteriors)
+        if self.test is not None:
+            summary["test"] = self._answered(folder, state.answers(nets))
+        return summary
 
-        return Stage("folds", work, ("folds.json",))
+    def ensemble(self, others, folder, before, observer):
+        """The best round by validation loss, averaged with other runs."""
+        losses = {}
+        for name in map(_round_name, range(self.options.rounds + 1)):
+            losses[name] = json.loads((before[name] / "finished.json").read_text())["summary"]["val_loss"]
+        best = min(losses, key=losses.get)
+        summary = {"best": best, "val_loss": losses[best], "weights": before[best].name}
+        if self.test is not None:
+            answers = [np.load(before[best] / TEST), *map(self._answers_of, others)]
+            summary["test"] = self._answered(folder, mean_posterior(answers))
+        write_text(folder / "report.json", json.dumps(summary, indent=2) + "\n")
+        return summary
 
-    def round(self, number):
-        """Stage: verification by the networks of the round before, and training; 0: training on all."""
-        previous = _round_name(number - 1)
-
-        def work(folder, before, observer):
-            state = _Round(self, number, before, observer)
-            chosen = np.ones(len(self.train), dtype=bool)
-            if number:
-                posteriors = np.load(before[previous] / POSTERIORS)
-                chosen = verify(
-                    posteriors, self.labels, self.verified, self.options.threshold, self.options.cap
-                )
-                self._write_accepted(folder, chosen)
-            for fold in range(self.options.folds):
-                net = self._network(fold)
-                if number:
-                    net, _ = checkpoint.load_weights(before[previous] / _weights(fold))
-                state.train(net, fold, chosen, folder / f"last-{fold}.npz")
-                checkpoint.save_weights(folder / _weights(fold), net, self.train.classes)
-            nets = [checkpoint.load_weights(folder / _weights(k))[0] for k in range(self.options.folds)]
-            posteriors = state.held_out(nets)
-            save_array(folder / POSTERIORS, posteriors)
-            summary = {"accepted": int((chosen & ~self.verified).sum())} if number else {}
-            summary |= state.validation(posteriors)
-            if self.test is not None:
-                answers = state.answers(nets)
-                save_array(folder / TEST, answers)
-                summary["test"] = self._measured(answers)
-            return summary
-
-        files = [POSTERIORS, *map(_weights, range(self.options.folds))]
-        files += [ACCEPTED] if number else []
-        files += [] if self.test is None else [TEST]
-        return Stage(_round_name(number), work, tuple(files))
-
-    def _write_accepted(self, folder, chosen):
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["path", "class"])
-        for i in np.flatnonzero(chosen & ~self.verified):
-            writer.writerow([self.train.paths[i], self.train.classes[self.labels[i]]])
-        write_text(folder / ACCEPTED, text.getvalue())
-
-    def _measured(self, answers):
-        """Accuracy, MAP@3 and F-scores of posteriors of the recordings to measure on."""
+    def _answered(self, folder, answers):
+        """Keep posteriors of the recordings to measure on; returns accuracy, MAP@3 and F-scores."""
+        save_array(folder / TEST, answers)
         known = ~np.isnan(answers).any(axis=1)
         p, truth = answers[known], self.truth[known]
         classes = self.train.classes
@@ -218,26 +210,6 @@ class _SelfVerification:
             "MAP@3": metrics.map_at_k(truth[:, None].tolist(), order, 3),
             "f_scores": dict(zip(classes, map(json_number, f_scores.tolist()), strict=True)),
         }
-
-    def ensemble(self, others):
-        """Stage: the best round by validation loss, averaged with other runs."""
-
-        def work(folder, before, observer):
-            losses = {}
-            for number in range(self.options.rounds + 1):
-                stage = before[_round_name(number)]
-                losses[_round_name(number)] = json.loads((stage / "finished.json").read_text())["summary"]
-            best = min(losses, key=lambda name: losses[name]["val_loss"])
-            summary = {"best": best, "val_loss": losses[best]["val_loss"], "weights": before[best].name}
-            if self.test is not None:
-                answers = [np.load(before[best] / TEST), *map(self._answers_of, others)]
-                answers = mean_posterior(answers)
-                save_array(folder / TEST, answers)
-                summary["test"] = self._measured(answers)
-            write_text(folder / "report.json", json.dumps(summary, indent=2) + "\n")
-            return summary
-
-        return Stage("ensemble", work, ("report.json",) if self.test is None else ("report.json", TEST))
 
     def _answers_of(self, other):
         """What another run says of the same recordings."""

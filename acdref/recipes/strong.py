@@ -12,21 +12,20 @@
 Each of 3 to 6 is measured on frames of 0.96 s and on whole recordings.
 """
 
+from functools import partial
+
 import numpy as np
 
 from acdref import checkpoint
 from acdref.errors import AcdrefError, ManifestError
+from acdref.evaluate import measures
 from acdref.features.front_ends import front_end
-from acdref.fit import Job, by_steps, fit, initial, tell
+from acdref.fit import initial, tell
 from acdref.labels import diffuse, draw_strong, frame_events, frame_labels
-from acdref.losses import bce
-from acdref.optim import cosine
 from acdref.options.recipes import StrongOptions
-from acdref.recipes import sounds
 from acdref.recipes.events import read_events
-from acdref.recipes.features import Features
-from acdref.recipes.measures import measures
-from acdref.recipes.parts import Data, key_of
+from acdref.recipes.features import Features, excerpt, fewest_samples, sounds
+from acdref.recipes.parts import Data, key_of, learn
 from acdref.recipes.stages import Stage, run
 
 RECIPE = "strong"
@@ -49,7 +48,7 @@ def strong(options: StrongOptions, out, observer=None):
     -------
     dict of str to dict
         The stages' summaries; those of networks have ``frames`` and ``clips``, each as
-        :func:`acdref.recipes.measures.measures` gives them.
+        :func:`acdref.evaluate.measures` gives them.
 
     Raises
     ------
@@ -65,17 +64,18 @@ def strong(options: StrongOptions, out, observer=None):
     at any moment and begun again with the same arguments, it ends with the same weights, bit for bit.
     """
     recipe = _Strong(options)
+
+    def network(name, kind=None, mu=0.0, start="weak", share=1.0):
+        return Stage(name, partial(recipe.network, kind, mu, start, share), (WEIGHTS,))
+
     stages = [
         recipe.data.given(),
-        sounds.stage("sounds", recipe.manifests, recipe.front.rate),
-        recipe.training("weak", None, 0.0),
-        recipe.training("tuned-weak", None, 0.0, "weak"),
-        recipe.training("tuned-diffuse", "diffuse", options.mu_diffuse, "weak"),
-        recipe.training("tuned-strong", "strong", options.mu_strong, "weak"),
-        *(
-            recipe.training(f"strong-{share:g}", "strong", options.mu_strong, "weak", share)
-            for share in options.shares
-        ),
+        sounds(recipe.manifests, recipe.front.rate),
+        network("weak", start=None),
+        network("tuned-weak"),
+        network("tuned-diffuse", "diffuse", options.mu_diffuse),
+        network("tuned-strong", "strong", options.mu_strong),
+        *(network(f"strong-{s:g}", "strong", options.mu_strong, share=s) for s in options.shares),
     ]
     return run(RECIPE, out, recipe.key(), stages, observer)
 
@@ -93,50 +93,36 @@ class _Strong:
             raise AcdrefError(f"{options.events}: has none of the recordings to train on")
         if all(events is None for events in self.test_events):
             raise AcdrefError(f"{options.events}: has none of the recordings to measure on")
-        net = self._network()
+        net = self._fresh()
         self.front = front_end(net)
         self.span = round(SPAN * self.front.rate)
-        self.samples = max(self.span, sounds.fewest_samples(net))
+        self.samples = max(self.span, fewest_samples(net))
 
-    def _network(self):
-        options = self.options
-        classes = self.train.classes
-        return initial(options.net, options.width, options.init, classes, options.seed)
+    def _fresh(self):
+        return initial(self.options, self.train.classes, self.options.seed)
 
     def key(self):
         """All that the result depends on, as JSON can hold it."""
         return key_of(self.options, self.data.root, *self.manifests, files=("events",))
 
-    def training(self, name, kind, mu, start=None, share=1.0):
-        """Stage: a network trained on patches, from fresh weights or those of another stage, and measured."""
-        options = self.options
-        epochs, lr = (options.epochs, options.lr) if start is None else (options.tune_epochs, options.tune_lr)
-
-        def work(folder, before, observer):
-            x = Features(before["sounds"])
-            patches = _Patches(self, x, kind, mu, share, tuning=start is not None)
-            net = self._network()
-            if start is not None:
-                net, _ = checkpoint.load_weights(before[start] / WEIGHTS)
-            job = Job(
-                epochs=epochs,
-                steps=patches.steps,
-                batches=by_steps(patches.batch, patches.steps),
-                loss=bce,
-                rate=lambda epoch, step: lr * cosine(epoch, epochs),
-                seed=options.seed,
-            )
-            rows = fit(net, job, folder / "last.npz", observer)
-            summary = {"patches": epochs * patches.size, "strong_set": len(patches.strong)}
-            summary |= {"loss": rows[-1]["loss"]} | self._measured(net, x, observer)
-            checkpoint.save_weights(folder / WEIGHTS, net, self.train.classes)
-            return summary
-
-        return Stage(name, work, (WEIGHTS,))
+    def network(self, kind, mu, start, share, folder, before, observer):
+        """A network trained on patches, from fresh weights or those of another stage, and measured."""
+        options, x = self.options, Features(before["sounds"])
+        patches = _Patches(self, x, kind, mu, share, tuning=start is not None)
+        if start is None:
+            net, epochs, lr = self._fresh(), options.epochs, options.lr
+        else:
+            net, _ = checkpoint.load_weights(before[start] / WEIGHTS)
+            epochs, lr = options.tune_epochs, options.tune_lr
+        loss = learn(net, patches, folder, observer, epochs=epochs, lr=lr, seed=options.seed)
+        summary = {"patches": epochs * patches.size, "strong_set": len(patches.strong), "loss": loss}
+        summary |= self._measured(net, x, observer)
+        checkpoint.save_weights(folder / WEIGHTS, net, self.train.classes)
+        return summary
 
     def seen(self, x, start):
         """Features of the patch of a recording that begins at a sample."""
-        return self.front.transform(np.resize(sounds.excerpt(x, start, self.span), self.samples))
+        return self.front.transform(np.resize(excerpt(x, start, self.span), self.samples))
 
     def label(self, i, kind, start):
         """Labels of the patch of training recording i that begins at a millisecond."""

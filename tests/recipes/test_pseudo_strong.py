@@ -14,7 +14,7 @@ from acdref.fit import Stopped
 from acdref.labels import label_counts, soft_labels
 from acdref.nets import registry
 from acdref.recipes.features import Features
-from acdref.recipes.pseudo_strong import PseudoStrongOptions, _Lesson, _PseudoStrong, pseudo_strong
+from acdref.recipes.pseudo_strong import PseudoStrongOptions, _PseudoStrong, _WindowLesson, pseudo_strong
 
 STAGES = [
     "given",
@@ -102,7 +102,7 @@ def test_stages(finished):
 
 
 def test_windows_tile_the_recordings(recipe, samples):
-    lesson = _Lesson(recipe, samples, (recipe.train,), 1.3)
+    lesson = _WindowLesson(recipe, samples, (recipe.train,), 1.3)
     assert [(start, end) for _, _, start, end in lesson.windows[:3]] == [
         (0, 20800),
         (20800, 41600),
@@ -113,7 +113,7 @@ def test_windows_tile_the_recordings(recipe, samples):
 
 
 def test_each_window_comes_once_an_epoch_in_another_order(recipe, samples, monkeypatch):
-    lesson = _Lesson(recipe, samples, (recipe.train,), 1.3)
+    lesson = _WindowLesson(recipe, samples, (recipe.train,), 1.3)
     heard = []
     monkeypatch.setattr(lesson, "heard", lambda chosen, gains: heard.append(list(chosen)) or [np.zeros(9)])
     for epoch in range(2):
@@ -127,9 +127,9 @@ def test_each_window_comes_once_an_epoch_in_another_order(recipe, samples, monke
 @pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
 def test_labels_are_the_annotators_of_what_the_student_hears(recipe, samples, annotator, mix):
     teacher = annotator if mix else None
-    lesson = _Lesson(recipe, samples, (recipe.train,), 1.3, teacher, mix)
+    lesson = _WindowLesson(recipe, samples, (recipe.train,), 1.3, teacher, mix)
     x, y = lesson.batch(1, 2)
-    plain, weak = _Lesson(recipe, samples, (recipe.train,), 1.3).batch(1, 2)
+    plain, weak = _WindowLesson(recipe, samples, (recipe.train,), 1.3).batch(1, 2)
     np.testing.assert_array_equal(x, plain)
     if mix:
         weak = soft_labels(annotator.predict_proba(x), weak, mix)
@@ -137,7 +137,7 @@ def test_labels_are_the_annotators_of_what_the_student_hears(recipe, samples, an
 
 
 def test_levels_vary_within_bounds(recipe, samples):
-    lesson = _Lesson(recipe, samples, (recipe.train,), 2.0)
+    lesson = _WindowLesson(recipe, samples, (recipe.train,), 2.0)
     gains = []
     lesson.heard = lambda chosen, gain: gains.extend(gain) or [np.zeros(32000, np.float32)] * len(chosen)
     for step in range(lesson.steps):
@@ -205,7 +205,7 @@ def test_an_annotator_with_another_front_end(options, samples, tmp_path):
     net = registry.build("acdnet", 2, 0.05, seed=1)
     checkpoint.save_weights(tmp_path / "a.npz", net, ("noise", "tone"))
     recipe = _PseudoStrong(replace(options, annotator=str(tmp_path / "a.npz")))
-    lesson = _Lesson(recipe, samples, (recipe.train,), 1.3, net, 1.0)
+    lesson = _WindowLesson(recipe, samples, (recipe.train,), 1.3, net, 1.0)
     x, y = lesson.batch(0, 0)
     # Both see the windows with as many zeros behind them as the network needs that needs more.
     assert x.shape[2:] == () or x.shape[1] == 1 + recipe.fewest // 160

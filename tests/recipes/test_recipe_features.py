@@ -8,9 +8,11 @@ from train_support import Recorder
 
 from acdref.audio import decode as audio
 from acdref.errors import AcdrefError
-from acdref.features.front_ends import FRONT_ENDS
+from acdref.features.front_ends import FRONT_ENDS, SHORTEST, front_end
 from acdref.fit import Observer, Stopped
+from acdref.nets import registry
 from acdref.recipes import features
+from acdref.recipes.features import excerpt, fewest_samples
 from acdref.tables.manifest import Manifest
 
 FRONT = FRONT_ENDS["decibel-mel"]
@@ -88,7 +90,7 @@ def test_stopped_it_continues_and_drops_what_is_cut(recordings, tmp_path):
     work(recordings, tmp_path / "whole")
     with pytest.raises(Stopped):
         work(recordings, tmp_path / "f", Recorder(1))
-    for name in ("features.part", "journal.part"):  # killed in the middle of the next recording
+    for name in ("features.part", "ends.part"):  # killed in the middle of the next recording
         with open(tmp_path / "f" / name, "ab") as file:
             file.write(b"[12")
     observer = Recorder()
@@ -98,3 +100,25 @@ def test_stopped_it_continues_and_drops_what_is_cut(recordings, tmp_path):
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [("acdnet", 0.05), ("vgg-gap", 0.05), ("conv1d", 0.05), ("resnet50", 0.01), ("mobilenetv2", 0.01)],
+)
+def test_the_shortest_sound(name, width):
+    net = registry.build(name, 2, width, backend="numpy")
+    front, n = front_end(net), fewest_samples(net)
+    x = np.random.default_rng(0).standard_normal(n).astype(np.float32)
+    assert net.predict_proba(front.transform(x)[None]).shape == (1, 2)
+    if n > round(SHORTEST * front.rate):
+        with pytest.raises(ValueError):
+            net.predict_proba(front.transform(x[:-1])[None])
+
+
+@pytest.mark.parametrize("start", [0, 3, 7, 12])
+def test_excerpts_have_their_length(start):
+    x = np.arange(1.0, 11.0, dtype=np.float32)
+    cut = excerpt(x, start, 4)
+    assert cut.dtype == np.float32
+    np.testing.assert_array_equal(cut, np.concatenate([x, np.zeros(10)])[start : start + 4])
