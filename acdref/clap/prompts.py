@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from acdref.checkpoint import read_arrays
 from acdref.errors import AcdrefError, TeacherError
 from acdref.files import replacing
+from acdref.options.labels import PromptOptions
 
-TEMPLATE = "This is a sound of {}"
+TEMPLATE = PromptOptions.template
 
 # Braun & Gamper's table 1 has a prompt for each of its 11 classes; the wording here is acdref's own.
 DEFAULTS = {

@@ -28,6 +28,7 @@ from acdref.checkpoint import read_arrays
 from acdref.errors import AcdrefError, FileError
 from acdref.files import replacing
 from acdref.labels.clap import clap_probabilities, robust_z_scores, threshold_labels
+from acdref.options.labels import RULES, Decision
 
 SCHEMA = "acdref.teach/1"
 _ARRAYS = {
@@ -40,7 +41,6 @@ _ARRAYS = {
     "notes": "U",
     "meta": "U",
 }
-RULES = ("softmax", "cosine", "z")
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,48 +187,10 @@ class TeacherScores:
             raise FileError(self.source, f"{cause}: give it (--logit-scale)")
         return clap_probabilities(self.cosines, scale, self.background_cosines)
 
-
-@dataclass(frozen=True)
-class Decision:
-    """How scores become labels.
-
-    Attributes
-    ----------
-    rule : {"softmax", "cosine", "z"}
-        What is compared with thresholds, see :meth:`TeacherScores.values`.
-    threshold : float
-        A label is 1 where the value is above it; Braun & Gamper's for the softmax is 0.2.
-    by_class : dict of str to float
-        Thresholds of classes that have their own.
-    scale : float, optional
-        ``exp(logit_scale)``; default: the one stored with the scores.
-
-    Examples
-    --------
-    >>> scores = TeacherScores(("a.wav",), ("dog", "cat"), np.array([[0.3, 0.28]]))
-    >>> Decision(scale=10.0).labels(scores)
-    array([[1., 1.]])
-    >>> Decision("cosine", 0.25, {"cat": 0.29}).labels(scores)
-    array([[1., 0.]])
-    """
-
-    rule: str = "softmax"
-    threshold: float = 0.2
-    by_class: dict = field(default_factory=dict)
-    scale: float | None = None
-
-    def __post_init__(self):
-        if self.rule not in RULES:
-            raise AcdrefError(f"the rule must be one of {', '.join(RULES)}, not {self.rule!r}")
-        if not all(map(math.isfinite, (self.threshold, *self.by_class.values()))):
-            raise AcdrefError("thresholds must be finite numbers")
-
-    def labels(self, scores: TeacherScores) -> NDArray[np.float64]:
+    def labels(self, decision: Decision) -> NDArray[np.float64]:
         """Labels (N, C), 0 or 1, NaN for recordings that could not be used; FileError for a strange class."""
-        strange = [name for name in self.by_class if name not in scores.classes]
+        strange = [name for name in decision.by_class if name not in self.classes]
         if strange:
-            raise FileError(
-                scores.source, f"there is a threshold for {strange[0]!r}, which is no class of it"
-            )
-        thresholds = [self.by_class.get(name, self.threshold) for name in scores.classes]
-        return threshold_labels(scores.values(self.rule, self.scale), thresholds)
+            raise FileError(self.source, f"there is a threshold for {strange[0]!r}, which is no class of it")
+        thresholds = [decision.by_class.get(name, decision.threshold) for name in self.classes]
+        return threshold_labels(self.values(decision.rule, decision.scale), thresholds)

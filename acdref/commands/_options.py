@@ -29,6 +29,30 @@ class Number(click.FloatRange):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
 
+    def _describe_range(self):
+        return "" if self.min is self.max is None else super()._describe_range()
+
+
+class Named(click.ParamType):
+    """A name and its number.
+
+    Examples
+    --------
+    >>> Named()("dog=0.3")
+    ('dog', 0.3)
+    """
+
+    name = "name=number"
+
+    def convert(self, value, param, ctx):
+        name, equals, number = value.rpartition("=")
+        try:
+            if equals:
+                return name.strip(), float(number)
+        except ValueError:
+            pass
+        return self.fail(f"{value}: not of the form {param.metavar}", param, ctx)
+
 
 class Listed(click.ParamType):
     """Values between commas, a tuple; `field` has what they are.
@@ -82,15 +106,30 @@ def click_options(
     return decorate
 
 
+def given(*kinds: type) -> list[tuple[str, str]]:
+    """What was given on the command line that belongs to some choice: flags, and what they belong to."""
+    source = click.get_current_context().get_parameter_source
+    owned = [field for kind in kinds for field in dataclasses.fields(kind) if "of" in field.metadata]
+    return [
+        (flag_of(field), field.metadata["of"])
+        for field in owned
+        if source(field.name) is click.core.ParameterSource.COMMANDLINE
+    ]
+
+
+def flag_of(field: dataclasses.Field) -> str:
+    """How a field is spelled on the command line."""
+    return field.metadata.get("flag") or f"--{field.name.replace('_', '-')}"
+
+
 def _click_option(field, unset):
     about = field.metadata
     default = None if unset or field.default is dataclasses.MISSING else field.default
     several, kind = _type(field)
     if isinstance(kind, Listed):
         default = ",".join(f"{value:g}" for value in default or ()) or default
-    flag = about.get("flag") or f"--{field.name.replace('_', '-')}"
     return click.option(
-        flag,
+        flag_of(field),
         field.name,
         type=kind,
         is_flag=kind is bool,
@@ -107,13 +146,15 @@ def _type(field):
     about, kind = field.metadata, field.type
     if get_origin(kind) is UnionType:
         kind = get_args(kind)[0]  # the other one is None
+    if get_origin(kind) is dict:
+        return True, Named()
     several = get_origin(kind) is tuple
     if several:
         kind = get_args(kind)[0]
     if "choices" in about:
         return several, click.Choice(about["choices"])
     if several:
-        return False, Listed(kind, field)
+        return (True, kind) if about.get("several") else (False, Listed(kind, field))
     bounds = {
         "min": about.get("at_least", about.get("above")),
         "max": about.get("at_most", about.get("below")),

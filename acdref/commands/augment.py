@@ -2,13 +2,15 @@
 
 import click
 
+from acdref import options
+
 
 @click.command(short_help="Hear and see how training varies sounds.")
 @click.argument("recordings", metavar="[RECORDING]...", nargs=-1, type=click.Path())
 @click.option("--listen", required=True, metavar="DIR", type=click.Path(), help="Folder of the examples.")
 @click.option(
     "--augment",
-    type=click.Choice(["none", "light", "source", "mixture", "paper"]),
+    type=click.Choice(options.AUGMENTATIONS),
     default="paper",
     show_default=True,
     help="What the last examples draw from, as in `acdref train`.",

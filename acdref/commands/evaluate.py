@@ -5,6 +5,7 @@ import json
 import click
 
 from acdref.commands._network import Progress, network_options, open_network, weights_path
+from acdref.commands._options import Listed
 
 
 @click.command(short_help="Measure weights on labelled recordings.")
@@ -16,7 +17,10 @@ from acdref.commands._network import Progress, network_options, open_network, we
 @click.option("--split", metavar="S,...", help="Only recordings of these splits.")
 @click.option("--match", metavar="GLOB", help="Only recordings whose path matches; * stands for / too.")
 @click.option(
-    "--classes", metavar="A,B,...", help="Measure only these classes  [default: all of the weights]"
+    "--classes",
+    type=Listed(),
+    metavar="A,B,...",
+    help="Measure only these classes  [default: all of the weights]",
 )
 @network_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.evaluate/1.")
@@ -58,8 +62,6 @@ def command(ctx, manifest, root, fold, split, match, classes, weights, backend, 
         recordings = open_dataset(manifest, root, names).where(fold=fold, split=split)
         if match is not None:
             recordings = matching(recordings, match)
-        if classes is not None:
-            classes = [name.strip() for name in classes.split(",")]
         result = evaluate(
             net,
             recordings,

@@ -6,13 +6,14 @@ import textwrap
 import click
 
 from acdref.commands._options import Number
+from acdref.options import NETWORKS
 
 
 @click.command(short_help="Show backend, weights and layers.")
 @click.option("--weights", type=click.Path(), help="Weights file  [default: the one shipped with acdref]")
 @click.option(
     "--net",
-    type=click.Choice(["acdnet", "vgg-gap", "conv1d", "resnet50", "mobilenetv2"]),
+    type=click.Choice(NETWORKS),
     help="Show the layers of this network rather than of weights.",
 )
 @click.option(

@@ -2,19 +2,20 @@
 
 import json
 import os
+from dataclasses import fields
 
 import click
 
-from acdref.commands._decision import decision_of, decision_options
 from acdref.commands._network import Progress
-from acdref.commands._options import Number
+from acdref.commands._options import Listed, click_options, given
+from acdref.commands._teacher import decision_of, decision_options
 from acdref.errors import AcdrefError
+from acdref.options.labels import FORMATS, STATISTICS, UNKNOWN, Decision, FrameOptions, RuleOptions
 
 _STEP_FLAGS = (
     "--expand", "--mask-children", "--map-classes", "--zero-shot", "--correct", "--percentile",
     "--mean-threshold", "--frame",
 )  # fmt: skip
-_RANGE_01 = Number(0, 1, max_open=True)
 
 
 class _Steps(click.Command):
@@ -33,7 +34,7 @@ class _Steps(click.Command):
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["audioset", "fsd50k", "manifest", "strong", "framed"]),
+    type=click.Choice(FORMATS),
     help="Of INPUT  [default: recognised]",
 )
 @click.option(
@@ -46,10 +47,10 @@ class _Steps(click.Command):
 @click.option(
     "--vocabulary", type=click.Path(), help="class_labels_indices.csv: the classes (kept of an ontology's)."
 )
-@click.option("--classes", metavar="A,B,...", help="The classes  [default: those that occur]")
+@click.option("--classes", type=Listed(), metavar="A,B,...", help="The classes  [default: those that occur]")
 @click.option(
     "--unknown",
-    type=click.Choice(["raise", "ignore", "isolate"]),
+    type=click.Choice(UNKNOWN),
     default="raise",
     show_default=True,
     help="Labels that are no class: refuse the file, leave them out, or make each a class of its own.",
@@ -63,34 +64,16 @@ class _Steps(click.Command):
 @click.option("--superclasses", "--map-classes", type=click.Path(), help="CSV of super-classes to map to.")
 @click.option("--scores", type=click.Path(), help="The teacher's scores: npz, csv or jsonl.")
 @click.option("--correct", is_flag=True, help="Correct and mask labels that the teacher contradicts.")
-@click.option(
-    "--threshold-t",
-    "T",
-    type=Number(0, 0.5),
-    default=0.05,
-    show_default=True,
-    help="correct: the teacher is confident above 1 - T and below T.",
-)
-@click.option("--fp", is_flag=True, help="correct: wrongly set labels too, not only missing ones.")
-@click.option("--no-mask", is_flag=True, help="correct: leave doubtful labels instead of masking them.")
-@click.option(
-    "--boundary",
-    type=click.Choice(["closed", "literal"]),
-    default="closed",
-    show_default=True,
-    help="correct: a score of exactly T or 1 - T masks, or does nothing as the equations are printed.",
-)
+@click_options(RuleOptions, ("T", "fp", "no_mask", "boundary"))
 @click.option(
     "--percentile",
     type=click.Choice(["mask", "correct"]),
     help="Mask (or set to 1) the negatives with the highest scores of each class.",
 )
-@click.option(
-    "--q", type=_RANGE_01, default=0.05, show_default=True, help="percentile: the fraction of negatives."
-)
+@click_options(RuleOptions, ("q",))
 @click.option(
     "--mean-threshold",
-    type=click.Choice(["mean", "median", "p25", "p10", "p5"]),
+    type=click.Choice(STATISTICS),
     help="Set negatives scored above this statistic of their class's positives to 1.",
 )
 @click.option(
@@ -104,19 +87,17 @@ class _Steps(click.Command):
     "--zero-shot", is_flag=True, help="Labels by the cosines of `acdref teach`, in place of those of INPUT."
 )
 @decision_options
-@click.option("--frame", is_flag=True, help="Events to frames, PRESENT or NOT_PRESENT (strong to framed).")
-@click.option("--duration", type=Number(), default=10.0, show_default=True, help="frame: seconds of a clip.")
 @click.option(
-    "--frame-length", type=Number(), default=0.96, show_default=True, help="frame: seconds of a frame."
+    "--frame", "framed", is_flag=True, help="Events to frames, PRESENT or NOT_PRESENT (strong to framed)."
 )
-@click.option("--hop", type=Number(), help="frame: seconds between frames' starts  [default: --frame-length]")
+@click_options(FrameOptions, ("duration", "frame", "hop"))
 @click.option(
     "--absent",
     type=click.Path(),
     help="frame: TSV of clip and label, with header: classes that annotators marked absent (explicit "
     "negatives). In the order of INPUT.",
 )
-@click.option("--guard", is_flag=True, help="frame: frames touched without being PRESENT are left out.")
+@click_options(FrameOptions, ("guard",))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.relabel/1.")
 def command(source, out, only_check, form, to, unknown_out, classes, scores, absent, as_json, **options):
     """Apply label rules to the label file INPUT and write OUTPUT; say what changed, class by class.
@@ -162,8 +143,6 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
     from acdref.relabel.job import check, relabel
 
     steps = _steps(**options)
-    if classes is not None:
-        classes = [name.strip() for name in classes.split(",")]
     if only_check:
         result = check(source, steps, scores, absent=absent, format=form, classes=classes)
         click.echo(json.dumps({"file": source} | result, indent=2) if as_json else _summary(source, result))
@@ -192,59 +171,49 @@ def _steps(ontology, vocabulary, superclasses, **options):
     from acdref.relabel.job import Steps
     from acdref.tables.columns import read_vocabulary
 
-    given = click.get_current_context().get_parameter_source
-    _refuse_strays(given, options)
-    correct = {"T": options["T"], "fp": options["fp"], "mask": not options["no_mask"]}
-    frame = {"duration": options["duration"], "frame": options["frame_length"], "hop": options["hop"]}
-    if options["frame"]:
+    _refuse_strays(options)
+    rules, frame, decision = (
+        {field.name: options[field.name] for field in fields(kind) if field.name in options}
+        for kind in (RuleOptions, FrameOptions, Decision)
+    )
+    if options["framed"]:
         _check_frames(frame)
-    decision = {name: options[name] for name in ("rule", "threshold", "class_thresholds", "logit_scale")}
+    steps = RuleOptions(**rules).step("correct") if options["correct"] else {}
+    if options["percentile"]:
+        steps |= RuleOptions(**rules).step(f"percentile-{options['percentile']}")
+    if options["mean_threshold"]:
+        psla = options["candidates"] == "psla"
+        steps["mean_threshold"] = {"statistic": options["mean_threshold"], "psla": psla}
     return Steps(
         ontology=ontology and Ontology.from_json(ontology),
         vocabulary=vocabulary and read_vocabulary(vocabulary),
         superclasses=superclasses and SuperClasses.from_csv(superclasses),
         expand=options["expand"],
         mask_children=options["mask_children"],
-        correct=correct | {"boundary": options["boundary"]} if options["correct"] else None,
-        percentile=options["percentile"] and {"q": options["q"], "mask": options["percentile"] == "mask"},
-        mean_threshold=options["mean_threshold"]
-        and {"statistic": options["mean_threshold"], "psla": options["candidates"] == "psla"},
-        frame=frame | {"guard": options["guard"]} if options["frame"] else None,
+        frame=frame if options["framed"] else None,
         zero_shot=decision_of(**decision) if options["zero_shot"] else None,
-        logit_scale=None if options["zero_shot"] else decision["logit_scale"],
+        logit_scale=None if options["zero_shot"] else decision["scale"],
         unknown=options["unknown"],
+        **steps,
     )
 
 
-_BELONGS = {
-    "T": ("correct", "--threshold-t"),
-    "fp": ("correct", "--fp"),
-    "no_mask": ("correct", "--no-mask"),
-    "boundary": ("correct", "--boundary"),
-    "q": ("percentile", "--q"),
-    "candidates": ("mean_threshold", "--candidates"),
-    "rule": ("zero_shot", "--rule"),
-    "threshold": ("zero_shot", "--threshold"),
-    "class_thresholds": ("zero_shot", "--class-threshold"),
-    "duration": ("frame", "--duration"),
-    "frame_length": ("frame", "--frame-length"),
-    "hop": ("frame", "--hop"),
-    "guard": ("frame", "--guard"),
-}
-
-
-def _refuse_strays(given, options):
+def _refuse_strays(options):
     """An option of a step that is not asked for is a mistake, not something to pass over."""
-    for name, (step, flag) in _BELONGS.items():
-        if given(name).name != "DEFAULT" and not options[step]:
-            raise click.UsageError(f"{flag} goes with --{step.replace('_', '-')}")
+    steps = options | {"frame": options["framed"]}
+    strays = given(RuleOptions, Decision, FrameOptions)
+    if click.get_current_context().get_parameter_source("candidates").name != "DEFAULT":
+        strays.append(("--candidates", "mean-threshold"))
+    for flag, step in strays:
+        if not steps[step.replace("-", "_")]:
+            raise click.UsageError(f"{flag} goes with --{step}")
 
 
 def _check_frames(frame):
     from acdref.labels.strong import frame_events
 
     try:
-        frame_events([], **frame)
+        frame_events([], frame["duration"], frame["frame"], frame["hop"])
     except (ValueError, OverflowError) as error:
         raise AcdrefError(str(error)) from None
 

@@ -6,9 +6,11 @@ import sys
 
 import click
 
-from acdref.commands._decision import decision_of, decision_options
 from acdref.commands._network import Progress, one_blas_thread
+from acdref.commands._options import click_options, given
+from acdref.commands._teacher import decision_of, decision_options, words_of
 from acdref.errors import AcdrefError
+from acdref.options.labels import PRECISIONS, Decision, PromptOptions
 
 
 @click.command(short_help="Score and label recordings by classes in words, with CLAP.")
@@ -21,22 +23,9 @@ from acdref.errors import AcdrefError
     "--root", type=click.Path(), help="Folder that the manifest's paths are relative to  [default: its own]"
 )
 @click.option("--labels", metavar="OUT.csv", type=click.Path(), help="Also make labels: a manifest.")
-@click.option(
-    "--prompts", metavar="FILE", type=click.Path(), help='Classes: lines of the form "name = prompt".'
-)
-@click.option(
-    "--template", default="This is a sound of {}", show_default=True, help="What a prompt is put into."
-)
-@click.option(
-    "--background",
-    metavar="PROMPT",
-    multiple=True,
-    help="A prompt that takes part in the softmax but is no class; may be given several times.",
-)
+@click_options(PromptOptions)
 @decision_options
-@click.option(
-    "--precision", type=click.Choice(["fp32", "fp16", "int8"]), help="[default: the first there is]"
-)
+@click.option("--precision", type=click.Choice(PRECISIONS), help="[default: the first there is]")
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Recordings scored at a time  [default: one for each core]"
 )
@@ -48,7 +37,10 @@ from acdref.errors import AcdrefError
     help="Take over rows from scores of the same model and prompts; may be given several times.",
 )
 @click.pass_context
-def command(ctx, bundle, paths, out, root, labels, prompts, template, background, precision, **options):
+def command(
+    ctx, bundle, paths, out, root, labels, prompts, template, background, rule, threshold, by_class, scale,
+    precision, workers, shard, reuse,
+):  # fmt: skip
     """Compare recordings with words, using the CLAP model in the folder BUNDLE.
 
     BUNDLE is a public ONNX export of LAION's CLAP in Hugging Face layout, as it was downloaded, or what
@@ -76,35 +68,31 @@ def command(ctx, bundle, paths, out, root, labels, prompts, template, background
     partial: some recordings failed, the others are done; 130 interrupted.
     """
     one_blas_thread()
-    decided = {name: options[name] for name in ("rule", "threshold", "class_thresholds")}
-    given = [name for name in decided if ctx.get_parameter_source(name).name != "DEFAULT"]
-    if given and labels is None:
+    if given(Decision) and labels is None:
         raise click.UsageError("--rule, --threshold and --class-threshold go with --labels")
-    decision = decision_of(**decided, logit_scale=options["logit_scale"])
-    from acdref.clap.prompts import Prompts, read_prompts
-    from acdref.clap.teach import shard, teach
+    decision = decision_of(rule, threshold, by_class, scale)
+    from acdref.clap import teach
     from acdref.clap.teacher import ClapTeacher
     from acdref.ops.threads import get_threads
     from acdref.predict.formats import printable
 
-    words = Prompts.of(read_prompts(prompts) if prompts else None, background, template)
+    words = words_of(prompts, template, background)
     _check_results(out, labels, decision, words)
     recordings = _recordings(paths, root)
-    if options["shard"] is not None:
-        recordings = shard(recordings, *_part(options["shard"]))
-    workers = options["workers"] or get_threads()
+    if shard is not None:
+        recordings = teach.shard(recordings, *_part(shard))
     with Progress() as progress:
         progress.show("opening the model")
-        teacher = ClapTeacher.open(bundle, precision=precision, logit_scale=options["logit_scale"])
+        teacher = ClapTeacher.open(bundle, precision=precision, logit_scale=scale)
         if labels is not None and decision.rule == "softmax":
             teacher.scale  # noqa: B018 (complains now rather than after hours of work)
-        scores = teach(
+        scores = teach.teach(
             teacher,
             recordings,
             words,
             out,
-            reuse=options["reuse"],
-            workers=workers,
+            reuse=reuse,
+            workers=workers or get_threads(),
             on_failure=lambda error: progress.log(printable(str(error))),
             note=lambda path, text: progress.log(printable(f"{path}: {text}")),
             progress=lambda *state: progress.show(_state(*state)),

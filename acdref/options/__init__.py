@@ -47,6 +47,8 @@ def option(default: Any = dataclasses.MISSING, help: str | None = None, **about:
         Its name on the command line; default: that of the field, with hyphens.
     metavar : str, optional
         What stands for the value in the help.
+    several : bool, optional
+        A tuple's values are given one by one, not between commas.
     of : str, optional
         The choice that this option belongs to, and is wrong usage without.
 

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from acdref import labels
-from acdref.clap.scores import Decision
 from acdref.errors import AcdrefError
+from acdref.options import Checked, option
+from acdref.options.labels import UNKNOWN, Decision
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
+class Steps(Checked):
     """What to do; a step that is None or False is left out.
 
     Attributes
@@ -50,9 +51,10 @@ class Steps:
     zero_shot: Decision | None = None
     logit_scale: float | None = None
     frame: dict | None = None
-    unknown: str = "raise"
+    unknown: str = option("raise", choices=UNKNOWN)
 
     def __post_init__(self):
+        super().__post_init__()
         needy = self.expand or self.mask_children or (self.mean_threshold or {}).get("psla")
         if needy and self.ontology is None:
             raise AcdrefError("expand, mask-children and PSLA's candidates need an ontology")

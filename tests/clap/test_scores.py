@@ -77,7 +77,7 @@ def test_scales_that_make_no_sense(scale):
 def test_decisions_that_make_no_sense():
     with pytest.raises(FileError, match="a threshold for 'd', which is no class"):
         Decision(by_class={"d": 0.1}).labels(made())
-    with pytest.raises(AcdrefError, match="must be one of softmax, cosine, z"):
+    with pytest.raises(AcdrefError, match="choose one of 'softmax', 'cosine', 'z'"):
         Decision("argmax")
     with pytest.raises(AcdrefError, match="finite"):
         Decision(threshold=np.nan)

@@ -1,90 +1,38 @@
 """What recipes' commands share: options, the defaults of --quick, what is printed."""
 
+import dataclasses
 import json
 import os
 
 import click
 
-from acdref.commands._options import Number, threads_option
-
-_CORRECTIONS = {
-    "correct": ("T", "fp", "no_mask", "boundary"),
-    "percentile-mask": ("q",),
-    "percentile-correct": ("q",),
-    "mean-threshold": ("statistic",),
-}
-_FLAGS = {
-    "T": "--threshold-t",
-    "fp": "--fp",
-    "no_mask": "--no-mask",
-    "boundary": "--boundary",
-    "q": "--q",
-    "statistic": "--statistic",
-}
+from acdref.commands._options import click_options, given, threads_option
+from acdref.options.labels import CORRECTIONS, RuleOptions
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1.")
-_OPTIONS = (
-    click.option(
-        "--correction",
-        type=click.Choice(list(_CORRECTIONS)),
-        default="correct",
-        show_default=True,
-        help="The rule by which scores change labels (`acdref relabel` has the same): Braun & Gamper's, "
-        "or those that they compare it with.",
-    ),
-    click.option(
-        "--threshold-t",
-        "T",
-        type=Number(0, 0.5),
-        default=0.05,
-        show_default=True,
-        help="correct: the teacher is confident above 1 - T and below T.",
-    ),
-    click.option("--fp", is_flag=True, help="correct: wrongly set labels too, not only missing ones."),
-    click.option("--no-mask", is_flag=True, help="correct: leave doubtful labels instead of masking them."),
-    click.option(
-        "--boundary",
-        type=click.Choice(["closed", "literal"]),
-        default="closed",
-        show_default=True,
-        help="correct: whether a score of exactly T or 1 - T masks.",
-    ),
-    click.option(
-        "--q",
-        type=Number(0, 1, max_open=True),
-        default=0.05,
-        show_default=True,
-        help="percentile: the fraction of negatives.",
-    ),
-    click.option(
-        "--statistic",
-        type=click.Choice(["mean", "median", "p25", "p10", "p5"]),
-        default="mean",
-        show_default=True,
-        help="mean-threshold: of the scores of a class's positives.",
-    ),
-    _JSON,
+_CORRECTION = click.option(
+    "--correction",
+    type=click.Choice(CORRECTIONS),
+    default="correct",
+    show_default=True,
+    help="The rule by which scores change labels (`acdref relabel` has the same): Braun & Gamper's, "
+    "or those that they compare it with.",
 )
 
 
 def recipe_options(command):
     """Decorator: the options that :func:`rules_of` takes, and --json."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return _CORRECTION(click_options(RuleOptions)(_JSON(command)))
 
 
-def rules_of(correction, T, fp, no_mask, boundary, q, statistic):
-    """Arguments of acdref.relabel_steps.Steps."""
-    given = click.get_current_context().get_parameter_source
-    for name, flag in _FLAGS.items():
-        if given(name).name != "DEFAULT" and name not in _CORRECTIONS[correction]:
+def rules_of(options):
+    """Arguments of acdref.relabel.steps.Steps; takes what it needs out of the options."""
+    correction = options.pop("correction")
+    for flag, rule in given(RuleOptions):
+        if not correction.startswith(rule):
             raise click.UsageError(f"{flag} does not go with --correction {correction}")
-    if correction == "correct":
-        return {"correct": {"T": T, "fp": fp, "mask": not no_mask, "boundary": boundary}}
-    if correction == "mean-threshold":
-        return {"mean_threshold": {"statistic": statistic}}
-    return {"percentile": {"q": q, "mask": correction == "percentile-mask"}}
+    rules = {field.name: options.pop(field.name) for field in dataclasses.fields(RuleOptions)}
+    return RuleOptions(**rules).step(correction)
 
 
 def run_options(command):

@@ -11,7 +11,7 @@ from acdref.commands.recipe._common import do, recipe_options, rules_of
 @click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
 @recipe_options
 @training_options
-def command(manifest, out, as_json, threads, correction, T, fp, no_mask, boundary, q, statistic, **options):
+def command(manifest, out, as_json, threads, **options):
     """Train on the labels of MANIFEST, correct them by the network's own scores, and train again.
 
     The stages, each a subfolder of --out, and what does the same by hand:
@@ -39,7 +39,7 @@ def command(manifest, out, as_json, threads, correction, T, fp, no_mask, boundar
     Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
     interrupted (the same command continues).
     """
-    rules = rules_of(correction, T, fp, no_mask, boundary, q, statistic)
+    rules = rules_of(options)
     from acdref.ops.threads import set_threads
     from acdref.recipes.self_correct import RECIPE, self_correct
 

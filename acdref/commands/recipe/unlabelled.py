@@ -4,33 +4,24 @@ import os
 
 import click
 
-from acdref.commands._decision import decision_of, decision_options
+from acdref.commands._options import click_options
+from acdref.commands._teacher import decision_of, decision_options, words_of
 from acdref.commands._training import options_of, training_options
 from acdref.commands.recipe._common import do, recipe_options, rules_of
+from acdref.options.labels import PromptOptions
 
 
 @click.command(short_help="Label recordings by words with CLAP, train, correct the labels, train again.")
 @click.argument("bundle", type=click.Path())
 @click.argument("recordings", type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
-@click.option(
-    "--prompts", metavar="FILE", type=click.Path(), help='Classes: lines of the form "name = prompt".'
-)
-@click.option(
-    "--template", default="This is a sound of {}", show_default=True, help="What a prompt is put into."
-)
-@click.option(
-    "--background",
-    metavar="PROMPT",
-    multiple=True,
-    help="A prompt that takes part in the softmax but is no class; may be given several times.",
-)
+@click_options(PromptOptions)
 @decision_options
 @recipe_options
 @training_options
 def command(
-    bundle, recordings, out, prompts, template, background, rule, threshold, class_thresholds, logit_scale,
-    as_json, threads, correction, T, fp, no_mask, boundary, q, statistic, **options,
+    bundle, recordings, out, prompts, template, background, rule, threshold, by_class, scale, as_json,
+    threads, **options,
 ):  # fmt: skip
     """Label RECORDINGS by words with the CLAP model in BUNDLE, and train a network on these labels.
 
@@ -63,17 +54,16 @@ def command(
     for name in ("classes", "fold", "val_fold"):
         if options[name] is not None:
             raise click.UsageError(f"--{name.replace('_', '-')} goes with labelled recordings")
-    decision = decision_of(rule, threshold, class_thresholds, logit_scale)
-    rules = rules_of(correction, T, fp, no_mask, boundary, q, statistic)
-    from acdref.clap.prompts import Prompts, read_prompts
+    decision = decision_of(rule, threshold, by_class, scale)
+    rules = rules_of(options)
     from acdref.clap.teacher import ClapTeacher
     from acdref.ops.threads import set_threads
     from acdref.recipes.unlabelled import RECIPE, unlabelled
 
     set_threads(threads)
     training = options_of(recordings, **options)
-    words = Prompts.of(read_prompts(prompts) if prompts else None, background, template)
-    teacher = ClapTeacher.open(bundle, logit_scale=logit_scale)
+    words = words_of(prompts, template, background)
+    teacher = ClapTeacher.open(bundle, logit_scale=scale)
     cores = len(os.sched_getaffinity(0))
     do(
         RECIPE,

@@ -1,0 +1,150 @@
+"""The options of what makes and changes labels: the teacher's words and decision, the rules, the frames."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from acdref.errors import OptionError
+from acdref.options import Checked, option
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from acdref.clap.scores import TeacherScores
+
+RULES = ("softmax", "cosine", "z")
+PRECISIONS = ("fp32", "fp16", "int8")
+FORMATS = ("audioset", "fsd50k", "manifest", "strong", "framed")
+UNKNOWN = ("raise", "ignore", "isolate")
+STATISTICS = ("mean", "median", "p25", "p10", "p5")
+CORRECTIONS = ("correct", "percentile-mask", "percentile-correct", "mean-threshold")
+
+
+@dataclass(frozen=True)
+class PromptOptions(Checked):
+    """The words that a teacher compares sounds with; see :class:`acdref.clap.prompts.Prompts`."""
+
+    prompts: str | None = option(
+        None, 'Classes: lines of the form "name = prompt".', path=True, metavar="FILE"
+    )
+    template: str = option("This is a sound of {}", "What a prompt is put into.")
+    background: tuple[str, ...] = option(
+        (),
+        "A prompt that takes part in the softmax but is no class; may be given several times.",
+        several=True,
+        metavar="PROMPT",
+    )
+
+
+@dataclass(frozen=True)
+class Decision(Checked):
+    """How a teacher's scores become labels.
+
+    Attributes
+    ----------
+    rule : {"softmax", "cosine", "z"}
+        What is compared with thresholds, see :meth:`acdref.clap.scores.TeacherScores.values`.
+    threshold : float
+        A label is 1 where the value is above it; Braun & Gamper's for the softmax is 0.2.
+    by_class : dict of str to float
+        Thresholds of classes that have their own.
+    scale : float, optional
+        ``exp(logit_scale)``; default: the one stored with the scores.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from acdref.clap.scores import TeacherScores
+    >>> scores = TeacherScores(("a.wav",), ("dog", "cat"), np.array([[0.3, 0.28]]))
+    >>> Decision(scale=10.0).labels(scores)
+    array([[1., 1.]])
+    >>> Decision("cosine", 0.25, {"cat": 0.29}).labels(scores)
+    array([[1., 0.]])
+    """
+
+    rule: str = option(
+        "softmax",
+        "What a threshold is for: the softmax over the classes (Braun & Gamper), the cosine, or its "
+        "robust z-score over all recordings. The last two can say that nothing is there.",
+        choices=RULES,
+        of="zero-shot",
+    )
+    threshold: float = option(
+        0.2,
+        "A label is 1 above it  [default: 0.2 for the softmax; needed for the others]",
+        of="zero-shot",
+    )
+    by_class: dict[str, float] | None = option(
+        None,
+        "The threshold of one class; may be given several times.",
+        flag="--class-threshold",
+        metavar="CLASS=NUMBER",
+        of="zero-shot",
+    )
+    scale: float | None = option(
+        None,
+        "The model's exp(logit_scale), where its files do not tell.",
+        above=0,
+        must="the logit scale must be a positive number",
+        flag="--logit-scale",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "by_class", self.by_class or {})
+        if not all(map(math.isfinite, self.by_class.values())):
+            raise OptionError("thresholds must be finite numbers")
+
+    def labels(self, scores: "TeacherScores") -> "np.ndarray":
+        """Labels (N, C), 0 or 1, NaN for recordings that could not be used; FileError for a strange class."""
+        return scores.labels(self)
+
+
+@dataclass(frozen=True)
+class RuleOptions(Checked):
+    """How scores change labels; see :func:`acdref.labels.correct_labels` and those beside it."""
+
+    T: float = option(
+        0.05,
+        "correct: the teacher is confident above 1 - T and below T.",
+        at_least=0,
+        at_most=0.5,
+        flag="--threshold-t",
+        of="correct",
+    )
+    fp: bool = option(False, "correct: wrongly set labels too, not only missing ones.", of="correct")
+    no_mask: bool = option(False, "correct: leave doubtful labels instead of masking them.", of="correct")
+    boundary: str = option(
+        "closed",
+        "correct: a score of exactly T or 1 - T masks, or does nothing as the equations are printed.",
+        choices=("closed", "literal"),
+        of="correct",
+    )
+    q: float = option(0.05, "percentile: the fraction of negatives.", at_least=0, below=1, of="percentile")
+    statistic: str = option(
+        "mean",
+        "mean-threshold: of the scores of a class's positives.",
+        choices=STATISTICS,
+        of="mean-threshold",
+    )
+
+    def step(self, correction: str) -> dict[str, dict]:
+        """The argument of :class:`acdref.relabel.steps.Steps` that one of `CORRECTIONS` means."""
+        if correction == "correct":
+            mask = not self.no_mask
+            return {"correct": {"T": self.T, "fp": self.fp, "mask": mask, "boundary": self.boundary}}
+        if correction == "mean-threshold":
+            return {"mean_threshold": {"statistic": self.statistic}}
+        return {"percentile": {"q": self.q, "mask": correction == "percentile-mask"}}
+
+
+@dataclass(frozen=True)
+class FrameOptions(Checked):
+    """Arguments of :func:`acdref.labels.strong.frame_labels`."""
+
+    duration: float = option(10.0, "frame: seconds of a clip.", of="frame")
+    frame: float = option(0.96, "frame: seconds of a frame.", flag="--frame-length", of="frame")
+    hop: float | None = option(
+        None, "frame: seconds between frames' starts  [default: --frame-length]", of="frame"
+    )
+    guard: bool = option(False, "frame: frames touched without being PRESENT are left out.", of="frame")
