@@ -7,6 +7,7 @@ Exit codes: 0 success; 1 the job could not be done (one line on stderr says why)
 import importlib
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -34,15 +35,15 @@ EXIT_ERROR, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 1, 2, 3, 130
 class LazyGroup(click.Group):
     """A group that imports a command's file only when that command (or the help page) is asked for."""
 
-    def list_commands(self, ctx):
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx, name):
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
         return importlib.import_module(COMMANDS[name]).command
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> Any:
         """Run the command; that the reader of its output (head, less) has gone is no error."""
         try:
             return super().invoke(ctx)
@@ -53,7 +54,7 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="acdref")
-def group():
+def group() -> None:
     """Tag sounds, and train taggers on noisy labels, without torch.
 
     \b
@@ -68,7 +69,7 @@ def group():
     """
 
 
-def main():
+def main() -> None:
     """Run the command line; turn errors that a user can cause into one line and an exit code."""
     try:
         sys.exit(group.main(standalone_mode=False) or 0)

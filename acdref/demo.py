@@ -1,7 +1,9 @@
 """The whole chain on made-up sound: synthesise, train, evaluate, tag.  No recordings needed."""
 
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from acdref.data import read_manifest
 from acdref.files import resource
 from acdref.predict import scoring
 from acdref.synth import write_dataset
-from acdref.train import Options, train
+from acdref.train import Observer, Options, train
 
 SCENES = 400
 OPTIONS = Options(
@@ -29,7 +31,13 @@ OPTIONS = Options(
 )
 
 
-def demo(folder, observer=None, seed=0, scenes=SCENES, options=OPTIONS):
+def demo(
+    folder: str | PathLike[str],
+    observer: Observer | None = None,
+    seed: int = 0,
+    scenes: int = SCENES,
+    options: Options = OPTIONS,
+) -> dict[str, Any] | None:
     """Run the demo in `folder`, from the shipped weights on; the same seed gives the same result.
 
     Parameters

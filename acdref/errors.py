@@ -4,6 +4,8 @@ Every error that a user can cause is an :class:`AcdrefError`; the command line p
 exits with code 1.  An error about a file is a :class:`FileError` and names the file and the cause.
 """
 
+from os import PathLike
+
 
 class AcdrefError(Exception):
     """A problem with the user's input that one line of text explains."""
@@ -20,12 +22,12 @@ class FileError(AcdrefError):
         Why it cannot be used: one line, no trailing full stop.
     """
 
-    def __init__(self, path, cause):
+    def __init__(self, path: str | PathLike[str], cause: object) -> None:
         super().__init__(str(path), cause)
         self.path = str(path)
-        self.cause = cause
+        self.cause = str(cause)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.path}: {self.cause}"
 
 

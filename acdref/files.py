@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from acdref.errors import FileError
 
 
 @contextlib.contextmanager
-def replacing(path, error=FileError):
+def replacing(path: str | os.PathLike[str], error: type[FileError] = FileError) -> Iterator[Path]:
     """Context in which a file is written that takes the place of `path` when the block ends.
 
     Parameters
@@ -51,13 +52,13 @@ def replacing(path, error=FileError):
             temporary.unlink()
 
 
-def write_text(path, text, error=FileError):
+def write_text(path: str | os.PathLike[str], text: str, error: type[FileError] = FileError) -> None:
     """Write a text in UTF-8, line ends as they are; arguments and errors as :func:`replacing`."""
     with replacing(path, error) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
-def sha256(path):
+def sha256(path: str | os.PathLike[str]) -> str:
     """The sha256 of a file's contents, in hexadecimal digits; FileError if it cannot be read."""
     try:
         with open(path, "rb") as file:
@@ -66,7 +67,7 @@ def sha256(path):
         raise FileError(path, error.strerror or str(error)) from None
 
 
-def resource(folder, name):
+def resource(folder: str, name: str) -> Path:
     """Path of a shipped file.
 
     Parameters

@@ -4,14 +4,18 @@ import base64
 import html
 import struct
 import zlib
+from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.audio import decode as audio
 from acdref.augment import (
     AUGMENTATIONS,
+    Augmentation,
     asymmetric_clip,
     band_pass,
     change_pitch,
@@ -28,6 +32,7 @@ from acdref.augment import (
     set_level,
     soft_clip,
 )
+from acdref.augment.sound import Sound
 from acdref.errors import AcdrefError, AudioError
 from acdref.features.compressed import FRAME, SAMPLE_RATE, stft
 from acdref.files import replacing, write_text
@@ -65,7 +70,9 @@ EXAMPLES = (
 """Name, parameters, and function of (sound, generator): every effect near its strongest."""
 
 
-def examples(x, seed=0, augmentation=AUGMENTATIONS["paper"], draws=3):
+def examples(
+    x: Sound, seed: int = 0, augmentation: Augmentation = AUGMENTATIONS["paper"], draws: int = 3
+) -> Iterator[tuple[str, str, Sound]]:
     """Vary a sound in every way.
 
     Parameters
@@ -98,7 +105,13 @@ def examples(x, seed=0, augmentation=AUGMENTATIONS["paper"], draws=3):
         yield "augmentation", f"draw {k + 1}", augmentation.mixture(augmentation.source(x, rng), rng)
 
 
-def write_page(folder, recordings=(), seed=0, augmentation=AUGMENTATIONS["paper"], on_failure=None):
+def write_page(
+    folder: str | PathLike[str],
+    recordings: Sequence[str | PathLike[str]] = (),
+    seed: int = 0,
+    augmentation: Augmentation = AUGMENTATIONS["paper"],
+    on_failure: Callable[[AudioError], object] | None = None,
+) -> Path:
     """Write examples of every effect, and ``index.html`` to hear and see them.
 
     Parameters
@@ -123,7 +136,7 @@ def write_page(folder, recordings=(), seed=0, augmentation=AUGMENTATIONS["paper"
         If none of the recordings can be decoded, or a file cannot be written.
     """
     folder = Path(folder)
-    sections = []
+    sections: list[str] = []
     for title, x in _sounds(recordings, seed, on_failure):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -142,7 +155,7 @@ def write_page(folder, recordings=(), seed=0, augmentation=AUGMENTATIONS["paper"
     return page
 
 
-def spectrogram(x):
+def spectrogram(x: Sound) -> bytes:
     """Picture of a sound.
 
     Parameters
@@ -172,7 +185,7 @@ def spectrogram(x):
     return png(pixels, np.rint(palette).astype(np.uint8))
 
 
-def png(pixels, palette):
+def png(pixels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
     """Encode a picture.
 
     Parameters

@@ -1,6 +1,7 @@
 """Matrix products whose bits do not depend on how many threads BLAS has."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 # OpenBLAS, the BLAS of NumPy's wheels, shares a product among its threads from so many multiplications on
 # and then rounds otherwise.  Its thresholds are 2^18, and 9216 where a factor is a vector.
@@ -9,7 +10,7 @@ _VECTOR = 2**13
 _EDGE = 64  # the edge of a cube of 2^18
 
 
-def matmul(a, b):
+def matmul(a: NDArray, b: NDArray) -> NDArray:
     """Matrix product, put together from pieces that are cut by shape alone and too small to be shared.
 
     Parameters

@@ -37,8 +37,11 @@ are relative to half the sampling rate (8 kHz) in the code, and in Hz below.
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from acdref.augment import codecs, distortion, level, rooms, spectrum, speed
-from acdref.augment.sound import as_sound
+from acdref.augment.sound import Sound, as_sound
 
 EQUALISER_POINTS = 8
 LOWER_EDGE = (1 / 160, 1 / 16)  # relative to half the sampling rate
@@ -188,7 +191,7 @@ class Augmentation:
             if len(self.level) != 2 or not -300 <= self.level[0] <= self.level[1] <= 300:
                 raise ValueError(f"level must be (lowest, highest) within 300 dBFS, not {self.level}")
 
-    def source(self, x, rng, sr=16000):
+    def source(self, x: ArrayLike, rng: np.random.Generator, sr: int = 16000) -> Sound:
         """Vary one source.
 
         Parameters
@@ -205,7 +208,7 @@ class Augmentation:
         """
         return self._apply(_SOURCE, x, rng, sr)
 
-    def mixture(self, x, rng, sr=16000):
+    def mixture(self, x: ArrayLike, rng: np.random.Generator, sr: int = 16000) -> Sound:
         """Vary a mixture of sources.
 
         Parameters
@@ -246,8 +249,8 @@ PAPER = Augmentation(
 AUGMENTATIONS = {
     "none": Augmentation(),
     "light": Augmentation(equaliser=3.0, low_pass=0.25, speed=0.1, level=_EVERYDAY),
-    "source": replace(PAPER, **dict.fromkeys(("codec", "distortion", "microphone"), 0.0)),
-    "mixture": replace(PAPER, **dict.fromkeys(_SOURCE, 0.0)),
+    "source": replace(PAPER, codec=0.0, distortion=0.0, microphone=0.0),
+    "mixture": replace(PAPER, equaliser=0.0, band_pass=0.0, room=0.0, pitch=0.0),
     "paper": PAPER,
 }
 """Named choices: nothing; what is cheap; one half of algorithm 1 or the other, with the level; all of it."""

@@ -15,8 +15,9 @@ from functools import cache
 from io import BytesIO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from acdref.augment.sound import as_sound
+from acdref.augment.sound import Sound, as_sound
 
 FORMATS = {"vorbis": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "mp3": ("MP3", "MPEG_LAYER_III")}
 """Format and subtype of each codec, in soundfile's words."""
@@ -26,7 +27,7 @@ _PEAK = 0.5  # of what is coded: above it, decoders may clip
 _COARSEST = 0.99  # the compression level that all encoders take, unlike 1
 
 
-def recode(x, codec, quality, sr=16000):
+def recode(x: ArrayLike, codec: str, quality: float, sr: int = 16000) -> Sound:
     """Encode and decode.
 
     Parameters
@@ -72,7 +73,7 @@ def recode(x, codec, quality, sr=16000):
 
 
 @cache
-def available(sr=16000):
+def available(sr: int = 16000) -> tuple[str, ...]:
     """Which codecs the installed libsndfile has, and at this rate.
 
     Parameters

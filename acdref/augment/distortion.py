@@ -4,11 +4,12 @@ Everything is relative to the signal's peak, so that the level of the signal mak
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from acdref.augment.sound import as_sound
+from acdref.augment.sound import Sound, as_sound
 
 
-def hard_clip(x, drive):
+def hard_clip(x: ArrayLike, drive: float) -> Sound:
     """Cut off the tops, as a converter does that is driven too far.
 
     Parameters
@@ -32,7 +33,7 @@ def hard_clip(x, drive):
     return np.clip(x, -limit, limit)
 
 
-def soft_clip(x, drive):
+def soft_clip(x: ArrayLike, drive: float) -> Sound:
     """Press the tops down, as an amplifier or a loudspeaker near its limit does.
 
     Parameters
@@ -64,7 +65,7 @@ def soft_clip(x, drive):
     return np.clip(y, -np.abs(x), np.abs(x))  # rounding may have gone beyond, where it is almost linear
 
 
-def asymmetric_clip(x, drive):
+def asymmetric_clip(x: ArrayLike, drive: float) -> Sound:
     """Press down the upper half of the waveform alone, which adds even harmonics and an offset.
 
     Parameters
@@ -87,7 +88,7 @@ def asymmetric_clip(x, drive):
     return np.where(x > 0, soft_clip(x, drive), x)
 
 
-def quantise(x, bits):
+def quantise(x: ArrayLike, bits: int) -> Sound:
     """Round to a coarse grid, as a cheap or a badly levelled converter does.
 
     Parameters

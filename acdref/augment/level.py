@@ -1,11 +1,12 @@
 """Level."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from acdref.augment.sound import as_sound
+from acdref.augment.sound import Sound, as_sound
 
 
-def set_level(x, dbfs):
+def set_level(x: ArrayLike, dbfs: float) -> Sound:
     """Scale a signal to a level, but never beyond full scale.
 
     Parameters

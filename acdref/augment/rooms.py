@@ -1,15 +1,16 @@
 """Reverberation: room responses made of noise."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from acdref.augment.sound import as_sound
+from acdref.augment.sound import Sound, as_sound
 from acdref.augment.spectrum import padded_length
 
 MIXING_TIME = 0.05
 """Seconds after which reflections are so many that every sample holds one."""
 
 
-def room_response(rng, decay, ratio, sr=16000):
+def room_response(rng: np.random.Generator, decay: float, ratio: float, sr: int = 16000) -> Sound:
     """Make the response of a room that does not exist.
 
     Parameters
@@ -59,7 +60,7 @@ def room_response(rng, decay, ratio, sr=16000):
     return response
 
 
-def reverberate(x, response):
+def reverberate(x: ArrayLike, response: ArrayLike) -> Sound:
     """Play a sound in a room.
 
     Parameters

@@ -1,13 +1,17 @@
 """What every effect works on."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Sound = NDArray[np.float32]
+"""Samples, (n,)."""
 
 LOUDEST = 1e12
 """Greatest magnitude of a sample: 240 dB above full scale, and so far below what float32 can hold that no
 spectrum of a recording, whatever its gain, passes that."""
 
 
-def as_sound(x):
+def as_sound(x: ArrayLike) -> Sound:
     """The samples of a sound, all of them numbers.
 
     Parameters

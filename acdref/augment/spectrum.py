@@ -5,13 +5,14 @@ start.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from acdref.augment.sound import as_sound
+from acdref.augment.sound import Sound, as_sound
 
 _LARGEST_GAIN = 300.0  # dB
 
 
-def low_pass(x, cutoff, sr=16000):
+def low_pass(x: ArrayLike, cutoff: float, sr: int = 16000) -> Sound:
     """Take away everything above a frequency, as an old or a narrow-band recording chain does.
 
     Parameters
@@ -47,7 +48,7 @@ def low_pass(x, cutoff, sr=16000):
     return band_pass(x, 0.0, cutoff, sr)
 
 
-def band_pass(x, low, high, sr=16000):
+def band_pass(x: ArrayLike, low: float, high: float, sr: int = 16000) -> Sound:
     """Take away what lies outside a band, as a small loudspeaker or a telephone does.
 
     Parameters
@@ -98,7 +99,7 @@ def band_pass(x, low, high, sr=16000):
     return _filtered(x, gain, sr)
 
 
-def equalise(x, gains, sr=16000):
+def equalise(x: ArrayLike, gains: ArrayLike, sr: int = 16000) -> Sound:
     """Shape the spectrum smoothly, as another microphone, room or distance does.
 
     Parameters
@@ -156,6 +157,6 @@ def _filtered(x, gain, sr):
     return np.fft.irfft(spectrum, n)[: len(x)].astype(np.float32, copy=False)
 
 
-def padded_length(n, response=2048):
+def padded_length(n: int, response: int = 2048) -> int:
     """A length with room for a filter's response; a multiple of 4096 makes the transform fast."""
     return -(-(n + response) // 4096) * 4096

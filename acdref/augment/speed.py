@@ -1,8 +1,9 @@
 """Speed, tempo and pitch: by resampling where both may change together, by a phase vocoder where not."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from acdref.augment.sound import as_sound
+from acdref.augment.sound import Sound, as_sound
 from acdref.augment.spectrum import padded_length
 
 FRAME_SECONDS = 0.064
@@ -18,7 +19,7 @@ _NOTHING = np.float32(1e-37)  # 1 over it is finite
 _WINDOWS_SQUARED = 1.5  # what the squares of overlapping Hann windows add up to: 3 / 8 of OVERLAP
 
 
-def change_speed(x, factor):
+def change_speed(x: ArrayLike, factor: float) -> Sound:
     """Play faster or slower, as a tape does: pitch and tempo change together.
 
     Parameters
@@ -58,7 +59,7 @@ def change_speed(x, factor):
     return resampled[: max(1, round(len(x) * m / n))].astype(np.float32, copy=False)
 
 
-def change_tempo(x, factor, sr=16000):
+def change_tempo(x: ArrayLike, factor: float, sr: int = 16000) -> Sound:
     """Play faster or slower at the same pitch.
 
     Parameters
@@ -127,7 +128,7 @@ def change_tempo(x, factor, sr=16000):
     return out.ravel()[frame - hop : frame - hop + n]
 
 
-def change_pitch(x, semitones, tempo=1.0, sr=16000):
+def change_pitch(x: ArrayLike, semitones: float, tempo: float = 1.0, sr: int = 16000) -> Sound:
     """Play higher or lower, at the same tempo or another.
 
     Parameters

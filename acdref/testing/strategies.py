@@ -16,12 +16,20 @@ Run it with pytest.  To see what a strategy draws: ``strategies.ontologies().exa
 session.
 """
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+Matrices = st.SearchStrategy[NDArray[np.float64]]
+Shape = tuple[int, int] | st.SearchStrategy[tuple[int, int]] | None
 
 
-def shapes(min_clips=0, max_clips=6, min_classes=1, max_classes=5):
+def shapes(
+    min_clips: int = 0, max_clips: int = 6, min_classes: int = 1, max_classes: int = 5
+) -> st.SearchStrategy[tuple[int, int]]:
     """Shapes (N, C) of label matrices.
 
     Parameters
@@ -41,7 +49,7 @@ def shapes(min_clips=0, max_clips=6, min_classes=1, max_classes=5):
     return st.tuples(st.integers(min_clips, max_clips), st.integers(min_classes, max_classes))
 
 
-def label_matrices(shape=None, unknown=True):
+def label_matrices(shape: Shape = None, unknown: bool = True) -> Matrices:
     """Label matrices.
 
     Parameters
@@ -64,7 +72,9 @@ def label_matrices(shape=None, unknown=True):
     return _matrices(shape, _labels(unknown))
 
 
-def teacher_scores(shape=None, threshold=0.05, no_opinion=True, dyadic=False):
+def teacher_scores(
+    shape: Shape = None, threshold: float = 0.05, no_opinion: bool = True, dyadic: bool = False
+) -> Matrices:
     """Teacher scores, often on a boundary or one float beside it.
 
     Parameters
@@ -91,7 +101,13 @@ def teacher_scores(shape=None, threshold=0.05, no_opinion=True, dyadic=False):
     return _matrices(shape, _scores(threshold, no_opinion, dyadic))
 
 
-def labels_with_scores(shape=None, threshold=0.05, unknown=True, no_opinion=True, dyadic=False):
+def labels_with_scores(
+    shape: Shape = None,
+    threshold: float = 0.05,
+    unknown: bool = True,
+    no_opinion: bool = True,
+    dyadic: bool = False,
+) -> st.SearchStrategy[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Labels and the scores of a teacher for the same clips.
 
     Parameters
@@ -120,7 +136,7 @@ def labels_with_scores(shape=None, threshold=0.05, unknown=True, no_opinion=True
     )
 
 
-def boundary_scores(threshold):
+def boundary_scores(threshold: float) -> list[float]:
     """The scores on which a rule with threshold T changes its mind, and their neighbours.
 
     Parameters
@@ -145,7 +161,7 @@ def boundary_scores(threshold):
 
 
 @st.composite
-def ontologies(draw, max_nodes=9):
+def ontologies(draw: st.DrawFn, max_nodes: int = 9) -> list[dict[str, Any]]:
     """Nodes of random ontologies, in the form of AudioSet's ``ontology.json``.
 
     Parameters
@@ -178,7 +194,7 @@ def ontologies(draw, max_nodes=9):
     # In this hidden order edges lead forwards only, hence no cycle; the list itself may be in any order.
     order = draw(st.permutations(range(n)))
     restrictions = st.lists(st.sampled_from(["abstract", "blacklist"]), unique=True, max_size=2)
-    children = {node: [] for node in order}
+    children = {}
     for place, node in enumerate(order):
         later = draw(st.lists(st.booleans(), min_size=n - place - 1, max_size=n - place - 1))
         children[node] = [
@@ -190,7 +206,9 @@ def ontologies(draw, max_nodes=9):
     ]
 
 
-def event_lists(n_classes=1, duration=10.0, frame=0.96, max_events=8):
+def event_lists(
+    n_classes: int = 1, duration: float = 10.0, frame: float = 0.96, max_events: int = 8
+) -> st.SearchStrategy[tuple[NDArray[np.float64], NDArray[np.int64]]]:
     """Events of one clip, in whole milliseconds, many on the borders and middles of frames.
 
     Parameters

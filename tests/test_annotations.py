@@ -1,0 +1,117 @@
+"""Public functions say what they take and return: all parameters and the result have annotations.
+
+Public is what has no underscore in front, in a module, or in a class of one.  Left out are click's commands
+and options, whose types click knows, and functions for the compiler, which finds types itself.  mypy
+(setup.cfg) says whether the annotations are true.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import acdref
+
+ROOT = Path(acdref.__file__).parent
+COMPILED = {"kernel", "vector_code", "compile_function", "intrinsic"}
+EXEMPT = {
+    "audio",
+    "checkpoint.py",
+    "clap",
+    "commands",
+    "data",
+    "evaluate.py",
+    "fast",
+    "features",
+    "info.py",
+    "labels",
+    "losses.py",
+    "metrics",
+    "nets",
+    "ops",
+    "optim.py",
+    "predict",
+    "recipes",
+    "relabel",
+    "synth",
+    "tables",
+    "train.py",
+}
+"""Folders and files that are not annotated yet: this list only ever gets shorter."""
+
+
+def public(nodes):
+    """Functions of a module's or a class's body, each with its class or None."""
+    for node in nodes:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from ((function, node) for function, _ in public(node.body))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            hidden = node.name.startswith("_") and node.name != "__init__"
+            if not hidden and not any(other_types(decorator) for decorator in node.decorator_list):
+                yield node, None
+
+
+def other_types(decorator):
+    """Whether a decorator's function is click's or the compiler's."""
+    names = {node.id for node in ast.walk(decorator) if isinstance(node, ast.Name)}
+    return bool(names & (COMPILED | {"click"})) or any(name.endswith("_options") for name in names)
+
+
+def gaps(source):
+    """Names of the public functions, and of their parameters, that have no annotation."""
+    for function, owner in public(ast.parse(source).body):
+        a = function.args
+        parameters = [*a.posonlyargs, *a.args]
+        static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in function.decorator_list)
+        if owner is not None and not static:
+            del parameters[0]  # self or cls
+        parameters += [*a.kwonlyargs, *filter(None, (a.vararg, a.kwarg))]
+        missing = [p.arg for p in parameters if p.annotation is None]
+        if function.returns is None and function.name != "__init__":
+            missing.append("return")
+        if missing:
+            name = function.name if owner is None else f"{owner.name}.{function.name}"
+            yield f"{name}: {', '.join(missing)}"
+
+
+def gaps_below(path):
+    """The gaps of a file, or of all files of a folder that are not private, with their lines' files."""
+    files = [path] if path.suffix else sorted(path.rglob("*.py"))
+    return [
+        f"{file.relative_to(ROOT)}: {gap}"
+        for file in files
+        if not any(part.startswith("_") and part != "__init__.py" for part in file.relative_to(ROOT).parts)
+        for gap in gaps(file.read_text(encoding="utf-8"))
+    ]
+
+
+PLACES = sorted(p.name for p in ROOT.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists())
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if place not in EXEMPT])
+def test_public_functions_are_annotated(place):
+    assert not gaps_below(ROOT / place)
+
+
+@pytest.mark.parametrize("place", sorted(EXEMPT))
+def test_exempt_is_only_what_has_gaps(place):
+    assert gaps_below(ROOT / place), f"{place} has no gaps any more: strike it from EXEMPT"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def f(x: int) -> int: ...", []),
+        ("def f(x, *, y: int = 1, **z): ...", ["f: x, z, return"]),
+        ("def _f(x): ...", []),
+        ("class A:\n def __init__(self, x): ...\n def g(self) -> int: ...", ["A.__init__: x"]),
+        ("class A:\n @staticmethod\n def g(x) -> int: ...\n def _h(self): ...", ["A.g: x"]),
+        ("class A:\n @property\n def g(self): ...", ["A.g: return"]),
+        ("class _A:\n def g(self, x): ...", []),
+        ("def f() -> int:\n def inner(x): ...", []),
+        ("@kernel(cache=True)\ndef f(x): ...", []),
+        ("@click.command()\n@click.option('--x')\ndef command(x): ...", []),
+    ],
+)
+def test_gaps(source, found):
+    assert list(gaps(source)) == found
