@@ -33,7 +33,6 @@ EXEMPT = {
     "predict",
     "recipes",
     "relabel",
-    "synth",
     "tables",
     "train.py",
 }

@@ -5,15 +5,21 @@ import io
 import json
 import os
 import re
+from collections.abc import Callable, Sequence
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.errors import FileError
 from acdref.files import replacing
-from acdref.synth.scenes import CLASSES, scene, validate
+from acdref.synth.blocks import Samples
+from acdref.synth.scenes import CLASSES, Event, scene, validate
 
 MARKER = "synth.json"
+Row = tuple[str, tuple[str, ...], str]  # path, classes, split
 SCHEMA = "acdref.synth"
 VERSION = 1
 _NAME = r"(scene-\d{5,}\.flac|manifest\.csv|events\.tsv|synth\.json)"
@@ -21,16 +27,16 @@ _OURS = re.compile(rf"{_NAME}|\.{_NAME}\.\d+\.tmp")  # with what a killed run le
 
 
 def write_dataset(
-    directory,
-    count,
-    seed,
-    seconds=10.0,
-    max_classes=3,
-    sr=16000,
-    val_fraction=0.2,
-    force=False,
-    progress=None,
-):
+    directory: str | PathLike[str],
+    count: int,
+    seed: int,
+    seconds: float = 10.0,
+    max_classes: int = 3,
+    sr: int = 16000,
+    val_fraction: float = 0.2,
+    force: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Row]:
     """Write `count` scenes as 16-bit FLAC files, with their labels.
 
     Scene i doesn't depend on `count`: a larger data set of the same seed begins with the smaller one.
@@ -79,33 +85,30 @@ def write_dataset(
     ['train', 'val'] ['events.tsv', 'manifest.csv', 'scene-00000.flac', 'scene-00001.flac', 'synth.json']
     """
     validate(seconds, max_classes, sr)
-    parameters = {
-        "seconds": seconds,
-        "max_classes": max_classes,
-    }
 
     def make(rng):
         audio, _, events = scene(rng, seconds, max_classes, sr)
         return audio, events
 
+    parameters = {"seconds": seconds, "max_classes": max_classes}
     return write_scenes(
         directory, make, CLASSES, count, seed, parameters, sr, val_fraction, force=force, progress=progress
     )
 
 
 def write_scenes(
-    directory,
-    make,
-    classes,
-    count,
-    seed,
-    parameters,
-    sr=16000,
-    val_fraction=0.2,
-    labels=None,
-    force=False,
-    progress=None,
-):
+    directory: str | PathLike[str],
+    make: Callable[[np.random.Generator], tuple[Samples, list[Event]]],
+    classes: Sequence[str],
+    count: int,
+    seed: int,
+    parameters: dict[str, Any],
+    sr: int = 16000,
+    val_fraction: float = 0.2,
+    labels: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+    force: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Row]:
     """Write scenes of any making, in the form of :func:`write_dataset`.
 
     Parameters

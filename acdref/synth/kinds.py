@@ -1,9 +1,11 @@
 """Kinds of sounds: the leaves of a small ontology of three levels, for experiments with ontologies."""
 
+from typing import Any
+
 import numpy as np
 
 from acdref.synth import impacts, machines, outdoors, vocal
-from acdref.synth.blocks import filtered, high_pass, to_peak
+from acdref.synth.blocks import Samples, Synth, high_pass, to_peak
 
 TREE = {
     "animal": {
@@ -33,7 +35,7 @@ _MAKERS = {kind: maker for root in TREE.values() for kinds in root.values() for 
 KINDS = tuple(_MAKERS)
 
 
-def ontology_nodes():
+def ontology_nodes() -> list[dict[str, Any]]:
     """The tree as :class:`acdref.labels.Ontology` takes it, with names as ids.
 
     Returns
@@ -58,7 +60,7 @@ def ontology_nodes():
     return nodes
 
 
-def kind_sound(kind, rng, seconds, sr=16000):
+def kind_sound(kind: str, rng: np.random.Generator, seconds: float, sr: int = 16000) -> Samples:
     """Synthesise one random sound of a kind; arguments, result and errors as :func:`acdref.synth.sound`.
 
     Examples
@@ -68,5 +70,6 @@ def kind_sound(kind, rng, seconds, sr=16000):
     """
     if kind not in _MAKERS:
         raise ValueError(f"unknown kind {kind!r}: not one of {', '.join(KINDS)}")
-    x = _MAKERS[kind](rng, round(seconds * sr), sr)
-    return to_peak(np.asarray(filtered(x, sr, lambda f: high_pass(f, 20)), np.float32))
+    synth = Synth(rng, sr)
+    x = _MAKERS[kind](synth, round(seconds * sr))
+    return to_peak(synth.filtered(x, lambda f: high_pass(f, 20)))

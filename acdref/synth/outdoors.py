@@ -2,146 +2,125 @@
 
 import numpy as np
 
-from acdref.synth.blocks import (
-    add_at,
-    coloured,
-    decay,
-    filtered,
-    glide,
-    high_pass,
-    log_uniform,
-    low_pass,
-    onsets,
-    pick,
-    swell,
-    wander,
-    wave,
-    white,
-)
+from acdref.synth.blocks import Samples, Synth, add_at, glide, high_pass, low_pass
 
 # Nature
 
 
-def nature(rng, n, sr):
+def nature(s: Synth, n: int) -> Samples:
     """Birds, rain, streams, thunder, insects; sometimes two of them."""
     recipes = [(4, _birds), (2.5, _rain), (2, _stream), (1.5, _thunder), (2, _insects)]
     out = np.zeros(n, np.float32)
-    for _ in range(1 + (rng.random() < 0.25)):
-        x = pick(rng, recipes)(rng, n, sr)
-        out += log_uniform(rng, 0.4, 1.0) * x / np.sqrt(np.mean(x**2))
+    for _ in range(1 + (s.rng.random() < 0.25)):
+        x = s.pick(recipes)(s, n)
+        out += s.log_uniform(0.4, 1.0) * x / np.sqrt(np.mean(x**2))
     return out
 
 
-def _birds(rng, n, sr):
+def _birds(s, n):
     """One to three birds, each repeating its own phrase of notes."""
     out = np.zeros(n, np.float32)
-    for _ in range(rng.integers(1, 4)):
-        phrase = _bird_phrase(rng, sr)
-        length = len(phrase) / sr
-        level = log_uniform(rng, 0.2, 1.0)
-        for start in onsets(rng, n, sr, length + 0.1, length + log_uniform(rng, 0.4, 3.0)):
-            add_at(out, start, level * log_uniform(rng, 0.6, 1.0) * phrase)
+    for _ in range(s.rng.integers(1, 4)):
+        phrase = _bird_phrase(s)
+        length = len(phrase) / s.sr
+        level = s.log_uniform(0.2, 1.0)
+        for start in s.onsets(n, length + 0.1, length + s.log_uniform(0.4, 3.0)):
+            add_at(out, start, level * s.log_uniform(0.6, 1.0) * phrase)
     return out
 
 
-def _bird_phrase(rng, sr):
+def _bird_phrase(s):
     """Notes that sweep within 1.5 to 7.5 kHz: a trill of one note, or a few different ones."""
-    centre = log_uniform(rng, 2000, 6000)
-    trill = rng.random() < 0.4
-    length = log_uniform(rng, 0.03, 0.25)
-    gap = int(sr * length * rng.uniform(0.2, 1.0))
+    centre = s.log_uniform(2000, 6000)
+    trill = s.rng.random() < 0.4
+    length = s.log_uniform(0.03, 0.25)
+    gap = int(s.sr * length * s.uniform(0.2, 1.0))
     note, notes = None, []
-    for _ in range(rng.integers(2, 15 if trill else 6)):
+    for _ in range(s.rng.integers(2, 15 if trill else 6)):
         if note is None or not trill:
-            size = int(sr * length * log_uniform(rng, 0.6, 1.6))
-            sweep = centre * np.exp2(0.35 * rng.standard_normal(rng.integers(2, 5)))
-            f = np.clip(glide(sweep, size) * (1 + 0.02 * wave(rng.uniform(20, 80), size, sr)), 1500, 7500)
-            note = wave(f, size, sr) * swell(size, sr, 0.3 * size / sr, 0.4 * size / sr)
+            size = int(s.sr * length * s.log_uniform(0.6, 1.6))
+            sweep = centre * np.exp2(0.35 * s.rng.standard_normal(s.rng.integers(2, 5)))
+            f = np.clip(glide(sweep, size) * (1 + 0.02 * s.wave(s.uniform(20, 80), size)), 1500, 7500)
+            note = s.wave(f, size) * s.swell(size, 0.3 * size / s.sr, 0.4 * size / s.sr)
         notes += [note, np.zeros(gap, np.float32)]
     return np.concatenate(notes)
 
 
-def _rain(rng, n, sr):
+def _rain(s, n):
     """Noise of countless distant drops, and near drops that can be told apart."""
-    low, high = log_uniform(rng, 300, 1500), log_uniform(rng, 3500, 9000)
-    x = filtered(white(rng, n), sr, lambda f: high_pass(f, low, 1) * low_pass(f, high, 1))
-    x *= np.exp(0.15 * wander(rng, n, sr, 1.0))
-    return x + _drops(rng, n, sr, log_uniform(rng, 10, 150), log_uniform(rng, 1, 6), (700, 5000), 0.012)
+    low, high = s.log_uniform(300, 1500), s.log_uniform(3500, 9000)
+    x = s.filtered(s.white(n), lambda f: high_pass(f, low, 1) * low_pass(f, high, 1))
+    x *= np.exp(0.15 * s.wander(n, 1.0))
+    return x + _drops(s, n, s.log_uniform(10, 150), s.log_uniform(1, 6), (700, 5000), 0.012)
 
 
-def _stream(rng, n, sr):
+def _stream(s, n):
     """Water: a bed of noise and many bubbles, each a short tone that rises."""
-    cutoff = log_uniform(rng, 800, 3000)
-    bed = filtered(
-        coloured(rng, n, sr, 0.7, 200), sr, lambda f: high_pass(f, 200, 1) * low_pass(f, cutoff, 1)
-    )
-    bed *= np.exp(0.3 * wander(rng, n, sr, 5.0))
-    return log_uniform(rng, 0.2, 1.0) * bed + _drops(
-        rng, n, sr, log_uniform(rng, 40, 160), 1.0, (350, 2200), 0.05
-    )
+    cutoff = s.log_uniform(800, 3000)
+    bed = s.filtered(s.coloured(n, 0.7, 200), lambda f: high_pass(f, 200, 1) * low_pass(f, cutoff, 1))
+    bed *= np.exp(0.3 * s.wander(n, 5.0))
+    return s.log_uniform(0.2, 1.0) * bed + _drops(s, n, s.log_uniform(40, 160), 1.0, (350, 2200), 0.05)
 
 
-def _drops(rng, n, sr, rate, level, pitches, seconds):
+def _drops(s, n, rate, level, pitches, seconds):
     """`rate` short rising tones per second, at random times, from a bank of 16."""
-    size = int(sr * seconds)
+    size = int(s.sr * seconds)
     bank = []
-    for pitch in log_uniform(rng, *pitches, 16):
-        rise = glide([1, rng.uniform(1.0, 1.5)], size)
-        bank.append(wave(pitch * rise, size, sr) * decay(size, sr, seconds * rng.uniform(0.4, 1), 0.001))
-    count = 1 + rng.poisson(rate * n / sr)
+    for pitch in s.log_uniform(*pitches, 16):
+        rise = glide([1, s.uniform(1.0, 1.5)], size)
+        bank.append(s.wave(pitch * rise, size) * s.decay(size, seconds * s.uniform(0.4, 1), 0.001))
+    count = 1 + s.rng.poisson(rate * n / s.sr)
     out = np.zeros(n, np.float32)
-    levels = level * log_uniform(rng, 0.05, 1.0, count)
-    which, starts = rng.integers(16, size=count), rng.integers(n, size=count)
+    levels = level * s.log_uniform(0.05, 1.0, count)
+    which, starts = s.rng.integers(16, size=count), s.rng.integers(n, size=count)
     for start, k, gain in zip(starts.tolist(), which.tolist(), levels.astype(np.float32), strict=True):
         add_at(out, start, gain * bank[k])
     return out
 
 
-def _thunder(rng, n, sr):
+def _thunder(s, n):
     """A crack, if near, and seconds of rolling rumble; in light rain."""
-    out = 0.02 * _rain(rng, n, sr)
-    near = rng.random() < 0.5
-    for start in onsets(rng, n, sr, 3.0, 8.0):
-        size = int(sr * rng.uniform(2.0, 6.0))
-        roll = np.exp(0.8 * wander(rng, size, sr, rng.uniform(3, 7)))
-        boom = (
-            coloured(rng, size, sr, rng.uniform(1.4, 2.2), 40) * roll * decay(size, sr, 1.5 * size / sr, 0.1)
-        )
+    out = 0.02 * _rain(s, n)
+    near = s.rng.random() < 0.5
+    for start in s.onsets(n, 3.0, 8.0):
+        size = int(s.sr * s.uniform(2.0, 6.0))
+        roll = np.exp(0.8 * s.wander(size, s.uniform(3, 7)))
+        boom = s.coloured(size, s.uniform(1.4, 2.2), 40) * roll * s.decay(size, 1.5 * size / s.sr, 0.1)
         if near:
-            crackle = np.exp(1.2 * wander(rng, size, sr, 60)) * decay(size, sr, rng.uniform(0.3, 1.0), 0.01)
-            boom += rng.uniform(0.3, 1.0) * coloured(rng, size, sr, 0.7, 200) * crackle
-        add_at(out, start, boom * swell(size, sr, 0.02, 0.5))
+            crackle = np.exp(1.2 * s.wander(size, 60)) * s.decay(size, s.uniform(0.3, 1.0), 0.01)
+            boom += s.uniform(0.3, 1.0) * s.coloured(size, 0.7, 200) * crackle
+        add_at(out, start, boom * s.swell(size, 0.02, 0.5))
     return out
 
 
-def _insects(rng, n, sr):
+def _insects(s, n):
     """Crickets and cicadas: a high carrier, pulsed fast, in chirps or without end."""
-    out = 0.02 * white(rng, n)
-    for _ in range(rng.integers(1, 4)):
-        carrier = log_uniform(rng, 2800, 7000) * (1 + 0.003 * wander(rng, n, sr, 3))
-        pulse = np.maximum(0, wave(log_uniform(rng, 15, 90), n, sr, rng.uniform(0, 6.28)))
-        song = wave(carrier, n, sr) * pulse
-        if rng.random() < 0.6:
-            chirp = wave(log_uniform(rng, 0.7, 4), n, sr, rng.uniform(0, 1.5)) + rng.uniform(-0.3, 0.5)
+    out = 0.02 * s.white(n)
+    for _ in range(s.rng.integers(1, 4)):
+        carrier = s.log_uniform(2800, 7000) * (1 + 0.003 * s.wander(n, 3))
+        pulse = np.maximum(0, s.wave(s.log_uniform(15, 90), n, s.uniform(0, 6.28)))
+        song = s.wave(carrier, n) * pulse
+        if s.rng.random() < 0.6:
+            chirp = s.wave(s.log_uniform(0.7, 4), n, s.uniform(0, 1.5)) + s.uniform(-0.3, 0.5)
             song *= np.clip(4 * chirp, 0, 1)
-        out += log_uniform(rng, 0.2, 1.0) * song
+        out += s.log_uniform(0.2, 1.0) * song
     return out
 
 
 # Wind noise
 
 
-def windnoise(rng, n, sr):
+def windnoise(s: Synth, n: int) -> Samples:
     """Wind on a microphone: low noise in gusts; the stronger the gust, the higher it reaches."""
-    gust = np.exp(rng.uniform(0.4, 1.0) * wander(rng, n, sr, log_uniform(rng, 0.5, 2.0)))
-    gust *= np.exp(rng.uniform(0.1, 0.4) * wander(rng, n, sr, rng.uniform(5, 12)))
-    cutoff = log_uniform(rng, 60, 200)
-    rumble = filtered(white(rng, n), sr, lambda f: high_pass(f, 15) * low_pass(f, cutoff, 1.5))
-    rush = filtered(white(rng, n), sr, lambda f: high_pass(f, 80) * low_pass(f, 2.5 * cutoff, 1.5))
+    gust = np.exp(s.uniform(0.4, 1.0) * s.wander(n, s.log_uniform(0.5, 2.0)))
+    gust *= np.exp(s.uniform(0.1, 0.4) * s.wander(n, s.uniform(5, 12)))
+    cutoff = s.log_uniform(60, 200)
+    rumble = s.filtered(s.white(n), lambda f: high_pass(f, 15) * low_pass(f, cutoff, 1.5))
+    rush = s.filtered(s.white(n), lambda f: high_pass(f, 80) * low_pass(f, 2.5 * cutoff, 1.5))
     out = rumble / np.sqrt(np.mean(rumble**2)) * gust
-    out += log_uniform(rng, 0.05, 0.3) * rush / np.sqrt(np.mean(rush**2)) * gust**2
-    if rng.random() < 0.4:  # the membrane hits its stop
-        limit = np.float32(np.quantile(np.abs(out), rng.uniform(0.95, 0.995)))
+    out += s.log_uniform(0.05, 0.3) * rush / np.sqrt(np.mean(rush**2)) * gust**2
+    if s.rng.random() < 0.4:  # the membrane hits its stop
+        limit = np.float32(np.quantile(np.abs(out), s.uniform(0.95, 0.995)))
         out = limit * np.tanh(out / limit)
     return out
 
@@ -149,7 +128,7 @@ def windnoise(rng, n, sr):
 # Background
 
 
-def background(rng, n, sr):
+def background(s: Synth, n: int) -> Samples:
     """What any recording contains: noise of a random colour, its level drifting, sometimes mains hum.
 
     Returns
@@ -157,10 +136,10 @@ def background(rng, n, sr):
     (n,) float32
         Of about unit RMS.
     """
-    x = coloured(rng, n, sr, pick(rng, [(1, 0.0), (2, 1.0), (1, 2.0), (3, rng.uniform(0, 2))]), 30)
-    x *= np.exp(0.1 * wander(rng, n, sr, 0.5))
-    if rng.random() < 0.3:
-        mains = 50 if rng.random() < 0.5 else 60
-        for k in range(1, 1 + rng.integers(1, 4)):
-            x += log_uniform(rng, 0.02, 0.3) * wave(k * mains, n, sr)
+    x = s.coloured(n, s.pick([(1, 0.0), (2, 1.0), (1, 2.0), (3, s.uniform(0, 2))]), 30)
+    x *= np.exp(0.1 * s.wander(n, 0.5))
+    if s.rng.random() < 0.3:
+        mains = 50 if s.rng.random() < 0.5 else 60
+        for k in range(1, 1 + s.rng.integers(1, 4)):
+            x += s.log_uniform(0.02, 0.3) * s.wave(k * mains, n)
     return x

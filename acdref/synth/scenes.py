@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.synth import impacts, machines, music, outdoors, vocal
-from acdref.synth.blocks import filtered, high_pass, log_uniform, low_pass, to_peak
+from acdref.synth.blocks import Samples, Synth, high_pass, low_pass, to_peak
 
 GENERATORS = {
     "voice": vocal.voice,
@@ -33,7 +34,7 @@ class Event(NamedTuple):
     end: float
 
 
-def sound(name, rng, seconds, sr=16000):
+def sound(name: str, rng: np.random.Generator, seconds: float, sr: int = 16000) -> Samples:
     """Synthesise one random sound of a class.
 
     Parameters
@@ -67,12 +68,18 @@ def sound(name, rng, seconds, sr=16000):
     if name not in GENERATORS:
         raise ValueError(f"unknown class {name!r}: not one of {', '.join(CLASSES)}")
     validate(seconds, 1, sr)
-    n = round(seconds * sr)
-    x = filtered(GENERATORS[name](rng, n, sr), sr, lambda f: high_pass(f, 20))
-    return to_peak(x)
+    synth = Synth(rng, sr)
+    x = GENERATORS[name](synth, round(seconds * sr))
+    return to_peak(synth.filtered(x, lambda f: high_pass(f, 20)))
 
 
-def scene(rng, seconds=10.0, max_classes=3, sr=16000, empty_fraction=0.08):
+def scene(
+    rng: np.random.Generator,
+    seconds: float = 10.0,
+    max_classes: int = 3,
+    sr: int = 16000,
+    empty_fraction: float = 0.08,
+) -> tuple[Samples, NDArray[np.float32], list[Event]]:
     """Synthesise a scene: up to `max_classes` classes at random times and levels, over background noise.
 
     Parameters
@@ -114,17 +121,17 @@ def scene(rng, seconds=10.0, max_classes=3, sr=16000, empty_fraction=0.08):
     validate(seconds, max_classes, sr)
     if not 0 <= empty_fraction <= 1:
         raise ValueError(f"empty_fraction must be 0 .. 1, got {empty_fraction}")
-    n = round(seconds * sr)
+    n, s = round(seconds * sr), Synth(rng, sr)
 
-    audio = log_uniform(rng, 0.003, 0.08) * outdoors.background(rng, n, sr)  # 50 to 22 dB under a loud sound
+    audio = s.log_uniform(0.003, 0.08) * outdoors.background(s, n)  # 50 to 22 dB under a loud sound
     labels = np.zeros(len(CLASSES), np.float32)
     events = []
     count = 0 if rng.random() < empty_fraction else rng.integers(1, max_classes + 1)
     for index in rng.choice(len(CLASSES), count, replace=False):
         labels[index] = 1
-        duration = min(n, max(int(MIN_SECONDS * sr), int(n * log_uniform(rng, 0.2, 1.2))))
+        duration = min(n, max(int(MIN_SECONDS * sr), int(n * s.log_uniform(0.2, 1.2))))
         start = int(rng.integers(n - duration + 1))
-        x = _as_recorded(rng, sound(CLASSES[index], rng, duration / sr, sr), sr)
+        x = _as_recorded(s, sound(CLASSES[index], rng, duration / sr, sr))
         audio[start : start + duration] += 10 ** (rng.uniform(-12, 0) / 20) * x
         first, last = audible(x, sr)
         events.append(Event(CLASSES[index], (start + first) / sr, (start + last) / sr))
@@ -132,7 +139,7 @@ def scene(rng, seconds=10.0, max_classes=3, sr=16000, empty_fraction=0.08):
     return to_peak(audio, 10 ** (rng.uniform(-20, -0.5) / 20)), labels, events
 
 
-def validate(seconds, max_classes, sr):
+def validate(seconds: float, max_classes: int, sr: int) -> None:
     """Raise ValueError unless a scene can be made with these."""
     if not (np.isfinite(seconds) and seconds >= MIN_SECONDS):
         raise ValueError(f"seconds must be at least {MIN_SECONDS}, got {seconds}")
@@ -142,15 +149,15 @@ def validate(seconds, max_classes, sr):
         raise ValueError(f"max_classes must be 1 .. {len(CLASSES)}, got {max_classes}")
 
 
-def _as_recorded(rng, x, sr):
+def _as_recorded(s, x):
     """The colour of a random microphone and distance, and unit loudness: RMS of the loudest 100 ms."""
-    tilt = rng.uniform(-0.4, 0.3)
-    cutoff = log_uniform(rng, 3000, 8000) if rng.random() < 0.3 else np.inf
-    x = filtered(x, sr, lambda f: (np.maximum(f, 50) / 1000) ** tilt * low_pass(f, cutoff, 4))
-    return x / max(np.sqrt(frame_power(x, sr // 10).max()), np.abs(x).max() / 6)
+    tilt = s.uniform(-0.4, 0.3)
+    cutoff = s.log_uniform(3000, 8000) if s.rng.random() < 0.3 else np.inf
+    x = s.filtered(x, lambda f: (np.maximum(f, 50) / 1000) ** tilt * low_pass(f, cutoff, 4))
+    return x / max(np.sqrt(frame_power(x, s.sr // 10).max()), np.abs(x).max() / 6)
 
 
-def audible(x, sr):
+def audible(x: Samples, sr: int) -> tuple[int, int]:
     """First and last sample of the 10 ms frames within 45 dB of the loudest."""
     frame = sr // 100
     power = frame_power(x, frame)
@@ -158,7 +165,7 @@ def audible(x, sr):
     return int(loud[0]) * frame, min(len(x), (int(loud[-1]) + 1) * frame)
 
 
-def frame_power(x, frame):
+def frame_power(x: Samples, frame: int) -> Samples:
     """Mean square of each frame of so many samples; the last one is filled up with zeros."""
     padded = np.pad(x, (0, -len(x) % frame))
     return np.mean(padded.reshape(-1, frame) ** 2, axis=1)

@@ -1,23 +1,35 @@
 """Soundscapes: excerpts of recordings at random times over a background, so that strong labels are known."""
 
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Any
+
 import numpy as np
 
-from acdref.synth.blocks import log_uniform, to_peak
-from acdref.synth.dataset import write_scenes
+from acdref.synth.blocks import Samples, Synth, to_peak
+from acdref.synth.dataset import Row, write_scenes
 from acdref.synth.outdoors import background
 from acdref.synth.scenes import MIN_SECONDS, Event, audible, frame_power, sound
 
 FADE_SECONDS = 0.01
+Draw = Callable[[str, np.random.Generator, int], Samples]
 
 
-def procedural(name, rng, sr=16000):
+def procedural(name: str, rng: np.random.Generator, sr: int = 16000) -> Samples:
     """A recording for a soundscape that is synthesised on the spot: `draw` of :func:`soundscape`."""
     return sound(name, rng, 3.0, sr)
 
 
 def soundscape(
-    rng, classes, draw=procedural, seconds=10.0, most=4, lengths=(0.4, 3.0), snr=(0.0, 20.0), sr=16000
-):
+    rng: np.random.Generator,
+    classes: Sequence[str],
+    draw: Draw = procedural,
+    seconds: float = 10.0,
+    most: int = 4,
+    lengths: tuple[float, float] = (0.4, 3.0),
+    snr: tuple[float, float] = (0.0, 20.0),
+    sr: int = 16000,
+) -> tuple[Samples, list[Event]]:
     """Make a soundscape: up to `most` excerpts of recordings over background noise.
 
     Parameters
@@ -59,19 +71,17 @@ def soundscape(
     ((80000,), [('alarm', 0.94, 1.56), ('dog', 1.2, 1.7), ('dog', 1.55, 1.73)])
     """
     _validate(classes, seconds, most, lengths)
-    n = round(seconds * sr)
-    noise = background(rng, n, sr)
+    n, s = round(seconds * sr), Synth(rng, sr)
+    noise = background(s, n)
     audio = noise / max(float(np.sqrt(np.mean(noise**2))), 1e-9)
     events = []
     for _ in range(rng.integers(1, most + 1)):
-        name = classes[rng.integers(len(classes))]
-        length = min(n, round(log_uniform(rng, *lengths) * sr))
+        name = classes[int(rng.integers(len(classes)))]
+        length = min(n, round(s.log_uniform(*lengths) * sr))
         x = _excerpt(np.asarray(draw(name, rng, sr), np.float32), length, rng, sr)
         loudest = np.sqrt(frame_power(x, sr // 10).max()) if len(x) else 0
-        start, gain = (
-            rng.random(),
-            10 ** (rng.uniform(*snr) / 20),
-        )  # drawn whether the recording is silent or not
+        # Drawn whether the recording is silent or not.
+        start, gain = rng.random(), 10 ** (rng.uniform(*snr) / 20)
         if loudest > 0:
             at = int(start * (n - len(x) + 1))
             audio[at : at + len(x)] += gain / loudest * x
@@ -81,16 +91,16 @@ def soundscape(
 
 
 def write_soundscapes(
-    directory,
-    classes,
-    count,
-    seed,
-    draw=procedural,
-    missing=None,
-    val_fraction=0.2,
-    force=False,
-    **parameters,
-):
+    directory: str | PathLike[str],
+    classes: Sequence[str],
+    count: int,
+    seed: int,
+    draw: Draw = procedural,
+    missing: tuple[float, float] | None = None,
+    val_fraction: float = 0.2,
+    force: bool = False,
+    **parameters: Any,
+) -> list[Row]:
     """Write soundscapes as :func:`acdref.synth.write_dataset` writes scenes.
 
     Parameters

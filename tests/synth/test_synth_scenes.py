@@ -44,12 +44,12 @@ def test_max_classes_and_empty_fraction():
 
 
 def test_events_lie_where_the_sound_is(monkeypatch):
-    def beep(rng, n, sr):
+    def beep(synth, n):
         x = np.zeros(n, np.float32)
         x[n // 4 : n // 2] = np.sin(np.arange(n // 2 - n // 4))
         return x
 
-    monkeypatch.setattr(outdoors, "background", lambda rng, n, sr: np.zeros(n, np.float32))
+    monkeypatch.setattr(outdoors, "background", lambda synth, n: np.zeros(n, np.float32))
     for name in CLASSES:
         monkeypatch.setitem(GENERATORS, name, beep)
     for audio, _, events in scenes(20, max_classes=1, empty_fraction=0, seconds=4.0):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from acdref.synth import CLASSES, impacts, machines, music, outdoors, sound, vocal
+from acdref.synth.blocks import Synth
 from acdref.synth.scenes import GENERATORS
 
 SR = 16000
@@ -14,8 +15,12 @@ def sounds(name, seconds=3.0):
     return [sound(name, np.random.default_rng([7, seed]), seconds) for seed in SEEDS]
 
 
+def synth(seed=0):
+    return Synth(np.random.default_rng(seed), SR)
+
+
 def play(recipe, seed, seconds=3.0):
-    return recipe(np.random.default_rng(seed), int(seconds * SR), SR)
+    return recipe(synth(seed), int(seconds * SR))
 
 
 def share(x, low, high):
@@ -85,7 +90,7 @@ def test_other_sampling_rates(name, sr):
 def test_generators_stay_in_float32(name):
     """One float64 scalar from NumPy doubles the cost of all that follows."""
     for seed in range(40):
-        assert GENERATORS[name](np.random.default_rng(seed), 4000, SR).dtype == np.float32
+        assert GENERATORS[name](synth(seed), 4000).dtype == np.float32
 
 
 def test_bad_parameters():
@@ -113,7 +118,7 @@ def test_music_is_made_of_notes_of_its_scale():
     style = {"beat": 0.5, "key": 220.0, "scale": music.SCALES[0], "start": 0}
     assert music._pitch(style, 7) == 440.0 and music._pitch(style, -7) == 110.0
     assert np.median([tonality(x) for x in sounds("music")]) > 0.8
-    note = music._plucked(np.random.default_rng(0), 440.0, SR, SR)
+    note = music._plucked(synth(), 440.0, SR)
     assert np.median(pitches(note)) == pytest.approx(440, abs=8)
     early, late = note[: SR // 4], note[SR // 2 : 3 * SR // 4]
     assert share(early, 1500, 8000) > 3 * share(late, 1500, 8000)  # high harmonics die first
@@ -121,7 +126,7 @@ def test_music_is_made_of_notes_of_its_scale():
 
 def test_meow_rises_and_falls():
     for seed in SEEDS:
-        x = vocal._meow(np.random.default_rng(seed), SR, SR, 500, 1.0)
+        x = vocal._meow(synth(seed), SR, 500, 1.0)
         start, middle, end = x[1600:2624], x[6400:7424], x[-2500:-1476]
         # The ranges end above half of what the pitch can be there: no octave errors.
         assert _fundamental(start, 290, 700) < _fundamental(middle, 400, 750) > _fundamental(end, 225, 650)
@@ -157,7 +162,7 @@ def test_claps_are_impulsive_and_broad():
         assert crest(x) > 5  # Gaussian noise: about 4.3
         assert share(x, 500, 8000) > 0.7
         assert tonality(x) < 0.5
-    single = impacts._clap(np.random.default_rng(0), SR, 1500)
+    single = impacts._clap(synth(), 1500)
     assert np.sum(single[: SR // 50] ** 2) > 0.99 * np.sum(single**2)  # over after 20 ms
 
 
@@ -176,7 +181,7 @@ def test_street_and_machines_go_on_and_street_is_low():
 
 
 def test_passing_vehicle_swells_brightens_and_drops_in_pitch():
-    x = machines._vehicle(np.random.default_rng(0), 6 * SR, SR, 3.0)
+    x = machines._vehicle(synth(), 6 * SR, 3.0)
     loud, start, end = (x[a * SR : (a + 1) * SR] for a in (2, 0, 5))
     assert np.mean(loud**2) > 4 * np.mean(start**2) and np.mean(loud**2) > 4 * np.mean(end**2)
     assert share(loud, 2000, 8000) > share(start, 2000, 8000)
