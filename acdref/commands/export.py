@@ -6,19 +6,26 @@ import click
 @click.command(short_help="Write the network as an ONNX model.")
 @click.option("--onnx", "path", type=click.Path(), required=True, metavar="FILE", help="The model to write.")
 @click.option("--weights", type=click.Path(), help="Weights file  [default: the one shipped with acdref]")
-@click.option("--front-end", is_flag=True, help="Take waveforms: put STFT and compression into the model.")
+@click.option(
+    "--front-end", is_flag=True, help="Take waveforms: put ACDnet's STFT and compression into the model."
+)
 def command(path, weights, front_end):
     """Write the network as an ONNX model, for any number of clips of any length.
 
     \b
-    Input, float32:
-      features   (clips, frames, 257, 2), as acdref.features.features makes them
-      waveform   (clips, samples) at 16 kHz, with --front-end
+    Input, float32, as the network's front end makes it:
+      acdnet        features   (clips, frames, 257, 2), or with --front-end
+                    waveform   (clips, samples) at 16 kHz
+      vgg-gap       features   (clips, frames, 128)
+      conv1d        waveform   (clips, samples) at 8 kHz
+      resnet50      features   (clips, patches, 96, 64)
+      mobilenetv2   features   (clips, frames, 64)
     Outputs, float32 (clips, classes):
       logits, probabilities
 
     Batch normalisation is folded. The model's metadata hold classes (a JSON list, in the order of the
-    outputs), sample_rate, frame, hop, exponent, and the shortest clip as min_frames and min_samples.
+    outputs), network, front_end (a name in acdref.features.front_ends), sample_rate, hop, the shortest clip
+    as min_frames and min_samples, output (sigmoid or softmax), and for acdnet frame and exponent.
 
     Where onnxruntime is installed, the model is run by it, and is only written if its logits are within 1e-5
     of acdref's. Needs the package onnx: pip install 'acdref[onnx]'.
@@ -33,7 +40,7 @@ def command(path, weights, front_end):
     """
     from acdref.checkpoint import load_weights
     from acdref.commands._network import weights_path
-    from acdref.nets.onnx import export_onnx
+    from acdref.nets.onnx import export_onnx, input_of
 
     net, meta = load_weights(weights_path(weights), backend="numpy")
     difference = export_onnx(path, net, meta["classes"], front_end)
@@ -41,4 +48,5 @@ def command(path, weights, front_end):
         verdict = "not checked: onnxruntime is not installed"
     else:
         verdict = f"onnxruntime agrees with acdref to {difference:.0e}"
-    click.echo(f"{path}: {'waveforms' if front_end else 'features'} to tags ({verdict})")
+    name, _ = input_of(net, front_end)
+    click.echo(f"{path}: {name.removesuffix('s')}s to tags ({verdict})")

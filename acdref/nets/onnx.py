@@ -1,43 +1,57 @@
-"""ACDnet as an ONNX model, for whoever runs networks with something else.
+"""Networks as ONNX models, for whoever runs networks with something else.
 
-The model computes what ``predict_proba`` does, in float32, for any number of clips of any length::
+A model computes what ``predict_proba`` does, in float32, for any number of clips of any length::
 
-    features (clips, frames, 257, 2)  or, with the front end,  waveform (clips, samples) at 16 kHz
+    features (clips, steps, ...)  or  waveform (clips, samples)
         ->  logits (clips, classes), probabilities (clips, classes)
 
-Batch normalisation is folded into the convolutions.  Inside, maps are (clips, channels, frames, bins), as
-ONNX wants them.  The model's metadata say what its input and outputs mean: see :func:`metadata`.
+It is a walk over the network's layers: :data:`EXPORTERS` has a function for each kind of them.  Batch
+normalisation is folded into the convolutions.  Inside, maps are (clips, channels, frames, bins), as ONNX
+wants them.  The model's metadata say what its input and outputs mean: see :func:`metadata`.
 """
 
 import json
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from acdref import __version__
 from acdref.errors import AcdrefError
-from acdref.features.compressed import BINS, EXPONENT, FRAME, HOP, POWER_FLOOR, SAMPLE_RATE, features
+from acdref.features.compressed import BINS, EXPONENT, FRAME, HOP, POWER_FLOOR
+from acdref.features.front_ends import front_end as front_end_of
 from acdref.files import replacing
-from acdref.nets.acdnet import ACDNet
-from acdref.nets.layers import Conv
+from acdref.nets import layers
+from acdref.nets.network import Network
+from acdref.nets.registry import name_of
+from acdref.ops.norm import EPS
+
+if TYPE_CHECKING:
+    import onnx
 
 OPSET = 18  # onnxruntime 1.14, 2023
 IR_VERSION = 8  # of the same year
 TOLERANCE = 1e-5  # of :func:`verify`
-_GROUP_NORM_EPS = 1e-5
+_SECONDS = 3  # by which one of the clips that verify makes is longer than the shortest
 
 
-def export_onnx(path, net, classes, front_end=False):
+def export_onnx(
+    path: str | PathLike[str], net: Network, classes: Sequence[str], front_end: bool = False
+) -> float | None:
     """Write a network as an ONNX file, once onnxruntime (where installed) has agreed with the network.
 
     Parameters
     ----------
     path : str or path-like
         An old file stays until the new one is complete.
-    net : ACDNet
+    net : network
     classes : sequence of str
         Names of the outputs, in order.
     front_end : bool
-        Put STFT and compression into the model: it takes 16 kHz waveforms (clips, samples) then.
+        ACDnet's only: put STFT and compression into the model, which takes 16 kHz waveforms (clips, samples)
+        then.
 
     Returns
     -------
@@ -47,8 +61,8 @@ def export_onnx(path, net, classes, front_end=False):
     Raises
     ------
     AcdrefError
-        If the network is another than ACDnet, the package ``onnx`` is not installed, `classes` and the
-        network's outputs differ in number, or onnxruntime does not agree.
+        If the package ``onnx`` is not installed, `classes` and the network's outputs differ in number, the
+        network's front end cannot be part of the model, or onnxruntime does not agree.
     FileError
         If the file cannot be written.
     """
@@ -62,35 +76,24 @@ def export_onnx(path, net, classes, front_end=False):
     return difference
 
 
-def onnx_model(net, classes, front_end=False):
+def onnx_model(net: Network, classes: Sequence[str], front_end: bool = False) -> "onnx.ModelProto":
     """The model that :func:`export_onnx` writes, as ``onnx.ModelProto``; arguments and errors as there."""
     try:
         import onnx
     except ImportError:
         raise AcdrefError("the package onnx is not installed (pip install 'acdref[onnx]')") from None
-    if not isinstance(net, ACDNet):
-        raise AcdrefError("only ACDnet can be exported; these are weights of another network")
-    config = net.config
-    if len(classes) != config.classes:
-        raise AcdrefError(f"{len(classes)} class names for a network with {config.classes} outputs")
-    if front_end and (config.bins, config.inputs) != (BINS, 2):
-        raise AcdrefError(f"the front end makes {BINS} bins, the network takes {config.bins}")
-    float32 = onnx.TensorProto.FLOAT
+    if len(classes) != net.config.classes:
+        raise AcdrefError(f"{len(classes)} class names for a network with {net.config.classes} outputs")
     graph = _Graph()
-    if front_end:
-        name, shape = "waveform", ("clips", "samples")
-        x = _front_end(graph, name)
-    else:
-        name, shape = "features", ("clips", "frames", config.bins, config.inputs)
-        x = name
-    _network(graph, net, x)
-    tensor = onnx.helper.make_tensor_value_info
+    name, shape = input_of(net, front_end)
+    _network(graph, net, _front_end(graph, name) if front_end else name)
+    float32, tensor = onnx.TensorProto.FLOAT, onnx.helper.make_tensor_value_info
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
             graph.nodes,
-            "acdnet",
+            name_of(net),
             [tensor(name, float32, shape)],
-            [tensor(name, float32, ("clips", config.classes)) for name in ("logits", "probabilities")],
+            [tensor(name, float32, ("clips", net.config.classes)) for name in ("logits", "probabilities")],
             initializer=graph.constants,
         ),
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
@@ -103,14 +106,45 @@ def onnx_model(net, classes, front_end=False):
     return model
 
 
-def metadata(net, classes):
+def input_of(net: Network, front_end: bool = False) -> tuple[str, tuple[Any, ...]]:
+    """Name and shape of a model's input; sizes that are free are names themselves.
+
+    Raises
+    ------
+    AcdrefError
+        If the network's front end cannot be part of the model.
+
+    Examples
+    --------
+    >>> from acdref.nets.registry import build
+    >>> input_of(build("resnet50", classes=2, width=0.1, backend="numpy"))
+    ('features', ('clips', 'patches', 96, 64))
+    """
+    config = net.config
+    if front_end and net.front_end != "compressed-stft":
+        raise AcdrefError(f"only ACDnet's front end can be part of the model, not that of {name_of(net)}")
+    if front_end and (config.bins, config.inputs) != (BINS, 2):
+        raise AcdrefError(f"the front end makes {BINS} bins, the network takes {config.bins}")
+    if front_end or net.front_end == "waveform":
+        return "waveform", ("clips", "samples")
+    if net.front_end == "compressed-stft":
+        return "features", ("clips", "frames", config.bins, config.inputs)
+    if net.front_end == "log-mel-patches":
+        return "features", ("clips", "patches", config.frames, config.bins)
+    return "features", ("clips", "frames", config.bins)
+
+
+def metadata(net: Network, classes: Sequence[str]) -> dict[str, str]:
     """What a user of the model has to know, as texts.
 
     Returns
     -------
     dict of str to str
-        ``classes`` (a JSON list, in the order of the outputs), ``sample_rate`` (Hz), ``frame`` and ``hop``
-        (samples), ``exponent`` (of the magnitudes), ``min_frames`` and ``min_samples`` (the shortest clip).
+        ``classes`` (a JSON list, in the order of the outputs), ``network``, ``front_end`` (as in
+        :data:`acdref.features.front_ends.FRONT_ENDS`), ``sample_rate`` (Hz), ``hop`` (samples from one step
+        of the features to the next), ``min_frames`` and ``min_samples`` (the shortest clip, in steps of the
+        features and in samples), ``output`` (sigmoid or softmax); for ACDnet also ``frame`` (samples) and
+        ``exponent`` (of the magnitudes).
 
     Examples
     --------
@@ -118,26 +152,30 @@ def metadata(net, classes):
     >>> metadata(ACDNet(ACDNetConfig(classes=2)), ["cat", "dog"])["classes"]
     '["cat", "dog"]'
     """
-    frames = net.config.min_frames
-    return {
+    front = front_end_of(net)
+    facts = {
         "classes": json.dumps(list(classes)),
-        "sample_rate": str(SAMPLE_RATE),
-        "frame": str(FRAME),
-        "hop": str(HOP),
-        "exponent": str(EXPONENT),
-        "min_frames": str(frames),
-        "min_samples": str(_samples(frames)),
+        "network": name_of(net),
+        "front_end": net.front_end,
+        "sample_rate": front.rate,
+        "hop": front.hop,
+        "min_frames": net.min_frames,
+        "min_samples": front.fewest(net.min_frames),
+        "output": net.output,
     }
+    if net.front_end == "compressed-stft":
+        facts |= {"frame": FRAME, "exponent": EXPONENT}
+    return {key: str(value) for key, value in facts.items()}
 
 
-def verify(model, net, front_end=False):
+def verify(model: bytes, net: Network, front_end: bool = False) -> float:
     """Compare a model, run by onnxruntime, with the network that it was made of.
 
     Parameters
     ----------
     model : bytes
         An ONNX file's contents.
-    net : ACDNet
+    net : network
     front_end : bool
         As it was exported.
 
@@ -145,7 +183,7 @@ def verify(model, net, front_end=False):
     -------
     float
         Largest difference between logits, relative to the largest logit (but at least 1), for noise of two
-        lengths: one clip of the shortest, two of another.
+        lengths: one clip of the shortest, two that are three seconds longer.
 
     Raises
     ------
@@ -156,20 +194,20 @@ def verify(model, net, front_end=False):
     """
     import onnxruntime
 
-    rng = np.random.default_rng(0)
-    config = net.config
+    rng, front = np.random.default_rng(0), front_end_of(net)
     differences = []
     try:
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-        for clips, frames in ((1, config.min_frames), (2, config.min_frames + 37)):
+        name, shape = input_of(net, front_end)
+        for clips, seconds in ((1, 0), (2, _SECONDS)):
+            steps = net.min_frames + (front.steps(seconds * front.rate) if seconds else 0)
             if front_end:
-                samples = (0.1 * rng.standard_normal((clips, _samples(frames) + 100))).astype(np.float32)
-                inputs, x = {"waveform": samples}, features(samples)
+                given = (0.1 * rng.standard_normal((clips, front.fewest(steps) + 100))).astype(np.float32)
+                x = front.transform(given)
             else:
-                x = rng.standard_normal((clips, frames, config.bins, config.inputs), np.float32)
-                inputs = {"features": x}
+                given = x = rng.standard_normal((clips, steps, *shape[2:]), np.float32)
             expected, _ = net.forward(x)
-            (found,) = session.run(["logits"], inputs)
+            (found,) = session.run(["logits"], {name: given})
             differences.append(np.abs(found - expected).max() / max(1, np.abs(expected).max()))
     except Exception as error:  # what onnxruntime raises has no common type
         raise AcdrefError(f"onnxruntime cannot run the model: {' '.join(str(error).split())}") from None
@@ -179,11 +217,6 @@ def verify(model, net, front_end=False):
     return difference
 
 
-def _samples(frames):
-    """The fewest samples that make so many frames."""
-    return FRAME + (frames - 1) * HOP
-
-
 class _Graph:
     """Nodes and constants, as they come; a value is known by its name."""
 
@@ -191,7 +224,7 @@ class _Graph:
         self.nodes = []
         self.constants = []
 
-    def add(self, op, *inputs, output=None, **attributes):
+    def add(self, op: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Append a node with one output; returns the name of that, which is made up by default."""
         from onnx.helper import make_node
 
@@ -199,7 +232,7 @@ class _Graph:
         self.nodes.append(make_node(op, inputs, [output], **attributes))
         return output
 
-    def constant(self, value, dtype=np.float32):
+    def constant(self, value: ArrayLike, dtype: DTypeLike = np.float32) -> str:
         """A constant array; returns its name."""
         from onnx.numpy_helper import from_array
 
@@ -207,9 +240,18 @@ class _Graph:
         self.constants.append(from_array(np.ascontiguousarray(value, dtype), name))
         return name
 
-    def integers(self, *values):
+    def integers(self, *values: int) -> str:
         """A constant list of integers; returns its name."""
         return self.constant(values, np.int64)
+
+    def mean(self, x: str, *axes: int, keep: bool = False) -> str:
+        """Mean over axes, one after the other: each sum is short, and so exact to float32.
+
+        In one go onnxruntime loses four digits where a map is the same everywhere, as it is in silence.
+        """
+        for axis in sorted(axes, reverse=True):
+            x = self.add("ReduceMean", x, self.integers(axis), keepdims=int(keep))
+        return x
 
 
 def _front_end(graph, waveform):
@@ -229,54 +271,50 @@ def _front_end(graph, waveform):
 
 
 def _network(graph, net, x):
-    """Features (N, T, F, 2) to the graph's outputs."""
-    params = net.params
-    folded = {
-        layer.name: [
-            a.reshape(params[f"{layer.name}.{key}"].shape)
-            for key, a in zip(("weight", "bias"), layer.folded(net), strict=True)
-        ]
-        for layer in net.layers
-        if isinstance(layer, Conv)
-    }
-    x = graph.add("Transpose", x, perm=[0, 3, 1, 2])  # (N, 2, T, F)
-    weight, bias = folded["stem.conv"]
-    x = _conv(graph, x, weight.transpose(3, 2, 0, 1), bias, reach=1)
-    x = _prelu(graph, x, params["stem.conv_prelu.slope"])
-    for number, block in enumerate(net.config.blocks, 1):
-        name = f"block{number}"
-        weight, bias = folded[f"{name}.depthwise"]
-        weight = weight.transpose(2, 0, 1)[:, None]
-        x = _conv(graph, x, weight, bias, reach=block.dilation, group=len(weight))
-        x = _prelu(graph, x, params[f"{name}.depthwise_prelu.slope"])
-        x = _pointwise(graph, x, *folded[f"{name}.pointwise"])
-        x = _prelu(graph, x, params[f"{name}.pointwise_prelu.slope"])
-        if block.attention:
-            x = graph.add("Add", x, _attention(graph, net, x, f"{name}.attention"))
-        x = graph.add("MaxPool", x, kernel_shape=block.pool, strides=block.pool)
-    x = graph.add("ReduceMean", x, graph.integers(2), keepdims=0)  # (N, C, F)
-    x = graph.add("Flatten", x)
-    weight, bias = graph.constant(params["dense.weight"]), graph.constant(params["dense.bias"])
-    logits = graph.add("Gemm", x, weight, bias, output="logits")
-    graph.add("Sigmoid", logits, output="probabilities")
+    """Features to the graph's outputs."""
+    logits = _walk(graph, net, net.layers, _as_map(graph, net, x))
+    if net.front_end == "log-mel-patches":  # the layers took each patch for a clip
+        shape = graph.add("Concat", graph.add("Shape", x, end=2), graph.integers(-1), axis=0)
+        logits = graph.add("Reshape", logits, shape)  # (N, P, classes)
+        logits = _mean_sigmoid(graph, net, None, logits)  # (N, classes)
+    logits = graph.add("Identity", logits, output="logits")
+    if net.output == "softmax":
+        graph.add("Softmax", logits, axis=1, output="probabilities")
+    else:
+        graph.add("Sigmoid", logits, output="probabilities")
 
 
-def _conv(graph, x, weight, bias, reach, group=1):
-    """3x3, valid in time, same in frequency."""
-    return graph.add(
+def _as_map(graph, net, x):
+    """``net.as_map``, but to (N, C, T, F)."""
+    if net.front_end == "compressed-stft":
+        return graph.add("Transpose", x, perm=[0, 3, 1, 2])  # (N, 2, T, F)
+    if net.front_end == "log-mel-patches":
+        return graph.add("Reshape", x, graph.integers(-1, 1, net.config.frames, net.config.bins))
+    if net.front_end == "waveform":
+        return graph.add("Unsqueeze", x, graph.integers(1, 3))  # (N, 1, T, 1)
+    return graph.add("Unsqueeze", x, graph.integers(1))  # (N, 1, T, F)
+
+
+def _walk(graph, net, several, x):
+    for layer in several:
+        x = EXPORTERS[type(layer)](graph, net, layer, x)
+    return x
+
+
+def _conv(graph, net, layer, x):
+    weight, bias = layer.folded(net)
+    x = graph.add(
         "Conv",
         x,
-        graph.constant(weight),
+        graph.constant(weight.transpose(3, 2, 0, 1)),  # (out, in, kt, kf)
         graph.constant(bias),
-        dilations=[reach, reach],
-        pads=[0, reach, 0, reach],
-        group=group,
+        strides=layer.stride,
+        pads=layer.padding * 2,
+        dilations=layer.dilation,
+        group=layer.inputs if layer.depthwise else 1,
     )
-
-
-def _pointwise(graph, x, weight, bias):
-    """1x1; weight (in, out)."""
-    return graph.add("Conv", x, graph.constant(weight.T[:, :, None, None]), graph.constant(bias))
+    slope = layer.slope(net)
+    return _activate(graph, layer.activation, x) if slope is None else _prelu(graph, x, slope)
 
 
 def _prelu(graph, x, slope):
@@ -290,19 +328,37 @@ def _prelu(graph, x, slope):
     return graph.add("Add", negative, positive)
 
 
-def _attention(graph, net, x, name):
-    """The residual branch of a map (N, C, T, F)."""
-    params = net.params
+def _activate(graph, activation, x):
+    if activation is None:
+        return x
+    if activation == "relu6":
+        return graph.add("Clip", x, graph.constant(0), graph.constant(6))
+    return graph.add({"relu": "Relu", "elu": "Elu"}[activation], x)
+
+
+def _max_pool(graph, net, layer, x):
+    strides, pads = layer.stride or layer.window, layer.padding * 2
+    return graph.add("MaxPool", x, kernel_shape=layer.window, strides=strides, pads=pads)
+
+
+def _residual(graph, net, layer, x):
+    body, around = _walk(graph, net, layer.body, x), _walk(graph, net, layer.shortcut, x)
+    return _activate(graph, layer.activation, graph.add("Add", body, around))
+
+
+def _attention(graph, net, layer, x):
+    def parameters(part, *kinds):
+        return (net.params[f"{layer.name}.{part}.{kind}"] for kind in kinds)
 
     def project(y, part):
-        return _pointwise(graph, y, params[f"{name}.{part}.weight"], params[f"{name}.{part}.bias"])
+        weight, bias = parameters(part, "weight", "bias")
+        return graph.add("Conv", y, graph.constant(weight.T[:, :, None, None]), graph.constant(bias))
 
-    def flat(y):  # (N, D, T F)
-        return graph.add("Reshape", y, graph.integers(0, 0, -1))
-
-    y = _group_norm(graph, x, params[f"{name}.norm.gamma"], params[f"{name}.norm.beta"])
-    q, k, v = (flat(project(y, part)) for part in ("query", "key", "value"))
-    if net.config.attention == "separable":
+    y = _group_norm(graph, x, *parameters("norm", "gamma", "beta"))
+    q, k, v = (
+        graph.add("Reshape", project(y, part), graph.integers(0, 0, -1)) for part in ("query", "key", "value")
+    )  # (N, D, T F)
+    if layer.kind == "separable":
         scores = graph.add("Softmax", q, axis=2)  # (N, 1, T F)
         context = graph.add("ReduceSum", graph.add("Mul", scores, k), graph.integers(2), keepdims=1)
         mixed = graph.add("Mul", graph.add("Relu", v), context)
@@ -311,24 +367,49 @@ def _attention(graph, net, x, name):
         context = graph.add("MatMul", v, graph.add("Transpose", k, perm=[0, 2, 1]))  # (N, D_v, D_k)
         mixed = graph.add("MatMul", context, q)  # (N, D_v, T F)
     shape = graph.add("Concat", graph.integers(0, 0), graph.add("Shape", x, start=2), axis=0)
-    return project(graph.add("Reshape", mixed, shape), "out")
+    mixed = graph.add("Reshape", mixed, shape)  # (N, D_v, T, F)
+    return graph.add("Add", x, project(mixed, "out"))
 
 
 def _group_norm(graph, x, gamma, beta):
-    """One group: the mean and the variance of a whole map (N, C, T, F).
-
-    Bins first, then frames, then channels: each sum is short, and so exact to float32.  In one go onnxruntime
-    loses four digits where the map is the same everywhere, as it is in silence.
-    """
-
-    def mean(y):  # (N, 1, 1, 1)
-        for axis in (3, 2, 1):
-            y = graph.add("ReduceMean", y, graph.integers(axis))
-        return y
-
-    y = graph.add("Sub", x, mean(x))
-    variance = graph.add("Add", mean(graph.add("Mul", y, y)), graph.constant(_GROUP_NORM_EPS))
-    scale = graph.add(
-        "Div", graph.constant(gamma[:, None, None]), graph.add("Sqrt", variance)
-    )  # (N, C, 1, 1)
+    """One group: the mean and the variance of a whole map (N, C, T, F)."""
+    y = graph.add("Sub", x, graph.mean(x, 1, 2, 3, keep=True))
+    variance = graph.mean(graph.add("Mul", y, y), 1, 2, 3, keep=True)  # (N, 1, 1, 1)
+    deviation = graph.add("Sqrt", graph.add("Add", variance, graph.constant(EPS)))
+    scale = graph.add("Div", graph.constant(gamma[:, None, None]), deviation)  # (N, C, 1, 1)
     return graph.add("Add", graph.add("Mul", y, scale), graph.constant(beta[:, None, None]))
+
+
+def _mean(graph, net, layer, x):
+    x = graph.mean(x, *(axis + 1 for axis in layer.axes))
+    # What frames have left is a vector each, which the layers behind want last.
+    return graph.add("Transpose", x, perm=[0, 2, 1]) if layer.axes == (2,) else x  # (N, T, C)
+
+
+def _dense(graph, net, layer, x):
+    weight, bias = (graph.constant(net.params[f"{layer.name}.{part}"]) for part in ("weight", "bias"))
+    return graph.add("Add", graph.add("MatMul", x, weight), bias)
+
+
+def _mean_sigmoid(graph, net, layer, x):
+    """The logit of ``p = mean_t sigmoid(x_t)`` is ``log p - log(1 - p)``; log sigmoid(x) is -softplus(-x)."""
+
+    def log_sum(y):
+        return graph.add("ReduceLogSumExp", graph.add("Neg", y), graph.integers(1), keepdims=0)
+
+    one, zero = graph.add("Softplus", graph.add("Neg", x)), graph.add("Softplus", x)
+    return graph.add("Sub", log_sum(one), log_sum(zero))
+
+
+EXPORTERS: dict[type[layers.Layer], Callable[..., str]] = {
+    layers.Conv: _conv,
+    layers.Attention: _attention,
+    layers.MaxPool: _max_pool,
+    layers.Dropout: lambda graph, net, layer, x: x,
+    layers.Residual: _residual,
+    layers.Mean: _mean,
+    layers.Flatten: lambda graph, net, layer, x: graph.add("Flatten", x),
+    layers.Dense: _dense,
+    layers.MeanSigmoid: _mean_sigmoid,
+}
+"""From a class of layers to ``(graph, net, layer, x) -> y``: adds nodes, returns the output's name."""

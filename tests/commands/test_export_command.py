@@ -5,7 +5,9 @@ import pytest
 from click.testing import CliRunner
 from predict_support import CLASSES, program, write_tiny_weights
 
+from acdref.checkpoint import save_weights
 from acdref.commands.export import command
+from acdref.nets.registry import build
 
 pytest.importorskip("onnx")
 
@@ -24,6 +26,20 @@ def test_model_runs(tmp_path):
         session = onnxruntime.InferenceSession(path)
         (probabilities,) = session.run(["probabilities"], {name: np.zeros(shape, np.float32)})
         assert probabilities.shape == (2, len(CLASSES))
+
+
+@pytest.mark.parametrize("name", ["vgg-gap", "conv1d", "resnet50", "mobilenetv2"])
+def test_other_networks(tmp_path, name):
+    weights, path = tmp_path / "weights.npz", tmp_path / "net.onnx"
+    save_weights(weights, build(name, len(CLASSES), width=0.1), CLASSES)
+    code, out, err = program("export", "--onnx", path, "--weights", weights)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{path}: {'waveforms' if name == 'conv1d' else 'features'} to tags")
+    path.unlink()
+    code, out, err = program("export", "--onnx", path, "--weights", weights, "--front-end")
+    assert (code, out) == (1, "")
+    assert err.startswith("acdref: only ACDnet's front end") and err.count("\n") == 1
+    assert not path.exists()
 
 
 def test_shipped_weights(tmp_path):

@@ -6,16 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from further_support import SMALL as OTHERS
+from further_support import each, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acdref import checkpoint
 from acdref.errors import AcdrefError
 from acdref.features.compressed import features
+from acdref.features.front_ends import FRONT_ENDS
 from acdref.files import resource
-from acdref.nets import ACDNET_2024, ACDNet, ACDNetConfig, Block
+from acdref.nets import ACDNET_2024, ACDNet, ACDNetConfig, Block, layers
 from acdref.nets import onnx as export
-from acdref.nets.registry import build
+from acdref.nets.vgg import VGGGap
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -68,6 +71,17 @@ def assert_close(found, expected):
     assert np.abs(found - expected).max() <= TOLERANCE * max(1, np.abs(expected).max())
 
 
+def assert_same_outputs(net, *batches):
+    """Logits and probabilities of batches, as the network itself has them."""
+    model = export.onnx_model(net, names(net))
+    name, _ = export.input_of(net)
+    for x in batches:
+        logits, probabilities = run(model, **{name: x})
+        expected, _ = net.forward(x)
+        assert_close(logits, expected)
+        assert np.abs(probabilities - net.predict_proba(x)).max() <= TOLERANCE
+
+
 @pytest.fixture(scope="module")
 def shipped():
     net, meta = checkpoint.load_weights(resource("weights", "acdnet.npz"), backend="numpy")
@@ -77,25 +91,90 @@ def shipped():
 @kinds
 def test_any_number_of_clips_of_any_length(kind):
     net = network(SMALL, kind)
-    model = export.onnx_model(net, names(net))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
     rng = np.random.default_rng(2)
-    least = net.config.min_frames
-    for clips, frames in ((1, least), (1, least + 1), (5, least + 2), (33, 40), (2, 301)):
-        x = rng.standard_normal((clips, frames, 17, 2), np.float32)
-        logits, probabilities = session.run(["logits", "probabilities"], {"features": x})
-        expected, _ = net.forward(x)
-        assert_close(logits, expected)
-        assert np.abs(probabilities - 1 / (1 + np.exp(-expected))).max() <= TOLERANCE
+    least = net.min_frames
+    sizes = ((1, least), (1, least + 1), (5, least + 2), (33, 40), (2, 301))
+    assert_same_outputs(net, *(rng.standard_normal((*size, 17, 2), np.float32) for size in sizes))
+
+
+@each
+def test_other_networks(name):
+    """Clips of the shortest length and of others; parameters in both precisions."""
+    rng = np.random.default_rng(2)
+    for dtype in (np.float64, np.float32):
+        net = small(name, dtype, "numpy")
+        sizes = ((1, net.min_frames), (3, net.min_frames + 1), (2, OTHERS[name][2][0] + 55))
+        shape = OTHERS[name][2][1:]
+        assert_same_outputs(net, *(rng.standard_normal((*size, *shape), np.float32) for size in sizes))
+
+
+def test_softmax():
+    net = small("vgg-gap", output="softmax")
+    x = np.random.default_rng(2).standard_normal((4, 30, 18), np.float32)
+    assert_same_outputs(net, x)
+    probabilities = run(export.onnx_model(net, names(net)), features=x)[1]
+    assert np.abs(probabilities.sum(1) - 1).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["resnet50", "mobilenetv2"])
+@pytest.mark.parametrize("scale", [10, 300, 5000])
+def test_scores_of_frames_may_be_certain(name, scale):
+    """Means of sigmoids that are 0 or 1 to float32: their logits are finite, and the network's."""
+    net = small(name, backend="numpy")
+    net.params["dense.weight"] *= scale
+    x = np.random.default_rng(5).standard_normal((3, *OTHERS[name][2]), np.float32)
+    assert_same_outputs(net, x)
+
+
+@each
+@pytest.mark.parametrize("value", [0, -100])
+def test_silence(name, value):
+    net = small(name, backend="numpy")
+    assert_same_outputs(net, np.full((2, *OTHERS[name][2]), value, np.float32))
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        (
+            layers.Conv("a", 1, 6, (3, 5), (2, 1), (0, 2), bias=True, activation="elu"),
+            layers.Conv("b", 6, 6, (3, 2), (1, 2), (2, 0), (2, 1), depthwise=True, activation="prelu"),
+            layers.Conv("c", 6, 4, (5, 3), (1, 2), (2, 0), (1, 2), activation="relu6"),
+        ),
+        (
+            layers.Conv("a", 1, 3, (2, 3)),
+            layers.MaxPool("pool", (3, 2), (2, 1), (1, 0)),
+            layers.MaxPool("pool", (1, 3)),
+            layers.Residual(
+                (layers.Conv("b", 3, 4, (1, 3), (1, 2), (0, 1), activation=None),),
+                (layers.Conv("c", 3, 4, (1, 1), (1, 2), activation=None),),
+                "elu",
+            ),
+        ),
+    ],
+)
+def test_time_and_frequency_are_told_apart(several):
+    class Table(VGGGap):
+        @staticmethod
+        def build(config):
+            return (*several, layers.Mean())
+
+    net = Table(replace(VGGGap.default, classes=4, bins=18), 3, np.float64, "numpy")
+    rng = np.random.default_rng(3)
+    for name, a in net.state.items():
+        net.state[name] = rng.uniform(0.5, 2, a.shape)
+    assert_same_outputs(net, rng.standard_normal((2, 23, 18), np.float32))
+
+
+def test_every_kind_of_layer_has_an_exporter():
+    assert set(layers.Layer.__subclasses__()) == set(export.EXPORTERS)
 
 
 @kinds
 def test_full_network(kind):
     net = network(kind=kind)
     x = np.random.default_rng(3).standard_normal((2, 145, 257, 2), np.float32)
-    assert_close(run(export.onnx_model(net, names(net)), features=x)[0], net.forward(x)[0])
+    assert_same_outputs(net, x)
 
 
 @settings(max_examples=15)
@@ -118,9 +197,8 @@ def test_full_network(kind):
 )
 def test_any_table(blocks, stem, kind, extra, seed):
     net = network(ACDNetConfig(classes=2, stem=stem, bins=19, blocks=tuple(blocks)), kind, seed)
-    shape = (2, net.config.min_frames + extra, 19, 2)
-    x = np.random.default_rng(seed).standard_normal(shape, np.float32)
-    assert_close(run(export.onnx_model(net, names(net)), features=x)[0], net.forward(x)[0])
+    shape = (2, net.min_frames + extra, 19, 2)
+    assert_same_outputs(net, np.random.default_rng(seed).standard_normal(shape, np.float32))
 
 
 def test_shipped_weights_from_waveforms(shipped):
@@ -145,7 +223,7 @@ def test_shipped_weights_from_waveforms(shipped):
 def test_too_short_is_refused_by_the_runtime(shipped):
     net, classes = shipped
     model = export.onnx_model(net, classes)
-    x = np.zeros((1, net.config.min_frames - 1, 257, 2), np.float32)
+    x = np.zeros((1, net.min_frames - 1, 257, 2), np.float32)
     with pytest.raises(Exception, match="Conv"):
         run(model, features=x)
 
@@ -157,11 +235,28 @@ def test_metadata(shipped):
     assert json.loads(found["classes"]) == list(classes)
     assert (found["sample_rate"], found["frame"], found["hop"]) == ("16000", "512", "256")
     assert float(found["exponent"]) == 0.3
+    assert (found["network"], found["front_end"], found["output"]) == ("acdnet", "compressed-stft", "sigmoid")
     frames, samples = int(found["min_frames"]), int(found["min_samples"])
-    assert frames == net.config.min_frames
+    assert frames == net.min_frames
     assert features(np.zeros(samples)).shape[0] == frames == features(np.zeros(samples - 1)).shape[0] + 1
     (tensor,) = session.get_inputs()
     assert (tensor.name, tensor.shape) == ("features", ["clips", "frames", 257, 2])
+
+
+@each
+def test_metadata_of_other_networks(name):
+    net = small(name)
+    session = onnxruntime.InferenceSession(export.onnx_model(net, "abc").SerializeToString())
+    found = session.get_modelmeta().custom_metadata_map
+    front = FRONT_ENDS[found["front_end"]]
+    assert (found["network"], found["front_end"], found["output"]) == (name, net.front_end, "sigmoid")
+    assert (int(found["sample_rate"]), int(found["hop"])) == (front.rate, front.hop)
+    assert int(found["min_frames"]) == net.min_frames
+    assert front.steps(int(found["min_samples"])) >= net.min_frames
+    assert not {"frame", "exponent"} & set(found)
+    (tensor,) = session.get_inputs()
+    assert (tensor.name, tuple(tensor.shape)) == export.input_of(net)
+    assert tensor.name == ("waveform" if name == "conv1d" else "features")
 
 
 def test_same_network_same_bytes(tmp_path):
@@ -223,9 +318,10 @@ def test_wrong_number_of_classes():
         export.onnx_model(network(SMALL), "ab")
 
 
-def test_other_networks_are_refused():
-    with pytest.raises(AcdrefError, match="only ACDnet can be exported"):
-        export.onnx_model(build("vgg-gap", classes=2, width=0.1, backend="numpy"), "ab")
+@each
+def test_only_acdnets_front_end_is_in_a_model(name):
+    with pytest.raises(AcdrefError, match=f"only ACDnet's front end .* not that of {name}"):
+        export.onnx_model(small(name), "abc", front_end=True)
 
 
 def test_front_end_makes_257_bins():
