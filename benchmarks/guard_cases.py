@@ -564,13 +564,12 @@ def teach(folder):
 
 
 def _weights(path):
-    """Parameters and statistics of a weights file, or of all in a folder."""
+    """Parameters and statistics of a weights file, or of all folds in a folder."""
     if path.is_dir():
-        found = {file.stem: _weights(file) for file in path.glob("*.npz")}
+        found = {file.stem: _weights(file) for file in path.glob("fold-*.npz")}
         return {f"{stem}.{name}": a for stem, arrays in found.items() for name, a in arrays.items()}
     with np.load(path) as file:
-        names = [name for name in file.files if not name.startswith("optimiser")]
-        return {name: file[name] for name in names if file[name].dtype.kind == "f"}
+        return {name: file[name] for name in file.files if name.startswith(("params/", "state/"))}
 
 
 TRAINING = "--val-fold 2 --epochs 2 --epoch-size 4 --batch 2 --seconds 2.2 --workers 0 --lr 1e-3 --seed 3"
