@@ -41,6 +41,7 @@ _ARRAYS = {
     "notes": "U",
     "meta": "U",
 }
+_TEXTS = ("paths", "classes", "background", "notes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +84,10 @@ class TeacherScores:
 
     def __post_init__(self):
         n = len(self.paths)
-        fill = {
-            "background_cosines": np.zeros((n, 0)),
-            "bytes": np.full(n, -1),
-            "notes": ("",) * n,
-            "meta": {"schema": SCHEMA, "scale": None} | self.meta,
-        }
-        for name, value in fill.items():
-            if getattr(self, name) is None or name == "meta":
+        object.__setattr__(self, "meta", {"schema": SCHEMA, "scale": None} | self.meta)
+        absent = {"background_cosines": np.zeros((n, 0)), "bytes": np.full(n, -1), "notes": ("",) * n}
+        for name, value in absent.items():
+            if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         shapes = {"cosines": (n, len(self.classes)), "background_cosines": (n, len(self.background))}
         for name, shape in (shapes | {"bytes": (n,)}).items():
@@ -137,7 +134,7 @@ class TeacherScores:
             scale = meta.get("scale")
             if scale is not None and not 0 < scale < math.inf:
                 raise ValueError(f"its scale is {scale}")
-            texts = {n: tuple(arrays[n].tolist()) for n in ("paths", "classes", "background", "notes")}
+            texts = {name: tuple(arrays[name].tolist()) for name in _TEXTS}
             return cls(**(arrays | texts | {"meta": meta, "source": str(path)}))
         except (ValueError, TypeError, AttributeError) as error:
             raise FileError(path, f"damaged, or not a file of acdref teach: {error}") from None
@@ -145,7 +142,7 @@ class TeacherScores:
     def save(self, path: str | PathLike) -> None:
         """Write a file, which appears when it is complete; FileError if it cannot be written."""
         arrays = {name: np.asarray(getattr(self, name)) for name in _ARRAYS if name != "meta"}
-        for name in ("paths", "classes", "background", "notes"):
+        for name in _TEXTS:
             arrays[name] = np.array(getattr(self, name), dtype=np.str_)  # an empty one would be float
         meta = np.array(json.dumps(self.meta, ensure_ascii=False))
         with replacing(path) as temporary, open(temporary, "wb") as file:
