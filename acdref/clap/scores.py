@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -134,19 +134,18 @@ class TeacherScores:
             scale = meta.get("scale")
             if scale is not None and not 0 < scale < math.inf:
                 raise ValueError(f"its scale is {scale}")
-            texts = {name: tuple(arrays[name].tolist()) for name in _TEXTS}
-            return cls(**(arrays | texts | {"meta": meta, "source": str(path)}))
+            values: dict[str, Any] = arrays | {name: tuple(arrays[name].tolist()) for name in _TEXTS}
+            return cls(**(values | {"meta": meta, "source": str(path)}))
         except (ValueError, TypeError, AttributeError) as error:
             raise FileError(path, f"damaged, or not a file of acdref teach: {error}") from None
 
     def save(self, path: str | PathLike) -> None:
         """Write a file, which appears when it is complete; FileError if it cannot be written."""
-        arrays = {name: np.asarray(getattr(self, name)) for name in _ARRAYS if name != "meta"}
-        for name in _TEXTS:
-            arrays[name] = np.array(getattr(self, name), dtype=np.str_)  # an empty one would be float
-        meta = np.array(json.dumps(self.meta, ensure_ascii=False))
+        # By their kinds: an empty list of texts would be float.
+        kinds = {name: np.str_ if name in _TEXTS else None for name in _ARRAYS if name != "meta"}
+        arrays: dict[str, Any] = {name: np.asarray(getattr(self, name), kind) for name, kind in kinds.items()}
         with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays, meta=meta)
+            np.savez(file, **arrays, meta=json.dumps(self.meta, ensure_ascii=False))
 
     def values(self, rule: str = "softmax", scale: float | None = None) -> NDArray[np.float64]:
         """What thresholds are compared with.
@@ -186,8 +185,9 @@ class TeacherScores:
 
     def labels(self, decision: Decision) -> NDArray[np.float64]:
         """Labels (N, C), 0 or 1, NaN for recordings that could not be used; FileError for a strange class."""
-        strange = [name for name in decision.by_class if name not in self.classes]
+        by_class = decision.by_class or {}
+        strange = [name for name in by_class if name not in self.classes]
         if strange:
             raise FileError(self.source, f"there is a threshold for {strange[0]!r}, which is no class of it")
-        thresholds = [decision.by_class.get(name, decision.threshold) for name in self.classes]
+        thresholds = [by_class.get(name, decision.threshold) for name in self.classes]
         return threshold_labels(self.values(decision.rule, decision.scale), thresholds)

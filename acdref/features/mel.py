@@ -22,7 +22,7 @@ _LOG_STEP = np.log(6.4) / 27  # above: 27 steps from 1 kHz to 6.4 kHz
 _DECIBELS = 10 / np.log(10)  # of a power that is e times as large
 
 
-def hz_to_mel(f: ArrayLike, scale: str = "slaney") -> NDArray[np.float64] | np.float64:
+def hz_to_mel(f: ArrayLike, scale: str = "slaney") -> NDArray[np.float64]:
     """Frequencies on a mel scale.
 
     Parameters
@@ -50,7 +50,7 @@ def hz_to_mel(f: ArrayLike, scale: str = "slaney") -> NDArray[np.float64] | np.f
     )
 
 
-def mel_to_hz(m: ArrayLike, scale: str = "slaney") -> NDArray[np.float64] | np.float64:
+def mel_to_hz(m: ArrayLike, scale: str = "slaney") -> NDArray[np.float64]:
     """Undo :func:`hz_to_mel`.
 
     Parameters

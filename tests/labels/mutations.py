@@ -601,7 +601,7 @@ MUTATIONS = {
             "test_positives_of_rare_classes_count_for_common_ones",
         ),
         (
-            "quota - np.count_nonzero(positive[drawn, c])",
+            "quota - int(np.count_nonzero(positive[drawn, c]))",
             "quota",
             "test_positives_of_rare_classes_count_for_common_ones",
         ),
