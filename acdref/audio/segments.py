@@ -3,8 +3,10 @@
 import contextlib
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.audio import decode as audio
 from acdref.errors import AudioError
@@ -34,19 +36,19 @@ class Clips:
     A pickled reader starts empty on the other side: decoded sound is not sent to worker processes.
     """
 
-    def __init__(self, max_bytes=2**30, sr=16000):
+    def __init__(self, max_bytes: int = 2**30, sr: int = 16000) -> None:
         self.max_bytes = max_bytes
         self.sr = sr
-        self._whole = OrderedDict()  # path -> decoded recording, the most recently used last
+        self._whole: OrderedDict[str, NDArray] = OrderedDict()  # path -> recording, the last used last
         self._bytes = 0
-        self._errors = {}  # path -> why it cannot be decoded: a broken file is not tried again
-        self._lengths = {}  # path -> samples by its header
-        self._counts = {}  # path -> samples by decoding, where its header has proved wrong
+        self._errors: dict[str, AudioError] = {}  # path -> why it is not tried again
+        self._lengths: dict[str, int] = {}  # path -> samples by its header
+        self._counts: dict[str, int] = {}  # path -> samples by decoding, where its header has proved wrong
 
     def __reduce__(self):
         return Clips, (self.max_bytes, self.sr)
 
-    def segment(self, path, choose):
+    def segment(self, path: str, choose: Callable[[int], tuple[int, int]]) -> NDArray[np.float32]:
         """Read a segment whose place depends on the length of the recording.
 
         Parameters

@@ -71,9 +71,9 @@ class Bundle:
         """
         directory = os.fspath(directory)
         if not os.path.isdir(directory):
-            exists = os.path.exists(directory)
+            is_file = os.path.exists(directory)
             raise TeacherError(
-                directory, "a file; a bundle is a directory" if exists else "no such directory"
+                directory, "a file; a bundle is a directory" if is_file else "no such directory"
             )
         looked_for = _names("audio_model", PRECISIONS if precision is None else [precision])
         audio = _first(directory, looked_for)

@@ -152,9 +152,8 @@ def runtime() -> ModuleType:
     try:
         import onnxruntime
     except ImportError as error:
-        cause = (
-            "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be imported ({error})"
-        )
+        absent = isinstance(error, ModuleNotFoundError)
+        cause = "is not installed" if absent else f"cannot be imported ({error})"
         raise AcdrefError(f"onnxruntime {cause}: pip install 'acdref[teacher]'") from None
     return onnxruntime
 
@@ -209,6 +208,6 @@ def _shape(shape):
 
 
 def _compatible(declared, fed):
-    return len(declared) == len(fed) and all(
-        a is None or b is None or a == b for a, b in zip(declared, fed, strict=True)
-    )
+    if len(declared) != len(fed):
+        return False
+    return all(None in (a, b) or a == b for a, b in zip(declared, fed, strict=True))

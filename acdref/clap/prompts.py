@@ -175,9 +175,4 @@ class PromptCache:
         if not os.access(os.path.dirname(self.path), os.W_OK):
             return
         with replacing(self.path, TeacherError) as temporary, open(temporary, "wb") as file:
-            np.savez(
-                file,
-                prompts=np.array(list(self.embeds)),
-                embeds=np.stack(list(self.embeds.values())),
-                sha256=np.array(self.model),
-            )
+            np.savez(file, prompts=[*self.embeds], embeds=[*self.embeds.values()], sha256=str(self.model))

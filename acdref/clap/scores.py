@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +41,7 @@ _ARRAYS = {
     "notes": "U",
     "meta": "U",
 }
+_TEXTS = ("paths", "classes", "background", "notes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +84,10 @@ class TeacherScores:
 
     def __post_init__(self):
         n = len(self.paths)
-        fill = {
-            "background_cosines": np.zeros((n, 0)),
-            "bytes": np.full(n, -1),
-            "notes": ("",) * n,
-            "meta": {"schema": SCHEMA, "scale": None} | self.meta,
-        }
-        for name, value in fill.items():
-            if getattr(self, name) is None or name == "meta":
+        object.__setattr__(self, "meta", {"schema": SCHEMA, "scale": None} | self.meta)
+        absent = {"background_cosines": np.zeros((n, 0)), "bytes": np.full(n, -1), "notes": ("",) * n}
+        for name, value in absent.items():
+            if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         shapes = {"cosines": (n, len(self.classes)), "background_cosines": (n, len(self.background))}
         for name, shape in (shapes | {"bytes": (n,)}).items():
@@ -137,19 +134,18 @@ class TeacherScores:
             scale = meta.get("scale")
             if scale is not None and not 0 < scale < math.inf:
                 raise ValueError(f"its scale is {scale}")
-            texts = {n: tuple(arrays[n].tolist()) for n in ("paths", "classes", "background", "notes")}
-            return cls(**(arrays | texts | {"meta": meta, "source": str(path)}))
+            values: dict[str, Any] = arrays | {name: tuple(arrays[name].tolist()) for name in _TEXTS}
+            return cls(**(values | {"meta": meta, "source": str(path)}))
         except (ValueError, TypeError, AttributeError) as error:
             raise FileError(path, f"damaged, or not a file of acdref teach: {error}") from None
 
     def save(self, path: str | PathLike) -> None:
         """Write a file, which appears when it is complete; FileError if it cannot be written."""
-        arrays = {name: np.asarray(getattr(self, name)) for name in _ARRAYS if name != "meta"}
-        for name in ("paths", "classes", "background", "notes"):
-            arrays[name] = np.array(getattr(self, name), dtype=np.str_)  # an empty one would be float
-        meta = np.array(json.dumps(self.meta, ensure_ascii=False))
+        # By their kinds: an empty list of texts would be float.
+        kinds = {name: np.str_ if name in _TEXTS else None for name in _ARRAYS if name != "meta"}
+        arrays: dict[str, Any] = {name: np.asarray(getattr(self, name), kind) for name, kind in kinds.items()}
         with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **arrays, meta=meta)
+            np.savez(file, **arrays, meta=json.dumps(self.meta, ensure_ascii=False))
 
     def values(self, rule: str = "softmax", scale: float | None = None) -> NDArray[np.float64]:
         """What thresholds are compared with.
@@ -189,8 +185,9 @@ class TeacherScores:
 
     def labels(self, decision: Decision) -> NDArray[np.float64]:
         """Labels (N, C), 0 or 1, NaN for recordings that could not be used; FileError for a strange class."""
-        strange = [name for name in decision.by_class if name not in self.classes]
+        by_class = decision.by_class or {}
+        strange = [name for name in by_class if name not in self.classes]
         if strange:
             raise FileError(self.source, f"there is a threshold for {strange[0]!r}, which is no class of it")
-        thresholds = [decision.by_class.get(name, decision.threshold) for name in self.classes]
+        thresholds = [by_class.get(name, decision.threshold) for name in self.classes]
         return threshold_labels(self.values(decision.rule, decision.scale), thresholds)

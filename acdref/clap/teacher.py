@@ -178,8 +178,8 @@ class ClapTeacher:
         TeacherError
             If the graph fails.
         """
-        embeds = [self._audio_embeds(self.front_end.inputs(window)) for window in windows]
-        return _unit(np.mean(embeds, axis=0, dtype=np.float64)[0], self._audio.path)
+        embeds = [self._audio_embeds(self.front_end.inputs(window)) for window in windows]  # (1, D) each
+        return _unit(np.concatenate(embeds).mean(axis=0, dtype=np.float64), self._audio.path)
 
     def embed_prompts(self, prompts: Sequence[str | Sequence[str]]) -> NDArray[np.float64]:
         """Embeddings of prompts.

@@ -8,9 +8,10 @@ overlapping, without padding) of 257 bins, each with a real and an imaginary par
 Compression acts on the magnitude and leaves the phase: X |X|^(c - 1) with c = 0.3.
 """
 
-from functools import cache
-
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from acdref.features.fourier import CHUNK, hann, spectra
 
 __all__ = [
     "BINS",
@@ -33,10 +34,8 @@ BINS = FRAME // 2 + 1
 EXPONENT = 0.3  # of the magnitude
 POWER_FLOOR = 1e-12  # of |X|^2 in the compression, so that X = 0 gives 0 and not 0 * inf
 
-_CHUNK = 64  # frames at a time: what a core's cache holds
 
-
-def frames(n):
+def frames(n: int) -> int:
     """Number of frames in `n` samples.
 
     Parameters
@@ -58,7 +57,7 @@ def frames(n):
     return max(0, 1 + (n - FRAME) // HOP)
 
 
-def stft(x):
+def stft(x: ArrayLike) -> NDArray[np.complex64]:
     """Short-time Fourier transform.
 
     Parameters
@@ -78,9 +77,8 @@ def stft(x):
     Notes
     -----
     Periodic Hann window of 512 samples, hop 256, no padding: frame t covers samples 256 t to
-    256 t + 511.  The transform itself is computed in float64, which costs no more than float32 and keeps
-    quiet bins beside loud ones exact to float32.  A NaN or an infinity makes the frames that hold it NaN,
-    and no other.
+    256 t + 511.  The transform itself is computed in float64 (:mod:`acdref.features.fourier`).  A NaN or an
+    infinity makes the frames that hold it NaN, and no other.
 
     Examples
     --------
@@ -92,15 +90,13 @@ def stft(x):
         raise ValueError(f"audio must be an array of real samples, not {x.dtype} of shape {x.shape}")
     if x.shape[-1] < FRAME:
         raise ValueError(f"{x.shape[-1]} samples are too short: one window takes {FRAME} ({FRAME / 16} ms)")
-    windows = np.lib.stride_tricks.sliding_window_view(x, FRAME, axis=-1)[..., ::HOP, :]
-    spectra = np.empty((*windows.shape[:-1], BINS), np.complex64)
-    for i in range(0, windows.shape[-2], _CHUNK):
-        chunk = slice(i, i + _CHUNK)
-        spectra[..., chunk, :] = np.fft.rfft(windows[..., chunk, :] * _hann())
-    return spectra
+    out = np.empty((*x.shape[:-1], frames(x.shape[-1]), BINS), np.complex64)  # (..., T, 257)
+    for part, X in spectra(x, hann(FRAME), HOP):
+        out[..., part, :] = X
+    return out
 
 
-def compress(X, c=EXPONENT):
+def compress(X: ArrayLike, c: float = EXPONENT) -> NDArray:
     """Compress magnitudes to the power `c`; phases stay.
 
     Parameters
@@ -133,7 +129,7 @@ def compress(X, c=EXPONENT):
     return X * _power(X.real**2 + X.imag**2, c)
 
 
-def decompress(Y, c=EXPONENT):
+def decompress(Y: ArrayLike, c: float = EXPONENT) -> NDArray:
     """Undo :func:`compress`.
 
     Parameters
@@ -162,7 +158,7 @@ def decompress(Y, c=EXPONENT):
     return Y * np.maximum(power, POWER_FLOOR**c) ** ((1 / c - 1) / 2)
 
 
-def features(x):
+def features(x: ArrayLike) -> NDArray[np.float32]:
     """Compressed spectrogram of a clip, the networks' input.
 
     Parameters
@@ -190,11 +186,11 @@ def features(x):
     >>> features(np.zeros(160000, np.float32)).shape
     (624, 257, 2)
     """
-    X = stft(x)
-    for i in range(0, X.shape[-2], _CHUNK):
-        chunk = X[..., i : i + _CHUNK, :]
-        chunk *= _power(chunk.real**2 + chunk.imag**2, EXPONENT)
-    return X.view(np.float32).reshape(*X.shape, 2)
+    X = stft(x)  # (..., T, 257)
+    for i in range(0, X.shape[-2], CHUNK):
+        part = X[..., i : i + CHUNK, :]
+        part *= _power(part.real**2 + part.imag**2, EXPONENT)
+    return X.view(np.float32).reshape(*X.shape, 2)  # (..., T, 257, 2)
 
 
 def _power(power, c):
@@ -212,11 +208,3 @@ def _complex(X, c):
     if not c > 0:
         raise ValueError(f"the exponent must be positive, not {c}")
     return X
-
-
-@cache
-def _hann():
-    """Periodic Hann window, (512,) float64."""
-    window = 0.5 - 0.5 * np.cos(2 * np.pi / FRAME * np.arange(FRAME))
-    window.setflags(write=False)
-    return window

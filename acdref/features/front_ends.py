@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.features.compressed import HOP, SAMPLE_RATE, features, frames
 from acdref.features.papers import a_weighted_mel, decibel_mel, log_filterbank, log_mel_patches
@@ -35,11 +36,11 @@ class FrontEnd:
     hop: int
     steps: Callable
 
-    def seconds(self, x):
+    def seconds(self, x: NDArray) -> float:
         """Duration of the sound behind a batch of features (N, steps, ...)."""
         return x.shape[0] * x.shape[1] * self.hop / self.rate
 
-    def fewest(self, steps):
+    def fewest(self, steps: int) -> int:
         """The shortest sound that gives so many steps, in samples; 0.1 s, if that does.
 
         Examples
@@ -59,7 +60,7 @@ class FrontEnd:
         return enough
 
 
-def waveform(x):
+def waveform(x: ArrayLike) -> NDArray[np.float32]:
     """The samples themselves, as float32.
 
     Examples
@@ -80,7 +81,7 @@ FRONT_ENDS = {
 }
 
 
-def front_end(net):
+def front_end(net: object) -> FrontEnd:
     """The front end of a network; compressed spectrograms where it names none.
 
     Examples

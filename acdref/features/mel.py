@@ -6,10 +6,10 @@ slaney  linear below 1 kHz, logarithmic above; librosa's default
 htk     ``2595 log10(1 + f / 700)``
 """
 
-from functools import lru_cache
-
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from acdref.features.fourier import hann, spectra
 from acdref.matmul import matmul
 
 __all__ = ["log_mel"]
@@ -20,10 +20,9 @@ _LINEAR = 200 / 3  # slaney: Hz per mel below the break
 _BREAK = 1000.0  # Hz, 15 mel
 _LOG_STEP = np.log(6.4) / 27  # above: 27 steps from 1 kHz to 6.4 kHz
 _DECIBELS = 10 / np.log(10)  # of a power that is e times as large
-_CHUNK = 64  # frames at a time: what a core's cache holds
 
 
-def hz_to_mel(f, scale="slaney"):
+def hz_to_mel(f: ArrayLike, scale: str = "slaney") -> NDArray[np.float64]:
     """Frequencies on a mel scale.
 
     Parameters
@@ -51,7 +50,7 @@ def hz_to_mel(f, scale="slaney"):
     )
 
 
-def mel_to_hz(m, scale="slaney"):
+def mel_to_hz(m: ArrayLike, scale: str = "slaney") -> NDArray[np.float64]:
     """Undo :func:`hz_to_mel`.
 
     Parameters
@@ -76,7 +75,15 @@ def mel_to_hz(m, scale="slaney"):
     return np.where(m < corner, m * _LINEAR, _BREAK * np.exp(_LOG_STEP * (np.maximum(m, corner) - corner)))
 
 
-def mel_filterbank(sr, n_fft, bands, fmin=0.0, fmax=None, scale="slaney", norm="slaney"):
+def mel_filterbank(
+    sr: float,
+    n_fft: int,
+    bands: int,
+    fmin: float = 0.0,
+    fmax: float | None = None,
+    scale: str = "slaney",
+    norm: str | None = "slaney",
+) -> NDArray[np.float64]:
     """Triangular filters, whose corners are evenly spaced on a mel scale.
 
     Parameters
@@ -122,38 +129,37 @@ def mel_filterbank(sr, n_fft, bands, fmin=0.0, fmax=None, scale="slaney", norm="
     if norm not in ("slaney", None):
         raise ValueError(f"norm must be 'slaney' or None, not {norm!r}")
     low, high = hz_to_mel([fmin, fmax], scale)
-    corners = mel_to_hz(np.linspace(low, high, bands + 2), scale)[:, None]
-    f = np.arange(n_fft // 2 + 1) * (sr / n_fft)
-    rising = (f - corners[:-2]) / (corners[1:-1] - corners[:-2])
-    falling = (corners[2:] - f) / (corners[2:] - corners[1:-1])
-    bank = np.maximum(0, np.minimum(rising, falling))
+    corners = mel_to_hz(np.linspace(low, high, bands + 2), scale)[:, None]  # (bands + 2, 1)
+    bank = triangles(np.arange(n_fft // 2 + 1) * (sr / n_fft), corners)
     return bank * (2 / (corners[2:] - corners[:-2])) if norm == "slaney" else bank
 
 
-@lru_cache(maxsize=8)
-def hann(n):
-    """Periodic Hann window.
+def triangles(f: NDArray, corners: NDArray) -> NDArray[np.float64]:
+    """Triangular filters of height 1 that overlap by half.
 
     Parameters
     ----------
-    n : int
-        Samples.
+    f : (bins,) array
+        Where they are asked for.
+    corners : (bands + 2, 1) array, ascending
+        Filter i rises from corner i to i + 1 and falls to i + 2.
 
     Returns
     -------
-    (n,) float64 array, read-only
+    (bands, bins) float64 array
 
     Examples
     --------
-    >>> hann(4)
-    array([0. , 0.5, 1. , 0.5])
+    >>> triangles(np.arange(5), np.array([[0], [2], [3], [4]]))
+    array([[0. , 0.5, 1. , 0. , 0. ],
+           [0. , 0. , 0. , 1. , 0. ]])
     """
-    window = 0.5 - 0.5 * np.cos(2 * np.pi / n * np.arange(n))
-    window.setflags(write=False)
-    return window
+    rising = (f - corners[:-2]) / (corners[1:-1] - corners[:-2])
+    falling = (corners[2:] - f) / (corners[2:] - corners[1:-1])
+    return np.maximum(0, np.minimum(rising, falling))
 
 
-def decibels(power):
+def decibels(power: ArrayLike) -> NDArray[np.float64]:
     """Powers in decibels relative to 1, not below -100.
 
     Parameters
@@ -182,7 +188,7 @@ def decibels(power):
     return out
 
 
-def log_mel(x, filterbank, hop):
+def log_mel(x: ArrayLike, filterbank: NDArray, hop: int) -> NDArray[np.float32]:
     """Log-mel power spectrogram in decibels.
 
     Parameters
@@ -219,15 +225,14 @@ def log_mel(x, filterbank, hop):
     half = filterbank.shape[1] - 1
     if x.ndim != 1 or len(x) <= half:
         raise ValueError(f"audio of shape {x.shape} has no spectrogram: more than {half} samples are needed")
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, half, mode="reflect"), 2 * half)[::hop]
     used = np.flatnonzero(filterbank.any(axis=0))
     bins = slice(used[0], used[-1] + 1) if len(used) else slice(0, 1)
     # Sums of products that are not negative: float32 keeps them to 1e-6 dB.
-    window, weights = hann(2 * half), np.ascontiguousarray(filterbank[:, bins].T, np.float32)
-    out = np.empty((len(windows), len(filterbank)), np.float32)
-    for i in range(0, len(windows), _CHUNK):
-        X = np.fft.rfft(windows[i : i + _CHUNK] * window)[:, bins]
-        out[i : i + _CHUNK] = decibels(matmul((X.real**2 + X.imag**2).astype(np.float32), weights))
+    weights = np.ascontiguousarray(filterbank[:, bins].T, np.float32)  # (bins, bands)
+    out = np.empty((1 + len(x) // hop, len(filterbank)), np.float32)  # (T, bands)
+    for part, X in spectra(np.pad(x, half, mode="reflect"), hann(2 * half), hop):
+        X = X[:, bins]
+        out[part] = decibels(matmul((X.real**2 + X.imag**2).astype(np.float32), weights))
     return out
 
 

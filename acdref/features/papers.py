@@ -15,19 +15,19 @@ All take a vector of samples, compute in float64 and return float32 with time fi
 from functools import cache
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from acdref.features.mel import decibels, hann, log_mel, mel_filterbank
+from acdref.features.fourier import hann, spectra
+from acdref.features.mel import decibels, log_mel, mel_filterbank, triangles
 from acdref.matmul import matmul
 
 __all__ = ["a_weighted_mel", "decibel_mel", "log_filterbank", "log_mel_patches"]
-
-_CHUNK = 64  # frames at a time: what a core's cache holds
 
 PATCH_FRAMES = 96
 """Frames of a patch, 0.96 s."""
 
 
-def a_weighted_mel(x):
+def a_weighted_mel(x: ArrayLike) -> NDArray[np.float32]:
     """Mel spectrogram of A-weighted decibels (Dorfer & Widmer, version 1).
 
     Parameters
@@ -55,13 +55,13 @@ def a_weighted_mel(x):
     >>> a_weighted_mel(np.zeros(32000)).shape
     (167, 128)
     """
-    magnitudes = _magnitudes(_mirrored(_vector(x), 512), hann(1024), 192)
+    magnitudes = _magnitudes(_mirrored(_vector(x), 512), hann(1024), 192)  # (T, 513)
     levels = decibels(np.square(magnitudes))
     levels = np.maximum(levels, levels.max() - 99) + a_weighting(np.arange(513) * (32000 / 1024))
     return matmul(levels, _mel_bank(32000, 1024, 128, 0, 16000, "slaney", "slaney")).astype(np.float32)
 
 
-def log_filterbank(x):
+def log_filterbank(x: ArrayLike) -> NDArray[np.float32]:
     """Logarithm of a logarithmic filterbank (Dorfer & Widmer, version 2).
 
     Parameters
@@ -93,11 +93,11 @@ def log_filterbank(x):
     if not len(x):
         raise ValueError("audio without samples has no spectrogram")
     x = x / max(np.abs(x).max(), np.finfo(np.float64).tiny)
-    magnitudes = _magnitudes(np.pad(x, (0, 1024 - 1)), np.hanning(1024), 128)
+    magnitudes = _magnitudes(np.pad(x, (0, 1024 - 1)), np.hanning(1024), 128)  # (T, 513)
     return np.log10(1 + matmul(magnitudes[:, :512], log_filters().T)).astype(np.float32)
 
 
-def log_mel_patches(x):
+def log_mel_patches(x: ArrayLike) -> NDArray[np.float32]:
     """Log-mel patches of 0.96 s, side by side (Hershey et al.).
 
     Parameters
@@ -131,13 +131,13 @@ def log_mel_patches(x):
     shortest = 400 + (PATCH_FRAMES - 1) * 160
     if len(x) < shortest:
         raise ValueError(f"{len(x)} samples are too short: a patch takes {shortest} (0.975 s)")
-    magnitudes = _magnitudes(x, hann(400), 160, n_fft=512)
-    mel = np.log(matmul(magnitudes, _mel_bank(16000, 512, 64, 125, 7500, "htk", None)) + 0.01)
+    magnitudes = _magnitudes(x, hann(400), 160, n_fft=512)  # (T, 257)
+    mel = np.log(matmul(magnitudes, _mel_bank(16000, 512, 64, 125, 7500, "htk", None)) + 0.01)  # (T, 64)
     patches = len(mel) // PATCH_FRAMES
     return mel[: patches * PATCH_FRAMES].reshape(patches, PATCH_FRAMES, 64).astype(np.float32)
 
 
-def decibel_mel(x):
+def decibel_mel(x: ArrayLike) -> NDArray[np.float32]:
     """Mel spectrogram in decibels (Dinkel et al.).
 
     Parameters
@@ -164,11 +164,11 @@ def decibel_mel(x):
     >>> decibel_mel(np.zeros(160000)).shape
     (1001, 64)
     """
-    mel = log_mel(_vector(x), _mel_bank(16000, 512, 64, 0, 8000, "htk", None).T, 160)
+    mel = log_mel(_vector(x), _mel_bank(16000, 512, 64, 0, 8000, "htk", None).T, 160)  # (T, 64)
     return np.maximum(mel, mel.max() - np.float32(120))
 
 
-def a_weighting(f):
+def a_weighting(f: ArrayLike) -> NDArray[np.float64]:
     """A-weighting of frequencies in decibels, not below -80.
 
     Parameters
@@ -192,7 +192,7 @@ def a_weighting(f):
 
 
 @cache
-def log_filters():
+def log_filters() -> NDArray[np.float64]:
     """Triangular filters at 26 bands an octave, for the 512 bins of 1024 samples at 32 kHz.
 
     Returns
@@ -215,10 +215,7 @@ def log_filters():
     frequencies = 440 * 2 ** (steps / 26)
     frequencies = frequencies[(frequencies >= 20) & (frequencies <= 14000)]
     corners = np.unique(np.clip(np.rint(frequencies * (1024 / 32000)), 1, 511))[:, None]
-    bins = np.arange(512)
-    rising = (bins - corners[:-2]) / (corners[1:-1] - corners[:-2])
-    falling = (corners[2:] - bins) / (corners[2:] - corners[1:-1])
-    filters = np.maximum(0, np.minimum(rising, falling))
+    filters = triangles(np.arange(512), corners)
     filters /= filters.sum(axis=1, keepdims=True)
     filters.setflags(write=False)
     return filters
@@ -239,12 +236,7 @@ def _mirrored(x, half):
 
 def _magnitudes(x, window, hop, n_fft=None):
     """Magnitudes of the Fourier transform of all whole windows, (T, n_fft // 2 + 1)."""
-    n_fft = n_fft or len(window)
-    windows = np.lib.stride_tricks.sliding_window_view(x, len(window))[::hop]
-    out = np.empty((len(windows), n_fft // 2 + 1))
-    for i in range(0, len(windows), _CHUNK):
-        out[i : i + _CHUNK] = np.abs(np.fft.rfft(windows[i : i + _CHUNK] * window, n_fft))
-    return out
+    return np.concatenate([np.abs(X) for _, X in spectra(x, window, hop, n_fft)])
 
 
 @cache

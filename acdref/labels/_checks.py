@@ -8,8 +8,7 @@ def label_matrix(labels, name="y", ndim=2):
     labels = with_dimensions(labels, name, ndim)
     illegal = ~((labels == 0) | (labels == 1) | np.isnan(labels))
     if illegal.any():
-        where = _first(illegal)
-        raise ValueError(f"{name}[{_index(where)}] is {labels[where]:g}: a label is 0, 1 or NaN (unknown)")
+        raise _refusal(labels, illegal, name, "a label is 0, 1 or NaN (unknown)")
     return labels
 
 
@@ -26,8 +25,7 @@ def score_matrix(scores, name="p", shape=None):
     lowest = np.fmin.reduce(scores, axis=None, initial=0.0)
     highest = np.fmax.reduce(scores, axis=None, initial=1.0)
     if lowest < 0 or highest > 1:
-        where = _first((scores < 0) | (scores > 1))
-        raise ValueError(f"{name}[{_index(where)}] is {scores[where]:g}: a score lies in [0, 1] or is NaN")
+        raise _refusal(scores, (scores < 0) | (scores > 1), name, "a score lies in [0, 1] or is NaN")
     return scores
 
 
@@ -55,9 +53,7 @@ def one_of(value, name, choices):
     return value
 
 
-def _first(mask):
-    return tuple(int(axis[0]) for axis in np.nonzero(mask))
-
-
-def _index(where):
-    return ", ".join(map(str, where))
+def _refusal(array, illegal, name, law):
+    """What to raise about the first illegal entry."""
+    where = tuple(int(axis[0]) for axis in np.nonzero(illegal))
+    return ValueError(f"{name}[{', '.join(map(str, where))}] is {array[where]:g}: {law}")

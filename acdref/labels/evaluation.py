@@ -58,7 +58,7 @@ def evaluation_set(
     drawn = np.zeros(len(y), dtype=bool)
     for c in np.argsort(positive.sum(axis=0), kind="stable"):
         left = np.flatnonzero(positive[:, c] & ~drawn)
-        missing = quota - np.count_nonzero(positive[drawn, c])
+        missing = quota - int(np.count_nonzero(positive[drawn, c]))
         if missing > 0:
             drawn[rng.choice(left, size=min(missing, len(left)), replace=False)] = True
     return np.flatnonzero(drawn)

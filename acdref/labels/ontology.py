@@ -3,6 +3,7 @@
 Grzywalski & Botteldooren's relabelling for any ontology in the format of AudioSet's ``ontology.json``.
 """
 
+import copy
 import functools
 import json
 from collections.abc import Iterable
@@ -97,7 +98,7 @@ class Ontology(Vocabulary):
         self.closure = ancestor_closure(self.children, [describe(node) for node in nodes])
         self.closure.flags.writeable = False
         super().__init__((node["id"] for node in nodes), (node["name"] for node in nodes))
-        self._restrictions = [node.get("restrictions", []) for node in nodes]
+        self._nodes = copy.deepcopy(nodes)  # the caller may go on changing the list
 
     @classmethod
     def from_json(cls, path: str | PathLike) -> Self:
@@ -153,14 +154,8 @@ class Ontology(Vocabulary):
         >>> Ontology([{"id": "m", "name": "Music", "child_ids": []}]).isolate(["x", "m", "x"]).ids
         ('m', 'x')
         """
-        nodes = [
-            {"id": id, "name": name, "child_ids": [self.ids[c] for c in below], "restrictions": restrictions}
-            for id, name, below, restrictions in zip(
-                self.ids, self.names, self.children, self._restrictions, strict=True
-            )
-        ]
         new = (id for id in dict.fromkeys(ids) if id not in self)
-        return type(self)(nodes + [{"id": id, "name": id, "child_ids": []} for id in new])
+        return type(self)(self._nodes + [{"id": id, "name": id, "child_ids": []} for id in new])
 
     def parent_expand(self, Y: ArrayLike) -> NDArray[np.float64]:
         """Add all ancestors of the labels: PEL, the parent-expanded labels.
@@ -339,9 +334,7 @@ class Ontology(Vocabulary):
 
     @functools.cached_property
     def _psla_links(self):
-        children = [
-            () if restrictions == ["abstract"] else below
-            for below, restrictions in zip(self.children, self._restrictions, strict=True)
-        ]
+        abstract = [node.get("restrictions") == ["abstract"] for node in self._nodes]
+        children = [() if stop else below for stop, below in zip(abstract, self.children, strict=True)]
         ancestors = ancestor_closure(children, self.names) & ~np.eye(len(self), dtype=bool)
         return {1: Table.from_matrix(edge_matrix(children).T), 2: Table.from_matrix(ancestors)}

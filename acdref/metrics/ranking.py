@@ -172,7 +172,7 @@ def balance_negatives(y: ArrayLike, explicit: ArrayLike) -> NDArray[np.float64]:
     return weight
 
 
-def d_prime(auc: ArrayLike) -> NDArray[np.float64] | np.float64:
+def d_prime(auc: ArrayLike) -> NDArray[np.float64]:
     """Sensitivity index d' = √2 Φ⁻¹(AUC) of each area.
 
     Parameters

@@ -6,6 +6,9 @@ Hours of work: what is done stands in a journal, ``OUT.part``, from which a stop
 import hashlib
 import json
 import os
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +16,23 @@ from acdref.checkpoint import network_arrays, network_meta
 from acdref.errors import AudioError
 from acdref.predict.scoring import WINDOW, mean_over_windows, score_recording
 from acdref.tables.journal import Journal, stamp
+from acdref.tables.manifest import Manifest
 from acdref.tables.scores import write_scores, writer
 
 
 def score_set(
-    net, recordings, classes, out, key, window=WINDOW, hop=None, *, on_failure=None, progress=None, say=None
-):
+    net: Any,
+    recordings: Manifest,
+    classes: Sequence[str],
+    out: str | PathLike,
+    key: dict,
+    window: float = WINDOW,
+    hop: float | None = None,
+    *,
+    on_failure: Callable | None = None,
+    progress: Callable | None = None,
+    say: Callable | None = None,
+) -> int:
     """Score recordings into a file, or continue to.
 
     Parameters
@@ -82,7 +96,7 @@ def score_set(
     return scored
 
 
-def network_key(net):
+def network_key(net: Any) -> dict[str, str]:
     """What the scores of a network depend on: its weights, what it is, and its backend."""
     digest = hashlib.sha256(json.dumps(network_meta(net, ())).encode())
     for name, array in sorted(network_arrays(net).items()):

@@ -1,12 +1,17 @@
 """Scores of recordings: windows through features and network, in bounded memory."""
 
 from collections import namedtuple
+from collections.abc import Callable, Iterable, Iterator
+from os import PathLike
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.audio import decode as audio
 from acdref.errors import AudioError
 from acdref.features.front_ends import front_end
+from acdref.tables.manifest import Manifest
 
 WINDOW = 10.0
 """Seconds that the network is trained on, and the default window of every command."""
@@ -15,7 +20,7 @@ Scores = namedtuple("Scores", "start end probabilities")
 Scores.__doc__ = """A window's `start` and `end` in seconds and its `probabilities` (C,)."""
 
 
-def score_samples(net, samples):
+def score_samples(net: Any, samples: NDArray) -> NDArray:
     """Probabilities of one stretch of sound.
 
     Parameters
@@ -36,7 +41,13 @@ def score_samples(net, samples):
     return net.predict_proba(front.transform(samples)[None])[0]
 
 
-def score_recording(net, path, window=WINDOW, hop=None, report=None):
+def score_recording(
+    net: Any,
+    path: str | PathLike,
+    window: float = WINDOW,
+    hop: float | None = None,
+    report: Callable[[str], object] | None = None,
+) -> Iterator[Scores]:
     """Probabilities of a recording, window by window, in memory bounded by the window.
 
     Parameters
@@ -61,7 +72,7 @@ def score_recording(net, path, window=WINDOW, hop=None, report=None):
         yield Scores(block.start, block.end, score_samples(net, block.samples))
 
 
-def mean_over_windows(windows):
+def mean_over_windows(windows: Iterable[Scores]) -> NDArray[np.float64]:
     """Probabilities of a recording: the mean over its windows, weighted by duration.
 
     Parameters
@@ -77,7 +88,9 @@ def mean_over_windows(windows):
     return np.average([window.probabilities for window in windows], axis=0, weights=seconds)
 
 
-def score_manifest(net, manifest, on_failure=None, progress=None):
+def score_manifest(
+    net: Any, manifest: Manifest, on_failure: Callable | None = None, progress: Callable | None = None
+) -> NDArray[np.float64]:
     """Probabilities of every recording of a manifest: the mean over its windows, weighted by duration.
 
     Parameters

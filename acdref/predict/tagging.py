@@ -59,10 +59,11 @@ def predict(
         if isinstance(found, Failure):
             yield found
             continue
-        notes = []
+        notes: list[str] = []
         try:
             for scores in score_recording(net, found, window, hop, notes.append):
-                yield Window(found, *scores, notes.pop() if notes else None)
+                note = notes.pop() if notes else None
+                yield Window(found, scores.start, scores.end, scores.probabilities, note)
         except AudioError as error:
             yield Failure(found, error.cause)
 

@@ -363,7 +363,11 @@ MUTATIONS = {
             "rows, classes = nonzero(Y != 0)",
             "TestChildrenMask::test_unknown_labels_trigger_nothing_and_are_never_settled_to_zero",
         ),
-        ('restrictions == ["abstract"]', '"abstract" in restrictions', "TestCandidates::test_networkx"),
+        (
+            'node.get("restrictions") == ["abstract"]',
+            '"abstract" in node.get("restrictions", [])',
+            "TestCandidates::test_networkx",
+        ),
         ("edge_matrix(children).T), 2", "ancestors.T), 2", "TestCandidates::test_networkx"),
         (
             "(Y[:, in_target] == 1)",
@@ -376,8 +380,8 @@ MUTATIONS = {
             "TestSplit::test_base_and_target",
         ),
         (
-            '"restrictions": restrictions}',
-            '"restrictions": []}',
+            "type(self)(self._nodes + [",
+            'type(self)([node | {"restrictions": []} for node in self._nodes] + [',
             "TestGraph::test_isolated_labels_give_and_get_nothing",
         ),
     ],
@@ -388,7 +392,7 @@ MUTATIONS = {
             "[() if n.get('restrictions') else c for n, c in zip(nodes, self.children)],",
             "test_labels_per_clip",
         ),
-        ('restrictions == ["abstract"]', "False", "test_psla_label_enhancement"),
+        ('node.get("restrictions") == ["abstract"]', "False", "test_psla_label_enhancement"),
     ],
     ("labels/vocabulary", "labels/test_vocabulary.py"): [
         ("lifted[:, columns] = y", "lifted[:, np.sort(columns)] = y", "test_project_undoes_lift"),
@@ -597,7 +601,7 @@ MUTATIONS = {
             "test_positives_of_rare_classes_count_for_common_ones",
         ),
         (
-            "quota - np.count_nonzero(positive[drawn, c])",
+            "quota - int(np.count_nonzero(positive[drawn, c]))",
             "quota",
             "test_positives_of_rare_classes_count_for_common_ones",
         ),
