@@ -6,13 +6,12 @@ schema's name and version in every row: it changes when a key or column does, or
 Scores are probabilities, written with as many digits as tell neighbouring float32 numbers apart.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from acdref.errors import AcdrefError
 from acdref.predict.tagging import Failure, Window
+from acdref.tables.rows import csv_line
 
 SCHEMA = "acdref.predict/1"
 Results = Iterable[Window | Failure]
@@ -80,16 +79,11 @@ def as_csv(
     for name in classes:
         if columns.count(name) > 1:
             raise AcdrefError(f"csv has a column {name!r} beside that of the class: use another format")
-    line = io.StringIO()
-    # Only what is in the line's end gets quoted, and a name may hold a carriage return.
-    writer = csv.DictWriter(line, columns, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    yield _taken(line)
+    yield csv_line(columns)
     for result in results:
         row = {"schema": SCHEMA} | result._asdict()
-        scores = row.pop("scores", ())
-        writer.writerow(row | {classes[i]: score for i, score in _chosen(scores, threshold, top)})
-        yield _taken(line)
+        row |= {classes[i]: score for i, score in _chosen(row.pop("scores", ()), threshold, top)}
+        yield csv_line([row.get(name, "") for name in columns])
 
 
 def as_table(
@@ -143,11 +137,3 @@ def _clock(seconds):
     minutes, tenths = divmod(int(seconds * 10), 600)
     hours, minutes = divmod(minutes, 60)
     return (f"{hours}:{minutes:02}" if hours else f"{minutes}") + f":{tenths // 10:02}.{tenths % 10}"
-
-
-def _taken(line):
-    """The row in a StringIO, which is then empty, with the line's end of Unix."""
-    text = line.getvalue().removesuffix("\r\n") + "\n"
-    line.seek(0)
-    line.truncate()
-    return text

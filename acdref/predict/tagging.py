@@ -10,7 +10,7 @@ from typing import Any
 
 from acdref.errors import AudioError
 from acdref.predict.scoring import WINDOW, score_recording
-from acdref.tables.manifest import AUDIO_SUFFIXES
+from acdref.tables.manifest import find_audio
 
 Window = namedtuple("Window", "path start end scores note")
 Window.__doc__ = """Scores of one window of a recording.
@@ -91,15 +91,10 @@ def recordings(paths: Iterable[str]) -> Iterator[str | Failure]:
 
 
 def _in_folder(folder):
-    unlisted = []
-    nothing = True
-    for parent, subfolders, files in os.walk(folder, onerror=unlisted.append):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES:
-                nothing = False
-                yield os.path.join(parent, name)
+    unlisted, path = [], None
+    for path in find_audio(folder, unlisted.append):
+        yield path
     for error in unlisted:
         yield Failure(error.filename, (error.strerror or str(error)).lower())
-    if nothing and not unlisted:
+    if path is None and not unlisted:
         yield Failure(folder, "no recordings in this folder (files that end in .wav, .flac, .mp3 and so on)")

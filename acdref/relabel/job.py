@@ -159,13 +159,12 @@ class _Job:
 
     def _columns(self, classes):
         steps, found = self.steps, self.found.labels
-        if self.absent is None:
-            return Columns.of(self.file.path, found, steps, classes)
+        absent = {} if self.absent is None else self.absent.labels
         given = steps.ontology or steps.vocabulary or classes
         if not given or steps.unknown == "isolate":
-            return Columns.of(self.file.path, self.absent.labels | found, steps, classes)
-        columns = Columns.of(self.file.path, found, steps, classes)
-        for label, line in self.absent.labels.items():
+            found, absent = absent | found, {}
+        columns = Columns(self.file.path, found, steps, classes)
+        for label, line in absent.items():
             if columns.column_of(label) is None and steps.unknown == "raise":
                 raise FileError(self.absent.path, f"line {line}: the label {label!r} is no known class")
         return columns

@@ -1,12 +1,14 @@
 """Which class each label of a file is: by id or display name, under a policy for labels that are none."""
 
 import itertools
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from os import PathLike
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.errors import AcdrefError, FileError
+from acdref.tables.label_files import Clip
 from acdref.tables.manifest import resolve_classes
 from acdref.tables.rows import Rows
 
@@ -39,9 +41,18 @@ def read_vocabulary(path: str | PathLike) -> tuple[tuple[str, str], ...]:
     return classes
 
 
-@dataclass
 class Columns:
     """The classes of a job.
+
+    Parameters
+    ----------
+    path : str
+        The label file; errors name it.
+    found : dict of str to int
+        The labels in it, and the line of each.
+    steps : acdref.relabel.Steps
+    classes : sequence of str, optional
+        The classes, where there is neither ontology nor vocabulary; by default those that occur.
 
     Attributes
     ----------
@@ -59,65 +70,50 @@ class Columns:
         Labels that are no class and are left out.
     dropped : int
         How many labels :meth:`encode` left out.
+
+    Raises
+    ------
+    AcdrefError
+        If a label is no class and the policy is to refuse it, or the classes do not fit the steps.
     """
 
-    ids: tuple
-    names: tuple
-    out_ids: tuple
-    out_names: tuple
-    spelled: tuple
-    ontology: object = None
-    projection: np.ndarray | None = None
-    strangers: set = field(default_factory=set)
-    dropped: int = 0
-
-    @classmethod
-    def of(cls, path, found, steps, classes=None):
-        """The columns for the labels `found` (a dict to the line of each) of the file `path`."""
-        ids, names = _known(path, found, steps, classes)
-        lookup = _lookup(ids, names)
-        strangers = {label for label in found if label not in lookup}
-        ontology = steps.ontology
+    def __init__(self, path: str, found: dict[str, int], steps, classes: Sequence[str] | None = None):
+        self.ids, self.names = _known(path, found, steps, classes)
+        self.ontology, self.projection, self.dropped = steps.ontology, None, 0
+        self._column = _lookup(self.ids, self.names)
+        strangers = tuple(label for label in found if label not in self._column)
         if strangers and steps.unknown == "raise":
-            label = next(label for label in found if label in strangers)
-            cause = f"line {found[label]}: the label {label!r} is no known class"
+            cause = f"line {found[strangers[0]]}: the label {strangers[0]!r} is no known class"
             raise FileError(path, f"{cause} (--unknown ignore or isolate accepts such labels)")
         if strangers and steps.unknown == "isolate":
-            new = tuple(label for label in found if label in strangers)
-            ids, names = ids + new, names + new
-            ontology = ontology.isolate(new) if ontology is not None else None
-            lookup = _lookup(ids, names)
-            strangers = set()
-        out_ids, out_names, projection = ids, names, None
+            self.ids, self.names = self.ids + strangers, self.names + strangers
+            self.ontology = None if self.ontology is None else self.ontology.isolate(strangers)
+            self._column = _lookup(self.ids, self.names)
+            strangers = ()
+        self.strangers = set(strangers)
+        self.out_ids, self.out_names = self.ids, self.names
         if steps.superclasses is not None:
-            _check_members(steps, names)
-            out_ids = out_names = steps.superclasses.names
+            _check_members(steps, self.names)
+            self.out_ids = self.out_names = steps.superclasses.names
         elif steps.ontology is not None and steps.vocabulary is not None:
-            out_ids, out_names = map(tuple, zip(*steps.vocabulary, strict=True))
+            self.out_ids, self.out_names = map(tuple, zip(*steps.vocabulary, strict=True))
             try:
-                projection = ontology.columns(out_ids)
+                self.projection = self.ontology.columns(self.out_ids)
             except ValueError as error:
                 raise AcdrefError(f"vocabulary: {error}") from None
-        columns = cls(ids, names, out_ids, out_names, (), ontology, projection, strangers)
-        columns._lookup = lookup
-        columns.spelled = columns._spelling(found)
-        columns._place = {text: c for c, text in enumerate(columns.spelled)}
-        return columns
+        self.spelled = self._spelling(found)
 
-    def column_of(self, label):
+    def column_of(self, label: str) -> int | None:
         """Column before mapping of a label as a file has it; None if it is no class."""
-        return self._lookup.get(label)
+        return self._column.get(label)
 
-    def find(self, classes):
+    def find(self, classes: Sequence[str]) -> NDArray[np.int64]:
         """Which of `classes` each class after mapping is, (C,) int; -1 for none."""
         position = {name: i for i, name in enumerate(classes)}
-        found = (
-            position.get(id, position.get(name, -1))
-            for id, name in zip(self.out_ids, self.out_names, strict=True)
-        )
-        return np.fromiter(found, dtype=np.int64, count=len(self.out_ids))
+        pairs = zip(self.out_ids, self.out_names, strict=True)
+        return np.array([position.get(id, position.get(name, -1)) for id, name in pairs], dtype=np.int64)
 
-    def encode(self, clips):
+    def encode(self, clips: Sequence[Clip]) -> NDArray[np.float64]:
         """Label matrix of clips, (n, classes before mapping), float64."""
         y = np.zeros((len(clips), len(self.ids)))
         framed = [i for i, clip in enumerate(clips) if clip.absent is not None]
@@ -127,7 +123,7 @@ class Columns:
         self._set(y, (clip.present for clip in clips), 1.0)
         return y
 
-    def ordered(self, columns, clip):
+    def ordered(self, columns: Iterable[int], clip: Clip) -> list[str]:
         """Spelled labels of some columns: those that the clip had already in its order, then the others."""
         labels = [self.spelled[c] for c in columns]
         if len(labels) < 2:
@@ -140,7 +136,7 @@ class Columns:
         rows, columns = [], []
         for row, labels in enumerate(lists):
             for label in labels:
-                column = self._lookup.get(label)
+                column = self._column.get(label)
                 if column is None:
                     self.dropped += 1
                 else:
@@ -154,8 +150,8 @@ class Columns:
             return self.out_ids
         own = {}
         for label in found:
-            if label in self._lookup:
-                own.setdefault(self.ids[self._lookup[label]], label)
+            if label in self._column:
+                own.setdefault(self.ids[self._column[label]], label)
         by_name = bool(own) and not any(id == label for id, label in own.items())
         default = self.out_names if by_name else self.out_ids
         return tuple(own.get(id, text) for id, text in zip(self.out_ids, default, strict=True))

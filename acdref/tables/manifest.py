@@ -7,10 +7,11 @@ somebody has checked the labels (1 or 0); other columns are ignored.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from types import SimpleNamespace
+from typing import Self
 
 import numpy as np
 
@@ -31,6 +32,11 @@ AUDIO_SUFFIXES = (
 
 NO_CLASS_FOLDER = "none"
 """In a folder per class, the subfolder of recordings with none of the classes."""
+
+
+AnyPath = str | PathLike
+Wanted = str | Iterable | None
+"""Folds or splits to keep: ``"1,2"``, or any iterable of values; None: all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,27 +78,18 @@ class Manifest:
     def __len__(self):
         return len(self.paths)
 
-    def file(self, index):
+    def file(self, index: int) -> str:
         """Where recording ``index`` lies."""
         return os.path.join(self.root, self.paths[index])
 
-    def select(self, indices):
+    def select(self, indices: Iterable[int]) -> Self:
         """The manifest of some recordings, in the order of ``indices``."""
-
-        def pick(column):
-            return None if column is None else tuple(column[i] for i in indices)
-
         indices = [int(i) for i in indices]
-        return replace(
-            self,
-            paths=pick(self.paths),
-            labels=self.labels[indices],
-            fold=pick(self.fold),
-            split=pick(self.split),
-            verified=pick(self.verified),
-        )
+        columns = {name: getattr(self, name) for name in ("paths", "fold", "split", "verified")}
+        picked = {name: column and tuple(column[i] for i in indices) for name, column in columns.items()}
+        return replace(self, labels=self.labels[indices], **picked)
 
-    def where(self, *, fold=None, split=None):
+    def where(self, *, fold: Wanted = None, split: Wanted = None) -> Self:
         """The recordings of some folds or splits.
 
         Parameters
@@ -117,7 +114,7 @@ class Manifest:
         """
         return self.select(np.flatnonzero(self._matches("fold", fold) & self._matches("split", split)))
 
-    def without(self, *, fold=None, split=None):
+    def without(self, *, fold: Wanted = None, split: Wanted = None) -> Self:
         """The recordings that :meth:`where` would leave out: the complement, with the same arguments."""
         return self.select(np.flatnonzero(~(self._matches("fold", fold) & self._matches("split", split))))
 
@@ -137,7 +134,7 @@ class Manifest:
         return np.array([value in wanted for value in column], dtype=bool)
 
 
-def open_dataset(path, root=None, classes=None):
+def open_dataset(path: AnyPath, root: AnyPath | None = None, classes: Iterable[str] | None = None) -> Manifest:
     """Read a CSV manifest, or a folder that has one subfolder per class.
 
     Parameters
@@ -164,7 +161,7 @@ def open_dataset(path, root=None, classes=None):
     return read_folder(path, classes)
 
 
-def open_recordings(path, root=None):
+def open_recordings(path: AnyPath, root: AnyPath | None = None) -> Manifest:
     """Find recordings, whatever is known of their labels.
 
     Parameters
@@ -189,13 +186,11 @@ def open_recordings(path, root=None):
         return read_manifest(path, root)
     _refuse_root(path, root)
     folder = os.fspath(path)
-    paths = sorted(_find_audio(folder))
-    if not paths:
-        raise ManifestError(folder, "no recordings in this folder")
+    paths = _found(folder, "no recordings in this folder")
     return Manifest(folder, folder, tuple(paths), np.zeros((len(paths), 0)), ())
 
 
-def read_manifest(path, root=None, classes=None):
+def read_manifest(path: AnyPath, root: AnyPath | None = None, classes: Iterable[str] | None = None) -> Manifest:
     """Read a CSV manifest.
 
     Parameters
@@ -250,7 +245,7 @@ def read_manifest(path, root=None, classes=None):
     return Manifest(path, root, tuple(clip.id for clip in clips), labels, classes, **columns)
 
 
-def read_folder(path, classes=None):
+def read_folder(path: AnyPath, classes: Iterable[str] | None = None) -> Manifest:
     """Read a folder that has one subfolder of recordings per class.
 
     Parameters
@@ -273,25 +268,18 @@ def read_folder(path, classes=None):
         would be a guess), or has a folder for a class that is not among the given ones.
     """
     root = os.fspath(path)
-    paths = sorted(_find_audio(root))
-    if not paths:
-        raise ManifestError(
-            root, "no recordings found in its subfolders (one subfolder per class is expected)"
-        )
-    names = [os.path.normpath(p).split(os.sep)[0] for p in paths]
-    for p, name in zip(paths, names, strict=True):
-        if p == name:
-            raise ManifestError(
-                root, f"{p} lies outside the class folders (one subfolder per class is expected)"
-            )
-    clips = [
-        Clip(0, p, [] if name == NO_CLASS_FOLDER else [name]) for p, name in zip(paths, names, strict=True)
-    ]
+    expected = "(one subfolder per class is expected)"
+    paths, clips = _found(root, f"no recordings found in its subfolders {expected}"), []
+    for path in paths:
+        name, _, rest = path.partition(os.sep)
+        if not rest:
+            raise ManifestError(root, f"{path} lies outside the class folders {expected}")
+        clips.append(Clip(0, path, [] if name == NO_CLASS_FOLDER else [name]))
     classes, labels = _label_matrix(root, clips, classes)
     return Manifest(root, root, tuple(paths), labels, classes)
 
 
-def write_manifest(manifest, path):
+def write_manifest(manifest: Manifest, path: AnyPath) -> None:
     """Write a CSV manifest that :func:`read_manifest` reads back.
 
     Parameters
@@ -317,9 +305,7 @@ def write_manifest(manifest, path):
             write(Clip(0, name, present, doubtful, details=details))
 
 
-def resolve_classes(
-    path: str | PathLike, classes: Iterable[str] | None, found: Iterable[str]
-) -> tuple[str, ...]:
+def resolve_classes(path: AnyPath, classes: Iterable[str] | None, found: Iterable[str]) -> tuple[str, ...]:
     """Classes after a check, or a default.
 
     Parameters
@@ -366,17 +352,38 @@ def _refuse_root(path, root):
         raise ManifestError(path, "is a folder with its own recordings: a root goes with a CSV manifest")
 
 
-def _find_audio(root):
-    """Recordings below a folder, relative to it; a folder that cannot be listed is an error."""
+def find_audio(folder: AnyPath, failed: Callable[[OSError], None]) -> Iterator[str]:
+    """Find recordings by their suffix.
+
+    Parameters
+    ----------
+    folder : str or path-like
+    failed : callable
+        Called with the OSError of each folder that cannot be listed.
+
+    Yields
+    ------
+    str
+        Their paths, which begin with `folder`: those in it, then those in its subfolders, sorted by name.
+        Names that begin with a dot are passed over.
+    """
+    for parent, subfolders, files in os.walk(folder, onerror=failed):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES:
+                yield os.path.join(parent, name)
+
+
+def _found(root, nothing):
+    """Recordings below a folder, relative to it, sorted; ManifestError if there are none."""
 
     def fail(error):
         raise ManifestError(root, f"{error.filename}: {error.strerror}") from error
 
-    for folder, subfolders, files in os.walk(root, onerror=fail):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES:
-                yield os.path.relpath(os.path.join(folder, name), root)
+    paths = sorted(os.path.relpath(path, root) for path in find_audio(root, fail))
+    if not paths:
+        raise ManifestError(root, nothing)
+    return paths
 
 
 def _values(wanted):

@@ -13,7 +13,7 @@ from acdref.tables.manifest import ACD_CLASSES
 
 
 def columns(found, classes=None, **steps):
-    return Columns.of("f.csv", dict.fromkeys(found, 7), Steps(**steps), classes)
+    return Columns("f.csv", dict.fromkeys(found, 7), Steps(**steps), classes)
 
 
 def clip(present=(), unknown=(), absent=None):
