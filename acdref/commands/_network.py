@@ -1,14 +1,13 @@
-"""What the commands that score recordings share: options, the network, a moving line on the terminal."""
+"""What the commands that score recordings share: options, the network."""
 
 import os
-import shutil
-import sys
-import time
 
 import click
 
+from acdref.commands._options import weights_option
+
 _OPTIONS = (
-    click.option("--weights", type=click.Path(), help="Weights file  [default: the one shipped with acdref]"),
+    weights_option,
     click.option(
         "--backend",
         type=click.Choice(["auto", "numpy", "numba"]),
@@ -65,35 +64,3 @@ def one_blas_thread():
     """
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
         os.environ.setdefault(name, "1")
-
-
-class Progress:
-    """One moving line on stderr where that is a terminal, else nothing."""
-
-    INTERVAL = 0.1  # seconds between changes
-
-    def __init__(self):
-        self.live = sys.stderr.isatty()
-        self._shown = 0.0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.clear()
-
-    def show(self, text):
-        if self.live and time.monotonic() - self._shown > self.INTERVAL:
-            width = shutil.get_terminal_size().columns - 1
-            click.echo(f"\r\033[K{text[:width]}", nl=False, err=True)
-            self._shown = time.monotonic()
-
-    def clear(self):
-        if self.live:
-            click.echo("\r\033[K", nl=False, err=True)
-            self._shown = 0.0
-
-    def log(self, text):
-        """A line that stays, on any stderr."""
-        self.clear()
-        click.echo(f"acdref: {text}", err=True)

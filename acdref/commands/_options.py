@@ -169,3 +169,7 @@ def _type(field):
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]"
 )
+
+weights_option = click.option(
+    "--weights", type=click.Path(), help="Weights file  [default: the one shipped with acdref]"
+)

@@ -4,6 +4,8 @@ import tempfile
 
 import click
 
+from acdref.commands._options import threads_option
+
 
 @click.command(short_help="Synthesise scenes, train on them, tag others: a minute or two.")
 @click.option(
@@ -13,7 +15,7 @@ import click
     help="Keep scenes and run in DIR  [default: a temporary folder]",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]")
+@threads_option
 @click.pass_context
 def command(ctx, keep, seed, threads):
     """Synthesise sound scenes, train the shipped ACDnet on them for a minute, tag scenes it has not heard.
@@ -28,7 +30,7 @@ def command(ctx, keep, seed, threads):
     \b
     Exit codes: 0 success; 1 the folder cannot be written; 130 interrupted.
     """
-    from acdref.commands._training import TerminalObserver
+    from acdref.commands._progress import TerminalObserver
     from acdref.demo import demo
     from acdref.ops.threads import set_threads
 

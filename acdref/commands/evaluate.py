@@ -4,8 +4,9 @@ import json
 
 import click
 
-from acdref.commands._network import Progress, network_options, open_network, weights_path
+from acdref.commands._network import network_options, open_network, weights_path
 from acdref.commands._options import Listed
+from acdref.commands._progress import Progress
 
 
 @click.command(short_help="Measure weights on labelled recordings.")
@@ -56,7 +57,6 @@ def command(ctx, manifest, root, fold, split, match, classes, weights, backend, 
         net, names = open_network(weights, backend, threads, progress.log if progress.live else None)
 
         from acdref.evaluate import evaluate, matching
-        from acdref.predict.formats import printable
         from acdref.tables.manifest import open_dataset
 
         recordings = open_dataset(manifest, root, names).where(fold=fold, split=split)
@@ -66,8 +66,8 @@ def command(ctx, manifest, root, fold, split, match, classes, weights, backend, 
             net,
             recordings,
             classes,
-            on_failure=lambda error: progress.log(printable(f"left out: {error}")),
-            progress=lambda done, count: progress.show(f"{done} of {count} recordings"),
+            on_failure=lambda error: progress.log(f"left out: {error}"),
+            progress=progress.progress,
         )
     if as_json:
         source = {"weights": weights_path(weights), "manifest": manifest}

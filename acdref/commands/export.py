@@ -2,10 +2,12 @@
 
 import click
 
+from acdref.commands._options import weights_option
+
 
 @click.command(short_help="Write the network as an ONNX model.")
 @click.option("--onnx", "path", type=click.Path(), required=True, metavar="FILE", help="The model to write.")
-@click.option("--weights", type=click.Path(), help="Weights file  [default: the one shipped with acdref]")
+@weights_option
 @click.option(
     "--front-end", is_flag=True, help="Take waveforms: put ACDnet's STFT and compression into the model."
 )

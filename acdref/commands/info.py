@@ -5,12 +5,12 @@ import textwrap
 
 import click
 
-from acdref.commands._options import Number
+from acdref.commands._options import Number, weights_option
 from acdref.options import NETWORKS
 
 
 @click.command(short_help="Show backend, weights and layers.")
-@click.option("--weights", type=click.Path(), help="Weights file  [default: the one shipped with acdref]")
+@weights_option
 @click.option(
     "--net",
     type=click.Choice(NETWORKS),

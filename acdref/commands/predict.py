@@ -7,8 +7,9 @@ import sys
 
 import click
 
-from acdref.commands._network import Progress, network_options, open_network
+from acdref.commands._network import network_options, open_network
 from acdref.commands._options import Number
+from acdref.commands._progress import Progress
 from acdref.errors import AcdrefError
 
 _FORMATS = ("table", "csv", "jsonl")
@@ -133,7 +134,6 @@ def _set(path, root, network, window, hop, scores):
     with Progress() as progress:
         net, classes = open_network(*network, progress.log if progress.live else None, repeatable=True)
 
-        from acdref.predict.formats import printable
         from acdref.predict.score_set import network_key, score_set
         from acdref.tables.manifest import open_recordings
 
@@ -146,8 +146,8 @@ def _set(path, root, network, window, hop, scores):
             network_key(net.net),
             window,
             hop,
-            on_failure=lambda error: progress.log(printable(f"left out: {error}")),
-            progress=lambda done, count: progress.show(f"{done} of {count} recordings"),
+            on_failure=lambda error: progress.log(f"left out: {error}"),
+            progress=progress.progress,
             say=progress.log,
         )
     click.echo(f"{scores}: scores of {scored} of {len(recordings)} recordings")
@@ -207,18 +207,19 @@ class _Tally:
 
         under_way = None  # the recording whose windows are coming
         for result in results:
-            path = printable(result.path)
             if isinstance(result, Failure):
                 self.failed += 1
                 self.recordings += result.path != under_way
                 under_way = None
                 if not self.rows_on_terminal:
-                    self.progress.log(f"{path}: {printable(result.error)}")
+                    self.progress.log(f"{result.path}: {result.error}")
             else:
                 self.windows += 1
                 self.recordings += result.start == 0
                 under_way = result.path
-                self.progress.show(f"recording {self.recordings}  {path}  {result.end:.0f} s")
+                self.progress.show(
+                    f"recording {self.recordings}  {printable(result.path)}  {result.end:.0f} s"
+                )
             yield result
 
     def check(self):

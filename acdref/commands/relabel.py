@@ -6,8 +6,8 @@ from dataclasses import fields
 
 import click
 
-from acdref.commands._network import Progress
 from acdref.commands._options import Listed, click_options, given
+from acdref.commands._progress import Progress
 from acdref.commands._teacher import decision_of, decision_options
 from acdref.errors import AcdrefError
 from acdref.options.labels import FORMATS, STATISTICS, UNKNOWN, Decision, FrameOptions, RuleOptions

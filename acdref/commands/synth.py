@@ -1,10 +1,11 @@
 """`acdref synth`: write a folder of synthetic labelled scenes."""
 
-import sys
+from functools import partial
 
 import click
 
 from acdref.commands._options import Number
+from acdref.commands._progress import Progress
 
 
 @click.command(short_help="Write synthetic labelled sound scenes.")
@@ -41,19 +42,12 @@ def command(directory, count, seed, seconds, val_fraction, force):
     """
     from acdref.synth import write_dataset
 
-    progress = _show_progress if sys.stderr.isatty() else None
-    try:
+    with Progress() as progress:
+        show = partial(progress.progress, of="scenes")
         rows = write_dataset(
-            directory, count, seed, seconds, val_fraction=val_fraction, force=force, progress=progress
+            directory, count, seed, seconds, val_fraction=val_fraction, force=force, progress=show
         )
-    finally:
-        if progress is not None:
-            click.echo("\r\033[K", nl=False, err=True)
     val = sum(split == "val" for _, _, split in rows)
     click.echo(
         f"{directory}: {count} scenes of {seconds:g} s, {count - val} train and {val} val, in manifest.csv"
     )
-
-
-def _show_progress(done, count):
-    click.echo(f"\r{done} of {count} scenes", nl=False, err=True)

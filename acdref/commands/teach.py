@@ -6,8 +6,9 @@ import sys
 
 import click
 
-from acdref.commands._network import Progress, one_blas_thread
+from acdref.commands._network import one_blas_thread
 from acdref.commands._options import click_options, given
+from acdref.commands._progress import Progress, duration
 from acdref.commands._teacher import decision_of, decision_options, words_of
 from acdref.errors import AcdrefError
 from acdref.options.labels import PRECISIONS, Decision, PromptOptions
@@ -74,7 +75,6 @@ def command(
     from acdref.clap import teach
     from acdref.clap.teacher import ClapTeacher
     from acdref.ops.threads import get_threads
-    from acdref.predict.formats import printable
 
     words = words_of(prompts, template, background)
     _check_results(out, labels, decision, words)
@@ -93,8 +93,8 @@ def command(
             out,
             reuse=reuse,
             workers=workers or get_threads(),
-            on_failure=lambda error: progress.log(printable(str(error))),
-            note=lambda path, text: progress.log(printable(f"{path}: {text}")),
+            on_failure=progress.log,
+            note=lambda path, text: progress.log(f"{path}: {text}"),
             progress=lambda *state: progress.show(_state(*state)),
             say=progress.log,
         )
@@ -164,9 +164,7 @@ def _part(text):
 def _state(done, count, left, rate):
     if rate is None:
         return f"{done} of {count}"
-    minutes, seconds = divmod(round(left), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{done} of {count}  {rate:.1f} recordings/s  {hours}:{minutes:02}:{seconds:02} left"
+    return f"{done} of {count}  {rate:.1f} recordings/s  {duration(left)} left"
 
 
 def _write_labels(path, recordings, scores, decision):

@@ -2,7 +2,8 @@
 
 import click
 
-from acdref.commands._training import TerminalObserver, options_of, training_options
+from acdref.commands._progress import TerminalObserver
+from acdref.commands._training import options_of, training_options
 
 
 @click.command(short_help="Train a network on labelled recordings.")

@@ -49,6 +49,8 @@ def option(default: Any = dataclasses.MISSING, help: str | None = None, **about:
         What stands for the value in the help.
     several : bool, optional
         A tuple's values are given one by one, not between commas.
+    quick : object, optional
+        The default of a recipe's --quick, where that is another one.
     of : str, optional
         The choice that this option belongs to, and is wrong usage without.
 

@@ -9,6 +9,7 @@ from acdref.options import Checked, option
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
     from acdref.clap.scores import TeacherScores
 
@@ -95,7 +96,7 @@ class Decision(Checked):
         if not all(map(math.isfinite, self.by_class.values())):
             raise OptionError("thresholds must be finite numbers")
 
-    def labels(self, scores: "TeacherScores") -> "np.ndarray":
+    def labels(self, scores: "TeacherScores") -> "NDArray[np.float64]":
         """Labels (N, C), 0 or 1, NaN for recordings that could not be used; FileError for a strange class."""
         return scores.labels(self)
 

@@ -11,8 +11,8 @@ from acdref.options.training import RecordingOptions, ValidatedOptions
 class NetworkOptions(Checked):
     """The network to start from, see :func:`acdref.recipes.networks.initial`."""
 
-    net: str = option("acdnet", choices=NETWORKS)
-    width: float = option(1.0, "So many times the paper's channels.", above=0)
+    net: str = option("acdnet", choices=NETWORKS, quick="mobilenetv2")
+    width: float = option(1.0, "So many times the paper's channels.", above=0, quick=0.125)
     init: str | None = option(None, "Weights to start from, in place of --net.", metavar="WEIGHTS", path=True)
 
 
@@ -41,10 +41,10 @@ class StrongOptions(NetworkOptions, ValidatedOptions):
         metavar="TSV",
         path=True,
     )
-    epochs: int = option(100, "On weak labels.", at_least=1)
-    lr: float = option(1e-3, above=0)
-    tune_epochs: int = option(30, "Of training on.", at_least=1)
-    tune_lr: float = option(3e-4, above=0)
+    epochs: int = option(100, "On weak labels.", at_least=1, quick=30)
+    lr: float = option(1e-3, above=0, quick=0.002)
+    tune_epochs: int = option(30, "Of training on.", at_least=1, quick=10)
+    tune_lr: float = option(3e-4, above=0, quick=0.001)
     mu_diffuse: float = option(
         0.7, "Share of patches with diffuse labels, the others have weak ones.", at_least=0, at_most=1
     )
@@ -57,7 +57,7 @@ class StrongOptions(NetworkOptions, ValidatedOptions):
         must="parts must lie between 0 and 1",
         metavar="A,B,...",
     )
-    batch: int = option(64, "Patches a step.", at_least=1)
+    batch: int = option(64, "Patches a step.", at_least=1, quick=8)
     seed: int = option(0, at_least=0)
 
     def __post_init__(self) -> None:
@@ -110,15 +110,18 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
         at_least=0,
         at_most=1,
     )
-    annotator_epochs: int = option(100, at_least=1)
-    epochs: int = option(100, "Of each student.", at_least=1)
-    lr: float = option(1e-3, above=0)
-    batch: float = option(640.0, "Of sound in a step, whatever the windows.", above=0, metavar="SECONDS")
+    annotator_epochs: int = option(100, at_least=1, quick=4)
+    epochs: int = option(100, "Of each student.", at_least=1, quick=3)
+    lr: float = option(1e-3, above=0, quick=0.003)
+    batch: float = option(
+        640.0, "Of sound in a step, whatever the windows.", above=0, metavar="SECONDS", quick=40.0
+    )
     level: float = option(
         0.0,
         "The level of windows varies by so much up and down, for annotator and student alike.",
         at_least=0,
         metavar="DB",
+        quick=3.0,
     )
     threshold: float = option(0.5, "For counting labels.", at_least=0, at_most=1)
     transfer: str | None = option(
@@ -127,7 +130,7 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
         metavar="MANIFEST",
         path=True,
     )
-    transfer_epochs: int = option(30, at_least=1)
+    transfer_epochs: int = option(30, at_least=1, quick=2)
     seed: int = option(0, at_least=0)
 
 
@@ -159,29 +162,32 @@ class SelfVerifyOptions(NetworkOptions, ValidatedOptions):
         "Repeat or cut recordings to this  [default: 3000 of vgg-gap's frames, 18 s]",
         above=0,
         metavar="SECONDS",
+        quick=3.0,
     )
     excerpt: float | None = option(
         None,
         "Train on random excerpts of this length  [default: 384 of vgg-gap's frames, 2.304 s]",
         above=0,
         metavar="SECONDS",
+        quick=1.5,
     )
     folds: int = option(4, "Networks.", at_least=2)
-    epochs: int = option(500, "On all labels.", at_least=1)
-    constant: int = option(100, "Epochs before the learning rate begins to fall to 0.", at_least=0)
-    lr: float = option(1e-3, above=0)
+    epochs: int = option(500, "On all labels.", at_least=1, quick=10)
+    constant: int = option(100, "Epochs before the learning rate begins to fall to 0.", at_least=0, quick=5)
+    lr: float = option(1e-3, above=0, quick=0.005)
     alpha: float = option(0.3, "Of mixup; 0: no mixup.", at_least=0)
-    rounds: int = option(10, "Of verification.", at_least=0)
-    tune_epochs: int = option(30, "In each round.", at_least=1)
-    tune_constant: int = option(5, "Of these, before the rate begins to fall.", at_least=0)
-    tune_lr: float = option(2e-4, above=0)
-    batch: int = option(100, at_least=1)
-    excerpts: int = option(25, "Excerpts of a recording that a network is asked about.", at_least=1)
+    rounds: int = option(10, "Of verification.", at_least=0, quick=2)
+    tune_epochs: int = option(30, "In each round.", at_least=1, quick=4)
+    tune_constant: int = option(5, "Of these, before the rate begins to fall.", at_least=0, quick=1)
+    tune_lr: float = option(2e-4, above=0, quick=0.002)
+    batch: int = option(100, at_least=1, quick=16)
+    excerpts: int = option(25, "Excerpts of a recording that a network is asked about.", at_least=1, quick=2)
     threshold: float | None = option(
         0.95,
         "Smallest mean posterior of a label that is accepted; 0 for none, as in the published commands.",
         at_least=0,
         at_most=1,
+        quick=0.6,
     )
     cap: int | None = option(40, "Most accepted recordings of a class.", at_least=0)
     seed: int = option(0, at_least=0)
@@ -201,18 +207,18 @@ class RelabelTransferOptions(NetworkOptions, RecordingOptions):
 
     ontology: str = option(help="In the format of AudioSet's ontology.json.", path=True)
     target: str = option(
-        help="Id or name of the class below which the target's classes lie.", metavar="CLASS"
+        help="Id or name of the class below which the target's classes lie.", metavar="CLASS", quick="animal"
     )
     base: tuple[str, ...] = option(
         ("pe-cml",), "Labelling of the base set; repeat it to compare.", choices=LABELLINGS
     )
     labels: str = option("pel", "Labelling of the target set.", choices=LABELLINGS)
-    seconds: float = option(10.0, "Repeat or cut recordings to this.", above=0)
-    epochs: int = option(100, "Of base networks.", at_least=1)
-    tune_epochs: int = option(100, "Of fine-tuning.", at_least=1)
-    extract_epochs: int = option(100, "Of perceptrons.", at_least=1)
-    lr: float = option(1e-3, "Learning rate of base networks and perceptrons.", above=0)
-    tune_lr: float = option(1e-3, "Of tuning.", above=0)
+    seconds: float = option(10.0, "Repeat or cut recordings to this.", above=0, quick=3.0)
+    epochs: int = option(100, "Of base networks.", at_least=1, quick=8)
+    tune_epochs: int = option(100, "Of fine-tuning.", at_least=1, quick=8)
+    extract_epochs: int = option(100, "Of perceptrons.", at_least=1, quick=20)
+    lr: float = option(1e-3, "Learning rate of base networks and perceptrons.", above=0, quick=0.005)
+    tune_lr: float = option(1e-3, "Of tuning.", above=0, quick=0.005)
     decay: float = option(0.987, "Of the rates, an epoch.", above=0, at_most=1)
     batch: int = option(24, at_least=1)
     hidden: int = option(128, "Units of the perceptron.", at_least=1)

@@ -48,7 +48,7 @@ def test_help_needs_no_numpy():
 
 
 def test_progress_on_a_terminal(tmp_path, monkeypatch):
-    monkeypatch.setattr("acdref.commands.synth.sys", type("sys", (), {"stderr": _Terminal()}))
+    monkeypatch.setattr("acdref.commands._progress.sys", type("sys", (), {"stderr": _Terminal()}))
     result = click.testing.CliRunner().invoke(command, [str(tmp_path), "--count", "2", "--seconds", "0.5"])
     assert "2 of 2 scenes" in result.stderr and result.exit_code == 0
 

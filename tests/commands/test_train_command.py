@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from train_support import write_corpus
 
 from acdref.augment import AUGMENTATIONS, Augmentation
-from acdref.commands._training import _duration
 from acdref.commands.train import command
 
 
@@ -115,7 +114,3 @@ def test_a_signal_ends_with_a_checkpoint(tmp_path):
     assert process.returncode == 130
     assert "continue with: acdref train --out" in errors
     assert "Traceback" not in errors
-
-
-def test_durations_are_readable():
-    assert _duration(3661.4) == "1:01:01"

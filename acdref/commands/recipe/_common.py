@@ -7,6 +7,7 @@ import os
 import click
 
 from acdref.commands._options import click_options, given, threads_option
+from acdref.commands._progress import TerminalObserver
 from acdref.options.labels import CORRECTIONS, RuleOptions
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1.")
@@ -40,7 +41,7 @@ def run_options(command):
     return threads_option(_JSON(command))
 
 
-def quick_options(manifest, quick, options, defaults, brought=()):
+def quick_options(of, manifest, quick, options, brought=()):
     """The options of the running command; with --quick others than usual are the default.
 
     `brought` are further options that only go with a manifest: --quick makes what they would name.
@@ -53,19 +54,21 @@ def quick_options(manifest, quick, options, defaults, brought=()):
         if options.get(name) is not None:
             raise click.UsageError(f"--{name.replace('_', '-')} goes with MANIFEST")
     source = click.get_current_context().get_parameter_source
-    return options | {name: value for name, value in defaults.items() if source(name).name == "DEFAULT"}
+    fields = [field for field in dataclasses.fields(of) if "quick" in field.metadata]
+    return options | {f.name: f.metadata["quick"] for f in fields if source(f.name).name == "DEFAULT"}
 
 
-def do(recipe, out, job, as_json, tell=None):
+def do(recipe, out, job, as_json, threads, tell=None):
     """Run ``job(observer)`` and print what it found.
 
     ``tell(stages, out)`` gives the weights and the text from the stages' summaries; by default those of
     recipes that end with a student.
     """
-    from acdref.commands._training import TerminalObserver
     from acdref.fit import Stopped
+    from acdref.ops.threads import set_threads
     from acdref.recipes.stages import SCHEMA
 
+    set_threads(threads)
     ctx = click.get_current_context()
     with TerminalObserver() as observer:
         try:

@@ -9,16 +9,6 @@ from acdref.commands.recipe._common import do, quick_options, run_options
 from acdref.commands.recipe._soundscapes import soundscapes
 from acdref.options.recipes import PseudoStrongOptions
 
-QUICK = {
-    "net": "mobilenetv2",
-    "width": 0.125,
-    "annotator_epochs": 4,
-    "epochs": 3,
-    "lr": 3e-3,
-    "batch": 40.0,
-    "level": 3.0,
-    "transfer_epochs": 2,
-}
 OTHER_CLASSES = ("music", "urban", "machinery", "nature")
 
 
@@ -54,8 +44,9 @@ def command(manifest, out, quick, threads, as_json, **options):
     Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
     interrupted (the same command continues).
     """
-    options = quick_options(manifest, quick, options, QUICK, brought=("more", "transfer", "annotator"))
-    from acdref.ops.threads import set_threads
+    options = quick_options(
+        PseudoStrongOptions, manifest, quick, options, brought=("more", "transfer", "annotator")
+    )
     from acdref.recipes.pseudo_strong import RECIPE, pseudo_strong
 
     if quick:
@@ -64,9 +55,8 @@ def command(manifest, out, quick, threads, as_json, **options):
         options["more"] = soundscapes(os.path.join(sets, "more"), count=80, seed=1)
         options["transfer"] = soundscapes(os.path.join(sets, "others"), OTHER_CLASSES, 40, 2)
         out = os.path.join(out, "recipe")
-    set_threads(threads)
     options = PseudoStrongOptions(manifest, **options)
-    do(RECIPE, out, lambda observer: pseudo_strong(options, out, observer), as_json, _told)
+    do(RECIPE, out, lambda observer: pseudo_strong(options, out, observer), as_json, threads, _told)
 
 
 def _told(stages, out):

@@ -8,17 +8,6 @@ from acdref.commands._options import click_options
 from acdref.commands.recipe._common import do, quick_options, run_options
 from acdref.options.recipes import RelabelTransferOptions
 
-QUICK = {
-    "net": "mobilenetv2",
-    "width": 0.125,
-    "seconds": 3.0,
-    "epochs": 8,
-    "tune_epochs": 8,
-    "extract_epochs": 20,
-    "lr": 5e-3,
-    "tune_lr": 5e-3,
-    "target": "animal",
-}
 _FIRST = ("ontology", "target", "base", "labels")  # in the help
 
 
@@ -54,8 +43,7 @@ def command(manifest, out, quick, threads, as_json, **options):
     Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
     interrupted (the same command continues).
     """
-    options = quick_options(manifest, quick, options, QUICK, brought=("ontology",))
-    from acdref.ops.threads import set_threads
+    options = quick_options(RelabelTransferOptions, manifest, quick, options, brought=("ontology",))
     from acdref.recipes.made_up import ontology_sounds
     from acdref.recipes.relabel_transfer import RECIPE, relabel_transfer
 
@@ -64,9 +52,8 @@ def command(manifest, out, quick, threads, as_json, **options):
         options["ontology"], out = str(ontology), os.path.join(out, "recipe")
     elif options["ontology"] is None or options["target"] is None:
         raise click.UsageError("--ontology and --target say what to transfer to")
-    set_threads(threads)
     options = RelabelTransferOptions(str(manifest), **options)
-    do(RECIPE, out, lambda observer: relabel_transfer(options, out, observer), as_json, _told)
+    do(RECIPE, out, lambda observer: relabel_transfer(options, out, observer), as_json, threads, _told)
 
 
 def _told(stages, out):

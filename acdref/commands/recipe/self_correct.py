@@ -40,9 +40,7 @@ def command(manifest, out, as_json, threads, **options):
     interrupted (the same command continues).
     """
     rules = rules_of(options)
-    from acdref.ops.threads import set_threads
     from acdref.recipes.self_correct import RECIPE, self_correct
 
-    set_threads(threads)
     training = options_of(manifest, **options)
-    do(RECIPE, out, lambda observer: self_correct(training, out, rules, observer), as_json)
+    do(RECIPE, out, lambda observer: self_correct(training, out, rules, observer), as_json, threads)

@@ -9,22 +9,6 @@ from acdref.commands.recipe._common import do, quick_options, run_options
 from acdref.options.recipes import SelfVerifyOptions
 
 QUICK_CLASSES = ("voice", "dog", "music", "machinery", "alarm", "gunshot")
-QUICK = {
-    "net": "mobilenetv2",
-    "width": 0.125,
-    "clip": 3.0,
-    "excerpt": 1.5,
-    "epochs": 10,
-    "constant": 5,
-    "lr": 5e-3,
-    "rounds": 2,
-    "tune_epochs": 4,
-    "tune_constant": 1,
-    "tune_lr": 2e-3,
-    "batch": 16,
-    "excerpts": 2,
-    "threshold": 0.6,
-}
 
 
 @click.command(short_help="Train on doubtful labels, accept those that networks confirm, train on.")
@@ -66,17 +50,15 @@ def command(manifest, out, quick, also, threads, as_json, **options):
     Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
     interrupted (the same command continues).
     """
-    options = quick_options(manifest, quick, options, QUICK)
-    from acdref.ops.threads import set_threads
+    options = quick_options(SelfVerifyOptions, manifest, quick, options)
     from acdref.recipes.made_up import single_sounds
     from acdref.recipes.self_verify import RECIPE, self_verify
 
     if quick:
         manifest = single_sounds(os.path.join(out, "sounds"), QUICK_CLASSES)
         out = os.path.join(out, "recipe")
-    set_threads(threads)
     options = SelfVerifyOptions(str(manifest), **options)
-    do(RECIPE, out, lambda observer: self_verify(options, out, also, observer), as_json, _told)
+    do(RECIPE, out, lambda observer: self_verify(options, out, also, observer), as_json, threads, _told)
 
 
 def _told(stages, out):

@@ -9,16 +9,6 @@ from acdref.commands.recipe._common import do, quick_options, run_options
 from acdref.commands.recipe._soundscapes import soundscapes
 from acdref.options.recipes import StrongOptions
 
-QUICK = {
-    "net": "mobilenetv2",
-    "width": 0.125,
-    "epochs": 30,
-    "lr": 2e-3,
-    "tune_epochs": 10,
-    "tune_lr": 1e-3,
-    "batch": 8,
-}
-
 
 @click.command(short_help="Train on weak, then on diffuse and on strong labels, and compare.")
 @click.argument("manifest", required=False, type=click.Path())
@@ -52,16 +42,14 @@ def command(manifest, out, quick, threads, as_json, **options):
     Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
     interrupted (the same command continues).
     """
-    options = quick_options(manifest, quick, options, QUICK, brought=("events",))
-    from acdref.ops.threads import set_threads
+    options = quick_options(StrongOptions, manifest, quick, options, brought=("events",))
     from acdref.recipes.strong import RECIPE, strong
 
     if quick:
         manifest = soundscapes(os.path.join(out, "sounds"))
         out = os.path.join(out, "recipe")
-    set_threads(threads)
     options = StrongOptions(manifest, **options)
-    do(RECIPE, out, lambda observer: strong(options, out, observer), as_json, _told)
+    do(RECIPE, out, lambda observer: strong(options, out, observer), as_json, threads, _told)
 
 
 def _told(stages, out):

@@ -57,17 +57,14 @@ def command(
     decision = decision_of(rule, threshold, by_class, scale)
     rules = rules_of(options)
     from acdref.clap.teacher import ClapTeacher
-    from acdref.ops.threads import set_threads
     from acdref.recipes.unlabelled import RECIPE, unlabelled
 
-    set_threads(threads)
     training = options_of(recordings, **options)
     words = words_of(prompts, template, background)
-    teacher = ClapTeacher.open(bundle, logit_scale=scale)
     cores = len(os.sched_getaffinity(0))
-    do(
-        RECIPE,
-        out,
-        lambda observer: unlabelled(teacher, words, decision, training, out, rules, cores, observer),
-        as_json,
-    )
+
+    def job(observer):
+        teacher = ClapTeacher.open(bundle, logit_scale=scale)
+        return unlabelled(teacher, words, decision, training, out, rules, cores, observer)
+
+    do(RECIPE, out, job, as_json, threads)

@@ -1,0 +1,102 @@
+"""What is told on the terminal: one moving line, and lines that stay."""
+
+import shutil
+import signal
+import sys
+import time
+
+import click
+
+
+class Progress:
+    """One moving line on stderr where that is a terminal, and lines that stay."""
+
+    INTERVAL = 0.1  # seconds between changes
+    PREFIX = "acdref: "  # of lines that stay
+
+    def __init__(self):
+        self.live = sys.stderr.isatty()
+        self._shown = 0.0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.clear()
+
+    def show(self, text, last=False):
+        """Change the moving line, unless it has just been changed."""
+        if self.live and (last or time.monotonic() - self._shown > self.INTERVAL):
+            width = shutil.get_terminal_size().columns - 1
+            click.echo(f"\r\033[K{text[:width]}", nl=False, err=True)
+            self._shown = time.monotonic()
+
+    def progress(self, done, count, of="recordings"):
+        self.show(f"{done} of {count} {of}", last=done == count)
+
+    def clear(self):
+        if self.live:
+            click.echo("\r\033[K", nl=False, err=True)
+            self._shown = 0.0
+
+    def log(self, text):
+        """A line that stays, on any stderr."""
+        from acdref.predict.formats import printable
+
+        self.clear()
+        click.echo(f"{self.PREFIX}{printable(str(text))}", err=True)
+
+
+class TerminalObserver(Progress):
+    """Prints what a run or a recipe reports: one moving line on a terminal, one line an epoch anywhere."""
+
+    PREFIX = ""
+
+    def __init__(self):
+        super().__init__()
+        self.started = time.monotonic()
+        self.stop = False
+
+    def __enter__(self):
+        # The first signal stops after the current step, with a checkpoint; the second stops at once.
+        self.before = {
+            number: signal.signal(number, self._signal) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_):
+        self.clear()
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _signal(self, number, frame):
+        if self.stop:
+            raise KeyboardInterrupt
+        self.stop = True
+
+    def should_stop(self):
+        return self.stop
+
+    def start(self, epochs, steps, batch):
+        self.epochs, self.steps, self.batch = epochs, steps, batch
+
+    def step(self, epoch, step, loss, rate):
+        left = ((self.epochs - epoch) * self.steps - step) * self.batch / rate
+        self.show(
+            f"epoch {epoch + 1}/{self.epochs}  step {step}/{self.steps}  loss {loss:.4f}  "
+            f"{rate:.1f} sequences/s  {duration(left)} left"
+        )
+
+    def epoch(self, row):
+        score = f"  val mAP {row['val_mAP']:.4f}" if "val_mAP" in row else ""
+        self.log(
+            f"epoch {row['epoch']}  loss {row['loss']:.4f}  lr {row['lr']:.2e}{score}  "
+            f"{duration(time.monotonic() - self.started)}"
+        )
+
+
+def duration(seconds):
+    """Hours, minutes and seconds: 1:01:01."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"

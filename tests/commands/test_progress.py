@@ -1,0 +1,71 @@
+"""What is told on a terminal, and what remains of it elsewhere."""
+
+import io
+import sys
+
+from acdref.commands._progress import Progress, TerminalObserver, duration
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def on_a_terminal(monkeypatch):
+    """What it shows; no fixture, since pytest sets stderr anew between these and the test."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    return stream
+
+
+def test_durations_are_readable():
+    assert duration(3661.4) == "1:01:01"
+
+
+def test_elsewhere_only_lines_stay(capsys):
+    with Progress() as progress:
+        progress.show("moving")
+        progress.progress(1, 1)
+        progress.log("done")
+    with TerminalObserver() as observer:
+        observer.start(2, 3, 4)
+        observer.step(0, 1, 0.5, 8.0)
+        observer.epoch({"epoch": 1, "loss": 0.25, "lr": 1e-3, "val_mAP": 0.5})
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "acdref: done"
+    assert lines[1].startswith("epoch 1  loss 0.2500  lr 1.00e-03  val mAP 0.5000  0:00:0")
+    assert len(lines) == 2
+
+
+def test_a_terminal_has_one_moving_line(monkeypatch):
+    terminal = on_a_terminal(monkeypatch)
+    monkeypatch.setattr(Progress, "INTERVAL", 3600.0)
+    with Progress() as progress:
+        progress._shown = -1e9
+        progress.show("first")
+        progress.show("too soon")
+        progress.progress(2, 2)
+        progress.log("stays")
+    shown = terminal.getvalue()
+    assert "first" in shown and "too soon" not in shown and "2 of 2 recordings" in shown
+    assert "\racdref" not in shown and shown.endswith("acdref: stays\n\r\033[K")
+
+
+def test_a_moving_line_is_no_longer_than_the_terminal(monkeypatch):
+    terminal = on_a_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "20")
+    Progress().show("x" * 50)
+    assert terminal.getvalue() == "\r\033[K" + "x" * 19
+
+
+def test_training_moves_the_line(monkeypatch):
+    terminal = on_a_terminal(monkeypatch)
+    with TerminalObserver() as observer:
+        observer.start(2, 5, 4)
+        observer.step(0, 3, 0.5, 8.0)
+    assert "epoch 1/2  step 3/5  loss 0.5000  8.0 sequences/s  0:00:04 left" in terminal.getvalue()
+
+
+def test_what_a_terminal_would_obey_is_escaped(capsys):
+    Progress().log("bad\x1b[2J name")
+    assert capsys.readouterr().err == "acdref: bad\\x1b[2J name\n"
