@@ -11,9 +11,10 @@ table is configuration: a better reading is a new :class:`ACDNetConfig`, not new
 import importlib
 from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.features.compressed import BINS
 from acdref.nets.layers import Attention, Conv, Dense, Flatten, Layer, MaxPool, Mean, Row
@@ -143,9 +144,9 @@ class ACDNet(Network):
             raise ValueError(f"attention must be one of {', '.join(ATTENTION)}, got {config.attention!r}")
         if config.final_bins < 1:
             raise ValueError(f"{len(config.blocks)} pools leave nothing of {config.bins} bins")
-        common = {"bias": True, "activation": "prelu", "drawn": "uniform"}
+        common: dict[str, Any] = {"bias": True, "activation": "prelu", "drawn": "uniform"}
         before = config.stem
-        layers = [
+        layers: list[Layer] = [
             Conv("stem.conv", config.inputs, before, (3, 3), padding=(0, 1), first=True, **common),
         ]
         for number, block in enumerate(config.blocks, 1):
@@ -170,7 +171,7 @@ class ACDNet(Network):
             raise ValueError(f"expected features (N, T, {config.bins}, {config.inputs}), got {x.shape}")
         return x
 
-    def forward(self, x: NDArray, train: bool = False) -> tuple[NDArray, list | None]:
+    def forward(self, x: ArrayLike, train: bool = False) -> tuple[NDArray, list | None]:
         fast = self._compiled("training") if train else None
         return super().forward(x, train) if fast is None else fast.forward(self, self._checked(x))
 
@@ -178,7 +179,7 @@ class ACDNet(Network):
         fast = self._compiled("training")
         return super().backward(tape, dlogits) if fast is None else fast.backward(self, tape, dlogits)
 
-    def predict_proba(self, x: NDArray) -> NDArray:
+    def predict_proba(self, x: ArrayLike) -> NDArray:
         fast = self._compiled("inference")
         return super().predict_proba(x) if fast is None else fast.predict_proba(self, self._checked(x))
 

@@ -106,5 +106,5 @@ class Conv1D(Network):
             128 values a clip in the paper, on which its transfer to other classes builds.
         """
         last = len(self.config.layers)
-        layers = (*self.layers[: last - 1], replace(self.layers[last - 1], activation=None))
+        layers = (*self.layers[: last - 1], replace(self.layers[last - 1], activation=None))  # type: ignore[type-var]
         return forward((*layers, Mean()), self, self._checked(x), train=False)[0]  # (N, channels)

@@ -534,7 +534,8 @@ class MeanSigmoid(Layer):
 
 def arrays(layers: Sequence[Layer], draw: Draw) -> tuple[Arrays, Arrays]:
     """Parameters and running statistics of several layers."""
-    params, state = {}, {}
+    params: Arrays = {}
+    state: Arrays = {}
     for layer in layers:
         more = layer.arrays(draw)
         params |= more[0]
@@ -568,11 +569,11 @@ def backward(
     layers: Sequence[Layer], net: Network, dy: NDArray, tapes: list, grads: Arrays
 ) -> NDArray | None:
     """From the last layer to the first; `tapes` is emptied, so that memory is freed on the way."""
-    for before, layer in reversed(list(zip((None, *layers), layers, strict=False))):
+    for i in reversed(range(len(layers))):
         x, tape = tapes.pop()
-        if x is None and layer.reads_input:
-            x = before.again(net, tapes[-1][1])
-        dy = layer.backward(net, dy, x, tape, grads)
+        if x is None and layers[i].reads_input:
+            x = layers[i - 1].again(net, tapes[-1][1])
+        dy = layers[i].backward(net, dy, x, tape, grads)  # type: ignore[assignment]
     return dy
 
 

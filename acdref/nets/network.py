@@ -42,10 +42,10 @@ class Network:
         What :meth:`count_macs` counts.
     """
 
-    default = None
-    front_end = None
-    head = ("dense",)
-    output = "sigmoid"
+    default: Any = None
+    front_end: str
+    head: tuple[str, ...] = ("dense",)
+    output: str = "sigmoid"
     macs_convention = (
         "convolutions and dense layers; no front end, no biases, normalisation, activations or pooling"
     )
@@ -113,7 +113,7 @@ class Network:
         -------
         dict with the keys of ``params``
         """
-        grads = {}
+        grads: dict[str, NDArray] = {}
         backward(self.layers, self, dlogits.astype(self.dtype, copy=False), tape, grads)
         return {name: grads[name] for name in self.params}
 

@@ -124,7 +124,7 @@ class ResNet50(Network):
 
     def forward(self, x: ArrayLike, train: bool = False) -> tuple[NDArray, list | None]:
         logits, tape = self.patch_logits(x, train)
-        if train:
+        if tape is not None:
             tape.append(logits)
         return mean_sigmoid_logit(logits), tape  # (N, classes)
 

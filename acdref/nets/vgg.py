@@ -111,7 +111,8 @@ class VGGGap(Network):
 
     @staticmethod
     def build(config: VGGConfig) -> tuple[Layer, ...]:
-        layers, before = [], 1
+        layers: list[Layer] = []
+        before = 1
         for number, layer in enumerate(config.layers, 1):
             name, square = f"conv{number}", lambda n: (n, n)
             layers.append(
@@ -133,11 +134,11 @@ class VGGGap(Network):
         return (*layers, Conv("head", before, config.classes, (1, 1), activation=None), Mean())
 
     @property
-    def front_end(self) -> str:
+    def front_end(self) -> str:  # type: ignore[override]
         return self.config.front_end
 
     @property
-    def output(self) -> str:
+    def output(self) -> str:  # type: ignore[override]
         return self.config.output
 
     def as_map(self, x: NDArray) -> NDArray:

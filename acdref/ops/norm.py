@@ -67,7 +67,8 @@ def normalised(
     backend: str = "numpy",
 ) -> NDArray:
     """The y of :func:`batch_norm`, from its statistics."""
-    return _affine(x, *_scale_and_shift(gamma, beta, statistics), slope, backend)
+    scale, shift = _scale_and_shift(gamma, beta, statistics)
+    return _affine(x, scale, shift, slope, backend)
 
 
 def batch_norm_backward(

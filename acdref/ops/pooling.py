@@ -40,7 +40,7 @@ def max_pool(
         def task(i, start, stop):
             _max_pool_rows(x[i], *window, *geometry.flat[:4], y[i], chosen[i], start, stop)
 
-        threads.by_rows(task, *y.shape[:2], _PIECES)
+        threads.by_rows(task, len(y), y.shape[1], _PIECES)
         return y, chosen
     for k, (_, to, of) in enumerate(geometry.taps(x.shape, window)):
         best, other = y[to], x[of]
@@ -81,7 +81,7 @@ def max_pool_backward(
         def task(i, start, stop):
             _max_pool_backward_rows(dy[i], chosen[i], *window, *geometry.flat[:4], dx[i], start, stop)
 
-        threads.by_rows(task, *shape[:2], _PIECES)
+        threads.by_rows(task, len(dx), dx.shape[1], _PIECES)
         return dx
     for k, (_, to, of) in enumerate(geometry.taps(shape, window)):
         dx[of] += np.where(chosen[to] == k, dy[to], 0)
