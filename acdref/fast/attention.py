@@ -9,9 +9,12 @@
 """
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
+from acdref.fast.layers import matrix
 from acdref.ops.layout import padded
 from acdref.ops.norm import EPS
 from acdref.ops.pointwise import pointwise
@@ -35,7 +38,6 @@ class Attention:
     summarise : callable
         From a key projection (channels, width) to ``softmax_positions(x key)^T x``, (width, channels), of the
         map x itself; both padded to whole vectors.
-    dtype : float dtype
 
     Attributes
     ----------
@@ -47,12 +49,19 @@ class Attention:
         What the softmax of the queries is multiplied by, to be added to x; padded likewise.
     """
 
-    def __init__(self, params, name, statistics, summarise, dtype):
-        self.weight = {part: params[f"{name}.{part}.weight"] for part in PARTS}
+    def __init__(
+        self,
+        params: dict[str, NDArray],
+        name: str,
+        statistics: tuple[np.floating, np.floating],
+        summarise: Callable[[NDArray], NDArray],
+    ):
+        self.weight = {part: matrix(params[f"{name}.{part}.weight"]) for part in PARTS}
         bias = {part: params[f"{name}.{part}.bias"] for part in PARTS}
         self.channels, self.width = self.weight["query"].shape
         self.gamma, beta = params[f"{name}.norm.gamma"], params[f"{name}.norm.beta"]
         self.mean, self.inverse = statistics
+        dtype = self.gamma.dtype
         self.scale = (self.gamma * self.inverse).astype(dtype)
         self.shift = (beta - self.mean * self.inverse * self.gamma).astype(dtype)
         self.query, self.key = (
@@ -66,7 +75,7 @@ class Attention:
         self.answer = padded(_product(self.context, self.weight["out"], bias["out"]), (0, 1))
 
 
-def statistics(moments, sizes, share):
+def statistics(moments: NDArray, sizes: NDArray, share: float) -> tuple[np.floating, np.floating]:
     """Mean and inverse deviation of a map from the mean of each part and the sum of squares about it.
 
     `sizes` are the parts' numbers of elements, of which the `share` is of the map: the others are zeros.

@@ -1,25 +1,33 @@
 """The backward pass of a training step, a few rows at a time.
 
 Conventions are those of :mod:`acdref.fast.training_kernel`.  What is not kept is made again: each kernel
-begins with the forward pass of its rows.  `dy` is the gradient of a block's pooled map, in rows that are
-`y_row` apart, and `chosen` tells which element of its window each maximum was.
+begins with the forward pass of its rows.  These groups are added:
+
+* ``pooled = (dy, chosen, pool)``: the gradient of a block's pooled map, and which element of its window each
+  maximum was, both of a whole clip; then z is a whole clip too, of which rows [start, stop) are asked for.
+* ``attention = (attended, group_norm, dx, active)``: whether there is attention between the map and its pool;
+  if so, the gradient dx of its normalised input, the table that makes the map's own of it, and scratch.
+* ``behind = (z, norm, attention, pooled, d)`` makes `d`, the gradient behind the map's normalisation.
+* ``reduced = (partial, sums)``: scratch, and sums for normalisation's backward pass, (3, channels), in float64.
 """
 
-from acdref.fast.training_kernel import activate_rows, depthwise_rows, query_rows
-from acdref.fast.training_vectors import (
+from acdref.fast.training_kernel import activate_positions, depthwise_rows, query_rows
+from acdref.fast.vector_loops import (
     add_column,
     add_reductions,
+    flat,
     key_gradient,
     key_weights,
     norm_gradient,
+    softmax,
     softmax_gradient,
+    taps,
     taps_gradient,
     unpool,
 )
 from acdref.ops.kernel import compile_function
 from acdref.ops.layout import LANES
 from acdref.ops.microkernel import pack_rows, panel_product
-from acdref.ops.vector_loops import softmax, taps
 from acdref.ops.vectors import TAPS
 
 
@@ -30,9 +38,19 @@ def _add_columns(x, x0, row, positions, channels, sums):
 
 
 @compile_function
-def _add_reduced(z, z0, d, d0, norm, channels, positions, partial, sums):
-    """Add the sums of `add_reductions` to sums, (3, channels) in float64; `partial` is scratch."""
-    partial[: 3 * channels] = 0
+def _add_product(x, row, packed, dweight, positions):
+    """Add x^T y to dweight, (width, channels), where y is packed and positions of x are `row` apart."""
+    width, channels = dweight.shape
+    total = flat(dweight), 0, channels
+    panel_product((x, 0, 1, row), packed, total, total, (width, positions, channels))
+
+
+@compile_function
+def _add_reduced(z, z0, d, d0, norm, positions, reduced):
+    """Add the sums of `add_reductions` to `reduced`."""
+    partial, sums = reduced
+    channels = norm.shape[1]
+    partial[:] = 0
     for c in range(0, channels, LANES):
         add_reductions(z, z0 + c, d, d0 + c, norm, c, channels, positions, partial)
     for c in range(3 * channels):
@@ -40,217 +58,204 @@ def _add_reduced(z, z0, d, d0, norm, channels, positions, partial, sums):
 
 
 @compile_function
-def _unpooled(dy, y_row, chosen, pool, width, pooled, d, channels, bins, start, stop, clear):
-    """Rows [start, stop) of the pool's gradient, to the head of d or added there; dy has `pooled` rows."""
+def _norm_gradients(z, z0, d, d0, norm, dz, dz0, positions):
+    """dz in front of a normalisation and PReLU, from d behind them."""
+    channels = norm.shape[1]
+    for c in range(0, channels, LANES):
+        norm_gradient(z, z0 + c, d, d0 + c, norm, c, channels, positions, dz, dz0 + c)
+
+
+@compile_function
+def _unpooled(pooled, d, bins, start, stop, clear):
+    """Rows [start, stop) of the pool's gradient, `bins` long, to the head of d or added there."""
+    dy, chosen, (height, width) = pooled
+    rows, across, channels = dy.shape
     size = bins * channels
     if clear:
         d[: (stop - start) * size] = 0
-    across = bins // width
-    for t in range(start, min(stop, pooled * pool)):
+    for t in range(start, min(stop, rows * height)):
         for j in range(width):
             for c in range(0, channels, LANES):
+                at = t // height * across * channels + c
                 unpool(
-                    dy, t // pool * y_row + c, chosen, t // pool * across * channels + c,
-                    t % pool * width + j,
+                    dy, at, chosen, at, t % height * width + j,
                     d, (t - start) * size + j * channels + c, width * channels, channels, across,
                 )  # fmt: skip
 
 
 @compile_function
-def answer_gradient(
-    z, norm, active, query, bias, queries, dy, y_row, chosen, pool, pool_width, pooled, d, packed,
-    danswer, channels, width, bins, start, stop, group,
-):  # fmt: skip
-    """Add queries^T d to danswer (width x channels), over rows [start, stop) of a clip."""
-    size = bins * channels
-    row = width + LANES  # a power of two would put a column's numbers into few places of the cache
-    for first in range(start, stop, group):
-        count = min(group, stop - first)
-        positions = count * bins
-        activate_rows(z, first * size, norm, active, 0, 0, channels, channels, positions, 1)
-        query_rows(active, query, bias, queries, row, channels, width, positions)
-        _unpooled(dy, y_row, chosen, pool, pool_width, pooled, d, channels, bins, first, first + count, True)
-        pack_rows(d, 0, positions, channels, packed)
-        panel_product(
-            queries, 0, 1, row, packed, danswer, 0, channels,
-            danswer, 0, channels, width, positions, channels,
-        )  # fmt: skip
+def _behind_pool(behind, start, stop):
+    """Rows [start, stop) of d, to its head."""
+    z, norm, (attended, group_norm, dx, active), pooled, d = behind
+    _, bins, channels = z.shape
+    z0, positions = start * bins * channels, (stop - start) * bins
+    if attended:
+        activate_positions(flat(z), z0, norm, flat(active), 0, channels, positions)
+        _norm_gradients(flat(active), 0, flat(dx), z0, group_norm, flat(d), 0, positions)
+    _unpooled(pooled, flat(d), bins, start, stop, not attended)
 
 
 @compile_function
-def attention_gradient(
-    z, norm, active, projections, biases, projected, best, scale, dy, y_row, chosen, pool, pool_width,
-    pooled, d, answers, dqueries, key_mean, back, packed, dweight, dbias, group_norm, dx, partial, sums,
-    channels, width, bins, start, stop, group,
-):  # fmt: skip
-    """Gradient dx of attention's normalised input, over rows [start, stop) of a clip; and its weights'.
-
-    `projections` is [query | dsummary^T | key], so that one product gives the queries, the gradient of the
-    keys' weights and the keys; `back` is [query^T; key^T; dsummary], which takes [dquery | dkey | key
-    weights] to dx.  dweight, (2 width, channels), and dbias, (2 width), are added to, and so are `sums`, for
-    the backward pass of the normalisation by `group_norm`.
-    """
-    size, wide = bins * channels, 3 * width
-    row = wide + LANES  # a power of two would put a column's numbers into few places of the cache
+def answer_gradient(behind, query, queries, packed, danswer, start, stop):
+    """Add queries^T d to danswer (width, channels)."""
+    z, norm, (_, _, _, active), pooled, d = behind
+    _, bins, channels = z.shape
+    group = len(d) // bins
     for first in range(start, stop, group):
         count = min(group, stop - first)
         positions = count * bins
-        activate_rows(z, first * size, norm, active, 0, 0, channels, channels, positions, 1)
+        activate_positions(flat(z), first * bins * channels, norm, flat(active), 0, channels, positions)
+        query_rows(active, query, queries, positions)
+        _unpooled(pooled, flat(d), bins, first, first + count, True)
+        pack_rows(flat(d), 0, positions, channels, packed)
+        _add_product(flat(queries), queries.shape[1], packed, danswer, positions)
+
+
+@compile_function
+def attention_gradient(behind, matrices, keys, scratch, dweight, dbias, reduced, start, stop):
+    """Gradient dx of attention's normalised input, and those of its weights.
+
+    * ``matrices = (projections, biases, answers, back)``: `projections` is [query | dsummary^T | key], so
+      that one product gives the queries, the gradient of the keys' weights and the keys; `biases` are theirs
+      and zeros for the other products; `answers` is the answer, transposed; `back` is [query^T; key^T;
+      dsummary], which takes [dquery | dkey | key weights] to dx.
+    * ``keys = (best, scale, mean)``: what makes weights of keys, and what their gradient subtracts.
+    * ``scratch = (projected, dqueries, packed)``.
+
+    dweight, (2 width, channels), and dbias, (2 width), are added to, and so is `reduced`, for the backward
+    pass of attention's own normalisation.
+    """
+    z, norm, (_, group_norm, dx, active), pooled, d = behind
+    projections, biases, answers, back = matrices
+    best, scale, mean = keys
+    projected, dqueries, packed = scratch
+    (_, bins, channels), row, width = z.shape, projected.shape[1], dqueries.shape[1]
+    group, wide = len(d) // bins, 3 * width
+    for first in range(start, stop, group):
+        count, z0 = min(group, stop - first), first * bins * channels
+        positions = count * bins
+        activate_positions(flat(z), z0, norm, flat(active), 0, channels, positions)
         panel_product(
-            active, 0, channels, 1, projections, biases, 0, 0, projected, 0, row, positions, channels, wide
-        )
-        _unpooled(dy, y_row, chosen, pool, pool_width, pooled, d, channels, bins, first, first + count, True)
+            (flat(active), 0, channels, 1), projections, (biases, 0, 0), (flat(projected), 0, row),
+            (positions, channels, wide),
+        )  # fmt: skip
+        _unpooled(pooled, flat(d), bins, first, first + count, True)
         panel_product(
-            d, 0, channels, 1, answers, biases, wide, 0,
-            dqueries, 0, width, positions, channels, width,
+            (flat(d), 0, channels, 1), answers, (biases, wide, 0), (flat(dqueries), 0, width),
+            (positions, channels, width),
         )  # fmt: skip
         for c in range(0, width, LANES):
             key_weights(projected, 2 * width + c, row, positions, best, scale, c)
-            key_gradient(projected, 2 * width + c, projected, width + c, row, positions, key_mean, c)
+            key_gradient(projected, 2 * width + c, projected, width + c, row, positions, mean, c)
         for p in range(positions):
             softmax(projected, p * row, width)
             softmax_gradient(projected, p * row, dqueries, p * width, width)
-        _add_columns(projected, 0, row, positions, 2 * width, dbias)
+        _add_columns(flat(projected), 0, row, positions, 2 * width, dbias)
         panel_product(
-            projected, 0, row, 1, back, biases, wide + width, 0,
-            dx, first * size, channels, positions, wide, channels,
+            (flat(projected), 0, row, 1), back, (biases, wide + width, 0), (flat(dx), z0, channels),
+            (positions, wide, channels),
         )  # fmt: skip
-        pack_rows(active, 0, positions, channels, packed)
-        panel_product(
-            projected, 0, 1, row, packed, dweight, 0, channels,
-            dweight, 0, channels, 2 * width, positions, channels,
-        )  # fmt: skip
-        _add_reduced(active, 0, dx, first * size, group_norm, channels, positions, partial, sums)
+        pack_rows(flat(active), 0, positions, channels, packed)
+        _add_product(flat(projected), row, packed, dweight, positions)
+        _add_reduced(flat(active), 0, flat(dx), z0, group_norm, positions, reduced)
 
 
 @compile_function
-def pool_reductions(
-    z, norm, group_norm, active, dx, attended, dy, y_row, chosen, pool, width, pooled, d, partial, sums,
-    channels, bins, start, stop, group,
-):  # fmt: skip
-    """Sums of normalisation's backward pass behind a block's pool, over rows [start, stop) of a clip.
-
-    The gradient is the pool's.  With attention (`attended`), what its backward pass left in `dx` is added,
-    taken through the normalisation by `group_norm`.
-    """
-    size = bins * channels
+def pool_reductions(behind, reduced, start, stop):
+    """Sums of normalisation's backward pass behind a block's attention and pool."""
+    z, norm, _, _, d = behind
+    _, bins, channels = z.shape
+    group = len(d) // bins
     for first in range(start, stop, group):
         count = min(group, stop - first)
-        _behind_pool(
-            z, norm, group_norm, active, dx, attended, dy, y_row, chosen, pool, width, pooled, d,
-            channels, bins, first, first + count,
-        )  # fmt: skip
-        _add_reduced(z, first * size, d, 0, norm, channels, count * bins, partial, sums)
+        _behind_pool(behind, first, first + count)
+        _add_reduced(flat(z), first * bins * channels, flat(d), 0, norm, count * bins, reduced)
 
 
 @compile_function
-def _behind_pool(
-    z, norm, group_norm, active, dx, attended, dy, y_row, chosen, pool, width, pooled, d,
-    channels, bins, start, stop,
-):  # fmt: skip
-    size, positions = bins * channels, (stop - start) * bins
-    if attended:
-        activate_rows(z, start * size, norm, active, 0, 0, channels, channels, positions, 1)
-        for c in range(0, channels, LANES):
-            norm_gradient(active, c, dx, start * size + c, group_norm, c, channels, positions, d, c)
-    _unpooled(dy, y_row, chosen, pool, width, pooled, d, channels, bins, start, stop, not attended)
+def pointwise_gradient(window, norm1, back, behind, scratch, dweight, dbias, dinner, reduced, start, stop):
+    """Gradient `dinner` in front of a block's pointwise convolution, and those of its parameters.
 
-
-@compile_function
-def pointwise_gradient(
-    x, x0, x_row, dilation, depthwise, bias, ones, norm1, inner, active, back, nothing,
-    z, norm, group_norm, active2, dx, attended, dy, y_row, chosen, pool, width, pooled, d, dz, packed,
-    dweight, dbias, dinner, partial, sums, inputs, channels, bins, start, stop, group,
-):  # fmt: skip
-    """Gradient `dinner` in front of a block's pointwise convolution, over rows [start, stop) of a clip.
-
-    x0 is the first row that row `start` of the depthwise convolution sees.  dweight and dbias are added to,
-    and so are `sums`, for the backward pass of the normalisation before.
+    The window begins with the first row that row `start` of the depthwise convolution sees; norm1 is behind
+    that; `back` is the pointwise layer, transposed and without a bias.  ``scratch = (inner, active, dz,
+    packed)``, where positions of `active` are further apart than channels are many.  dweight and dbias are
+    added to, and so is `reduced`, for the backward pass of norm1.
     """
-    size, before = bins * channels, bins * inputs
-    stride = inputs + LANES  # a power of two would put a column's numbers into few places of the cache
+    z, norm, _, _, d = behind
+    inner, active, dz, packed = scratch
+    (_, bins, channels), (inputs, stride) = z.shape, (norm1.shape[1], active.shape[1])
+    weight, nothing = back
+    group = len(d) // bins
     for first in range(start, stop, group):
-        count = min(group, stop - first)
+        count, before = min(group, stop - first), first * bins * inputs
         positions = count * bins
-        _behind_pool(
-            z, norm, group_norm, active2, dx, attended, dy, y_row, chosen, pool, width, pooled, d,
-            channels, bins, first, first + count,
-        )  # fmt: skip
-        for c in range(0, channels, LANES):
-            norm_gradient(z, first * size + c, d, c, norm, c, channels, positions, dz, c)
-        _add_columns(dz, 0, channels, positions, channels, dbias)
-        depthwise_rows(
-            x, x0 + (first - start) * x_row, x_row, dilation, depthwise, bias, ones,
-            inner, inputs, bins, count,
-        )  # fmt: skip
-        activate_rows(inner, 0, norm1, active, 0, 0, stride, inputs, positions, 1)
-        pack_rows(dz, 0, positions, channels, packed)
+        _behind_pool(behind, first, first + count)
+        _norm_gradients(flat(z), first * bins * channels, flat(d), 0, norm, flat(dz), 0, positions)
+        _add_columns(flat(dz), 0, channels, positions, channels, dbias)
+        depthwise_rows(window, first - start, count, inner)
+        activate_positions(flat(inner), 0, norm1, flat(active), 0, stride, positions)
+        pack_rows(flat(dz), 0, positions, channels, packed)
+        _add_product(flat(active), stride, packed, dweight, positions)
         panel_product(
-            active, 0, 1, stride, packed, dweight, 0, channels,
-            dweight, 0, channels, inputs, positions, channels,
+            (flat(dz), 0, channels, 1), weight, (nothing, 0, 0), (flat(dinner), before, inputs),
+            (positions, channels, inputs),
         )  # fmt: skip
-        panel_product(
-            dz, 0, channels, 1, back, nothing, 0, 0,
-            dinner, first * before, inputs, positions, channels, inputs,
-        )  # fmt: skip
-        _add_reduced(inner, 0, dinner, first * before, norm1, inputs, positions, partial, sums)
+        _add_reduced(flat(inner), 0, flat(dinner), before, norm1, positions, reduced)
 
 
 @compile_function
-def depthwise_gradient(
-    x, x0, x_row, dilation, depthwise, flipped, bias, ones, nothing, norm, inner, dinner, dz, dx, dx0,
-    dweight, dbias, inputs, bins, rows, start, stop,
-):  # fmt: skip
-    """Rows [start, stop) of the gradient dx of a depthwise convolution of `rows` rows behind which is `norm`.
+def depthwise_gradient(window, flipped, norm, inner, dinner, dz, dx, dweight, dbias, start):
+    """Gradient dx, from row `start` on, of a depthwise convolution behind which is `norm`.
 
-    dx row t needs rows t - 2 dilation to t of dz, which are made in scratch with empty bins; x0 is the first
-    row that row start - 2 dilation sees.  Rows of dz from `start` on are counted in dweight and dbias.
+    dx row t needs rows t - 2 dilation to t of dz, which are made in scratch with empty bins; the window begins
+    with the first row that the first of them sees.  `flipped` is the layer that takes dz to dx.  Rows of dz
+    from `start` on are counted in dweight and dbias.
     """
-    size, frame = bins * inputs, (bins + 2 * dilation) * inputs
+    x, dilation, _ = window
+    rows, bins, inputs = dinner.shape
+    size, frame, x_row = bins * inputs, dz.shape[1] * inputs, x.shape[1] * inputs
     lowest = start - 2 * dilation
-    for t in range(lowest, stop):
+    for t in range(lowest, start + len(dx)):
         d0 = (t - lowest) * frame + dilation * inputs
         if t < 0 or t >= rows:
-            dz[d0 : d0 + size] = 0
+            flat(dz)[d0 : d0 + size] = 0
             continue
-        source = x0 + (t - lowest) * x_row
-        depthwise_rows(x, source, x_row, dilation, depthwise, bias, ones, inner, inputs, bins, 1)
-        for c in range(0, inputs, LANES):
-            norm_gradient(inner, c, dinner, t * size + c, norm, c, inputs, bins, dz, d0 + c)
+        first = t - max(lowest, 0)
+        depthwise_rows(window, first, 1, inner)
+        _norm_gradients(flat(inner), 0, flat(dinner), t * size, norm, flat(dz), d0, bins)
         if t >= start:
-            _add_columns(dz, d0, inputs, bins, inputs, dbias)
+            _add_columns(flat(dz), d0, inputs, bins, inputs, dbias)
             for c in range(0, inputs, TAPS):
                 taps_gradient(
-                    dz, d0 + c, x, source + c, x_row * dilation, dilation * inputs, c, inputs, bins, dweight
+                    dz, d0 + c, x, first * x_row + c, x_row * dilation, dilation, c, inputs, bins, dweight
                 )  # fmt: skip
-    for t in range(start, stop):
+    for t in range(len(dx)):
         for c in range(0, inputs, TAPS):
             taps(
-                dz, (t - start) * frame + c, frame * dilation, dilation * inputs, flipped, c,
-                nothing, ones, c, dx, dx0 + (t - start) * size + c, inputs, bins,
+                dz, t * frame + c, frame * dilation, dilation, flipped, c, dx, t * size + c, inputs, bins
             )  # fmt: skip
 
 
 @compile_function
-def norm_reductions(z, norm, d, partial, sums, channels, bins, start, stop):
-    """Sums of normalisation's backward pass over rows [start, stop) of a clip."""
-    for t in range(start, stop):
-        at = t * bins * channels
-        _add_reduced(z, at, d, at, norm, channels, bins, partial, sums)
+def norm_reductions(z, norm, dy, reduced):
+    """Sums of normalisation's backward pass over some rows."""
+    rows, bins, channels = z.shape
+    for t in range(rows):
+        _add_reduced(flat(z), t * bins * channels, flat(dy), t * bins * channels, norm, bins, reduced)
 
 
 @compile_function
-def stem_gradient(x, x_row, z, norm, d, dz, packed, dweight, dbias, inputs, channels, bins, start, stop):
-    """Add the share of rows [start, stop) to the gradients of weight, (9 inputs, channels), and bias."""
+def stem_gradient(x, z, norm, dy, dz, packed, dweight, dbias):
+    """Add the share of some rows to the gradients of weight, (9 inputs, channels), and bias."""
+    (rows, bins, channels), (_, x_bins, inputs) = z.shape, x.shape
     size = bins * channels
-    for t in range(start, stop):
-        for c in range(0, channels, LANES):
-            norm_gradient(z, t * size + c, d, t * size + c, norm, c, channels, bins, dz, c)
-        _add_columns(dz, 0, channels, bins, channels, dbias)
-        pack_rows(dz, 0, bins, channels, packed)
+    for t in range(rows):
+        _norm_gradients(flat(z), t * size, flat(dy), t * size, norm, flat(dz), 0, bins)
+        _add_columns(flat(dz), 0, channels, bins, channels, dbias)
+        pack_rows(flat(dz), 0, bins, channels, packed)
         for i in range(3):
-            first = 3 * i * inputs * channels
+            total = flat(dweight), 3 * i * inputs * channels, channels
             panel_product(
-                x, (t + i) * x_row, 1, inputs, packed, dweight, first, channels,
-                dweight, first, channels, 3 * inputs, bins, channels,
+                (flat(x), (t + i) * x_bins * inputs, 1, inputs), packed, total, total,
+                (3 * inputs, bins, channels),
             )  # fmt: skip

@@ -1,32 +1,48 @@
-"""Batch normalisation and PReLU of the fused training step, as tables (see :mod:`acdref.ops.layout`)."""
+"""Batch normalisation and PReLU of the fused training step, as a table of what they know of each channel."""
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-from acdref.fast.scratch import scratch
-from acdref.fast.tasks import pieces
-from acdref.ops import threads
-from acdref.ops.layout import INVERSE, MEAN, SCALE, SHIFT, SLOPE, TABLE_ROWS, A, B, C, padded
+from acdref.fast.layers import store
+from acdref.fast.tasks import for_each, pieces, scratch
+from acdref.ops.layout import padded
 from acdref.ops.norm import EPS, MOMENTUM, batch_norm_coefficients
 
+SCALE, SHIFT, SLOPE, MEAN, INVERSE, A, B, C = range(8)
+"""Rows of a table (8, channels).
 
-def normalisation(net, name, task, clips, rows, bins, dtype):
+Scale and shift are the normalisation's, slope PReLU's; mean and inverse deviation are the map's; and with a,
+b and c the gradient of the map z is ``dz = a dn + b z + c``, where dn is that of the normalised map (see
+:func:`acdref.ops.norm.batch_norm_coefficients`).
+"""
+TABLE_ROWS = 8
+
+
+def moments_of(channels: int, dtype: DTypeLike) -> tuple[NDArray, NDArray, NDArray]:
+    """(pivot, scratch, sums) in which a task sums up moments of each channel."""
+    return np.empty(channels, dtype), scratch("partial", (2 * channels,), dtype), np.zeros(2 * channels)
+
+
+def normalisation(net, name: str, task: Callable, clips: int, rows: int, bins: int) -> NDArray:
     """Table of the normalisation behind layer `name`, by its map's own statistics; moves the running ones.
 
-    ``task(clip, start, stop, pivot, scratch, sums)`` makes rows [start, stop) of a clip's map, chooses a
+    ``task(clip, start, stop, (pivot, scratch, sums))`` makes rows [start, stop) of a clip's map, chooses a
     pivot for each channel, and adds the sums of the differences from it, and of their squares, to `sums`.
     """
     params, state = net.params, net.state
     gamma, beta = (padded(params[f"{name}_norm.{key}"]) for key in ("gamma", "beta"))
-    channels = len(gamma)
+    channels, dtype = len(gamma), gamma.dtype
+
+    def run(*piece):
+        pivot, row, sums = moments_of(channels, dtype)
+        task(*piece, (pivot, row, sums))
+        return pivot, sums
+
     tasks = pieces(clips, rows)
-    pivots, sums = np.empty((len(tasks), channels), dtype), np.zeros((len(tasks), 2 * channels))
-
-    def run(i):
-        task(*tasks[i], pivots[i], scratch("partial", 2 * channels, dtype), sums[i])
-
-    threads.run(run, len(tasks))
+    pivots, sums = map(np.array, zip(*for_each(run, tasks), strict=True))  # (tasks, C), (tasks, 2 C)
     counts = np.array([(stop - start) * bins for _, start, stop in tasks], np.float64)[:, None]
     total = counts.sum()
     offsets = sums[:, :channels] / counts
@@ -46,21 +62,23 @@ def normalisation(net, name, task, clips, rows, bins, dtype):
     return table
 
 
-def normalisation_backward(net, name, table, sums, count, grads):
+def normalisation_backward(
+    net, name: str, table: NDArray, sums: NDArray, count: int, grads: dict[str, NDArray]
+) -> None:
     """Store the gradients that `sums` are, and complete the table with them.
 
-    sums, (3 * channels,), are those of gamma, beta and the slope; `count` the map's positions.
+    `sums`, (3 * channels,), are those of gamma, beta and the slope; `count` the map's positions.
     """
     gamma = net.params[f"{name}_norm.gamma"]
     dgamma, dbeta, dslope = sums.reshape(3, -1)
     statistics = table[MEAN].astype(np.float64), table[INVERSE].astype(np.float64)
     table[A], table[B], table[C] = batch_norm_coefficients(dgamma, dbeta, padded(gamma), statistics, count)
-    for key, value in (("norm.gamma", dgamma), ("norm.beta", dbeta), ("prelu.slope", dslope)):
-        grads[f"{name}_{key}"] = value[: len(gamma)].astype(table.dtype)
+    store(net.params, grads, f"{name}_norm", gamma=dgamma, beta=dbeta)
+    store(net.params, grads, f"{name}_prelu", slope=dslope)
 
 
 @functools.cache
-def identity(channels, dtype):
+def identity(channels: int, dtype: DTypeLike) -> NDArray:
     """The table of a normalisation and a PReLU that change nothing."""
     table = np.zeros((TABLE_ROWS, channels), dtype)
     table[SCALE] = table[SLOPE] = 1

@@ -1,38 +1,84 @@
-"""Tasks of a training step: some rows of one clip; cut by shape, so that sums do not depend on threads."""
+"""What a thread works on, and in: some rows of one clip at a time, and memory of its own.
+
+Tasks are cut by shape, so that sums do not depend on threads.  A thread's memory is used again from call to
+call: large arrays are slow to get and to clear.
+"""
+
+import math
+import threading
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from acdref.ops import threads
+from acdref.ops.memory import aligned
 
 ROWS = 32
-"""Rows of a task."""
+"""Rows of a task of a training step."""
 STEP = 96
 """Positions that go through a matrix product together: as many as the register tile keeps in the cache."""
 
 
-def rows_together(bins):
+class _Memory(threading.local):
+    def __init__(self):
+        self.flat, self.framed = {}, {}
+
+
+_memory = _Memory()
+
+
+def scratch(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
+    """An array of this thread's, with whatever its last user left."""
+    size = math.prod(shape)
+    array = _memory.flat.get(name)
+    if array is None or array.size < size or array.dtype != dtype:
+        array = _memory.flat[name] = aligned((size,), dtype)
+    return array[:size].reshape(shape)
+
+
+def framed(name: str, rows: int, bins: int, pad: int, channels: int, dtype: DTypeLike) -> NDArray:
+    """A map (rows, bins + 2 pad, channels) of this thread's whose `pad` bins on both sides are zeros.
+
+    What lies between them is whatever the last user left, who must not have written beside it.
+    """
+    layout = rows, bins, pad, channels, np.dtype(dtype)
+    before, array = _memory.framed.get(name, (None, None))
+    if before != layout:
+        array = aligned((rows, bins + 2 * pad, channels), dtype)
+        array.fill(0)
+        _memory.framed[name] = layout, array
+    return array
+
+
+def rows_together(bins: int) -> int:
     """How many rows of so many bins go through a matrix product together."""
     return max(1, STEP // bins)
 
 
-def pieces(clips, rows):
-    """(clip, start, stop) of each task."""
+def pieces(clips: int, rows: int) -> list[tuple[int, int, int]]:
+    """(clip, start, stop) of each task of a training step."""
     return [(clip, start, min(start + ROWS, rows)) for clip in range(clips) for start in range(0, rows, ROWS)]
 
 
-def each(task, clips, rows):
-    """Run ``task(clip, start, stop)`` over some rows of a clip at a time."""
-    tasks = pieces(clips, rows)
-    threads.run(lambda i: task(*tasks[i]), len(tasks))
+def for_each(task: Callable, arguments: list[tuple]) -> list:
+    """``[task(*each) for each in arguments]``, by several threads."""
+    results = [None] * len(arguments)
+
+    def run(i):
+        results[i] = task(*arguments[i])
+
+    threads.run(run, len(arguments))
+    return results
 
 
-def summed(task, clips, rows, *parts):
+def summed(task: Callable, clips: int, rows: int, *parts: tuple) -> list[NDArray]:
     """Run ``task(clip, start, stop, *arrays)`` over some rows of a clip at a time, and add up its arrays.
 
-    They are flat, of (size, dtype) as `parts` say, and zero when a task begins to add to them; their sums
-    over all tasks are returned in float64.
+    They are of (shape, dtype) as `parts` say, and zero when a task begins to add to them; their sums over all
+    tasks are returned in float64.
     """
     tasks = pieces(clips, rows)
-    arrays = [np.zeros((len(tasks), size), dtype) for size, dtype in parts]
-    threads.run(lambda i: task(*tasks[i], *(array[i] for array in arrays)), len(tasks))
+    arrays = [np.zeros((len(tasks), *shape), dtype) for shape, dtype in parts]
+    for_each(task, [(*piece, *own) for piece, *own in zip(tasks, *arrays, strict=True)])
     return [array.sum(0, dtype=np.float64) for array in arrays]

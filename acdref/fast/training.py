@@ -9,20 +9,19 @@ Tasks are some rows of one clip, cut by shape; their sums are added in a fixed o
 are bit-equal for any number of threads.
 """
 
-import functools
-
 import numpy as np
+from numpy.typing import NDArray
 
-from acdref.fast.norm import normalisation, normalisation_backward
-from acdref.fast.scratch import framed, scratch
-from acdref.fast.tasks import ROWS, each, rows_together, summed
+from acdref.fast import gradient_kernel, training_kernel
+from acdref.fast.layers import arranged, matrix, store
+from acdref.fast.norm import moments_of, normalisation, normalisation_backward
+from acdref.fast.tasks import ROWS, for_each, framed, pieces, rows_together, scratch, summed
 from acdref.fast.training_attention import TrainedAttention
-from acdref.ops import threads
 from acdref.ops.layout import LANES, packed, padded
 from acdref.ops.pointwise import pointwise, pointwise_backward
 
 
-def forward(net, x):
+def forward(net, x: NDArray) -> tuple[NDArray, list]:
     """Logits of a batch (N, T, F, 2), and the tape for :func:`backward`; moves the running statistics."""
     blocks = net.config.blocks
     pads = [block.dilation for block in blocks] + [0]
@@ -30,21 +29,21 @@ def forward(net, x):
     for number, (block, pad) in enumerate(zip(blocks, pads[1:], strict=True), 1):
         tape.append(_Block(net, f"block{number}", block, tape[-1], pad))
     y = tape[-1].y  # (N, T', F', channels and what fills their last vector)
-    mean = y.mean(1)[..., : blocks[-1].channels].swapaxes(1, 2)
+    mean = y.mean(1)[..., : blocks[-1].channels].swapaxes(1, 2)  # (N, channels, F')
     flat = np.ascontiguousarray(mean).reshape(len(x), -1)  # (N, channels F')
     tape.append((flat, y.shape))
-    return pointwise(flat, net.params["dense.weight"], net.params["dense.bias"]), tape
+    return pointwise(flat, matrix(net.params["dense.weight"]), net.params["dense.bias"]), tape
 
 
-def backward(net, tape, dlogits):
+def backward(net, tape: list, dlogits: NDArray) -> dict[str, NDArray]:
     """Gradients, a dict with the keys of ``net.params``; the tape is emptied on the way."""
     grads = {}
     flat, shape = tape.pop()
-    dflat, grads["dense.weight"], grads["dense.bias"] = pointwise_backward(
-        dlogits.astype(net.dtype, copy=False), flat, net.params["dense.weight"]
-    )
+    dlogits = dlogits.astype(net.dtype, copy=False)
+    dflat, dweight, dbias = pointwise_backward(dlogits, flat, matrix(net.params["dense.weight"]))
+    store(net.params, grads, "dense", weight=dweight, bias=dbias)
     dmean = dflat.reshape(shape[0], -1, shape[2]).swapaxes(1, 2) / shape[1]  # (N, F', channels)
-    dy = np.ascontiguousarray(np.broadcast_to(padded(dmean)[:, None], shape))
+    dy = np.repeat(padded(dmean)[:, None], shape[1], axis=1)  # (N, T', F', channels)
     while tape:
         dy = tape.pop().backward(dy, grads)
     return {name: grads[name] for name in net.params}
@@ -54,12 +53,12 @@ class _Part:
     """What the stem and a block share: parameters as kernels want them.
 
     Either is the source of the next one's rows: `clips` maps of `rows` x `bins` x `channels`, of which
-    ``window(clip, start, stop)`` gives rows with empty bins on both sides, as (flat array, offset of row
-    `start`, length of a row).  From ``release()`` to ``restore()``, nobody asks for rows.
+    ``window(clip, start, stop)`` gives rows with empty bins on both sides.  From ``release()`` to
+    ``restore()``, nobody asks for rows.
     """
 
-    def __init__(self, net, name, dtype):
-        self.net, self.name, self.dtype = net, name, dtype
+    def __init__(self, net, pad):
+        self.net, self.dtype, self.pad = net, net.dtype, pad
 
     def release(self):
         """Forget what can soon be made again."""
@@ -67,38 +66,37 @@ class _Part:
     def restore(self):
         """Make what was forgotten."""
 
-    def _weights(self, name, axes=(-1,)):
-        return padded(self.net.params[f"{name}.weight"], axes), padded(self.net.params[f"{name}.bias"])
+    def _layer(self, name):
+        return arranged(name, self.net.params[f"{name}.weight"], self.net.params[f"{name}.bias"])
 
-    def _store(self, name, dweight, dbias, grads):
-        for key, value in (("weight", dweight), ("bias", dbias)):
-            shape = self.net.params[f"{name}.{key}"].shape
-            grads[f"{name}.{key}"] = value[tuple(map(slice, shape))].astype(self.dtype)
+    def _scratch(self, name, *shape):
+        return scratch(name, shape, self.dtype)
+
+    def _reduced(self, sums):
+        """Scratch beside the sums of a normalisation's backward pass."""
+        return self._scratch("partial", len(sums)), sums
 
 
 class _Stem(_Part):
     """The first convolution: rows of its output z are normalised and activated when asked for."""
 
     def __init__(self, net, x, pad):
-        super().__init__(net, "stem.conv", x.dtype)
-        self.clips, frames, self.bins, inputs = x.shape
-        self.rows, self.pad = frames - 2, pad
-        self.x = np.zeros((self.clips, frames, self.bins + 2, inputs), x.dtype)
+        super().__init__(net, pad)
+        self.clips, frames, self.bins, self.inputs = x.shape
+        self.rows = frames - 2
+        self.x = np.zeros((self.clips, frames, self.bins + 2, self.inputs), x.dtype)  # (N, T, F + 2, 2)
         self.x[:, :, 1:-1] = x
-        weight, self.bias = self._weights("stem.conv")
-        self.channels = len(self.bias)
-        self.weight = packed(weight.reshape(-1, self.channels))
+        self.layer = self._layer("stem.conv")
+        self.channels = len(self.layer[1])
         self.z = self._empty()
-        self.norm = normalisation(net, self.name, self._rows, self.clips, self.rows, self.bins, self.dtype)
+        self.norm = normalisation(net, "stem.conv", self._rows, self.clips, self.rows, self.bins)
 
     def _empty(self):
         return np.empty((self.clips, self.rows, self.bins, self.channels), self.dtype)
 
-    def _rows(self, clip, start, stop, *moments):
-        _forward().stem_rows(
-            self.x[clip].reshape(-1), self.x[0, 0].size, self.weight, self.bias, self.z[clip].reshape(-1),
-            self.x.shape[3], self.channels, self.bins, start, stop, *moments,
-        )  # fmt: skip
+    def _rows(self, clip, start, stop, moments):
+        x, z = self.x[clip, start : stop + 2], self.z[clip, start:stop]
+        training_kernel.stem_rows(x, self.layer, z, moments)
 
     def release(self):
         """Forget z: the least work of all large maps."""
@@ -107,58 +105,51 @@ class _Stem(_Part):
     def restore(self):
         self.z = self._empty()
 
-        def task(clip, start, stop):
-            pivot, partial = (np.empty(size, self.dtype) for size in (self.channels, 2 * self.channels))
-            self._rows(clip, start, stop, pivot, partial, np.zeros(2 * self.channels))  # which are known
+        def task(*piece):
+            self._rows(*piece, moments_of(self.channels, self.dtype))  # which are known
 
-        each(task, self.clips, self.rows)
+        for_each(task, pieces(self.clips, self.rows))
 
     def window(self, clip, start, stop):
         y = framed("activated", ROWS + 4 * self.pad, self.bins, self.pad, self.channels, self.dtype)
-        _forward().activate_rows(
-            self.z[clip].reshape(-1), start * self.z[0, 0].size, self.norm,
-            y.reshape(-1), self.pad * self.channels, y[0].size, self.channels, self.channels, self.bins,
-            stop - start,
-        )  # fmt: skip
-        return y.reshape(-1), 0, y[0].size
+        y = y[: stop - start]
+        training_kernel.activate_rows(self.z[clip, start:stop], self.norm, y)
+        return y
 
     def backward(self, dy, grads):
         """Store the gradients of its parameters; features have none."""
-        channels, inputs = self.channels, self.x.shape[3]
+        channels = self.channels
 
         def reductions(clip, start, stop, sums):
-            _backward().norm_reductions(
-                self.z[clip].reshape(-1), self.norm, dy[clip].reshape(-1),
-                scratch("partial", 3 * channels, self.dtype), sums, channels, self.bins, start, stop,
-            )  # fmt: skip
+            z, d = self.z[clip, start:stop], dy[clip, start:stop]
+            gradient_kernel.norm_reductions(z, self.norm, d, self._reduced(sums))
 
-        (sums,) = summed(reductions, self.clips, self.rows, (3 * channels, np.float64))
-        normalisation_backward(self.net, self.name, self.norm, sums, dy.size // channels, grads)
+        (sums,) = summed(reductions, self.clips, self.rows, ((3 * channels,), np.float64))
+        normalisation_backward(self.net, "stem.conv", self.norm, sums, dy.size // channels, grads)
 
         def task(clip, start, stop, dweight, dbias):
-            _backward().stem_gradient(
-                self.x[clip].reshape(-1), self.x[0, 0].size, self.z[clip].reshape(-1), self.norm,
-                dy[clip].reshape(-1), scratch("dz", self.bins * channels, self.dtype),
-                scratch("packed", self.bins * channels, self.dtype),
-                dweight, dbias, inputs, channels, self.bins, start, stop,
+            gradient_kernel.stem_gradient(
+                self.x[clip, start : stop + 2], self.z[clip, start:stop], self.norm, dy[clip, start:stop],
+                self._scratch("dz", self.bins, channels), self._scratch("packed", self.bins * channels),
+                dweight, dbias,
             )  # fmt: skip
 
-        parts = (9 * inputs * channels, self.dtype), (channels, self.dtype)
+        parts = ((9 * self.inputs, channels), self.dtype), ((channels,), self.dtype)
         dweight, dbias = summed(task, self.clips, self.rows, *parts)
-        self._store(self.name, dweight.reshape(3, 3, inputs, channels), dbias, grads)
+        store(self.net.params, grads, "stem.conv", weight=dweight, bias=dbias)
 
 
 class _Block(_Part):
     """Depthwise, pointwise, attention and pool; keeps the pointwise output z and the pooled map y."""
 
     def __init__(self, net, name, block, source, pad):
-        super().__init__(net, name, source.dtype)
-        self.block, self.source, self.pad = block, source, pad
+        super().__init__(net, pad)
+        self.name, self.block, self.source = name, block, source
         self.clips, self.height, self.width = source.clips, source.rows - 2 * block.dilation, source.bins
         self.rows, self.bins = self.height // block.pool[0], self.width // block.pool[1]
-        self.group = rows_together(self.width)
-        weight, bias = self._weights(f"{name}.depthwise")
-        self.depthwise = weight.reshape(-1), bias, np.ones_like(bias)
+        self.positions = rows_together(self.width) * self.width
+        weight, bias = self._layer(f"{name}.depthwise")
+        self.depthwise = weight, bias, np.ones_like(bias)
         self.norm1 = self._depthwise_norm()
         self.z, self.norm2 = self._pointwise()
         self.channels = self.z.shape[3]
@@ -167,55 +158,46 @@ class _Block(_Part):
         source.release()
 
     def window(self, clip, start, stop):
-        row = self.y[0, 0].size
-        return self.y[clip].reshape(-1), start * row, row
+        return self.y[clip, start:stop]
 
     # Forward
 
     def _window(self, clip, start, stop):
         """What kernels need to make rows [start, stop) of the depthwise convolution."""
         dilation = self.block.dilation
-        return *self.source.window(clip, start, stop + 2 * dilation), dilation, *self.depthwise
+        return self.source.window(clip, start, stop + 2 * dilation), dilation, self.depthwise
 
     def _inner(self):
-        return scratch("inner", self.group * self.width * self.source.channels, self.dtype)
+        return self._scratch("inner", self.positions, self.source.channels)
 
     def _depthwise_norm(self):
-        def task(clip, start, stop, *moments):
-            _forward().depthwise_moments(
-                *self._window(clip, start, stop), self._inner(), self.source.channels, self.width,
-                stop - start, self.group, *moments,
-            )  # fmt: skip
+        def task(clip, start, stop, moments):
+            training_kernel.depthwise_moments(self._window(clip, start, stop), self._inner(), moments)
 
         return self._normalisation("depthwise", task)
 
     def _pointwise(self):
-        inputs = self.source.channels
-        weight, bias = self._weights(f"{self.name}.pointwise", (0, 1))
-        weight, channels = packed(weight), len(bias)
-        z = np.empty((self.clips, self.height, self.width, channels), self.dtype)
+        layer = self._layer(f"{self.name}.pointwise")
+        z = np.empty((self.clips, self.height, self.width, len(layer[1])), self.dtype)
 
-        def task(clip, start, stop, *moments):
-            _forward().pointwise_moments(
-                *self._window(clip, start, stop), self.norm1, self._inner(),
-                scratch("active", self.group * self.width * inputs, self.dtype), weight, bias,
-                z[clip].reshape(-1), start * z[0, 0].size, inputs, channels, self.width,
-                stop - start, self.group, *moments,
+        def task(clip, start, stop, moments):
+            training_kernel.pointwise_moments(
+                self._window(clip, start, stop), self.norm1, self._inner(),
+                self._scratch("active", self.positions, self.source.channels), layer,
+                z[clip, start:stop], moments,
             )  # fmt: skip
 
         return z, self._normalisation("pointwise", task)
 
     def _normalisation(self, layer, task):
-        shape = self.clips, self.height, self.width
-        return normalisation(self.net, f"{self.name}.{layer}", task, *shape, self.dtype)
+        return normalisation(
+            self.net, f"{self.name}.{layer}", task, self.clips, self.height, self.width
+        )  # fmt: skip
 
     def _attention(self):
         """Of each clip."""
-
-        def of(z):
-            return TrainedAttention(self.net.params, f"{self.name}.attention", z, self.norm2, self.block.pool)
-
-        return _for_each(of, self.z)
+        name, pool = f"{self.name}.attention", self.block.pool
+        return for_each(TrainedAttention, [(self.net.params, name, z, self.norm2, pool) for z in self.z])
 
     def _pool(self):
         pad, pool = self.pad, self.block.pool
@@ -225,19 +207,14 @@ class _Block(_Part):
         chosen = np.empty((self.clips, self.rows, self.bins, self.channels), np.uint8)
 
         def task(clip, start, stop):
-            target = (
-                y[clip].reshape(-1), start * y[0, 0].size + pad * self.channels, y[0, 0].size,
-                chosen[clip].reshape(-1), start * chosen[0, 0].size,
-            )  # fmt: skip
+            target = y[clip, start:stop], chosen[clip, start:stop]
             if self.attention is not None:
                 self.attention[clip].pooled_rows(start, stop, *target)
-                return
-            _forward().pooled_rows(
-                self.z[clip].reshape(-1), start * pool[0] * self.z[0, 0].size, self.norm2, *target,
-                *pool, self.channels, self.width, stop - start,
-            )  # fmt: skip
+            else:
+                z = self.z[clip, start * pool[0] : stop * pool[0]]
+                training_kernel.pooled_rows(z, self.norm2, *target, pool)
 
-        each(task, self.clips, self.rows)
+        for_each(task, pieces(self.clips, self.rows))
         return y, chosen
 
     # Backward
@@ -253,114 +230,69 @@ class _Block(_Part):
         self.z = self.chosen = self.attention = None
         return self._depthwise_backward(dinner, grads)
 
-    def _unpool(self, dy, clip):
-        """What tells kernels of the pool's gradient."""
-        return dy[clip].reshape(-1), dy[0, 0].size, self.chosen[clip].reshape(-1), *self.block.pool, self.rows
-
     def _behind(self, dy, clip):
-        """What kernels need to make the gradient behind the block's normalisation, in the calling thread."""
-        size = self.group * self.width * self.channels
-        active, d = (scratch(name, size, self.dtype) for name in ("active", "d"))
-        group_norm, dx = self.norm2, d  # which nobody will read
+        """What makes the gradient behind the block's normalisation, in the calling thread."""
         if self.attention is not None:
-            group_norm, dx = self.attention[clip].group_norm, self.attention[clip].dx
-        return (
-            self.z[clip].reshape(-1), self.norm2, group_norm, active, dx, self.attention is not None,
-            *self._unpool(dy, clip), d,
-        )  # fmt: skip
+            return self.attention[clip].behind(dy[clip], self.chosen[clip])
+        z, d = self.z[clip], self._scratch("d", self.positions, self.channels)
+        no_attention = False, self.norm2, z, d  # which nobody will read
+        return z, self.norm2, no_attention, (dy[clip], self.chosen[clip], self.block.pool), d
 
     def _attention_backward(self, dy, grads):
-        def of(clip):
-            return self.attention[clip].backward(self._unpool(dy, clip))
-
-        parts = _for_each(of, range(self.clips))
+        parts = for_each(TrainedAttention.backward, list(zip(self.attention, dy, self.chosen, strict=True)))
         for key in parts[0]:
+            layer, kind = f"{self.name}.attention.{key}".rsplit(".", 1)
             total = np.sum([part[key] for part in parts], axis=0)
-            grads[f"{self.name}.attention.{key}"] = total.astype(self.dtype)
+            store(self.net.params, grads, layer, **{kind: total})
 
     def _pool_backward(self, dy, grads):
-        channels = self.channels
-
         def task(clip, start, stop, sums):
-            _backward().pool_reductions(
-                *self._behind(dy, clip), scratch("partial", 3 * channels, self.dtype), sums,
-                channels, self.width, start, stop, self.group,
-            )  # fmt: skip
+            gradient_kernel.pool_reductions(self._behind(dy, clip), self._reduced(sums), start, stop)
 
-        (sums,) = summed(task, self.clips, self.height, (3 * channels, np.float64))
+        (sums,) = summed(task, self.clips, self.height, ((3 * self.channels,), np.float64))
         self._normalisation_backward("pointwise", self.norm2, sums, grads)
 
     def _pointwise_backward(self, dy, grads):
-        inputs, channels, positions = self.source.channels, self.channels, self.group * self.width
-        weight, _ = self._weights(f"{self.name}.pointwise", (0, 1))
-        back, nothing = packed(weight.T), np.zeros(inputs, self.dtype)
+        inputs, channels, positions = self.source.channels, self.channels, self.positions
+        weight = padded(matrix(self.net.params[f"{self.name}.pointwise.weight"]), (0, 1))
+        back = packed(weight.T), np.zeros(inputs, self.dtype)
         dinner = np.empty((self.clips, self.height, self.width, inputs), self.dtype)
 
         def task(clip, start, stop, dweight, dbias, sums):
-            _backward().pointwise_gradient(
-                *self._window(clip, start, stop), self.norm1, self._inner(),
-                scratch("stretched", positions * (inputs + LANES), self.dtype), back, nothing,
-                *self._behind(dy, clip), scratch("dz", positions * channels, self.dtype),
-                scratch("packed", positions * channels, self.dtype), dweight, dbias, dinner[clip].reshape(-1),
-                scratch("partial", 3 * inputs, self.dtype), sums,
-                inputs, channels, self.width, start, stop, self.group,
+            memory = (
+                self._inner(), self._scratch("stretched", positions, inputs + LANES),
+                self._scratch("dz", positions, channels), self._scratch("packed", positions * channels),
+            )  # fmt: skip
+            gradient_kernel.pointwise_gradient(
+                self._window(clip, start, stop), self.norm1, back, self._behind(dy, clip), memory,
+                dweight, dbias, dinner[clip], self._reduced(sums), start, stop,
             )  # fmt: skip
 
-        parts = (inputs * channels, self.dtype), (channels, self.dtype), (3 * inputs, np.float64)
+        parts = ((inputs, channels), self.dtype), ((channels,), self.dtype), ((3 * inputs,), np.float64)
         dweight, dbias, sums = summed(task, self.clips, self.height, *parts)
-        self._store(f"{self.name}.pointwise", dweight.reshape(inputs, channels), dbias, grads)
+        store(self.net.params, grads, f"{self.name}.pointwise", weight=dweight, bias=dbias)
         self._normalisation_backward("depthwise", self.norm1, sums, grads)
         return dinner
 
     def _depthwise_backward(self, dinner, grads):
         inputs, dilation = self.source.channels, self.block.dilation
         weight, bias, ones = self.depthwise
-        flipped = weight.reshape(9, inputs)[::-1].reshape(-1)
-        nothing = np.zeros(inputs, self.dtype)
+        flipped = weight.reshape(9, inputs)[::-1].reshape(-1), np.zeros_like(bias), ones
         dx = np.empty((self.clips, self.source.rows, self.width, inputs), self.dtype)
 
         def task(clip, start, stop, dweight, dbias):
-            lowest = start - 2 * dilation
-            first = max(lowest, 0)
-            x, x0, x_row = self.source.window(clip, first, min(stop, self.height) + 2 * dilation)
+            window = self._window(clip, max(start - 2 * dilation, 0), min(stop, self.height))
             dz = framed(f"{self.name}.dz", ROWS + 2 * dilation, self.width, dilation, inputs, self.dtype)
-            _backward().depthwise_gradient(
-                x, x0 - (first - lowest) * x_row, x_row, dilation, weight, flipped, bias, ones, nothing,
-                self.norm1, self._inner(), dinner[clip].reshape(-1), dz.reshape(-1),
-                dx[clip].reshape(-1), start * self.width * inputs, dweight, dbias,
-                inputs, self.width, self.height, start, stop,
+            gradient_kernel.depthwise_gradient(
+                window, flipped, self.norm1, self._inner(), dinner[clip], dz, dx[clip, start:stop],
+                dweight, dbias, start,
             )  # fmt: skip
 
-        parts = (9 * inputs, self.dtype), (inputs, self.dtype)
+        parts = ((9, inputs), self.dtype), ((inputs,), self.dtype)
         dweight, dbias = summed(task, self.clips, self.source.rows, *parts)
-        self._store(f"{self.name}.depthwise", dweight.reshape(3, 3, inputs), dbias, grads)
+        store(self.net.params, grads, f"{self.name}.depthwise", weight=dweight, bias=dbias)
         return dx
 
     def _normalisation_backward(self, layer, norm, sums, grads):
         count = self.clips * self.height * self.width
         normalisation_backward(self.net, f"{self.name}.{layer}", norm, sums, count, grads)
-
-
-def _for_each(function, values):
-    """``[function(value) for value in values]``, by several threads."""
-    results = [None] * len(values)
-
-    def task(i):
-        results[i] = function(values[i])
-
-    threads.run(task, len(values))
-    return results
-
-
-@functools.cache
-def _forward():
-    from acdref.fast import training_kernel
-
-    return training_kernel
-
-
-@functools.cache
-def _backward():
-    from acdref.fast import gradient_kernel
-
-    return gradient_kernel

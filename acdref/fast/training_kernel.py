@@ -1,25 +1,27 @@
 """The forward pass of a training step between two maps that have to be kept, a few rows at a time.
 
-The conventions of :mod:`acdref.fast.inference_kernel` hold: flat arrays and offsets, channels padded to whole
-vectors, empty bins beside the rows that a 3x3 window sees.  `norm` is a table of what normalisation and PReLU
-know of each channel (see :mod:`acdref.ops.layout`).
+The conventions of :mod:`acdref.fast.inference_kernel` hold, and these groups are added:
+
+* `norm` is a table of what normalisation and PReLU know of each channel (see :mod:`acdref.fast.norm`).
+* ``window = (x, dilation, layer)`` is what rows of a depthwise convolution are made from: the rows of a map
+  that they see, and the layer, whose slopes are ones.
+* ``moments = (pivot, row, sums)``: a pivot for each channel, scratch for one row of sums, and the sums about
+  the pivot, (2, channels) in float64.
 """
 
-from acdref.fast.inference_kernel import summarise
-from acdref.fast.training_vectors import activate, largest_of, sums_about
+from acdref.fast.inference_kernel import conv_row, mean_and_squares, summarise
+from acdref.fast.vector_loops import activate, flat, largest_of, softmax, sums_about, taps
 from acdref.ops.kernel import compile_function
 from acdref.ops.layout import LANES
-from acdref.ops.microkernel import panel_product, panels
-from acdref.ops.vector_loops import moments_about_first, softmax, taps
+from acdref.ops.microkernel import panel_product
 from acdref.ops.vectors import TAPS
 
 
 @compile_function
-def _moment_rows(z, z0, channels, positions, first, pivot, row, sums):
-    """Add a group's sums about `pivot` to sums, (2, channels) in float64; `row` is scratch.
-
-    The pivot is the first position of the `first` group.
-    """
+def _add_moments(z, z0, positions, first, moments):
+    """Add a group's sums about the pivot, which is the first position of the `first` group."""
+    pivot, row, sums = moments
+    channels = len(pivot)
     if first:
         for c in range(channels):  # not as slices: the message of their error takes seconds to compile
             pivot[c] = z[z0 + c]
@@ -30,140 +32,149 @@ def _moment_rows(z, z0, channels, positions, first, pivot, row, sums):
 
 
 @compile_function
-def stem_rows(x, x_row, weight, bias, z, inputs, channels, bins, start, stop, pivot, row, sums):
-    """Rows [start, stop) of the stem's convolution, and their moments; x has an empty bin on both sides."""
-    for t in range(start, stop):
-        z0 = t * bins * channels
-        panels(
-            x, t * x_row, inputs, 1, x_row, 0, weight, bias, 0, 0,
-            z, z0, channels, bins, 3 * inputs, 3, channels,
-        )  # fmt: skip
-        _moment_rows(z, z0, channels, bins, t == start, pivot, row, sums)
-
-
-@compile_function
-def activate_rows(z, z0, norm, y, y0, y_row, y_bin, channels, bins, rows):
-    """y = prelu(scale z + shift) for rows of z that lie together, to rows and bins of any distance."""
+def stem_rows(x, layer, z, moments):
+    """Rows of the stem's convolution z, and their moments; x has an empty bin on both sides."""
+    weight, bias = layer
+    rows, bins, channels = z.shape
     for t in range(rows):
-        for c in range(0, channels, LANES):
-            activate(
-                z, z0 + t * bins * channels + c, norm, c, channels, y, y0 + t * y_row + c, y_bin, bins
-            )  # fmt: skip
+        conv_row(x, t, weight, bias, flat(z), t * bins * channels)
+        _add_moments(flat(z), t * bins * channels, bins, t == 0, moments)
 
 
 @compile_function
-def depthwise_rows(x, x0, x_row, dilation, weight, bias, ones, z, channels, bins, rows):
-    """Rows of z, a depthwise 3x3 convolution of rows of x, `x_row` apart, of which the first is at x0."""
+def activate_positions(z, z0, norm, y, y0, y_bin, positions):
+    """y = prelu(scale z + shift) for positions that are `y_bin` apart in y."""
+    channels = norm.shape[1]
+    for c in range(0, channels, LANES):
+        activate(z, z0 + c, norm, c, channels, y, y0 + c, y_bin, positions)
+
+
+@compile_function
+def activate_rows(z, norm, y):
+    """y = prelu(scale z + shift) for rows of z, to as many rows of y, whose bins have others beside them."""
+    (rows, bins, channels), y_bins = z.shape, y.shape[1]
+    for t in range(rows):
+        y0 = (t * y_bins + (y_bins - bins) // 2) * channels
+        activate_positions(flat(z), t * bins * channels, norm, flat(y), y0, channels, bins)
+
+
+@compile_function
+def depthwise_rows(window, first, rows, z):
+    """`rows` rows of a depthwise 3x3 convolution, from the window's row `first` on, to the head of z."""
+    x, dilation, layer = window
+    _, x_bins, channels = x.shape
+    row, bins = x_bins * channels, x_bins - 2 * dilation
     for t in range(rows):
         for c in range(0, channels, TAPS):
             taps(
-                x, x0 + t * x_row + c, x_row * dilation, dilation * channels, weight, c, bias, ones, c,
+                x, (first + t) * row + c, row * dilation, dilation, layer, c,
                 z, t * bins * channels + c, channels, bins,
             )  # fmt: skip
 
 
 @compile_function
-def depthwise_moments(
-    x, x0, x_row, dilation, weight, bias, ones, inner, channels, bins, rows, group, pivot, row, sums
-):
-    """Moments of `rows` rows of a depthwise convolution, of which nothing is kept."""
+def depthwise_moments(window, inner, moments):
+    """Moments of a depthwise convolution, of which nothing is kept; `inner` holds some rows of it."""
+    x, dilation, _ = window
+    rows, bins = len(x) - 2 * dilation, x.shape[1] - 2 * dilation
+    group = len(inner) // bins
     for first in range(0, rows, group):
         count = min(group, rows - first)
-        depthwise_rows(
-            x, x0 + first * x_row, x_row, dilation, weight, bias, ones, inner, channels, bins, count
-        )
-        _moment_rows(inner, 0, channels, count * bins, first == 0, pivot, row, sums)
+        depthwise_rows(window, first, count, inner)
+        _add_moments(flat(inner), 0, count * bins, first == 0, moments)
 
 
 @compile_function
-def pointwise_moments(
-    x, x0, x_row, dilation, depthwise, bias, ones, norm, inner, active, weight, bias2, z, z0,
-    inputs, channels, bins, rows, group, pivot, row, sums,
-):  # fmt: skip
+def pointwise_moments(window, norm, inner, active, layer, z, moments):
     """Rows of z: depthwise convolution, normalisation, PReLU, pointwise convolution; and z's moments."""
+    (rows, bins, channels), inputs = z.shape, norm.shape[1]
+    weight, bias = layer
+    group = len(inner) // bins
     for first in range(0, rows, group):
-        count = min(group, rows - first)
-        start = z0 + first * bins * channels
-        depthwise_rows(
-            x, x0 + first * x_row, x_row, dilation, depthwise, bias, ones, inner, inputs, bins, count
-        )
-        activate_rows(inner, 0, norm, active, 0, 0, inputs, inputs, count * bins, 1)
+        count, start = min(group, rows - first), first * bins * channels
+        depthwise_rows(window, first, count, inner)
+        activate_positions(flat(inner), 0, norm, flat(active), 0, inputs, count * bins)
         panel_product(
-            active, 0, inputs, 1, weight, bias2, 0, 0, z, start, channels, count * bins, inputs, channels
+            (flat(active), 0, inputs, 1), weight, (bias, 0, 0), (flat(z), start, channels),
+            (count * bins, inputs, channels),
         )  # fmt: skip
-        _moment_rows(z, start, channels, count * bins, first == 0, pivot, row, sums)
+        _add_moments(flat(z), start, count * bins, first == 0, moments)
 
 
 @compile_function
-def _pool_rows(z, z0, norm, y, y0, y_row, chosen, i0, i_row, pool, width, channels, bins, rows):
-    size = bins * channels
+def _pool_rows(z, z0, norm, y, chosen, first, rows, pool, bins):
+    """Rows of y and `chosen` from `first` on; those of z, `bins` long, from z0."""
+    y_bins, (_, pooled_bins, channels) = y.shape[1], chosen.shape
+    size, pad = bins * channels, (y_bins - pooled_bins) // 2
     for t in range(rows):
         for c in range(0, channels, LANES):
-            largest_of(
-                z, z0 + t * pool * size + c, size, pool, width, norm, c, channels,
-                y, y0 + t * y_row + c, chosen, i0 + t * i_row + c, bins // width,
-            )  # fmt: skip
+            y0 = ((first + t) * y_bins + pad) * channels + c
+            target = y, y0, chosen, (first + t) * pooled_bins * channels + c
+            largest_of(z, z0 + t * pool[0] * size + c, size, pool, norm, c, channels, target, pooled_bins)
 
 
 @compile_function
-def pooled_rows(z, z0, norm, y, y0, y_row, chosen, i0, pool, width, channels, bins, rows):
-    """`rows` rows of y, the largest prelu(scale z + shift) of each window, and which these are."""
-    i_row = bins // width * channels
-    _pool_rows(z, z0, norm, y, y0, y_row, chosen, i0, i_row, pool, width, channels, bins, rows)
+def pooled_rows(z, norm, y, chosen, pool):
+    """Rows of y, the largest prelu(scale z + shift) of each window, and which these are."""
+    _pool_rows(flat(z), 0, norm, y, chosen, 0, len(y), pool, z.shape[1])
 
 
 @compile_function
-def active_moments(z, z0, norm, active, channels, positions, group, pair, moments):
-    """moments[i] = mean, and sum of squares about it, of the i-th group of prelu(scale z + shift)."""
+def active_moments(z, norm, active, moments):
+    """moments[i] = mean, and sum of squares about it, of the i-th group of prelu(scale z + shift).
+
+    z is (positions, channels); a group is as long as `active`.
+    """
+    positions, channels = z.shape
+    group = len(active)
     for i in range(len(moments)):
-        first = i * group
+        count = min(group, positions - i * group)
+        activate_positions(flat(z), i * group * channels, norm, flat(active), 0, channels, count)
+        mean_and_squares(flat(active), 0, count * channels, moments, i)
+
+
+@compile_function
+def summarise_active(z, norm, active, key, keys, packed, running, summary):
+    """:func:`acdref.fast.inference_kernel.summarise` of prelu(scale z + shift), z (positions, channels)."""
+    positions, channels = z.shape
+    group = len(active)
+    for first in range(0, positions, group):
         count = min(group, positions - first)
-        activate_rows(z, z0 + first * channels, norm, active, 0, 0, channels, channels, count, 1)
-        size = count * channels
-        moments_about_first(active, 0, size, pair)
-        moments[i, 0] = active[0] + pair[0] / size
-        moments[i, 1] = pair[1] - pair[0] * pair[0] / size
+        activate_positions(flat(z), first * channels, norm, flat(active), 0, channels, count)
+        summarise(flat(active), count, key, keys, packed, running, summary)
 
 
 @compile_function
-def summarise_active(
-    z, z0, norm, active, key, nothing, keys, packed, channels, width, positions, tile,
-    best, total, scale, summary,
-):  # fmt: skip
-    """:func:`acdref.fast.inference_kernel.summarise` of prelu(scale z + shift)."""
-    for first in range(0, positions, tile):
-        count = min(tile, positions - first)
-        activate_rows(z, z0 + first * channels, norm, active, 0, 0, channels, channels, count, 1)
-        summarise(
-            active, 0, key, nothing, keys, packed, channels, width, count, tile, best, total, scale, summary
-        )  # fmt: skip
-
-
-@compile_function
-def query_rows(active, query, bias, queries, row, channels, width, positions):
-    """queries = softmax(active query + bias) over `width` values; positions are `row` apart."""
-    panel_product(active, 0, channels, 1, query, bias, 0, 0, queries, 0, row, positions, channels, width)
+def query_rows(active, query, queries, positions):
+    """queries = softmax(active query + bias); positions may be further apart than a query is wide."""
+    weight, bias = query
+    channels, row, width = active.shape[1], queries.shape[1], len(bias)
+    panel_product(
+        (flat(active), 0, channels, 1), weight, (bias, 0, 0), (flat(queries), 0, row),
+        (positions, channels, width),
+    )  # fmt: skip
     for p in range(positions):
         softmax(queries, p * row, width)
 
 
 @compile_function
-def attended_rows(
-    z, z0, norm, active, query, bias, queries, answer, outer, plain, y, y0, y_row, chosen, i0,
-    pool, pool_width, channels, width, bins, rows, group,
-):  # fmt: skip
-    """`rows` pooled rows of x + softmax(x query + bias) answer for x = prelu(scale z + shift)."""
-    size = bins * channels
-    i_row = bins // pool_width * channels
+def attended_rows(z, norm, active, query, queries, answer, outer, plain, y, chosen, pool):
+    """Pooled rows of x + softmax(x query + bias) answer for x = prelu(scale z + shift); `plain` is a table.
+
+    As many rows of z go through together as `active` has room for, whole windows of them.
+    """
+    _, bins, channels = z.shape
+    rows, width, height = len(y), queries.shape[1], pool[0]
+    group = len(active) // (height * bins)
     for first in range(0, rows, group):
         count = min(group, rows - first)
-        start, positions = z0 + first * pool * size, count * pool * bins
-        activate_rows(z, start, norm, active, 0, 0, channels, channels, positions, 1)
-        query_rows(active, query, bias, queries, width, channels, width, positions)
-        panel_product(
-            queries, 0, width, 1, answer, active, 0, channels, outer, 0, channels, positions, width, channels
+        positions = count * height * bins
+        activate_positions(
+            flat(z), first * height * bins * channels, norm, flat(active), 0, channels, positions
         )
-        _pool_rows(
-            outer, 0, plain, y, y0 + first * y_row, y_row, chosen, i0 + first * i_row, i_row,
-            pool, pool_width, channels, bins, count,
+        query_rows(active, query, queries, positions)
+        panel_product(
+            (flat(queries), 0, width, 1), answer, (flat(active), 0, channels), (flat(outer), 0, channels),
+            (positions, width, channels),
         )  # fmt: skip
+        _pool_rows(flat(outer), 0, plain, y, chosen, first, count, pool, bins)

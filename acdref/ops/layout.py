@@ -1,4 +1,4 @@
-"""How fused kernels want their arrays; without Numba, for those that prepare them."""
+"""How vector kernels want their arrays; without Numba, for those that prepare them."""
 
 import numpy as np
 
@@ -6,15 +6,6 @@ from acdref.ops.memory import aligned
 
 LANES = 16
 """Numbers in a vector; channels are padded with zeros to a multiple of it."""
-
-SCALE, SHIFT, SLOPE, MEAN, INVERSE, A, B, C = range(8)
-"""Rows of a table (8, channels) of what a normalisation and the PReLU behind it know of each channel.
-
-Scale and shift are the normalisation's, slope PReLU's; mean and inverse deviation are the map's; and with a,
-b and c the gradient of the map z is ``dz = a dn + b z + c``, where dn is that of the normalised map (see
-:func:`acdref.ops.norm.batch_norm_coefficients`).
-"""
-TABLE_ROWS = 8
 
 
 def whole(channels):

@@ -79,8 +79,8 @@ def _product(x, weight, start):
     def task(i):
         first = i * _TASK
         micro.product(
-            flat, first * depth, depth, 1, weight, start, first * start_row, start_row,
-            out, first * columns, columns, min(_TASK, rows - first), depth, columns,
+            (flat, first * depth, depth, 1), weight, (start, first * start_row, start_row),
+            (out, first * columns, columns), (min(_TASK, rows - first), depth, columns),
         )  # fmt: skip
 
     threads.run(task, -(-rows // _TASK))
@@ -101,7 +101,7 @@ def _weight_gradient(x, dy):
         scratch = np.empty(whole(columns) * _PIECE, x.dtype)
         first = i * _TASK
         micro.weight_gradient(
-            flat_x, flat_dy, first, min(first + _TASK, rows), depth, columns, _PIECE, scratch,
+            flat_x, flat_dy, first, min(first + _TASK, rows), (depth, columns), _PIECE, scratch,
             dweight[i].reshape(-1), dbias[i],
         )  # fmt: skip
 

@@ -45,7 +45,7 @@ def vector_code(write=None, *, lanes=LANES):
     """Decorator: a function that kernels call, of instructions that ``write(emit, *arguments)`` writes there.
 
     `emit` is an :class:`Emitter` for the dtype of the first array.  Arrays reach `write` as pointers to their
-    first elements, all else as integers.  Nothing is returned.
+    first elements, tuples as lists of what is in them, all else as integers.  Nothing is returned.
     """
     if write is None:
         return functools.partial(vector_code, lanes=lanes)
@@ -53,23 +53,29 @@ def vector_code(write=None, *, lanes=LANES):
     @intrinsic
     @functools.wraps(write)
     def function(typingctx, *kinds):
-        arrays = [isinstance(kind, types.Array) for kind in kinds]
-        signature = types.void(
-            *(kind if array else types.intp for kind, array in zip(kinds, arrays, strict=True))
-        )
-        dtype = kinds[arrays.index(True)].dtype
+        signature = types.void(*map(_argument, kinds))
+        dtype = next(kind.dtype for kind in _flat(kinds) if isinstance(kind, types.Array))
 
         def codegen(context, builder, signature, arguments):
             emit = Emitter(context, builder, dtype, lanes)
-            write(emit, *(
-                emit.data(kind, argument) if array else argument
-                for kind, argument, array in zip(signature.args, arguments, arrays, strict=True)
-            ))  # fmt: skip
+            write(emit, *map(emit.argument, signature.args, arguments))
             return context.get_dummy_value()
 
         return signature, codegen
 
     return function
+
+
+def _argument(kind):
+    """The Numba type as which an argument of that type is passed."""
+    if isinstance(kind, types.BaseTuple):
+        return types.BaseTuple.from_types([_argument(part) for part in kind])
+    return kind if isinstance(kind, types.Array) else types.intp
+
+
+def _flat(kinds):
+    for kind in kinds:
+        yield from _flat(kind) if isinstance(kind, types.BaseTuple) else [kind]
 
 
 class Emitter:
@@ -91,6 +97,12 @@ class Emitter:
         self.single = isinstance(self.element, ir.FloatType)
         self.integers = ir.VectorType(ir.IntType(dtype.bitwidth), self.lanes)
         self.alignment = dtype.bitwidth // 8
+
+    def argument(self, kind, value):
+        """An argument of Numba type `kind` as :func:`vector_code` hands it over."""
+        if isinstance(kind, types.BaseTuple):
+            return list(map(self.argument, kind, cgutils.unpack_tuple(self.builder, value)))
+        return self.data(kind, value) if isinstance(kind, types.Array) else value
 
     def data(self, kind, array):
         """Pointer to the first element of an array argument of Numba type `kind`."""

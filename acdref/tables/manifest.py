@@ -134,7 +134,9 @@ class Manifest:
         return np.array([value in wanted for value in column], dtype=bool)
 
 
-def open_dataset(path: AnyPath, root: AnyPath | None = None, classes: Iterable[str] | None = None) -> Manifest:
+def open_dataset(
+    path: AnyPath, root: AnyPath | None = None, classes: Iterable[str] | None = None
+) -> Manifest:
     """Read a CSV manifest, or a folder that has one subfolder per class.
 
     Parameters
@@ -190,7 +192,9 @@ def open_recordings(path: AnyPath, root: AnyPath | None = None) -> Manifest:
     return Manifest(folder, folder, tuple(paths), np.zeros((len(paths), 0)), ())
 
 
-def read_manifest(path: AnyPath, root: AnyPath | None = None, classes: Iterable[str] | None = None) -> Manifest:
+def read_manifest(
+    path: AnyPath, root: AnyPath | None = None, classes: Iterable[str] | None = None
+) -> Manifest:
     """Read a CSV manifest.
 
     Parameters

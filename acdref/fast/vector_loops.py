@@ -1,0 +1,354 @@
+"""Loops over the positions of one vector of channels: what the kernels are made of.
+
+`channels` is the distance from position to position wherever no other is given, and `c` the first of the 16
+channels (TAPS, for the convolution) at hand; `norm` is a table (see :mod:`acdref.fast.norm`), `pool` the
+(rows, bins) of a window.
+"""
+
+import math
+
+from llvmlite import ir
+from numba.core import types
+from numba.core.imputils import impl_ret_borrowed
+from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
+
+from acdref.fast.norm import INVERSE, MEAN, SCALE, SHIFT, SLOPE, A, B, C
+from acdref.ops.layout import LANES
+from acdref.ops.vectors import TAPS, vector_code
+
+_PLACES = ir.VectorType(ir.IntType(8), LANES)  # of a pool's choices
+
+
+@intrinsic
+def flat(typingctx, x):
+    """A contiguous array in one dimension (the message of ``reshape``'s error takes seconds to compile)."""
+    result = types.Array(x.dtype, 1, "C")
+
+    def codegen(context, builder, signature, arguments):
+        source = context.make_array(x)(context, builder, arguments[0])
+        line = context.make_array(result)(context, builder)
+        populate_array(
+            line,
+            source.data,
+            [source.nitems],
+            [source.itemsize],
+            source.itemsize,
+            source.meminfo,
+            source.parent,
+        )
+        return impl_ret_borrowed(context, builder, result, line._getvalue())
+
+    return result(x), codegen
+
+
+def _by_fours(emit, bins, dilation, write):
+    """Write ``write(f, count)`` for all bins f, f + d, ... of a depthwise convolution, d the dilation.
+
+    Bins that lie d apart see the same columns: four of them go through together, and load each once.  With
+    nine weights, four are as many as 16 registers hold.
+    """
+    builder = emit.builder
+    together = builder.mul(dilation, dilation.type(4))
+    groups = builder.udiv(bins, together)
+    done = builder.mul(groups, together)
+    with emit.loop(groups) as group, emit.loop(dilation) as f:
+        write(emit.at(f, (group, together)), 4)
+    with emit.loop(builder.sub(bins, done)) as f:
+        write(builder.add(done, f), 1)
+
+
+@vector_code(lanes=TAPS)
+def taps(emit, x, x0, x_row, dilation, layer, c, y, y0, channels, bins):
+    """y[f] = prelu(bias + sum_ij x[i, f + j d] weight[i, j]) for TAPS channels; layer = weight, bias, slope.
+
+    `x_row` is the distance of the rows that the window sees.
+    """
+    weight, bias, slope = layer
+    weights = [[emit.load(weight, emit.at(c, (channels, 3 * i + j))) for j in range(3)] for i in range(3)]
+    bias, slope = emit.load(bias, c), emit.load(slope, c)
+    reach = emit.builder.mul(dilation, channels)
+
+    def outputs(f, count):
+        totals = [bias] * count
+        for i in range(3):
+            row = emit.place(x, emit.at(x0, (x_row, i), (f, channels)))
+            for column in range(count + 2):
+                v = emit.load(row, emit.at(reach.type(0), (reach, column)))
+                for k in range(max(0, column - 2), min(column + 1, count)):
+                    totals[k] = emit.fma(v, weights[i][column - k], totals[k])
+        place = emit.place(y, emit.at(y0, (f, channels)))
+        for k, total in enumerate(totals):
+            emit.store(emit.prelu(total, slope), place, emit.at(reach.type(0), (reach, k)))
+
+    _by_fours(emit, bins, dilation, outputs)
+
+
+@vector_code
+def prelu(emit, x, x0, slope, c, channels, bins):
+    """x = prelu(x), in place."""
+    slope = emit.load(slope, c)
+    with emit.loop(bins) as f:
+        place = emit.at(x0, (f, channels))
+        emit.store(emit.prelu(emit.load(x, place), slope), x, place)
+
+
+@vector_code
+def largest(emit, x, x0, x_row, pool, slope, c, y, y0, channels, bins):
+    """y[f] = the largest prelu(x) of each of `bins` windows."""
+    rows, width = pool
+    slope = emit.load(slope, c)
+    with emit.loop(bins) as f:
+        window = emit.at(x0, (f, emit.builder.mul(channels, width)))
+        best = emit.total(emit.prelu(emit.load(x, window), slope))
+        with emit.loop(rows) as i, emit.loop(width) as j:
+            v = emit.prelu(emit.load(x, emit.at(window, (i, x_row), (j, channels))), slope)
+            emit.set(best, emit.maximum(emit.value(best), v))
+        emit.store(emit.value(best), y, emit.at(y0, (f, channels)))
+
+
+@vector_code
+def moments_about_first(emit, x, x0, size, out, o0):
+    """out[o0], out[o0 + 1] = sum(x - x[x0]), sum (x - x[x0])^2 over `size` numbers, a multiple of 16."""
+    builder = emit.builder
+    pivot = emit.spread(x, x0)
+    sums = first, second = emit.total(emit.constant(0)), emit.total(emit.constant(0))
+    with emit.loop(builder.udiv(size, size.type(LANES))) as i:
+        v = builder.fsub(emit.load(x, emit.at(x0, (i, LANES))), pivot)
+        emit.add(v, first)
+        emit.multiply_add(v, v, second)
+    for index, total in enumerate(sums):
+        value = emit.across(builder.fadd, emit.value(total))
+        builder.store(value, builder.gep(out, [emit.at(o0, (index, 1))], source_etype=emit.element))
+
+
+@vector_code
+def softmax(emit, x, x0, size):
+    """Softmax of `size` numbers, a multiple of 16, in place; the largest may miss a NaN, the sum does not."""
+    builder = emit.builder
+    count = builder.udiv(size, size.type(LANES))
+    best = emit.total(emit.load(x, x0))
+    with emit.loop(count) as i:
+        emit.set(best, emit.larger(emit.value(best), emit.load(x, emit.at(x0, (i, LANES)))))
+    best = emit.splat(emit.across(emit.larger, emit.value(best)))
+    total = emit.total(emit.constant(0))
+    with emit.loop(count) as i:
+        place = emit.at(x0, (i, LANES))
+        v = emit.exp(builder.fsub(emit.load(x, place), best))
+        emit.store(v, x, place)
+        emit.add(v, total)
+    scale = builder.fdiv(emit.constant(1), emit.splat(emit.across(builder.fadd, emit.value(total))))
+    with emit.loop(count) as i:
+        place = emit.at(x0, (i, LANES))
+        emit.store(builder.fmul(emit.load(x, place), scale), x, place)
+
+
+@vector_code
+def column_softmax(emit, x, x0, x_row, rows, running, c):
+    """x = exp(x - best) for 16 columns of `rows` rows; running = (best, total, scale).
+
+    `best`, the largest, and `total` run from call to call.  When the largest number rises, `scale` says by
+    what the sums so far have to be multiplied.  `best` may miss a NaN; `total` does not.
+    """
+    builder = emit.builder
+    best, total, scale = running
+    before = emit.load(best, c)
+    now = emit.total(before)
+    with emit.loop(rows) as i:
+        emit.set(now, emit.larger(emit.value(now), emit.load(x, emit.at(x0, (i, x_row)))))
+    now = emit.value(now)
+    factor = emit.exp(builder.fsub(before, now))
+    sums = emit.total(builder.fmul(emit.load(total, c), factor))
+    with emit.loop(rows) as i:
+        place = emit.at(x0, (i, x_row))
+        v = emit.exp(builder.fsub(emit.load(x, place), now))
+        emit.store(v, x, place)
+        emit.add(v, sums)
+    emit.store(now, best, c)
+    emit.store(emit.value(sums), total, c)
+    emit.store(factor, scale, c)
+
+
+def _rows(emit, norm, c, channels, *rows):
+    """One vector of each of these rows of a table."""
+    return [emit.load(norm, emit.at(c, (channels, row))) for row in rows]
+
+
+def _place(emit, chosen, offset):
+    pointer = emit.builder.gep(chosen, [offset], source_etype=ir.IntType(8))
+    return emit.builder.bitcast(pointer, _PLACES.as_pointer())
+
+
+def _index(emit, number):
+    """An integer, as wide as the numbers, in every lane."""
+    wide = emit.integers.element
+    return emit.splat(number if number.type == wide else emit.builder.trunc(number, wide))
+
+
+@vector_code
+def activate(emit, z, z0, norm, c, channels, y, y0, y_bin, bins):
+    """y = prelu(scale z + shift); bins of y are `y_bin` apart."""
+    scale, shift, slope = _rows(emit, norm, c, channels, SCALE, SHIFT, SLOPE)
+    with emit.loop(bins) as i:
+        v = emit.fma(emit.load(z, emit.at(z0, (i, channels))), scale, shift)
+        emit.store(emit.prelu(v, slope), y, emit.at(y0, (i, y_bin)))
+
+
+@vector_code
+def sums_about(emit, z, z0, channels, positions, pivot, c, sums):
+    """sums[0], sums[1] = sum(z - pivot), sum (z - pivot)^2 over positions."""
+    pivot = emit.load(pivot, c)
+    first, second = emit.total(emit.constant(0)), emit.total(emit.constant(0))
+    with emit.loop(positions) as i:
+        v = emit.builder.fsub(emit.load(z, emit.at(z0, (i, channels))), pivot)
+        emit.add(v, first)
+        emit.multiply_add(v, v, second)
+    emit.store(emit.value(first), sums, c)
+    emit.store(emit.value(second), sums, emit.at(c, (channels, 1)))
+
+
+@vector_code
+def add_column(emit, x, x0, row, positions, sums, c):
+    """sums += sum of x over positions that are `row` apart."""
+    total = emit.total(emit.load(sums, c))
+    with emit.loop(positions) as i:
+        emit.add(emit.load(x, emit.at(x0, (i, row))), total)
+    emit.store(emit.value(total), sums, c)
+
+
+@vector_code
+def largest_of(emit, z, z0, z_row, pool, norm, c, channels, target, bins):
+    """y = the largest prelu(scale z + shift) of each window, `chosen` its place there.
+
+    target = (y, y0, chosen, i0).  The first among equals counts, and a NaN before any number.
+    """
+    builder = emit.builder
+    (rows, width), (y, y0, chosen, i0) = pool, target
+    scale, shift, slope = _rows(emit, norm, c, channels, SCALE, SHIFT, SLOPE)
+    best, place = emit.total(emit.constant(0)), emit.integer_total()
+    nothing = ir.Constant(emit.integers, [0] * LANES)
+    with emit.loop(bins) as window:
+        # Where nothing is larger than this, the first place is right.
+        emit.set(best, emit.constant(-math.inf))
+        emit.set(place, nothing)
+        with emit.loop(rows) as i, emit.loop(width) as j:
+            v = emit.load(z, emit.at(z0, (window, builder.mul(channels, width)), (i, z_row), (j, channels)))
+            v, before = emit.prelu(emit.fma(v, scale, shift), slope), emit.value(best)
+            # Larger, or NaN; but behind a NaN nothing is.
+            replaced = builder.and_(
+                builder.fcmp_unordered(">", v, before), builder.fcmp_ordered("ord", before, before)
+            )
+            emit.set(best, builder.select(replaced, v, before))
+            k = _index(emit, builder.add(builder.mul(i, width), j))
+            emit.set(place, builder.select(replaced, k, emit.value(place)))
+        along = emit.at(y0.type(0), (window, channels))
+        emit.store(emit.value(best), y, builder.add(y0, along))
+        places = builder.trunc(emit.value(place), _PLACES)
+        builder.store(places, _place(emit, chosen, builder.add(i0, along))).align = 1
+
+
+@vector_code
+def unpool(emit, dy, y0, chosen, i0, place, d, d0, d_bin, channels, bins):
+    """d += dy where its window's chosen place is `place`; of `bins` windows, that are `d_bin` apart in d."""
+    builder = emit.builder
+    wanted = _index(emit, place)
+    with emit.loop(bins) as i:
+        along = emit.at(y0.type(0), (i, channels))
+        places = builder.load(_place(emit, chosen, builder.add(i0, along)), typ=_PLACES)
+        places.align = 1
+        here = builder.icmp_signed("==", builder.zext(places, emit.integers), wanted)
+        v = builder.select(here, emit.load(dy, builder.add(y0, along)), emit.constant(0))
+        target = emit.at(d0, (i, d_bin))
+        emit.store(builder.fadd(emit.load(d, target), v), d, target)
+
+
+@vector_code
+def add_reductions(emit, z, z0, d, d0, norm, c, channels, positions, sums):
+    """Add sum(dn xhat), sum(dn), sum(d v where v <= 0) to sums[0..2].
+
+    v = scale z + shift, dn = d prelu'(v), xhat = (z - mean) inverse.
+    """
+    builder = emit.builder
+    scale, shift, slope, mean, inverse = _rows(emit, norm, c, channels, SCALE, SHIFT, SLOPE, MEAN, INVERSE)
+    places = [emit.at(c, (channels, row)) for row in range(3)]
+    dgamma, dbeta, dslope = totals = [emit.total(emit.load(sums, place)) for place in places]
+    with emit.loop(positions) as i:
+        x, g = (emit.load(a, emit.at(start, (i, channels))) for a, start in ((z, z0), (d, d0)))
+        v = emit.fma(x, scale, shift)
+        positive = emit.positive(v)
+        dn = builder.fmul(g, builder.select(positive, emit.constant(1), slope))
+        emit.multiply_add(dn, builder.fmul(builder.fsub(x, mean), inverse), dgamma)
+        emit.add(dn, dbeta)
+        emit.multiply_add(g, builder.select(positive, emit.constant(0), v), dslope)
+    for place, total in zip(places, totals, strict=True):
+        emit.store(emit.value(total), sums, place)
+
+
+@vector_code
+def norm_gradient(emit, z, z0, d, d0, norm, c, channels, positions, dz, dz0):
+    """dz = a dn + b z + c, with dn as in :func:`add_reductions`."""
+    builder = emit.builder
+    scale, shift, slope, a, b, rest = _rows(emit, norm, c, channels, SCALE, SHIFT, SLOPE, A, B, C)
+    negative = builder.fmul(a, slope)
+    with emit.loop(positions) as i:
+        x, g = (emit.load(source, emit.at(start, (i, channels))) for source, start in ((z, z0), (d, d0)))
+        share = builder.select(emit.positive(emit.fma(x, scale, shift)), a, negative)
+        emit.store(emit.fma(g, share, emit.fma(x, b, rest)), dz, emit.at(dz0, (i, channels)))
+
+
+@vector_code(lanes=TAPS)
+def taps_gradient(emit, dz, dz0, x, x0, x_row, dilation, c, channels, bins, dweight):
+    """dweight[i, j] += sum_f dz[f] x[i, f + j d] for TAPS channels."""
+    reach = emit.builder.mul(dilation, channels)
+    places = [[emit.at(c, (channels, 3 * i + j)) for j in range(3)] for i in range(3)]
+    totals = [[emit.total(emit.load(dweight, place)) for place in row] for row in places]
+
+    def bins_apart(f, count):
+        place = emit.place(dz, emit.at(dz0, (f, channels)))
+        d = [emit.load(place, emit.at(reach.type(0), (reach, k))) for k in range(count)]
+        for i in range(3):
+            row = emit.place(x, emit.at(x0, (x_row, i), (f, channels)))
+            for column in range(count + 2):
+                v = emit.load(row, emit.at(reach.type(0), (reach, column)))
+                for k in range(max(0, column - 2), min(column + 1, count)):
+                    emit.multiply_add(d[k], v, totals[i][column - k])
+
+    _by_fours(emit, bins, dilation, bins_apart)
+    for row, row_totals in zip(places, totals, strict=True):
+        for place, total in zip(row, row_totals, strict=True):
+            emit.store(emit.value(total), dweight, place)
+
+
+@vector_code
+def softmax_gradient(emit, q, q0, d, d0, size):
+    """q = q (d - sum(d q)) over `size` numbers, a multiple of 16: the gradient takes the softmax's place."""
+    builder = emit.builder
+    count = builder.udiv(size, size.type(LANES))
+    total = emit.total(emit.constant(0))
+    with emit.loop(count) as i:
+        emit.multiply_add(emit.load(q, emit.at(q0, (i, LANES))), emit.load(d, emit.at(d0, (i, LANES))), total)
+    total = emit.splat(emit.across(builder.fadd, emit.value(total)))
+    with emit.loop(count) as i:
+        place = emit.at(q0, (i, LANES))
+        rest = builder.fsub(emit.load(d, emit.at(d0, (i, LANES))), total)
+        emit.store(builder.fmul(emit.load(q, place), rest), q, place)
+
+
+@vector_code
+def key_weights(emit, k, k0, row, positions, largest, scale, c):
+    """k = exp(k - largest) scale, for positions that are `row` apart."""
+    largest, scale = emit.load(largest, c), emit.load(scale, c)
+    with emit.loop(positions) as i:
+        place = emit.at(k0, (i, row))
+        v = emit.exp(emit.builder.fsub(emit.load(k, place), largest))
+        emit.store(emit.builder.fmul(v, scale), k, place)
+
+
+@vector_code
+def key_gradient(emit, k, k0, d, d0, row, positions, mean, c):
+    """d = k (d - mean), for positions that are `row` apart, in place."""
+    mean = emit.load(mean, c)
+    with emit.loop(positions) as i:
+        place = emit.at(d0, (i, row))
+        rest = emit.builder.fsub(emit.load(d, place), mean)
+        emit.store(emit.builder.fmul(emit.load(k, emit.at(k0, (i, row))), rest), d, place)
