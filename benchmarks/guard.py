@@ -37,6 +37,7 @@ import re
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -197,12 +198,17 @@ def mismatches(record, group, bits=False):
     """What differs in a group: (name of the case, words); and the number of cases."""
     wrong, count = [], 0
     expected = {name for name in record if name.startswith(group.name + "/")}
-    for name, kind, value in results(group):
-        count += 1
-        expected.discard(name)
-        cause = difference(record[name], kind, value, bits) if name in record else "is not in the record"
-        if cause is not None:
-            wrong.append((name, cause))
+    try:
+        for name, kind, value in results(group):
+            count += 1
+            expected.discard(name)
+            cause = difference(record[name], kind, value, bits) if name in record else "is not in the record"
+            if cause is not None:
+                wrong.append((name, cause))
+    except Exception as error:  # the other groups shall still be checked
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        cause = f"{type(error).__name__}: {error} ({Path(at.filename).name}, line {at.lineno})"
+        return [*wrong, (f"{group.name}/", f"ended after {count} of its cases: {cause}")], count
     return wrong + [(name, "is no more") for name in sorted(expected)], count
 
 
@@ -273,7 +279,7 @@ def _check(options, groups):
             continue
         started = time.perf_counter()
         found, cases = mismatches(record, group, options.bits)
-        found = [(name, cause) for name, cause in found if _matches(name, options.only)]
+        found = [(n, cause) for n, cause in found if n == f"{group.name}/" or _matches(n, options.only)]
         print(f"{group.name}: {cases} cases, {time.perf_counter() - started:.1f} s", flush=True)
         for name, cause in found:
             print(f"  {name}: {cause}")

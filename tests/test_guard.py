@@ -68,6 +68,17 @@ def test_cases_that_are_new_or_gone():
     ]
 
 
+def test_a_group_that_fails_is_one_difference():
+    def cases(folder):
+        yield "a", "bits", "x"
+        raise AttributeError("nothing there")
+
+    group = type(GROUPS[0])("g", cases, True, ())
+    (found,), count = guard.mismatches({f"g/{name}": guard.summary("bits", "x") for name in "abc"}, group)
+    assert count == 1 and found[0] == "g/"
+    assert found[1].startswith("ended after 1 of its cases: AttributeError: nothing there (test_guard.py, ")
+
+
 def test_a_part_is_recorded_anew(tmp_path, monkeypatch, capsys):
     path = tmp_path / "r.json"
 
