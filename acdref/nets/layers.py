@@ -6,7 +6,7 @@ names that begin with the layer's.  Maps are channels-last: (N, T, F, C).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -116,6 +116,10 @@ class Layer:
     def forward(self, net: Network, x: NDArray, train: bool) -> tuple[NDArray, Any]:
         """The output, and the tape: what the backward pass needs beside the input (None unless training)."""
         raise NotImplementedError
+
+    def inference(self, net: Network) -> Callable[[NDArray], NDArray]:
+        """:meth:`forward` at inference as a function of x alone; what parameters decide is computed once."""
+        return lambda x: self.forward(net, x, False)[0]
 
     def again(self, net: Network, tape: Any) -> NDArray:
         """The output, from the tape."""
@@ -236,13 +240,21 @@ class Conv(Layer):
         how = {"depthwise": self.depthwise, "backend": net.backend}
         return conv2d(x, weight, bias, self.geometry, **how)  # (N, T', F', outputs)
 
-    def forward(self, net, x, train):
-        backend, slope = net.backend, self.slope(net)
-        if not train:
-            y = self._convolved(net, x, *self.folded(net))
+    def inference(self, net):
+        (weight, bias), slope = self.folded(net), self.slope(net)
+
+        def layer(x):
+            y = self._convolved(net, x, weight, bias)
             if slope is not None:
-                return activations.prelu(y, slope, backend=backend), None
-            return _activate(self.activation, y, backend), None
+                return activations.prelu(y, slope, backend=net.backend)
+            return _activate(self.activation, y, net.backend)
+
+        return layer
+
+    def forward(self, net, x, train):
+        if not train:
+            return self.inference(net)(x), None
+        backend, slope = net.backend, self.slope(net)
         z = self._convolved(net, x, self.weight(net), net.params.get(f"{self.name}.bias"))
         y, statistics, running = batch_norm(z, *self._scale(net), *self._running(net), slope, backend=backend)
         net.state[f"{self.name}_norm.mean"], net.state[f"{self.name}_norm.var"] = running
@@ -555,7 +567,7 @@ def forward(layers: Sequence[Layer], net: Network, x: NDArray, train: bool) -> t
     """
     if not train:
         for group in _groups(layers):
-            x = _by_strips(group, net, x) if group[0].span else group[0].forward(net, x, False)[0]
+            x = _by_strips(group, net, x) if group[0].span else group[0].inference(net)(x)
         return x, None
     tapes, remade = [], False
     for layer in layers:
@@ -605,12 +617,12 @@ def _by_strips(group, net, x):
         stride *= layer.span[1]
     count = (x.shape[1] - window) // stride + 1
     step = max(1, _STRIP // (stride * x[:, 0].size))
-    strips = []
+    steps, strips = [layer.inference(net) for layer in group], []
     for first in range(0, count, step):
         last = min(first + step, count) - 1
         y = np.ascontiguousarray(x[:, stride * first : stride * last + window])
-        for layer in group:
-            y, _ = layer.forward(net, y, False)
+        for layer in steps:
+            y = layer(y)
         strips.append(y)
     return np.concatenate(strips, axis=1)  # (N, T', F', C')
 

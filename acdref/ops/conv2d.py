@@ -17,7 +17,6 @@ from acdref.ops.pointwise import pointwise, pointwise_input_gradient, pointwise_
 
 Pair = tuple[int, int]  # in time and in frequency
 
-
 # NumPy: neighbourhoods of at most so many numbers are laid side by side.
 _FEW = 64
 # Numba: numbers in a tile of neighbourhoods; positions in it at least, since each product packs the weights
@@ -25,6 +24,7 @@ _FEW = 64
 _TILE = 2**20
 _LEAST = 256
 _PIECES = 8
+_VECTOR = 512  # numbers of a row that go through a depthwise convolution together
 
 
 class Geometry(NamedTuple):
@@ -366,92 +366,102 @@ def _scatter(dseen, dx, kt, kf, st, sf, pt, pf, dt, df, rows, bins, start, stop)
                             dx[clip, t, g, c] += of[first + c]
 
 
-# Numba, depthwise: some rows of a clip at a time.
+# Numba, depthwise: some rows of a clip at a time, and of each row some bins with all their channels as one
+# long vector.  Channels alone may be as few as 16, too few for a compiled loop over them to pay.
 
 
 def _depthwise_numba(x, weight, bias, geometry):
-    y = np.empty((len(x), *geometry.sizes(x.shape, weight.shape[:2]), x.shape[-1]), x.dtype)
+    n, frames, width, channels = x.shape
+    y = np.empty((n, *geometry.sizes(x.shape, weight.shape[:2]), channels), x.dtype)  # (N, T', F', C)
     y[...] = bias
+    rows, bins = y.shape[1:3]
+    block = _block(bins, channels, geometry)
+    wide = np.repeat(weight[:, :, None], block, axis=2).reshape(*weight.shape[:2], -1)  # (kt, kf, block C)
+    flat_x, flat_y = x.reshape(n, frames, -1), y.reshape(n, rows, -1)  # (N, T, F C)
 
     def task(i, start, stop):
-        _depthwise_rows(x[i], weight, y[i], *geometry.flat, start, stop)
+        _depthwise_rows(flat_x[i], wide, flat_y[i], channels, width, bins, block, *geometry.flat, start, stop)
 
-    threads.by_rows(task, *y.shape[:2], _PIECES)
+    threads.by_rows(task, n, rows, _PIECES)
     return y
 
 
 def _depthwise_input_gradient_numba(dy, weight, shape, geometry):
-    dx = np.zeros(shape, dy.dtype)
-
-    def task(i, start, stop):
-        _depthwise_input_gradient_rows(dy[i], weight, dx[i], *geometry.flat, start, stop)
-
-    threads.by_rows(task, *shape[:2], _PIECES)
-    return dx
+    """The convolution of dy, with zeros where a stride left places out, with the kernel turned round."""
+    _, (pt, pf), (dt, df) = geometry
+    (kt, kf), dense = weight.shape[:2], geometry._replace(stride=(1, 1))
+    d = np.zeros(
+        (shape[0], *dense.sizes(shape, (kt, kf)), shape[3]), dy.dtype
+    )  # (N, T' st, F' sf, C) at most
+    d[:, :: geometry.stride[0], :: geometry.stride[1]] = dy
+    around = dense._replace(padding=(dt * (kt - 1) - pt, df * (kf - 1) - pf))
+    return _depthwise_numba(d, weight[::-1, ::-1], np.zeros(shape[3], dy.dtype), around)
 
 
 def _depthwise_weight_gradient_numba(dy, x, size, geometry):
-    n, rows, _, channels = dy.shape
-    pieces = threads.cuts(rows, _PIECES)
-    dweight = np.zeros((n * len(pieces), *size, channels), x.dtype)
-    dbias = np.zeros((len(dweight), channels), x.dtype)
+    n, rows, bins, channels = dy.shape
+    block, pieces = _block(bins, channels, geometry), threads.cuts(rows, _PIECES)
+    dwide = np.zeros((n * len(pieces), *size, block * channels), x.dtype)
+    dbias = np.zeros((len(dwide), block * channels), x.dtype)
+    flat_dy, flat_x = (a.reshape(*a.shape[:2], -1) for a in (dy, x))  # (N, T, F C)
 
     def task(k):
         i, piece = divmod(k, len(pieces))
-        _depthwise_weight_gradient_rows(dy[i], x[i], dweight[k], dbias[k], *geometry.flat, *pieces[piece])
+        _depthwise_weight_gradient_rows(
+            flat_dy[i], flat_x[i], dwide[k], dbias[k], channels, x.shape[2], bins, block, *geometry.flat,
+            *pieces[piece],
+        )  # fmt: skip
 
-    threads.run(task, len(dweight))
-    return dweight.sum(0), dbias.sum(0)
+    threads.run(task, len(dwide))
+    dwide, dbias = dwide.sum(0), dbias.sum(0)
+    return dwide.reshape(*size, block, channels).sum(2), dbias.reshape(block, channels).sum(0)
+
+
+def _block(bins, channels, geometry):
+    """How many bins are one vector: of bins that a stride sets apart, each is its own."""
+    return max(1, min(bins, _VECTOR // channels)) if geometry.stride[1] == 1 else 1
 
 
 @kernel
-def _depthwise_rows(x, weight, y, st, sf, pt, pf, dt, df, start, stop):
-    (frames, width, channels), (kt, kf) = x.shape, weight.shape[:2]
+def _depthwise_rows(
+    x, wide, y, channels, width, bins, block, st, sf, pt, pf, dt, df, start, stop
+):  # fmt: skip
+    kt, kf = wide.shape[:2]
     for t in range(start, stop):
-        for f in range(y.shape[1]):
-            out = y[t, f]
+        for f in range(0, bins, block):
             for i in range(kt):
                 r = t * st - pt + i * dt
-                if 0 <= r < frames:
+                if 0 <= r < x.shape[0]:
                     for j in range(kf):
                         g = f * sf - pf + j * df
-                        if 0 <= g < width:
-                            seen, w = x[r, g], weight[i, j]
-                            for c in range(channels):
-                                out[c] += seen[c] * w[c]
+                        first, last = max(0, -g), min(block, bins - f, width - g)  # of the block, on the map
+                        count = (last - first) * channels
+                        if count > 0:
+                            out = y[t, (f + first) * channels :]
+                            seen, w = x[r, (g + first) * channels :], wide[i, j, first * channels :]
+                            for k in range(count):
+                                out[k] += seen[k] * w[k]
 
 
 @kernel
-def _depthwise_input_gradient_rows(dy, weight, dx, st, sf, pt, pf, dt, df, start, stop):
-    (rows, bins, channels), (kt, kf) = dy.shape, weight.shape[:2]
+def _depthwise_weight_gradient_rows(
+    dy, x, dwide, dbias, channels, width, bins, block, st, sf, pt, pf, dt, df, start, stop
+):  # fmt: skip
+    kt, kf = dwide.shape[:2]
     for t in range(start, stop):
-        for f in range(dx.shape[1]):
-            out = dx[t, f]
-            for i in range(kt):
-                r = t + pt - i * dt
-                if r >= 0 and r % st == 0 and r // st < rows:
-                    for j in range(kf):
-                        g = f + pf - j * df
-                        if g >= 0 and g % sf == 0 and g // sf < bins:
-                            d, w = dy[r // st, g // sf], weight[i, j]
-                            for c in range(channels):
-                                out[c] += d[c] * w[c]
-
-
-@kernel
-def _depthwise_weight_gradient_rows(dy, x, dweight, dbias, st, sf, pt, pf, dt, df, start, stop):
-    (frames, width, channels), (kt, kf) = x.shape, dweight.shape[:2]
-    for t in range(start, stop):
-        for f in range(dy.shape[1]):
-            d = dy[t, f]
-            for c in range(channels):
-                dbias[c] += d[c]
+        for f in range(0, bins, block):
+            d = dy[t, f * channels :]
+            for k in range(min(block, bins - f) * channels):
+                dbias[k] += d[k]
             for i in range(kt):
                 r = t * st - pt + i * dt
-                if 0 <= r < frames:
+                if 0 <= r < x.shape[0]:
                     for j in range(kf):
                         g = f * sf - pf + j * df
-                        if 0 <= g < width:
-                            seen, out = x[r, g], dweight[i, j]
-                            for c in range(channels):
-                                out[c] += d[c] * seen[c]
+                        first, last = max(0, -g), min(block, bins - f, width - g)
+                        count = (last - first) * channels
+                        if count > 0:
+                            d = dy[t, (f + first) * channels :]
+                            seen, out = x[r, (g + first) * channels :], dwide[i, j, first * channels :]
+                            for k in range(count):
+                                out[k] += d[k] * seen[k]

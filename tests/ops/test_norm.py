@@ -1,4 +1,4 @@
-"""Batch and group normalisation: PyTorch, statistics, directional derivatives, agreement of the backends."""
+"""Batch normalisation, with and without PReLU, and group normalisation: PyTorch, derivatives, backends."""
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from ops_support import (
 )
 
 from acdref.ops import norm
+from acdref.ops.activation import prelu, prelu_backward
 
 shapes = st.tuples(batches, st.integers(1, 6), st.integers(1, 6), channels).filter(
     lambda shape: shape[0] * shape[1] * shape[2] > 1
@@ -64,29 +65,12 @@ def test_batch_norm_directional_derivative(backend, seed, shape):
 
     def backward(dy, x, gamma, beta):
         _, statistics, _ = batch_norm(x, gamma, beta, backend)
-        return norm.batch_norm_backward(dy, x, gamma, statistics, backend=backend)
+        return norm.batch_norm_backward(dy, x, gamma, beta, statistics, backend=backend)[:3]
 
     # Two positions normalise to +-1 whatever they were: a gradient that is nearly 0 cannot be measured.
     if x.size // shape[-1] < 4:
         return
     error = gradient_error(lambda *a: batch_norm(*a, backend)[0], backward, (x, gamma, beta), rng)
-    assert error <= 1e-6
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@given(seed=seeds, shape=shapes)
-@settings(max_examples=10)
-def test_frozen_batch_norm_directional_derivative(backend, seed, shape):
-    rng = np.random.default_rng(seed)
-    statistics = running(rng, shape[-1])
-    error = gradient_error(
-        lambda x, gamma, beta: norm.batch_norm_inference(x, gamma, beta, *statistics, backend=backend),
-        lambda dy, x, gamma, beta: norm.batch_norm_inference_backward(
-            dy, x, gamma, *statistics, backend=backend
-        ),
-        arguments(rng, shape),
-        rng,
-    )
     assert error <= 1e-6
 
 
@@ -121,16 +105,13 @@ def test_backends_agree(dtype, seed, shape):
 
     def forward(backend):
         return (
-            norm.batch_norm_statistics(x, *before, backend=backend),
-            norm.batch_norm(x, gamma, beta, *before, backend=backend)[0],
-            norm.batch_norm_inference(x, gamma, beta, *before, backend=backend),
+            norm.batch_norm(x, gamma, beta, *before, backend=backend),
             norm.group_norm(x, gamma, beta, backend=backend),
         )
 
     def backward(backend):
         return (
-            norm.batch_norm_backward(dy, x, gamma, batch, backend=backend),
-            norm.batch_norm_inference_backward(dy, x, gamma, *before, backend=backend),
+            norm.batch_norm_backward(dy, x, gamma, beta, batch, backend=backend)[:3],
             norm.group_norm_backward(dy, x, gamma, group, backend=backend),
         )
 
@@ -138,16 +119,13 @@ def test_backends_agree(dtype, seed, shape):
         terms = dy * ((x - mean) * inverse), dy
         return gamma * inverse * dy, *(np.abs(term).sum((0, 1, 2)) for term in terms)
 
-    frozen = before[0], (before[1] + 1e-5) ** -0.5
     each_clip = tuple(a[:, None, None, None] for a in group)
-    scales = [magnitudes(*statistics) for statistics in (batch, frozen, each_clip)]
+    scales = [magnitudes(*statistics) for statistics in (batch, each_clip)]
     # A mean is a sum over x, and an output that of the scaled input and a shift: both may cancel.
-    terms = [
-        np.abs(gamma * inverse * x).max() + np.abs(beta).max() for _, inverse in (batch, frozen, each_clip)
-    ]
+    terms = [np.abs(gamma * inverse * x).max() + np.abs(beta).max() for _, inverse in (batch, each_clip)]
     expected = forward("numpy")
-    (_, inverse), (_, var) = expected[0]
-    sizes = ((x, inverse), (x, var)), *terms[:2], (terms[2], (x, expected[3][1][1]))
+    _, (_, inverse), (_, var) = expected[0]
+    sizes = (terms[0], (x, inverse), (x, var)), (terms[1], (x, expected[1][1][1]))
     assert_close(forward("numba"), expected, AGREEMENT[dtype], sizes)
     assert_close(backward("numba"), backward("numpy"), AGREEMENT[dtype], scales)
 
@@ -166,23 +144,18 @@ def test_batch_norm_as_pytorch(dtype, tolerance, backend, rng):
             strict=True,
         ):
             own.copy_(torch.tensor(ours))
-    dy = normal(rng, *x.shape, dtype=dtype)
-    for train in (False, True):
-        module.train(train)
-        tx = to_torch(x)
-        module.zero_grad()
-        ty = module(tx)
-        ty.backward(to_torch(dy, grad=False))
-        if train:
-            y, statistics, after = norm.batch_norm(x, gamma, beta, mean, var, backend=backend)
-            gradients = norm.batch_norm_backward(dy, x, gamma, statistics, backend=backend)
-            assert_close(after, (module.running_mean.numpy(), module.running_var.numpy()), tolerance)
-        else:
-            y = norm.batch_norm_inference(x, gamma, beta, mean, var, backend=backend)
-            gradients = norm.batch_norm_inference_backward(dy, x, gamma, mean, var, backend=backend)
-        assert_close(y, from_torch(ty), tolerance)
-        expected = (from_torch(tx.grad), module.weight.grad.numpy(), module.bias.grad.numpy())
-        assert_close(gradients, expected, tolerance)
+    scale, shift = norm.batch_norm_affine(gamma, beta, mean, var)
+    assert_close(x * scale + shift, from_torch(module.eval()(to_torch(x))), tolerance)
+    dy, tx = normal(rng, *x.shape, dtype=dtype), to_torch(x)
+    ty = module.train()(tx)
+    ty.backward(to_torch(dy, grad=False))
+    y, statistics, after = norm.batch_norm(x, gamma, beta, mean, var, backend=backend)
+    assert_close(after, (module.running_mean.numpy(), module.running_var.numpy()), tolerance)
+    assert_close(y, from_torch(ty), tolerance)
+    *gradients, dslope = norm.batch_norm_backward(dy, x, gamma, beta, statistics, backend=backend)
+    assert dslope is None
+    expected = (from_torch(tx.grad), module.weight.grad.numpy(), module.bias.grad.numpy())
+    assert_close(gradients, expected, tolerance)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -208,7 +181,8 @@ def test_statistics_far_from_zero(dtype, backend, first, rng):
     x = normal(rng, 4, 50, 10, 3, dtype=dtype) + dtype(1000)
     x[0, 0, 0] += dtype(first)
     exact = x.astype(np.float64)
-    (mean, inverse), _ = norm.batch_norm_statistics(x, np.zeros(3, dtype), np.ones(3, dtype), backend=backend)
+    ones, zeros = np.ones(3, dtype), np.zeros(3, dtype)
+    _, (mean, inverse), _ = norm.batch_norm(x, ones, zeros, zeros, ones, backend=backend)
     assert relative_error(mean, exact.mean((0, 1, 2))) <= AGREEMENT[dtype]
     assert relative_error(inverse, (exact.var((0, 1, 2)) + 1e-5) ** -0.5) <= AGREEMENT[dtype]
     _, (group_mean, group_inverse) = norm.group_norm(
@@ -273,9 +247,7 @@ def test_threads_do_not_matter(rng):
         z, group = norm.group_norm(x, gamma, beta, backend="numba")
         return (
             (y, batch, after, z, group),
-            norm.batch_norm_backward(dy, x, gamma, batch, backend="numba"),
-            norm.batch_norm_inference(x, gamma, beta, *before, backend="numba"),
-            norm.batch_norm_inference_backward(dy, x, gamma, *before, backend="numba"),
+            norm.batch_norm_backward(dy, x, gamma, beta, batch, backend="numba")[:3],
             norm.group_norm_backward(dy, x, gamma, group, backend="numba"),
         )
 
@@ -288,8 +260,130 @@ def test_arguments_stay_as_they_are(backend, rng):
     before = running(rng, 6)
     copies = [a.copy() for a in (x, gamma, beta, *before)]
     _, statistics, _ = norm.batch_norm(x, gamma, beta, *before, backend=backend)
-    norm.batch_norm_backward(x, x, gamma, statistics, backend=backend)
+    norm.batch_norm_backward(x, x, gamma, beta, statistics, beta, backend=backend)
     _, statistics = norm.group_norm(x, gamma, beta, backend=backend)
     norm.group_norm_backward(x, x, gamma, statistics, backend=backend)
     for a, b in zip((x, gamma, beta, *before), copies, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def prelu_arguments(rng, shape, dtype=np.float64):
+    """x, gamma, beta, slope such that no normalised value lies where PReLU has its kink."""
+    c = shape[-1]
+    x, gamma, slope = (
+        normal(rng, *shape, dtype=dtype),
+        normal(rng, c, dtype=dtype),
+        normal(rng, c, dtype=dtype),
+    )
+    gamma += np.copysign(dtype(0.1), gamma)
+    mean, deviation = x.mean((0, 1, 2)), x.std((0, 1, 2))
+    zeros = np.sort(((x - mean) / deviation * gamma).reshape(-1, c), axis=0)  # where -beta must not lie
+    widest = np.diff(zeros, axis=0).argmax(0)[None]
+    gap = (np.take_along_axis(zeros, widest, 0) + np.take_along_axis(zeros, widest + 1, 0)) / 2
+    return x, gamma, -gap[0].astype(dtype), slope
+
+
+def train(x, gamma, beta, slope, backend):
+    zero = np.zeros_like(gamma)
+    return norm.batch_norm(x, gamma, beta, zero, zero, slope, backend=backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@given(seed=seeds, shape=shapes.filter(lambda shape: np.prod(shape[:3]) > 3))
+@settings(max_examples=15)
+def test_prelu_directional_derivative(backend, seed, shape):
+    rng = np.random.default_rng(seed)
+
+    def backward(dy, x, gamma, beta, slope):
+        _, statistics, _ = train(x, gamma, beta, slope, backend)
+        return norm.batch_norm_backward(dy, x, gamma, beta, statistics, slope, backend=backend)
+
+    error = gradient_error(lambda *a: train(*a, backend)[0], backward, prelu_arguments(rng, shape), rng)
+    assert error <= 1e-6
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(seed=seeds, shape=shapes.filter(lambda shape: np.prod(shape[:3]) > 3))
+@settings(max_examples=25)
+def test_prelu_as_the_two_ops_in_a_row(backend, dtype, seed, shape):
+    rng = np.random.default_rng(seed)
+    x, gamma, beta, slope = prelu_arguments(rng, shape, dtype)
+    before = normal(rng, shape[-1], dtype=dtype), rng.uniform(0.5, 2, shape[-1]).astype(dtype)
+    dy = normal(rng, *shape, dtype=dtype)
+    z, statistics, after = norm.batch_norm(x, gamma, beta, *before)
+    y, own_statistics, own_after = norm.batch_norm(x, gamma, beta, *before, slope, backend=backend)
+    expected = prelu(z, slope), statistics, after
+    # A mean is a sum over x, and an output that of the scaled input and a shift: both may cancel.
+    size = np.abs(gamma * statistics[1] * x).max() + np.abs(beta).max()
+    sizes = size, (x, statistics[1]), (x, after[1])
+    assert_close((y, own_statistics, own_after), expected, AGREEMENT[dtype], sizes)
+    again = norm.normalised(x, gamma, beta, own_statistics, slope, backend=backend)
+    np.testing.assert_array_equal(again, y)
+
+    dz, dslope = prelu_backward(dy, z, slope)
+    expected = *norm.batch_norm_backward(dz, x, gamma, beta, statistics)[:3], dslope
+    gradients = norm.batch_norm_backward(dy, x, gamma, beta, statistics, slope, backend=backend)
+    xhat = (x - statistics[0]) * statistics[1]
+    sums = (np.abs(terms).sum((0, 1, 2)) for terms in (dz * xhat, dz, dy * z))
+    assert_close(gradients, expected, AGREEMENT[dtype], (gamma * statistics[1] * dz, *sums))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-9), (np.float32, 1e-5)])
+def test_prelu_as_pytorch(dtype, tolerance, backend, rng):
+    torch = pytest.importorskip("torch")
+    x, gamma, beta, slope = prelu_arguments(rng, (3, 7, 5, 20), dtype)
+    dy = normal(rng, *x.shape, dtype=dtype)
+    tx, tgamma, tbeta, tslope = (
+        to_torch(x),
+        *(torch.tensor(a, requires_grad=True) for a in (gamma, beta, slope)),
+    )
+    tz = torch.nn.functional.batch_norm(tx, None, None, tgamma, tbeta, training=True)
+    ty = torch.nn.functional.prelu(tz, tslope)
+    ty.backward(to_torch(dy, grad=False))
+    y, statistics, _ = train(x, gamma, beta, slope, backend)
+    assert_close(y, from_torch(ty), tolerance)
+    gradients = norm.batch_norm_backward(dy, x, gamma, beta, statistics, slope, backend=backend)
+    expected = from_torch(tx.grad), *(t.grad.numpy() for t in (tgamma, tbeta, tslope))
+    assert_close(gradients, expected, tolerance)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_slopes_of_any_sign(backend):
+    x = np.array([[[[1.0, 1.0, 1.0]], [[-1.0, -1.0, -1.0]]]])
+    statistics = np.zeros(3), np.ones(3)
+    y = norm.normalised(
+        x, np.array([2.0, -2, 2]), np.array([0.5, 0.5, -2]), statistics, np.array([0.25, -1, 0]),
+        backend=backend,
+    )  # fmt: skip
+    np.testing.assert_array_equal(y, [[[[2.5, 1.5, 0]], [[-0.375, 2.5, 0]]]])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.filterwarnings("ignore:invalid value")  # inf - inf, in NumPy
+def test_prelu_bad_values_spoil_their_channel(backend, bad, rng):
+    x, gamma, beta, slope = prelu_arguments(rng, (2, 4, 5, 3))
+    x[1, 2, 3, 1] = bad
+    y, statistics, _ = train(x, gamma, beta, slope, backend)
+    assert np.isnan(y[..., 1]).sum() >= 1
+    assert np.isfinite(y[..., [0, 2]]).all()
+    dx, *sums = norm.batch_norm_backward(y, x, gamma, beta, statistics, slope, backend=backend)
+    assert np.isnan(dx[..., 1]).all()
+    assert np.isfinite(dx[..., [0, 2]]).all()
+    for total in sums:
+        np.testing.assert_array_equal(np.isfinite(total), [True, False, True])
+
+
+@needs_numba
+def test_prelu_threads_do_not_matter(rng):
+    x, gamma, beta, slope = prelu_arguments(rng, (3, 17, 11, 20), np.float32)
+    dy = normal(rng, *x.shape, dtype=np.float32)
+
+    def results():
+        y, statistics, after = train(x, gamma, beta, slope, "numba")
+        gradients = norm.batch_norm_backward(dy, x, gamma, beta, statistics, slope, backend="numba")
+        return y, statistics, after, gradients
+
+    assert_threads_do_not_matter(results)

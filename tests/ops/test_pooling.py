@@ -1,11 +1,10 @@
-"""Max-pooling and the mean over time: naive loops, PyTorch, derivatives, ties, bad values."""
+"""Max-pooling and means: naive loops, PyTorch, derivatives, ties, bad values."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ops_support import (
-    AGREEMENT,
     BACKENDS,
     DTYPES,
     assert_close,
@@ -21,12 +20,21 @@ from ops_support import (
     to_torch,
 )
 
-from acdref.ops.pooling import largest, max_pool, max_pool_backward, mean_time, mean_time_backward
+from acdref.ops.pooling import largest, max_pool, max_pool_backward, mean, mean_backward
 
 WINDOWS = [(2, 2), (1, 2), (3, 1)]
 windows = pytest.mark.parametrize("window", WINDOWS)
 both = pytest.mark.parametrize("backend", BACKENDS)
 sizes = st.integers(3, 9)
+axes = pytest.mark.parametrize("axes", [(1,), (2,), (1, 2)])
+# window, stride, padding
+GEOMETRIES = {
+    "resnet": ((3, 3), (2, 2), (1, 1)),
+    "side by side": ((2, 2), (2, 2), (0, 0)),
+    "overlapping": ((3, 2), (1, 1), (0, 1)),
+    "gaps": ((1, 2), (3, 3), (0, 0)),
+}
+geometries = pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
 
 
 def naive_max_pool(x, window):
@@ -99,14 +107,14 @@ def test_max_pool_directional_derivative(backend, window, seed, t, f, c):
     assert error <= 1e-6
 
 
-@both
+@axes
 @given(seed=seeds, n=batches, t=sizes, f=sizes, c=channels)
 @settings(max_examples=10)
-def test_mean_time_directional_derivative(backend, seed, n, t, f, c):
+def test_mean_directional_derivative(axes, seed, n, t, f, c):
     rng = np.random.default_rng(seed)
     error = gradient_error(
-        lambda x: mean_time(x, backend=backend),
-        lambda dy, x: (mean_time_backward(dy, x.shape[1], backend=backend),),
+        lambda x: mean(x, axes),
+        lambda dy, x: (mean_backward(dy, x.shape, axes),),
         (normal(rng, n, t, f, c),),
         rng,
     )
@@ -130,11 +138,7 @@ def test_backends_agree(window, dtype, seed, n, t, f, c):
             max_pool_backward(dy, chosen, window, x.shape, backend=backend),
         )
 
-    def means(backend):
-        return mean_time(x, backend=backend), mean_time_backward(dy[:, 0], t, backend=backend)
-
     assert_close(results("numba"), results("numpy"), 0)
-    assert_close(means("numba"), means("numpy"), AGREEMENT[dtype], (np.abs(x), dy))
 
 
 @both
@@ -153,23 +157,25 @@ def test_max_pool_as_pytorch(window, dtype, backend, rng):
     np.testing.assert_array_equal(dx, from_torch(tx.grad))
 
 
-@both
+@axes
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-15), (np.float32, 1e-6)])
-def test_mean_time_as_float64(dtype, tolerance, backend, rng):
+def test_mean_as_float64(axes, dtype, tolerance, rng):
     x = normal(rng, 3, 62, 2, 32, dtype=dtype)
-    y = mean_time(x, backend=backend)
+    y = mean(x, axes)
     assert y.dtype == dtype
-    assert relative_error(y, x.astype(np.float64).mean(1)) <= tolerance
-    dx = mean_time_backward(y, 62, backend=backend)
-    assert dx.shape == x.shape
-    assert relative_error(dx, np.broadcast_to(y[:, None].astype(np.float64) / 62, x.shape)) <= tolerance
+    assert relative_error(y, x.astype(np.float64).mean(axes)) <= tolerance
+    dx = mean_backward(y, x.shape, axes)
+    assert dx.shape == x.shape and dx.dtype == dtype
+    assert dx.flags.writeable and dx.flags.c_contiguous
+    count = x.size / y.size
+    spread = np.broadcast_to(np.expand_dims(y.astype(np.float64), axes) / count, x.shape)
+    assert relative_error(dx, spread) <= tolerance
 
 
-@both
-def test_mean_time_of_bad_values(backend, rng):
+def test_mean_of_bad_values(rng):
     x = normal(rng, 2, 5, 3, 4)
     x[0, 2, 1, 3], x[1, 0, 0, 0] = np.nan, np.inf
-    y = mean_time(x, backend=backend)
+    y = mean(x, (1,))
     assert np.isnan(y[0, 1, 3])
     assert y[1, 0, 0] == np.inf
     assert np.isfinite(y).sum() == y.size - 2
@@ -183,7 +189,73 @@ def test_threads_do_not_matter(rng):
         lambda: (
             max_pool(x, (2, 2), backend="numba"),
             max_pool_backward(y, chosen, (2, 2), x.shape, backend="numba"),
-            mean_time(x, backend="numba"),
-            mean_time_backward(y[:, 0], 20, backend="numba"),
         )
+    )
+
+
+def distinct(rng, *shape):
+    """Numbers whose order no small step changes."""
+    return rng.permutation(np.arange(np.prod(shape))).reshape(shape) / 10.0
+
+
+@both
+@geometries
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_any_geometry_as_pytorch(backend, geometry, dtype, rng):
+    torch = pytest.importorskip("torch")
+    x = normal(rng, 2, 9, 8, 5, dtype=dtype)
+    x[0, 3:6, 2:5] = 1.5  # equal neighbours
+    tensor = to_torch(x)
+    expected = torch.nn.functional.max_pool2d(tensor, *geometry)
+    y, chosen = max_pool(x, *geometry, backend=backend)
+    np.testing.assert_array_equal(y, from_torch(expected))
+    np.testing.assert_array_equal(largest(x, *geometry, backend=backend), y)
+    dy = normal(rng, *y.shape, dtype=dtype)
+    expected.backward(to_torch(dy, grad=False))
+    dx = max_pool_backward(dy, chosen, geometry[0], x.shape, *geometry[1:], backend=backend)
+    assert relative_error(dx, from_torch(tensor.grad)) <= 1e-6
+
+
+@both
+@geometries
+def test_any_geometry_directional_derivative(backend, geometry, rng):
+    def backward(dy, x):
+        _, chosen = max_pool(x, *geometry, backend=backend)
+        return (max_pool_backward(dy, chosen, geometry[0], x.shape, *geometry[1:], backend=backend),)
+
+    error = gradient_error(
+        lambda x: max_pool(x, *geometry, backend=backend)[0], backward, (distinct(rng, 2, 7, 6, 3),), rng
+    )
+    assert error <= 1e-6
+
+
+@needs_numba
+@geometries
+@given(seed=seeds, n=st.integers(1, 3), t=st.integers(3, 9), f=st.integers(3, 9))
+@settings(max_examples=10)
+def test_any_geometry_backends_and_threads_agree(geometry, seed, n, t, f):
+    rng = np.random.default_rng(seed)
+    x = rng.choice([-np.inf, -1, 0, 1, np.nan], (n, t, f, 4))
+
+    def results(backend):
+        y, chosen = max_pool(x, *geometry, backend=backend)
+        return y, chosen, max_pool_backward(y, chosen, geometry[0], x.shape, *geometry[1:], backend=backend)
+
+    with np.errstate(invalid="ignore"):
+        expected = results("numpy")
+        for a, b in zip(results("numba"), expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert_threads_do_not_matter(lambda: results("numba"))
+
+
+def test_windows_side_by_side_need_no_stride(rng):
+    x = normal(rng, 2, 7, 9, 3)
+    y, chosen = max_pool(x, (2, 3), (2, 3))
+    simple, simply = max_pool(x, (2, 3))
+    np.testing.assert_array_equal(y, simple)
+    np.testing.assert_array_equal(chosen, simply)
+    dy = normal(rng, *y.shape)
+    np.testing.assert_array_equal(
+        max_pool_backward(dy, chosen, (2, 3), x.shape, (2, 3)),
+        max_pool_backward(dy, chosen, (2, 3), x.shape),
     )

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from acdref.ops.conv import depthwise
 from hypothesis import given
 from hypothesis import strategies as st
 
 from acdref.errors import AcdrefError
 from acdref.ops import threads
-from acdref.ops.conv import depthwise
 from acdref.ops.kernel import available
 
 
@@ -185,3 +185,13 @@ def test_cuts_cover_everything_evenly(length, pieces):
         assert stop == start
     sizes = [stop - start for start, stop in cuts]
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_pieces_and_rows_are_done_once_each():
+    done = []
+    threads.by_pieces(lambda start, stop: done.extend(range(start, stop)), 1000, 7)
+    threads.by_pieces(lambda start, stop: done.append((start, stop)), 0)
+    assert sorted(done[:-1]) == list(range(1000)) and done[-1] == (0, 0)
+    rows = []
+    threads.by_rows(lambda clip, *part: rows.extend((clip, row) for row in range(*part)), 3, 10, 4)
+    assert sorted(rows) == [(clip, row) for clip in range(3) for row in range(10)]
