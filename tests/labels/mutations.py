@@ -413,8 +413,8 @@ MUTATIONS = {
         ("max(len(self), 1)", "len(self)", "test_relabel_does_not_depend_on_the_chunk"),
     ],
     ("labels/superclasses", "labels/test_superclasses.py"): [
-        ("utf-8-sig", "utf-8", "test_csv_as_people_write_it"),
-        ("append(cell.strip())", "append(cell)", "test_csv_as_people_write_it"),
+        ("enumerate(map(str.strip, fields))", "enumerate(fields)", "test_csv_as_people_write_it"),
+        ("any(header[column : column + 1])", "column < len(header)", "test_bad_csv"),
         (
             "belongs[column[member], s] = True",
             "belongs[column[member], :] = True",
