@@ -61,6 +61,12 @@ def bce_probabilities(y: ArrayLike, p: ArrayLike, denominator: str = "unmasked")
     Notes
     -----
     Logarithms are cut at -100, and the gradient's divisor p (1 - p) at 1e-12, as PyTorch does.
+
+    Examples
+    --------
+    >>> loss, dp = bce_probabilities(np.array([[1.0, np.nan]]), np.array([[0.5, 0.9]]))
+    >>> round(loss, 4), dp.tolist()
+    (0.6931, [[-2.0, 0.0]])
     """
     dtype = np.asarray(p).dtype
     y, p, known, divisor = _prepare(y, p, denominator)
@@ -78,6 +84,11 @@ def mse(y: ArrayLike, p: ArrayLike, denominator: str = "unmasked") -> tuple[floa
     Notes
     -----
     ``(p - y)^2`` (Grzywalski & Botteldooren, section 3).
+
+    Examples
+    --------
+    >>> mse(np.array([[1.0, np.nan]]), np.array([[0.5, 0.9]]))
+    (0.25, array([[-1.,  0.]]))
     """
     dtype = np.asarray(p).dtype
     y, p, known, divisor = _prepare(y, p, denominator)

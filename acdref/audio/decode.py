@@ -153,6 +153,27 @@ def blocks(
     return _windows(_stream(path, sr, report), sr, size, hop)
 
 
+def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The one way in which recordings become mono.
+
+    Parameters
+    ----------
+    samples : (n, channels) float32 array
+
+    Returns
+    -------
+    (n,) float32 array
+
+    Examples
+    --------
+    >>> mean_of_channels(np.array([[0.5, 0.25], [-1, 1]], np.float32))
+    array([0.375, 0.   ], dtype=float32)
+    """
+    channels = samples.shape[1]
+    # Twenty times as fast as .mean(axis=1).
+    return matmul(samples, np.full((channels, 1), 1 / channels, np.float32))[:, 0]
+
+
 # Windows
 
 
@@ -250,7 +271,6 @@ def _mono(path, sound, report):
     from soundfile import LibsndfileError
 
     block = np.empty((_BLOCK, sound.channels), np.float32)
-    weights = np.full((sound.channels, 1), 1 / sound.channels, np.float32)
     decoded, error = 0, None
     while error is None:
         try:
@@ -261,7 +281,7 @@ def _mono(path, sound, report):
                 n = max(0, sound.tell() - decoded)  # what was decoded before the error is in `block`
         if n == 0:
             break
-        mono = matmul(block[:n], weights)[:, 0]  # twenty times as fast as .mean(axis=1)
+        mono = mean_of_channels(block[:n])
         usable = np.abs(mono) <= LOUDEST  # False for NaN too
         if not usable.all():
             i = int(np.argmin(usable))

@@ -60,10 +60,29 @@ def resample(x: ArrayLike, sr_in: int, sr_out: int) -> NDArray[np.float32]:
 
 
 def resampled(parts: Iterable[NDArray[np.float32]], sr_in: int, sr_out: int) -> Iterator[NDArray[np.float32]]:
-    """Resample a stream; yield pieces of ceil(n * sr_out / sr_in) samples in all.
+    """Resample a stream.
 
+    Parameters
+    ----------
+    parts : iterable of (n,) float32 array
+    sr_in, sr_out : int
+        Rates in Hz, see :func:`checked_rate`.
+
+    Yields
+    ------
+    (n,) float32 array
+        Joined, they have ceil(n * sr_out / sr_in) samples.
+
+    Notes
+    -----
     Each piece comes from one matrix product per group, whose shape and alignment depend on the rates alone:
     so the result is bit-equal whatever the sizes of `parts` and the number of BLAS threads.
+
+    Examples
+    --------
+    >>> parts = [np.zeros(5000, np.float32)] * 3
+    >>> sum(map(len, resampled(parts, 48000, 16000)))
+    5000
     """
     if sr_in == sr_out:
         yield from parts
@@ -97,7 +116,27 @@ def resampled(parts: Iterable[NDArray[np.float32]], sr_in: int, sr_out: int) -> 
 
 
 def checked_rate(sr: int) -> int:
-    """The rate as an int, if it is one that acdref works with."""
+    """The rate as an int, if it is one that acdref works with.
+
+    Parameters
+    ----------
+    sr : int
+        In Hz.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If it is below 1000 or above 768000.
+
+    Examples
+    --------
+    >>> checked_rate(16000)
+    16000
+    """
     sr = operator.index(sr)
     if not LOWEST_RATE <= sr <= HIGHEST_RATE:
         raise ValueError(f"the sampling rate must be {LOWEST_RATE} to {HIGHEST_RATE} Hz, not {sr}")

@@ -143,7 +143,7 @@ class Clips:
                 x = sound.read(frames, dtype="float32", always_2d=True)
             except LibsndfileError:
                 return np.zeros(0, dtype=np.float32)
-        mono = x.mean(axis=1)
+        mono = audio.mean_of_channels(x)
         if not np.abs(mono).max(initial=0.0) <= audio.LOUDEST:  # NaN compares false
             raise AudioError(path, f"NaN or absurd samples after {start / self.sr:.1f} s")
         return audio.resample(mono, rate, self.sr)[:n]

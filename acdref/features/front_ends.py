@@ -37,11 +37,33 @@ class FrontEnd:
     steps: Callable
 
     def seconds(self, x: NDArray) -> float:
-        """Duration of the sound behind a batch of features (N, steps, ...)."""
+        """Duration of the sound behind a batch of features (N, steps, ...).
+
+        Parameters
+        ----------
+        x : (N, steps, ...) array
+
+        Returns
+        -------
+        float
+
+        Examples
+        --------
+        >>> FRONT_ENDS["waveform"].seconds(np.zeros((2, 4000)))
+        1.0
+        """
         return x.shape[0] * x.shape[1] * self.hop / self.rate
 
     def fewest(self, steps: int) -> int:
         """The shortest sound that gives so many steps, in samples; 0.1 s, if that does.
+
+        Parameters
+        ----------
+        steps : int
+
+        Returns
+        -------
+        int
 
         Examples
         --------
@@ -63,6 +85,14 @@ class FrontEnd:
 def waveform(x: ArrayLike) -> NDArray[np.float32]:
     """The samples themselves, as float32.
 
+    Parameters
+    ----------
+    x : (n,) array of real numbers
+
+    Returns
+    -------
+    (n,) float32 array
+
     Examples
     --------
     >>> waveform([0, 1])
@@ -83,6 +113,14 @@ FRONT_ENDS = {
 
 def front_end(net: object) -> FrontEnd:
     """The front end of a network; compressed spectrograms where it names none.
+
+    Parameters
+    ----------
+    net : network
+
+    Returns
+    -------
+    FrontEnd
 
     Examples
     --------

@@ -149,6 +149,11 @@ def robust_z_scores(cosines: ArrayLike) -> NDArray[np.float64]:
         ``(cosine - median) / (1.4826 * MAD)`` by class, MAD being the median absolute deviation from the
         median. In a class whose MAD is 0, the median itself has 0 and the rest -inf or +inf.
 
+    Raises
+    ------
+    ValueError
+        If the cosines are no matrix, or one is infinite.
+
     Notes
     -----
     An alternative to the softmax of Braun & Gamper that can say "none of these": prompts differ in the level

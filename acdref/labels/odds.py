@@ -31,6 +31,11 @@ def class_priors(y: ArrayLike) -> NDArray[np.float64]:
     ndarray, shape (C,), float64
         Positives / known labels; NaN for a class without known labels.
 
+    Raises
+    ------
+    ValueError
+        If a label is none of 0, 1, NaN.
+
     Examples
     --------
     >>> class_priors([[1, 0], [0, np.nan], [0, 0], [1, 0]])
@@ -56,6 +61,11 @@ def contingency(condition: ArrayLike, outcome: ArrayLike) -> NDArray[np.int64]:
     ndarray, shape ([C,] [D,] 2, 2), int64
         ``[[a, b], [c, d]]``: clips with both, the condition only, the outcome only, neither.  A clip where
         either is unknown is left out.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of clips differ, or a label is none of 0, 1, NaN.
 
     Examples
     --------

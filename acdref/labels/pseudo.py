@@ -54,6 +54,11 @@ def windows(duration: float, window: float, hop: float | None = None) -> NDArray
     ndarray, shape (K, 2), float64
         Start and end of each window, seconds; K = ceil(duration / hop).
 
+    Raises
+    ------
+    ValueError
+        If a length is not finite, `duration` negative, or `window` or `hop` not positive.
+
     Notes
     -----
     The last windows are short, neither padded nor dropped, even if only 0.1 s is left (in a batch, shorter
@@ -113,6 +118,11 @@ def inference_windows(n_samples: int, window: int, hop: int) -> NDArray[np.int64
     ndarray of int, shape (K, 2)
         Start and end (exclusive) of each window; K = floor((n_samples - window) / hop) + 1, or 0.
 
+    Raises
+    ------
+    ValueError
+        If `n_samples` is negative, or `window` or `hop` not positive.
+
     Notes
     -----
     Unlike in :func:`windows` a tail that fills no window is dropped.  The score of the clip is the maximum
@@ -139,6 +149,11 @@ def pad_batch(items: Sequence[ArrayLike]) -> NDArray:
     Returns
     -------
     ndarray, shape (len(items), longest)
+
+    Raises
+    ------
+    ValueError
+        If an item has another number of dimensions than one.
 
     Examples
     --------
@@ -175,6 +190,12 @@ def soft_labels(teacher: ArrayLike, weak: ArrayLike | None = None, mix: float = 
     ndarray, shape (K, C), float64
         ``mix * teacher + (1 - mix) * weak``.  Where the teacher has no opinion, the weak label as it is
         (unknown without `weak`); where the weak label is unknown, unknown, unless `mix` is 1.
+
+    Raises
+    ------
+    ValueError
+        For scores, labels or a `mix` outside [0, 1], a shape that does not fit, or a `mix` below 1 without
+        `weak`.
 
     Notes
     -----
@@ -216,6 +237,11 @@ def label_counts(p: ArrayLike, threshold: float = 0.5) -> LabelCounts:
     Returns
     -------
     LabelCounts
+
+    Raises
+    ------
+    ValueError
+        If there is no window, or a score lies outside [0, 1].
 
     Notes
     -----

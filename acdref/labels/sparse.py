@@ -52,6 +52,15 @@ class SparseLabels:
     def from_lists(cls, lists: Iterable[Iterable[int]], n_classes: int) -> Self:
         """Positive labels, given as one list of columns per clip; repetitions count once.
 
+        Parameters
+        ----------
+        lists : iterable of iterable of int
+        n_classes : int
+
+        Returns
+        -------
+        SparseLabels
+
         Raises
         ------
         ValueError
@@ -73,6 +82,15 @@ class SparseLabels:
     def from_dense(cls, y: ArrayLike) -> Self:
         """The sparse form of a label matrix, (N, C), of 0, 1 and NaN.
 
+        Parameters
+        ----------
+        y : array_like, (N, C)
+            Labels 0, 1 or NaN.
+
+        Returns
+        -------
+        SparseLabels
+
         Raises
         ------
         ValueError
@@ -92,6 +110,14 @@ class SparseLabels:
     @classmethod
     def concatenate(cls, parts: Iterable[Self]) -> Self:
         """The clips of several parts, one part after the other; at least one, all with the same classes.
+
+        Parameters
+        ----------
+        parts : iterable of SparseLabels
+
+        Returns
+        -------
+        SparseLabels
 
         Raises
         ------
@@ -117,6 +143,15 @@ class SparseLabels:
 
     def to_dense(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
         """The label matrix of the clips ``start`` to ``stop`` (all by default): (n, C), float64.
+
+        Parameters
+        ----------
+        start, stop : int, optional
+            As in a slice.
+
+        Returns
+        -------
+        ndarray, (n, C), float64
 
         Examples
         --------

@@ -110,6 +110,11 @@ def complementary_negatives(present: ArrayLike) -> NDArray[np.bool_]:
     -------
     ndarray of bool, of the same shape
 
+    Raises
+    ------
+    ValueError
+        If `present` is not boolean.
+
     Notes
     -----
     Hershey et al.: every other frame of a class that has a PRESENT frame, frames that an event touches
@@ -153,6 +158,11 @@ def frame_labels(
     ndarray, shape (K, n_classes), float64
         1 for PRESENT frames; 0 for :func:`complementary_negatives` and for all frames of the `absent`
         classes; NaN elsewhere.  A class with events but no PRESENT frame is NaN throughout.
+
+    Raises
+    ------
+    ValueError
+        For what :func:`frame_events` refuses, or an absent class out of range.
 
     Warns
     -----
@@ -209,6 +219,11 @@ def diffuse(labels: ArrayLike, tagged: ArrayLike | None = None) -> NDArray[np.fl
     ndarray, shape (K, C), float64
         1 in every frame of those classes; other classes as they were.
 
+    Raises
+    ------
+    ValueError
+        If a label is none of 0, 1, NaN, or `tagged` is not boolean or does not fit the classes.
+
     Notes
     -----
     Hershey et al., the training set "Diffuse".  Never below the strong labels (in 0 < NaN < 1), equal to them
@@ -244,6 +259,11 @@ def draw_strong(n: int, mu: float, rng: np.random.Generator) -> NDArray[np.bool_
     Returns
     -------
     ndarray of bool, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If `mu` lies outside [0, 1].
 
     Notes
     -----

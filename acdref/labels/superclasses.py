@@ -1,6 +1,5 @@
 """Super-classes: a few broad classes, each the union of several fine ones."""
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Self
@@ -8,9 +7,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acdref.errors import FileError
 from acdref.labels._checks import label_matrix, one_of
 from acdref.labels._tables import Table
+from acdref.tables.rows import Rows
 
 __all__ = ["SuperClasses"]
 
@@ -49,7 +48,7 @@ class SuperClasses:
         Parameters
         ----------
         path : str or path-like
-            UTF-8, with or without a byte order mark.  Columns may differ in length; blank cells are skipped.
+            See :mod:`acdref.tables.rows`.  Columns may differ in length; blank cells are skipped.
         exclude : iterable of str
             Columns that are no super-class.
 
@@ -60,7 +59,7 @@ class SuperClasses:
         Raises
         ------
         acdref.errors.FileError
-            If the file cannot be read, has no header, names a column twice, or holds a label under no name.
+            If the file cannot be read, is empty, names a column twice, or holds a label under no name.
 
         Notes
         -----
@@ -79,26 +78,17 @@ class SuperClasses:
         ...     SuperClasses.from_csv(path).members
         {'dog': ('Bark', 'Yip'), 'wind': ('Wind',)}
         """
-        try:
-            with open(path, encoding="utf-8-sig", newline="") as file:
-                rows = list(csv.reader(file, strict=True))
-        except OSError as error:
-            raise FileError(path, error.strerror) from error
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise FileError(path, f"not a UTF-8 CSV file: {error}") from error
-        header = [name.strip() for name in rows[0]] if rows else []
-        members: dict[str, list[str]] = {name: [] for name in header if name}
-        if not members:
-            raise FileError(path, "no super-class is named in the first line")
-        if len(members) < sum(map(bool, header)):
-            raise FileError(path, "the first line names a super-class twice")
-        for number, row in enumerate(rows[1:], start=2):
-            for column, cell in enumerate(row):
-                if not cell.strip():
-                    continue
-                if column >= len(header) or not header[column]:
-                    raise FileError(path, f"row {number}: {cell.strip()!r} stands under no super-class")
-                members[header[column]].append(cell.strip())
+        with Rows(path) as rows:
+            header = rows.header()
+            members: dict[str, list[str]] = {name: [] for name in header if name}
+            if len(members) < sum(map(bool, header)):
+                raise rows.bad("names a super-class twice")
+            for _, fields in rows.fields(None):
+                for column, cell in enumerate(map(str.strip, fields)):
+                    if cell and not any(header[column : column + 1]):
+                        raise rows.bad(f"{cell!r} stands under no super-class")
+                    if cell:
+                        members[header[column]].append(cell)
         return cls({name: labels for name, labels in members.items() if name not in set(exclude)})
 
     def map(self, y: ArrayLike, labels: Sequence[str], unknown: str = "raise") -> NDArray[np.float64]:

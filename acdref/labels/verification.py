@@ -33,6 +33,11 @@ def excerpt_starts(
         In {0, ..., length - excerpt}, both ends included.  (The published code never draws the last start,
         and fails where it is the only one.)
 
+    Raises
+    ------
+    ValueError
+        If the spectrogram is shorter than an excerpt.
+
     Examples
     --------
     >>> excerpt_starts(384, np.random.default_rng(0), n=3)
@@ -54,6 +59,11 @@ def mean_posterior(probs: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     ndarray, shape (N, C), float64
+
+    Raises
+    ------
+    ValueError
+        If `probs` has another number of dimensions, or there is no excerpt.
 
     Examples
     --------
@@ -165,6 +175,12 @@ def stratified_folds(
     ndarray of int, shape (N,)
         Fold of each clip, 0 to `n_folds` - 1.
 
+    Raises
+    ------
+    ValueError
+        For labels that are no integers, flags that are not boolean or of another length, `n_folds` below 1,
+        or another word for `leftovers`.
+
     Notes
     -----
     Dorfer & Widmer.  Nothing is shuffled: the clips of a class go to the folds in the order in
@@ -217,6 +233,11 @@ def round_folds(
     Returns
     -------
     ndarray of int, shape (N,)
+
+    Raises
+    ------
+    ValueError
+        For what :func:`stratified_folds` refuses, or an officially verified clip that is not verified.
 
     Examples
     --------

@@ -57,6 +57,10 @@ class Vocabulary:
     def columns(self, ids: Iterable[str]) -> NDArray[np.int64]:
         """Columns of the labels ``ids``.
 
+        Parameters
+        ----------
+        ids : iterable of str
+
         Returns
         -------
         ndarray, (len(ids),), int64
@@ -79,6 +83,14 @@ class Vocabulary:
 
     def id_of(self, name: str) -> str:
         """The id of the label with this display name.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        str
 
         Raises
         ------

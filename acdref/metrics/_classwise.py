@@ -36,7 +36,7 @@ class ClassBlock(NamedTuple):
 
     first: int  # column of the first class
     positive: np.ndarray  # (B, N) bool
-    dropped: np.ndarray | None  # (B, N) bool: unknown, or of weight 0; None if nothing is
+    negative: np.ndarray  # (B, N) bool; what is neither is unknown, or of weight 0
     scores: np.ndarray  # (B, N) float32 or float64
     weight: np.ndarray | None  # (B, N) float64; None if all are 1
 
@@ -44,44 +44,35 @@ class ClassBlock(NamedTuple):
     def cut(cls, y, p, weight, first):
         """Classes `first`, `first` + 1, ... of validated matrices, as many as a block has."""
         block = slice(first, first + _BLOCK)
-        positive, dropped = split_labels(y[:, block])
+        positive, negative = map(_transposed, split_labels(y[:, block]))
         if weight is not None:
             weight = _transposed(weight[:, block])
-            if not weight.all():
-                dropped = weight.T == 0 if dropped is None else dropped | (weight.T == 0)
-        if dropped is not None:
-            positive &= ~dropped
-            dropped = _transposed(dropped)
+            positive &= weight > 0
+            negative &= weight > 0
         scores = _transposed(p[:, block], np.float32 if p.dtype == np.float32 else np.float64)
-        missing = np.isnan(scores) if dropped is None else np.isnan(scores) & ~dropped
+        missing = np.isnan(scores) & (positive | negative)
         if missing.any():
             c = first + np.nonzero(missing)[0][0]
             raise ValueError(f"p has a NaN score beside a known label in class {c}")
-        return cls(first, _transposed(positive), dropped, scores, weight)
+        return cls(first, positive, negative, scores, weight)
 
     def rankings(self):
         """Yield for each class the rankings of its positives and of its negatives."""
-        negative = ~self.positive if self.dropped is None else ~(self.positive | self.dropped)
         for b, scores in enumerate(self.scores):
             weight = None if self.weight is None else self.weight[b]
-            yield Ranking.of(scores, weight, self.positive[b]), Ranking.of(scores, weight, negative[b])
+            yield Ranking.of(scores, weight, self.positive[b]), Ranking.of(scores, weight, self.negative[b])
 
     def confusion(self, threshold):
         """Weight of true positives, false positives, false negatives and true negatives, (B,) each."""
         detected = self.scores > threshold[self.first : self.first + len(self.scores), None]
 
         def mass(cell):
-            if self.dropped is not None:
-                cell &= ~self.dropped
             if self.weight is None:
                 return np.array([np.count_nonzero(row) for row in cell])  # far faster than with axis=1
             return np.sum(cell * self.weight, axis=1)
 
-        return (
-            mass(self.positive & detected),
-            mass(~self.positive & detected),
-            mass(self.positive & ~detected),
-            mass(~self.positive & ~detected),
+        return tuple(
+            mass(y & found) for found in (detected, ~detected) for y in (self.positive, self.negative)
         )
 
 
@@ -121,14 +112,12 @@ def validate(y, p, sample_weight):
 
 
 def split_labels(y):
-    """Where labels are 1, and where they are unknown (None if nowhere)."""
-    positive = y == 1
-    if np.count_nonzero(positive) + np.count_nonzero(y == 0) == y.size:
-        return positive, None
-    unknown = np.isnan(y)
-    if not (positive | (y == 0) | unknown).all():
+    """Where labels are 1, and where they are 0; what is neither must be NaN."""
+    positive, negative = y == 1, y == 0
+    known = np.count_nonzero(positive) + np.count_nonzero(negative)
+    if known < y.size and known + np.count_nonzero(np.isnan(y)) < y.size:
         raise ValueError("y must hold 0, 1 or NaN")
-    return positive, unknown
+    return positive, negative
 
 
 def _transposed(matrix, dtype=None):

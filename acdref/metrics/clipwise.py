@@ -67,6 +67,11 @@ def lwlrap_per_class(
     weights : ndarray, shape (C,), float64
         Share of the class in all positive labels; they sum to 1, or to 0 without any positive.
 
+    Raises
+    ------
+    ValueError
+        For bad input (see :mod:`acdref.metrics`), a NaN score, or weights of another shape than (N,).
+
     Examples
     --------
     >>> lwlrap_per_class([[1, 0, 0], [0, 1, 1]], [[0.9, 0.5, 0.1], [0.8, 0.7, 0.1]])
@@ -138,6 +143,11 @@ def average_precision_at_k(
     ndarray, shape (N,), float64
         Sum over the hits of (hits so far / rank), divided by ``min(len(actual), k)``; a repeated prediction
         hits only the first time.  0 for a clip without classes.
+
+    Raises
+    ------
+    ValueError
+        If `k` is below 1, or the numbers of clips differ.
 
     Examples
     --------

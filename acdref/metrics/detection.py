@@ -27,6 +27,11 @@ def accuracy(
     ndarray, shape (C,), float64
         (TP + TN) / n; NaN for a class without known labels.
 
+    Raises
+    ------
+    ValueError
+        For bad input, see :mod:`acdref.metrics`.
+
     Notes
     -----
     Braun & Gamper report the mean over classes, :func:`mean_accuracy`.  Nearly all classes are rare: compare
@@ -97,6 +102,11 @@ def f_score(
     -------
     ndarray, shape (C,), float64
         (1 + β²) TP / ((1 + β²) TP + β² FN + FP).
+
+    Raises
+    ------
+    ValueError
+        For bad input (see :mod:`acdref.metrics`), or a `beta` that is not positive.
 
     Examples
     --------

@@ -36,6 +36,11 @@ def average_precision(
     -------
     ndarray, shape (C,), float64
 
+    Raises
+    ------
+    ValueError
+        For bad input, see :mod:`acdref.metrics`.
+
     Notes
     -----
     AP = Σₙ (Rₙ - Rₙ₋₁) Pₙ over the distinct scores, without interpolation: tied scores form one threshold
@@ -102,6 +107,11 @@ def roc_auc(y: ArrayLike, p: ArrayLike, sample_weight: ArrayLike | None = None) 
     ndarray, shape (C,), float64
         NaN for a class that lacks positives or negatives.
 
+    Raises
+    ------
+    ValueError
+        For bad input, see :mod:`acdref.metrics`.
+
     Notes
     -----
     The probability that a positive scores above a negative; a tie counts one half.  For two pools of
@@ -141,6 +151,11 @@ def balance_negatives(y: ArrayLike, explicit: ArrayLike) -> NDArray[np.float64]:
         1 for positives and unknown labels; n / (2 m) for a negative in a pool of m, when the class has n
         negatives in both pools together, so that their total stays n.  1 where one pool is empty: the other
         stands alone.
+
+    Raises
+    ------
+    ValueError
+        If `explicit` is no boolean matrix of the shape of `y`.
 
     Notes
     -----
@@ -185,6 +200,11 @@ def d_prime(auc: ArrayLike) -> NDArray[np.float64]:
     ndarray of float64, or float
         As many values; 0.5 gives 0, 0 and 1 give -inf and +inf.
 
+    Raises
+    ------
+    ValueError
+        If an area lies outside [0, 1].
+
     Notes
     -----
     As Hershey et al. report it; their published 1.13 and 1.39 are AUC .788 and .837.
@@ -221,6 +241,11 @@ def mean_d_prime(auc: ArrayLike, average: str = "auc") -> float:
     Returns
     -------
     float
+
+    Raises
+    ------
+    ValueError
+        If an area lies outside [0, 1], or for another word for `average`.
 
     Examples
     --------

@@ -38,6 +38,12 @@ def as_jsonl(
         A window has the keys ``schema``, ``path``, ``start``, ``end`` and ``scores`` (an object from class to
         score, in the order of `classes`), and ``note`` if there is one; a failure has ``schema``, ``path``
         and ``error``.
+
+    Examples
+    --------
+    >>> failure = Failure("b.wav", "an empty file")
+    >>> print(*as_jsonl([failure], ["rain", "dog"]), sep="", end="")
+    {"schema": "acdref.predict/1", "path": "b.wav", "error": "an empty file"}
     """
     for result in results:
         if isinstance(result, Failure):
@@ -74,6 +80,13 @@ def as_csv(
     ------
     AcdrefError
         If a class has the name of another column.
+
+    Examples
+    --------
+    >>> window = Window("a.wav", 0.0, 10.0, [0.9, 0.2], None)
+    >>> print(*as_csv([window], ["rain", "dog"], threshold=0.5), sep="", end="")
+    schema,path,start,end,rain,dog,note,error
+    acdref.predict/1,a.wav,0.0,10.0,0.9,,,
     """
     columns = ["schema", "path", "start", "end", *classes, "note", "error"]
     for name in classes:
@@ -99,6 +112,14 @@ def as_table(
     Yields
     ------
     str
+
+    Examples
+    --------
+    >>> window = Window("a.wav", 0.0, 10.0, [0.9, 0.2], None)
+    >>> print(*as_table([window], ["rain", "dog"], threshold=0.5), sep="", end="")
+        start       end  tags (scores from 0.5), acdref.predict/1
+    a.wav
+       0:00.0    0:10.0  rain 0.90
     """
     tags = "tags" if threshold is None else f"tags (scores from {threshold:g})"
     yield f"{'start':>9} {'end':>9}  {tags}, {SCHEMA}\n"
@@ -121,7 +142,21 @@ FORMATS = {"table": as_table, "csv": as_csv, "jsonl": as_jsonl}
 
 
 def printable(text: str) -> str:
-    """`text` with what a terminal would not print (or would obey) escaped."""
+    """Text with what a terminal would not print (or would obey) escaped.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(printable("a\\x1b[2J.wav"))
+    a\\x1b[2J.wav
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

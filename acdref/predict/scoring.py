@@ -82,6 +82,11 @@ def mean_over_windows(windows: Iterable[Scores]) -> NDArray[np.float64]:
     Returns
     -------
     (C,) float64 array
+
+    Examples
+    --------
+    >>> mean_over_windows([Scores(0.0, 10.0, [0.2, 0.6]), Scores(10.0, 15.0, [0.5, 0.6])]).round(3)
+    array([0.3, 0.6])
     """
     windows = list(windows)
     seconds = [window.end - window.start for window in windows]

@@ -1,4 +1,4 @@
-"""Decoding and windows.  The contract for damaged files is in test_audio_bad_input.py."""
+"""Decoding and windows.  The contract for damaged files is in test_decode_bad_input.py."""
 
 import subprocess
 import sys

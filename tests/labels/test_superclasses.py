@@ -51,13 +51,13 @@ def test_csv_as_people_write_it(tmp_path):
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
-        (b"", "no super-class"),
-        (b",,\nBark", "no super-class"),
-        (b"dog,dog\nBark,Yip", "twice"),
-        (b"dog\nBark,Yip", "row 2: 'Yip' stands under no super-class"),
-        (b"dog,,cat\nBark,Yip,Meow", "row 2: 'Yip'"),
-        (b"dog\n\xff\xfe", "UTF-8"),
-        (b'dog\n"Bark', "CSV"),
+        (b"", "is empty"),
+        (b",,\n\n", "is empty"),
+        (b"dog,dog\nBark,Yip", "line 1: names a super-class twice"),
+        (b"dog\nBark,Yip", "line 2: 'Yip' stands under no super-class"),
+        (b"dog,,cat\nBark,Yip,Meow", "line 2: 'Yip'"),
+        (b"dog\n\xff\xfe", "line 2: is not UTF-8"),
+        (b'dog\n"Bark', "line 2: unexpected end of data"),
     ],
 )
 def test_bad_csv(tmp_path, content, cause):
