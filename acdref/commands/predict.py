@@ -25,11 +25,7 @@ _FORMATS = ("table", "csv", "jsonl")
     show_default=True,
     help="Seconds scored at a time; the network was trained on 10. Memory grows with it.",
 )
-@click.option(
-    "--hop",
-    type=Number(min=0.01),
-    help="Seconds from one window to the next  [default: --window]",
-)
+@click.option("--hop", type=Number(min=0.01), help="Seconds from one window to the next  [default: --window]")
 @click.option(
     "--threshold",
     type=Number(0, 1),

@@ -71,9 +71,7 @@ class Decision(Checked):
         of="zero-shot",
     )
     threshold: float = option(
-        0.2,
-        "A label is 1 above it  [default: 0.2 for the softmax; needed for the others]",
-        of="zero-shot",
+        0.2, "A label is 1 above it  [default: 0.2 for the softmax; needed for the others]", of="zero-shot"
     )
     by_class: dict[str, float] = option(
         None,
