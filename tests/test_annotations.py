@@ -16,7 +16,6 @@ ROOT = Path(acdref.__file__).parent
 COMPILED = {"kernel", "vector_code", "compile_function", "intrinsic"}
 EXEMPT = {
     "checkpoint.py",
-    "commands",
     "data",
     "evaluate.py",
     "fast",

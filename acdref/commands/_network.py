@@ -1,6 +1,8 @@
 """What the commands that score recordings share: options, the network."""
 
 import os
+import sys
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -64,3 +66,14 @@ def one_blas_thread():
     """
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+
+def given_paths(paths: Iterable[str]) -> Iterator[str]:
+    """The paths of the command line, those on stdin in place of "-", as they come."""
+    for path in paths:
+        if path == "-":
+            # Bytes: a name in a file system need not be UTF-8.
+            lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
+            yield from (os.fsdecode(line) for line in lines if line)
+        else:
+            yield path

@@ -5,15 +5,14 @@ import json
 import click
 
 from acdref.commands._network import network_options, open_network, weights_path
-from acdref.commands._options import Listed
+from acdref.commands._options import Listed, click_options
 from acdref.commands._progress import Progress
+from acdref.options.training import RecordingOptions
 
 
 @click.command(short_help="Measure weights on labelled recordings.")
 @click.argument("manifest", type=click.Path())
-@click.option(
-    "--root", type=click.Path(), help="Folder that the manifest's paths are relative to  [default: its own]"
-)
+@click_options(RecordingOptions, ("root",))
 @click.option("--fold", metavar="K,...", help="Only recordings of these folds.")
 @click.option("--split", metavar="S,...", help="Only recordings of these splits.")
 @click.option("--match", metavar="GLOB", help="Only recordings whose path matches; * stands for / too.")

@@ -12,9 +12,7 @@ from acdref.options import NETWORKS
 @click.command(short_help="Show backend, weights and layers.")
 @weights_option
 @click.option(
-    "--net",
-    type=click.Choice(NETWORKS),
-    help="Show the layers of this network rather than of weights.",
+    "--net", type=click.Choice(NETWORKS), help="Show the layers of this network rather than of weights."
 )
 @click.option(
     "--width",

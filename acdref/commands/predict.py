@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from acdref.commands._network import network_options, open_network
+from acdref.commands._network import given_paths, network_options, open_network
 from acdref.commands._options import Number
 from acdref.commands._progress import Progress
 from acdref.errors import AcdrefError
@@ -25,11 +25,7 @@ _FORMATS = ("table", "csv", "jsonl")
     show_default=True,
     help="Seconds scored at a time; the network was trained on 10. Memory grows with it.",
 )
-@click.option(
-    "--hop",
-    type=Number(min=0.01),
-    help="Seconds from one window to the next  [default: --window]",
-)
+@click.option("--hop", type=Number(min=0.01), help="Seconds from one window to the next  [default: --window]")
 @click.option(
     "--threshold",
     type=Number(0, 1),
@@ -119,7 +115,7 @@ def _windows(paths, network, window, hop, threshold, top, form, out):
         from acdref.predict.tagging import predict
 
         tally = _Tally(progress, rows_on_terminal=form == "table" and out is None and sys.stdout.isatty())
-        results = tally.watch(predict(net, _given(paths), window, hop))
+        results = tally.watch(predict(net, given_paths(paths), window, hop))
         with _output(out, form) as stream:
             for text in FORMATS[form](results, classes, threshold, top):
                 progress.clear()
@@ -160,17 +156,6 @@ def _default_format(out):
         ending = os.path.splitext(out)[1].lower().removeprefix(".")
         return ending if ending in _FORMATS else "csv"
     return "table" if sys.stdout.isatty() else "csv"
-
-
-def _given(paths):
-    """The paths of the command line, those on stdin in place of "-", as they come."""
-    for path in paths:
-        if path == "-":
-            # Bytes: a name in a file system need not be UTF-8.
-            lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
-            yield from (os.fsdecode(line) for line in lines if line)
-        else:
-            yield path
 
 
 @contextlib.contextmanager

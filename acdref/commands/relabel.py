@@ -31,12 +31,7 @@ class _Steps(click.Command):
 @click.argument("source", metavar="INPUT", type=click.Path())
 @click.option("--out", metavar="OUTPUT", type=click.Path(), help="The new file; it appears when all is done.")
 @click.option("--check", "only_check", is_flag=True, help="Only validate the files and say what they hold.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    help="Of INPUT  [default: recognised]",
-)
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Of INPUT  [default: recognised]")
 @click.option(
     "--to", type=click.Choice(["manifest"]), help="Of OUTPUT  [default: that of INPUT; framed by --frame]"
 )
@@ -241,7 +236,7 @@ _HEADINGS = {
 }
 
 
-def report_table(report):
+def report_table(report: dict) -> str:
     """What relabelling changed, class by class, as a table for a terminal.
 
     Parameters

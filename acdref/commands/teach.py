@@ -2,16 +2,16 @@
 
 import collections
 import os
-import sys
 
 import click
 
-from acdref.commands._network import one_blas_thread
+from acdref.commands._network import given_paths, one_blas_thread
 from acdref.commands._options import click_options, given
 from acdref.commands._progress import Progress, duration
 from acdref.commands._teacher import decision_of, decision_options, words_of
 from acdref.errors import AcdrefError
 from acdref.options.labels import PRECISIONS, Decision, PromptOptions
+from acdref.options.training import RecordingOptions
 
 
 @click.command(short_help="Score and label recordings by classes in words, with CLAP.")
@@ -20,9 +20,7 @@ from acdref.options.labels import PRECISIONS, Decision, PromptOptions
 @click.option(
     "--out", required=True, type=click.Path(), help="The scores, npz; the file appears when all is done."
 )
-@click.option(
-    "--root", type=click.Path(), help="Folder that the manifest's paths are relative to  [default: its own]"
-)
+@click_options(RecordingOptions, ("root",))
 @click.option("--labels", metavar="OUT.csv", type=click.Path(), help="Also make labels: a manifest.")
 @click_options(PromptOptions)
 @decision_options
@@ -137,21 +135,16 @@ def _recordings(paths, root):
         return open_recordings(paths[0], root)
     if root is not None:
         raise click.UsageError("--root goes with a manifest")
-    files = []
-    for path in paths:
-        if path == "-":
-            lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
-            files += [os.fsdecode(line) for line in lines if line]
-        elif os.path.isdir(path):
-            raise click.UsageError(f"{path}: a folder, or a manifest, is given alone")
-        else:
-            files.append(path)
+    folder = next(filter(os.path.isdir, paths), None)
+    if folder is not None:
+        raise click.UsageError(f"{folder}: a folder, or a manifest, is given alone")
+    files = tuple(given_paths(paths))
     if not files:
         raise AcdrefError("no recordings were given")
     twice = next((path for path, count in collections.Counter(files).items() if count > 1), None)
     if twice is not None:
         raise AcdrefError(f"{twice} is given twice")
-    return Manifest("the command line", "", tuple(files), np.zeros((len(files), 0)), ())
+    return Manifest("the command line", "", files, np.zeros((len(files), 0)), ())
 
 
 def _part(text):

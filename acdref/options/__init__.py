@@ -19,12 +19,7 @@ NETWORKS = ("acdnet", "vgg-gap", "conv1d", "resnet50", "mobilenetv2")
 AUGMENTATIONS = ("none", "light", "source", "mixture", "paper")
 LABELLINGS = ("ol", "pel", "pe-cml")
 
-_BOUNDS = {
-    "at_least": operator.ge,
-    "above": operator.gt,
-    "at_most": operator.le,
-    "below": operator.lt,
-}
+_BOUNDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 
 
 def option(default: Any = dataclasses.MISSING, help: str | None = None, **about: Any) -> Any:

@@ -71,11 +71,9 @@ class Decision(Checked):
         of="zero-shot",
     )
     threshold: float = option(
-        0.2,
-        "A label is 1 above it  [default: 0.2 for the softmax; needed for the others]",
-        of="zero-shot",
+        0.2, "A label is 1 above it  [default: 0.2 for the softmax; needed for the others]", of="zero-shot"
     )
-    by_class: dict[str, float] | None = option(
+    by_class: dict[str, float] = option(
         None,
         "The threshold of one class; may be given several times.",
         flag="--class-threshold",
@@ -92,7 +90,7 @@ class Decision(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "by_class", self.by_class or {})
+        object.__setattr__(self, "by_class", dict(self.by_class or ()))  # or pairs
         if not all(map(math.isfinite, self.by_class.values())):
             raise OptionError("thresholds must be finite numbers")
 

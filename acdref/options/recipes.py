@@ -105,10 +105,7 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
         metavar="A,B,...",
     )
     mix: float = option(
-        0.5,
-        "Ablation: share of the annotator's probabilities in the labels.",
-        at_least=0,
-        at_most=1,
+        0.5, "Ablation: share of the annotator's probabilities in the labels.", at_least=0, at_most=1
     )
     annotator_epochs: int = option(100, at_least=1, quick=4)
     epochs: int = option(100, "Of each student.", at_least=1, quick=3)

@@ -105,9 +105,7 @@ class TrainOptions(ValidatedOptions):
         choices=("concatenate", "repeat"),
     )
     sampling: str = option(
-        "balanced",
-        "Draw a class, then a recording of it; or any recording.",
-        choices=("balanced", "uniform"),
+        "balanced", "Draw a class, then a recording of it; or any recording.", choices=("balanced", "uniform")
     )
     augment: "Augmentation | str" = option(
         "light",

@@ -9,11 +9,12 @@
 The recordings to validate on keep their labels.
 """
 
+from acdref.options.labels import RuleOptions
 from acdref.recipes.parts import Data
 from acdref.recipes.stages import run
 
 RECIPE = "self-correct"
-CORRECTION = {"correct": {"T": 0.05, "fp": False, "mask": True, "boundary": "closed"}}
+CORRECTION = RuleOptions().step("correct")
 
 
 def self_correct(training, out, rules=CORRECTION, observer=None):

@@ -14,7 +14,7 @@ from acdref.options.training import TrainOptions
 
 
 def test_no_options_load_numpy():
-    names = ("training", "recipes", "augmentation")
+    names = ("training", "recipes", "augmentation", "labels")
     code = "".join(f"import acdref.options.{name}\n" for name in names)
     done = subprocess.run([sys.executable, "-c", f"import sys\n{code}sys.exit('numpy' in sys.modules)"])
     assert done.returncode == 0
