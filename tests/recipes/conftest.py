@@ -1,0 +1,12 @@
+"""Recipes know nothing of backends: here networks compute with NumPy, since to load or compile kernels would
+take longer than these tests.  tests/commands/ runs every recipe with Numba, where that is installed."""
+
+import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def numpy_networks():
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("acdnet", "network"):
+            patch.setattr(f"acdref.nets.{module}.available", lambda: False, raising=False)
+        yield
