@@ -7,7 +7,7 @@ from dataclasses import replace
 from train_support import OPTIONS, write_corpus
 
 from acdref.checkpoint import save_weights
-from acdref.nets.mobilenet import MobileNetConfig, MobileNetV2, Stage
+from acdref.nets.mobilenet import InvertedStage, MobileNetConfig, MobileNetV2
 
 
 def tiny(folder, **options):
@@ -19,7 +19,7 @@ def tiny(folder, **options):
 
 def tiny_mobilenet(path, classes):
     """Weights of a MobileNetV2 of three blocks; the path as text."""
-    stages = (Stage(1, 4, 1, 2), Stage(2, 4, 1, 2), Stage(2, 6, 1, 2))
+    stages = (InvertedStage(1, 4, 1, 2), InvertedStage(2, 4, 1, 2), InvertedStage(2, 6, 1, 2))
     config = MobileNetConfig(len(classes), stem=4, stages=stages, last=8)
     save_weights(path, MobileNetV2(config, seed=1, backend="numpy"), classes)
     return str(path)

@@ -203,7 +203,7 @@ def test_a_broken_recording_is_left_out(options, tmp_path):
         ("3.wav,hum", "3.wav,hum;tone", "must have one class .it has: hum, tone"),
         ("3.wav,hum", "3.wav,", "must have one class .it has: none"),
         (",verified,", ",checked,", "has no column 'verified'"),
-        ("3.wav,hum,1", "3.wav,hum,yes", "line 5: verified is 'yes'"),
+        ("3.wav,hum,1", "3.wav,hum,yes", "line 5, column 'verified': 'yes' is neither 1 nor 0"),
     ],
 )
 def test_manifests_that_do_not_do(options, tmp_path, old, new, words):
