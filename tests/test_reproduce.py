@@ -21,7 +21,7 @@ def scripts():
     """The modules by name; they are no part of the package, and afterwards nothing is left of them."""
     with pytest.MonkeyPatch.context() as patch:
         # To compile would take longer than all of these tests.
-        patch.setattr("acdref.nets.acdnet.available", lambda: False)
+        patch.setattr("acdref.nets.network.available", lambda: False)
         patch.setenv("ACDREF_NUM_THREADS", "1")
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.syspath_prepend(str(ROOT / "benchmarks" / "reproduce"))

@@ -16,7 +16,7 @@ from soundscapes import CLASSES, MAKING, MISSING, soundscapes
 
 from acdref import checkpoint
 from acdref.files import write_text
-from acdref.nets.mobilenet import MobileNetConfig, MobileNetV2, Stage
+from acdref.nets.mobilenet import InvertedStage, MobileNetConfig, MobileNetV2
 from acdref.recipes.pseudo_strong import PseudoStrongOptions, pseudo_strong
 
 DATA = {"train": 160, "test": 60}
@@ -26,7 +26,7 @@ EASY = {"lengths": (1.0, 5.0), "snr": (10.0, 30.0)}
 NETWORK = MobileNetConfig(
     classes=len(CLASSES),
     stem=8,
-    stages=(Stage(1, 16, 1, 2), Stage(3, 24, 1, 2), Stage(3, 32, 1, 2)),
+    stages=(InvertedStage(1, 16, 1, 2), InvertedStage(3, 24, 1, 2), InvertedStage(3, 32, 1, 2)),
     last=64,
     dropout=0.0,
 )

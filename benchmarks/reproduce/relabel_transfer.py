@@ -20,14 +20,14 @@ from rows import reproduce
 from acdref import checkpoint, metrics
 from acdref.data import open_dataset
 from acdref.labels import Ontology
-from acdref.nets.mobilenet import MobileNetConfig, MobileNetV2, Stage
+from acdref.nets.mobilenet import InvertedStage, MobileNetConfig, MobileNetV2
 from acdref.recipes.made_up import ontology_sounds
 from acdref.recipes.relabel_transfer import LABELLINGS, SCORES, RelabelTransferOptions, relabel_transfer
 
 NETWORK = MobileNetConfig(
     classes=1,
     stem=8,
-    stages=(Stage(1, 16, 1, 2), Stage(3, 24, 1, 2), Stage(3, 32, 1, 2)),
+    stages=(InvertedStage(1, 16, 1, 2), InvertedStage(3, 24, 1, 2), InvertedStage(3, 32, 1, 2)),
     last=64,
     dropout=0.0,
 )

@@ -22,7 +22,7 @@ from acdref import checkpoint
 from acdref.data import open_dataset, write_manifest
 from acdref.errors import AcdrefError
 from acdref.fit import Observer, Stopped
-from acdref.nets.mobilenet import MobileNetConfig, MobileNetV2, Stage
+from acdref.nets.mobilenet import InvertedStage, MobileNetConfig, MobileNetV2
 from acdref.recipes.made_up import mislabel
 from acdref.recipes.self_verify import ACCEPTED, SelfVerifyOptions, self_verify
 
@@ -31,7 +31,7 @@ VERIFIED, WRONG = 0.4, 0.3
 CONDITIONS = {"self-verification": {}, "verified only": {"cap": 0}}
 NETWORK = MobileNetConfig(
     stem=8,
-    stages=(Stage(1, 16, 1, 2), Stage(3, 24, 1, 2), Stage(3, 32, 1, 2)),
+    stages=(InvertedStage(1, 16, 1, 2), InvertedStage(3, 24, 1, 2), InvertedStage(3, 32, 1, 2)),
     last=64,
     dropout=0.1,
 )

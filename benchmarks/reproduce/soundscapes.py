@@ -10,7 +10,7 @@ from acdref.audio import decode as audio
 from acdref.data import open_dataset
 from acdref.errors import AcdrefError, AudioError
 from acdref.files import write_text
-from acdref.nets.mobilenet import MobileNetConfig, Stage
+from acdref.nets.mobilenet import InvertedStage, MobileNetConfig
 from acdref.synth import write_soundscapes
 
 CLASSES = ("voice", "dog", "cat", "alarm", "gunshot", "clapping")
@@ -19,7 +19,7 @@ MISSING = (0.3, 0.5)
 NETWORK = MobileNetConfig(
     classes=len(CLASSES),
     stem=12,
-    stages=(Stage(2, 16, 1, 2), Stage(3, 32, 1, 2), Stage(3, 48, 1, 2)),
+    stages=(InvertedStage(2, 16, 1, 2), InvertedStage(3, 32, 1, 2), InvertedStage(3, 48, 1, 2)),
     last=96,
     dropout=0.0,
 )

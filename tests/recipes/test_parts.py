@@ -3,13 +3,16 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 from train_support import write_corpus
 
 from acdref import train
+from acdref.fit import Observer
 from acdref.recipes.parts import Data, key_of, save_array
+from acdref.tables.manifest import read_manifest
 
 
 @dataclass(frozen=True)
@@ -74,3 +77,27 @@ def test_arrays_are_there_whole_or_not_at_all(tmp_path):
 class _Broken:
     def __array__(self, dtype=None, copy=None):
         raise TypeError("no array")
+
+
+def test_recordings_to_validate_on_may_lie_elsewhere(options, tmp_path):
+    """Both manifests are copied; what they name must be found from the one root."""
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    for folder in (there, elsewhere):
+        folder.mkdir()
+        write_corpus(folder)
+    (elsewhere / "0.wav").write_bytes(b"other sound")
+    training, _ = train.datasets(train.Options(str(there / "manifest.csv")))
+    val, _ = train.datasets(train.Options(str(elsewhere / "manifest.csv")))
+    out = tmp_path / "out"
+    out.mkdir()
+    data = Data(training, val, train.Options(str(there / "manifest.csv")))
+    assert data.given().work(out, {}, Observer()) == {"recordings": 8, "validation": 8}
+    copies = [read_manifest(out / name, data.root) for name in ("train.csv", "val.csv")]
+    for manifest, folder in zip(copies, (there, elsewhere), strict=True):
+        for i in range(8):
+            assert Path(manifest.file(i)).resolve() == (folder / f"{i}.wav").resolve()
+        np.testing.assert_array_equal(manifest.labels, training.labels)
+    # In the same folder they stay as they are.
+    same = Data(training, training, data.options)
+    same.given().work(out, {}, Observer())
+    assert (out / "val.csv").read_text() == (out / "train.csv").read_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from predict_support import noise, write, write_tiny_weights
-from recipes_support import Killed, dying_at
+from recipes_support import Killed, dying_at, tiny_mobilenet
 from train_support import Recorder
 
 from acdref import checkpoint, losses
@@ -51,7 +51,7 @@ def options(tmp_path_factory):
         ontology=str(folder / "ontology.json"),
         target="Tone",
         base=("ol", "pe-cml"),
-        init=write_tiny_weights(folder / "tiny.npz"),
+        init=tiny_mobilenet(folder / "tiny.npz", ("a",)),
         seconds=0.6,
         epochs=2,
         tune_epochs=2,
@@ -139,7 +139,7 @@ def test_a_stopped_recipe_continues(finished, options, tmp_path):
     [
         ({"target": "Car"}, "the class 'Car' is neither an id nor a name of"),
         ({"target": "low", "classes": ("low",)}, "is not one of low"),
-        ({"seconds": 0.1}, "0.1 s are too short for acdnet"),
+        ({"seconds": 0.1, "init": None}, "0.1 s are too short for acdnet"),
         ({"base": ("pal",)}, "base = 'pal': choose one of 'ol', 'pel'"),
     ],
 )
@@ -157,8 +157,8 @@ def test_embeddings_of(name, shape):
     np.testing.assert_allclose(embedding(net, x[1:]), values[1:], rtol=1e-4, atol=1e-5)
 
 
-def test_the_last_layer_of_acdnet_makes_its_logits_of_the_embedding(options):
-    net, _ = checkpoint.load_weights(options.init, backend="numpy")
+def test_the_last_layer_of_acdnet_makes_its_logits_of_the_embedding(tmp_path):
+    net, _ = checkpoint.load_weights(write_tiny_weights(tmp_path / "tiny.npz"), backend="numpy")
     x = np.random.default_rng(0).standard_normal((2, 40, 257, 2))
     logits = embedding(net, x) @ net.params["dense.weight"] + net.params["dense.bias"]
     np.testing.assert_allclose(logits, net.forward(x)[0], rtol=1e-5, atol=1e-6)

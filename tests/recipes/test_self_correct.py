@@ -109,6 +109,7 @@ def test_killed_processes_end_the_same(finished, training, tmp_path):
     out = tmp_path / "out"
     script = (
         "import os, signal, sys\n"
+        "sys.modules['numba'] = None  # as in this process\n"
         "from acdref.augment import Augmentation\n"
         "from acdref.recipes.self_correct import self_correct\n"
         "from acdref.train import Options\n"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from predict_support import noise, write, write_tiny_weights
-from recipes_support import Killed, dying_at
+from predict_support import noise, write
+from recipes_support import Killed, dying_at, tiny_mobilenet
 from train_support import Recorder
 
 from acdref.errors import AcdrefError, ManifestError
@@ -48,7 +48,7 @@ def options(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
     return SelfVerifyOptions(
         write_corpus(folder),
-        init=write_tiny_weights(folder / "tiny.npz"),
+        init=tiny_mobilenet(folder / "tiny.npz", CLASSES),
         clip=1.2,
         excerpt=0.5,
         folds=2,
@@ -203,7 +203,7 @@ def test_a_broken_recording_is_left_out(options, tmp_path):
         ("3.wav,hum", "3.wav,hum;tone", "must have one class .it has: hum, tone"),
         ("3.wav,hum", "3.wav,", "must have one class .it has: none"),
         (",verified,", ",checked,", "has no column 'verified'"),
-        ("3.wav,hum,1", "3.wav,hum,yes", "line 5: verified is 'yes'"),
+        ("3.wav,hum,1", "3.wav,hum,yes", "line 5, column 'verified': 'yes' is neither 1 nor 0"),
     ],
 )
 def test_manifests_that_do_not_do(options, tmp_path, old, new, words):
@@ -216,7 +216,7 @@ def test_manifests_that_do_not_do(options, tmp_path, old, new, words):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"excerpt": 0.01}, "acdnet needs excerpts of at least"),
+        ({"init": None, "excerpt": 0.01}, "acdnet needs excerpts of at least"),
         ({"clip": 0.3}, "an excerpt cannot be longer than the clip"),
         ({"init": None, "spectrogram": 2}, "acdnet has one spectrogram"),
         ({"folds": 13}, "too few verified recordings"),

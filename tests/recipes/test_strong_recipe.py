@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recipes_support import Killed, dying_at
+from recipes_support import Killed, dying_at, tiny_mobilenet
 from soundscape_support import write_soundscape_corpus
 from train_support import Recorder
 
@@ -13,7 +13,7 @@ from acdref import checkpoint, metrics
 from acdref.errors import AcdrefError, FileError, ManifestError
 from acdref.fit import Stopped
 from acdref.labels import diffuse, frame_labels
-from acdref.recipes.features import Features
+from acdref.recipes.features import Features, sounds
 from acdref.recipes.strong import StrongOptions, _Patches, _Strong, strong
 
 NOISE, TONE = 0, 1
@@ -26,8 +26,7 @@ def options(tmp_path_factory):
     manifest = write_soundscape_corpus(tmp_path_factory.mktemp("corpus"))
     return StrongOptions(
         str(manifest),
-        net="mobilenetv2",
-        width=0.01,
+        init=tiny_mobilenet(manifest.with_name("tiny.npz"), ("noise", "tone")),
         epochs=2,
         tune_epochs=1,
         shares=(0.5,),
@@ -215,7 +214,7 @@ def test_other_options_and_other_events_are_refused(finished, options, tmp_path)
 
 
 def test_networks_that_need_longer_sounds_see_the_patch_repeated(options):
-    recipe = _Strong(replace(options, net="acdnet", width=0.05))
+    recipe = _Strong(replace(options, init=None, net="acdnet", width=0.05))
     assert recipe.span == 15600 < recipe.samples
     x = np.random.default_rng(0).standard_normal(48000).astype(np.float32)
     expected = recipe.front.transform(np.resize(x[160:15760], recipe.samples))
@@ -226,9 +225,12 @@ def test_networks_that_need_longer_sounds_see_the_patch_repeated(options):
     ("net", "width"), [("acdnet", 0.05), ("vgg-gap", 0.05), ("conv1d", 0.05), ("resnet50", 0.02)]
 )
 def test_any_network(options, tmp_path, net, width):
-    other = replace(options, net=net, width=width, epochs=1, shares=())
-    found = strong(other, tmp_path)["tuned-strong"]
+    """In one stage; the others are the same."""
+    recipe = _Strong(replace(options, init=None, net=net, width=width, epochs=1))
+    sounds(recipe.manifests, recipe.front.rate).work(tmp_path, {}, Recorder())
+    found = recipe.network("strong", 0.8, None, 1.0, tmp_path, {"sounds": tmp_path}, Recorder())
     assert np.isfinite(found["loss"]) and 0 <= found["frames"]["lwlrap"] <= 1
+    assert checkpoint.load_weights(tmp_path / "weights.npz")[1]["network"] == net
 
 
 @pytest.mark.parametrize(
