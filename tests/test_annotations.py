@@ -21,6 +21,7 @@ EXEMPT = {
     "data",
     "evaluate.py",
     "fast",
+    "fit.py",
     "info.py",
     "ops",
     "optim.py",
