@@ -1,8 +1,9 @@
 """Public functions say what they take and return: all parameters and the result have annotations.
 
 Public is what has no underscore in front, in a module, or in a class of one.  Left out are click's commands
-and options, whose types click knows, and functions for the compiler, which finds types itself.  mypy
-(setup.cfg) says whether the annotations are true.
+and options, whose types click knows, functions for the compiler, which finds types itself, and methods that
+a base class in the same module has too, since they take and return what that says.  mypy (setup.cfg) says
+whether the annotations are true.
 """
 
 import ast
@@ -19,8 +20,8 @@ EXEMPT = {
     "data",
     "evaluate.py",
     "fast",
+    "fit.py",
     "info.py",
-    "nets",
     "ops",
     "optim.py",
     "recipes",
@@ -32,13 +33,27 @@ EXEMPT = {
 
 def public(nodes):
     """Functions of a module's or a class's body, each with its class or None."""
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
     for node in nodes:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            yield from ((function, node) for function, _ in public(node.body))
+            known = set().union(*(members(classes, base.id) for base in node.bases if hasattr(base, "id")))
+            own = (function for function, _ in public(node.body))
+            yield from ((function, node) for function in own if function.name not in known - {"__init__"})
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             hidden = node.name.startswith("_") and node.name != "__init__"
             if not hidden and not any(other_types(decorator) for decorator in node.decorator_list):
                 yield node, None
+
+
+def members(classes, name):
+    """Names that a class of the module, or a base of it that is one too, gives to methods and attributes."""
+    if name not in classes:
+        return set()
+    found = set().union(*(members(classes, base.id) for base in classes[name].bases if hasattr(base, "id")))
+    for node in classes[name].body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+        found |= {getattr(target, "id", getattr(target, "name", None)) for target in targets}
+    return found
 
 
 def other_types(decorator):
@@ -98,6 +113,12 @@ def test_exempt_is_only_what_has_gaps(place):
         ("class A:\n @staticmethod\n def g(x) -> int: ...\n def _h(self): ...", ["A.g: x"]),
         ("class A:\n @property\n def g(self): ...", ["A.g: return"]),
         ("class _A:\n def g(self, x): ...", []),
+        (
+            "class A:\n def g(self) -> int: ...\nclass B(A):\n def g(self): ...\n def h(self): ...",
+            ["B.h: return"],
+        ),
+        ("class A:\n a: int = 1\nclass B(A): ...\nclass C(B):\n @property\n def a(self): ...", []),
+        ("class A:\n def __init__(self): ...\nclass B(A):\n def __init__(self, x): ...", ["B.__init__: x"]),
         ("def f() -> int:\n def inner(x): ...", []),
         ("@kernel(cache=True)\ndef f(x): ...", []),
         ("@click.command()\n@click.option('--x')\ndef command(x): ...", []),

@@ -581,12 +581,13 @@ def backward(
     layers: Sequence[Layer], net: Network, dy: NDArray, tapes: list, grads: Arrays
 ) -> NDArray | None:
     """From the last layer to the first; `tapes` is emptied, so that memory is freed on the way."""
+    dx: Any = dy
     for i in reversed(range(len(layers))):
         x, tape = tapes.pop()
         if x is None and layers[i].reads_input:
             x = layers[i - 1].again(net, tapes[-1][1])
-        dy = layers[i].backward(net, dy, x, tape, grads)  # type: ignore[assignment]
-    return dy
+        dx = layers[i].backward(net, dx, x, tape, grads)
+    return dx
 
 
 def rows(layers: Sequence[Layer], shape: Shape) -> tuple[list[Row], Shape]:

@@ -12,7 +12,7 @@ from acdref.synth.outdoors import background
 from acdref.synth.scenes import MIN_SECONDS, Event, audible, frame_power, sound
 
 FADE_SECONDS = 0.01
-Draw = Callable[[str, np.random.Generator, int], Samples]
+Source = Callable[[str, np.random.Generator, int], Samples]
 
 
 def procedural(name: str, rng: np.random.Generator, sr: int = 16000) -> Samples:
@@ -23,7 +23,7 @@ def procedural(name: str, rng: np.random.Generator, sr: int = 16000) -> Samples:
 def soundscape(
     rng: np.random.Generator,
     classes: Sequence[str],
-    draw: Draw = procedural,
+    draw: Source = procedural,
     seconds: float = 10.0,
     most: int = 4,
     lengths: tuple[float, float] = (0.4, 3.0),
@@ -95,7 +95,7 @@ def write_soundscapes(
     classes: Sequence[str],
     count: int,
     seed: int,
-    draw: Draw = procedural,
+    draw: Source = procedural,
     missing: tuple[float, float] | None = None,
     val_fraction: float = 0.2,
     force: bool = False,

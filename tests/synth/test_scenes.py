@@ -1,12 +1,11 @@
-"""Scenes: labels, events and audio agree."""
+"""Scenes: labels, events and audio agree; sounds of each class are sounds, and unlike the others'."""
 
 import numpy as np
 import pytest
+from synth_support import SEEDS, SR, spectrogram, synth
 
-from acdref.synth import CLASSES, Event, outdoors, scene
+from acdref.synth import CLASSES, Event, outdoors, scene, sound
 from acdref.synth.scenes import GENERATORS, audible
-
-SR = 16000
 
 
 def scenes(count, **options):
@@ -86,3 +85,65 @@ def test_bad_parameters():
     ):
         with pytest.raises(ValueError, match=next(iter(options))):
             scene(rng, **options)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("seconds", [0.1, 0.77, 4.0])
+def test_sounds_are_finite_of_unit_peak_and_of_the_asked_length(name, seconds):
+    for seed in SEEDS:
+        x = sound(name, np.random.default_rng(seed), seconds)
+        assert x.shape == (round(seconds * SR),) and x.dtype == np.float32
+        assert np.isfinite(x).all()
+        assert np.abs(x).max() == 1
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_same_seed_gives_the_same_sound_and_another_gives_another(name):
+    a, b, c = (sound(name, np.random.default_rng(seed), 1.0) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(a, b)
+    correlation = np.fft.irfft(np.fft.rfft(a, 32000) * np.conj(np.fft.rfft(c, 32000)))
+    assert np.abs(correlation).max() / np.sqrt(np.sum(a**2) * np.sum(c**2)) < 0.8
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("sr", [22050, 44100])
+def test_other_sampling_rates(name, sr):
+    x = sound(name, np.random.default_rng(3), 1.0, sr)
+    assert x.shape == (sr,) and np.isfinite(x).all()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_generators_stay_in_float32(name):
+    """One float64 scalar from NumPy doubles the cost of all that follows."""
+    for seed in range(40):
+        assert GENERATORS[name](synth(seed), 4000).dtype == np.float32
+
+
+def test_bad_parameters_of_a_sound():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"unknown class 'fish'.*voice"):
+        sound("fish", rng, 1.0)
+    for seconds in (0.05, -1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="seconds"):
+            sound("cat", rng, seconds)
+    with pytest.raises(ValueError, match="sr"):
+        sound("cat", rng, 1.0, sr=8000)
+
+
+def test_classes_can_be_told_apart_on_unseen_sounds():
+    ensemble = pytest.importorskip("sklearn.ensemble")
+
+    def describe(name, seed):
+        power = spectrogram(sound(name, np.random.default_rng([11, seed]), 2.0), 1024)
+        bands = np.log(np.add.reduceat(power, np.geomspace(2, 480, 24).astype(int), axis=1) + 1e-9)
+        return np.concatenate(
+            [bands.mean(axis=0), bands.std(axis=0), np.abs(np.diff(bands, axis=0)).mean(axis=0)]
+        )
+
+    def collect(seeds):
+        return np.array([describe(name, seed) for name in CLASSES for seed in seeds])
+
+    train, test = range(30), range(100, 115)
+    model = ensemble.RandomForestClassifier(200, random_state=0).fit(collect(train), np.repeat(CLASSES, 30))
+    accuracy = model.score(collect(test), np.repeat(CLASSES, 15))
+    assert accuracy > 0.75  # chance: 0.09
