@@ -1,0 +1,68 @@
+"""How much code acdref may have, and how much it has.
+
+    python tests/budget.py
+
+A code line is one with something of a statement on it: no blank lines, comments or docstrings.  The core is
+what takes a recording to a probability, a label to a gradient and a score to a corrected label; a file that
+holds a NumPy form counts whole.  Who raises a budget adds a line to CHANGELOG.md that says for what.
+"""
+
+import ast
+import io
+import tokenize
+from pathlib import Path
+
+BUDGETS = {"package": 13_000, "core": 4_000}
+
+PACKAGE = Path(__file__).resolve().parents[1] / "acdref"
+CORE = ("audio", "features", "ops", "nets", "labels", "metrics", "losses.py", "optim.py")
+NUMBA_ONLY = [
+    "kernel.py",
+    "threads.py",
+    "memory.py",
+    "vectors.py",
+    "vector_loops.py",
+    "microkernel.py",
+    "layout.py",
+]
+"""Files of ops/ without a NumPy form of anything: machinery of the compiled form."""
+
+_NOTHING = {
+    tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER
+}  # fmt: skip
+
+
+def code_lines(source):
+    """Number of code lines in Python source."""
+    docstrings, lines = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            docstrings.update(range(node.lineno, node.end_lineno + 1))
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in _NOTHING:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    return len(lines - docstrings)
+
+
+def files(part):
+    """The files of a part of the package, "package" or "core"."""
+    every = sorted(PACKAGE.rglob("*.py"))
+    return every if part == "package" else [path for path in every if _in_core(path.relative_to(PACKAGE))]
+
+
+def _in_core(path):
+    return path.parts[0] in CORE and not (path.parts[0] == "ops" and path.name in NUMBA_ONLY)
+
+
+def count(part):
+    """Code lines of a part of the package."""
+    return sum(code_lines(path.read_text(encoding="utf-8")) for path in files(part))
+
+
+if __name__ == "__main__":
+    for folder in sorted({path.parent for path in files("package")}):
+        lines = {path.name: code_lines(path.read_text(encoding="utf-8")) for path in folder.glob("*.py")}
+        name = folder.relative_to(PACKAGE.parent)
+        print(f"{sum(lines.values()):6} {name}  {' '.join(f'{k}:{v}' for k, v in sorted(lines.items()))}")
+    for part, budget in BUDGETS.items():
+        print(f"{part}: {count(part)} of {budget}")
