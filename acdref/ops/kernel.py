@@ -28,6 +28,17 @@ def available():
     return importlib.util.find_spec("numba") is not None
 
 
+def problem() -> str | None:
+    """Why Numba cannot be used, or None."""
+    if not available():
+        return "Numba is not installed (pip install 'acdref[fast]')"
+    try:
+        import numba  # noqa: F401
+    except ImportError as error:  # as when it is too old for the NumPy beside it
+        return f"Numba cannot be imported ({' '.join(str(error).split())})"
+    return None
+
+
 @functools.cache
 def cache_directory():
     """Folder of compiled kernels, or None where none can be written.

@@ -69,7 +69,7 @@ class Adaptive:
         self._undecided_until = LOADING_PAYS if backend == "auto" and kernel.available() else math.inf
         self._marked = False
         if backend == "numba":
-            problem = _problem()
+            problem = kernel.problem()
             if problem is not None:
                 raise AcdrefError(f"the numba backend cannot be used: {problem}")
             self.net.backend = "numba"
@@ -96,7 +96,7 @@ class Adaptive:
             self._undecided_until = COMPILING_PAYS
             return
         self._undecided_until = math.inf
-        problem = _problem()
+        problem = kernel.problem()
         if problem is not None:
             self._say(f"continuing with NumPy: {problem}")
             return
@@ -117,7 +117,7 @@ def describe(config: object) -> tuple[str, str]:
         What a long job is done with.
     reason : str
     """
-    problem = _problem()
+    problem = kernel.problem()
     if problem is not None:
         return "numpy", problem
     if compiled(config):
@@ -133,14 +133,3 @@ def compiled(config: object) -> bool:
 def _job(config):
     """Name of a set of kernels: those of another network or kind of attention are others."""
     return f"inference-{getattr(config, 'attention', type(config).__name__)}"
-
-
-def _problem():
-    """Why Numba cannot be used, or None."""
-    if not kernel.available():
-        return "Numba is not installed (pip install 'acdref[fast]')"
-    try:
-        import numba  # noqa: F401
-    except ImportError as error:  # as when it is too old for the NumPy beside it
-        return f"Numba cannot be imported ({' '.join(str(error).split())})"
-    return None

@@ -202,3 +202,15 @@ def test_no_mark_without_numba(marks, monkeypatch):
     monkeypatch.setattr("importlib.metadata.version", missing)
     kernel.mark_warm("job")
     assert not kernel.is_warm("job")
+
+
+def test_problem_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(kernel, "available", lambda: False)
+    assert "pip install" in kernel.problem()
+
+
+def test_problem_of_a_numba_that_does_not_fit(monkeypatch):
+    """Numba refuses a NumPy that is too new when it is imported."""
+    monkeypatch.setattr(kernel, "available", lambda: True)
+    monkeypatch.setitem(sys.modules, "numba", None)  # makes the import fail
+    assert kernel.problem().startswith("Numba cannot be imported (import of numba halted")

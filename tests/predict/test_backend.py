@@ -1,18 +1,15 @@
 """When "auto" changes from NumPy to Numba, and what happens where Numba is missing or broken."""
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from predict_support import TINY, noise
 
 from acdref.errors import AcdrefError
-from acdref.nets import ACDNet, Conv1DConfig
+from acdref.nets import Conv1DConfig
 from acdref.ops import kernel
 from acdref.predict import backend
 from acdref.predict.backend import COMPILING_PAYS, LOADING_PAYS, Adaptive
-from acdref.predict.scoring import score_samples
 
 TEN_SECONDS = np.zeros((1, 625, 1, 2), np.float32)  # 625 frames of 16 ms
 
@@ -42,7 +39,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(kernel, "available", lambda: machine.installed)
     monkeypatch.setattr(kernel, "is_warm", lambda job: job in machine.warm)
     monkeypatch.setattr(kernel, "mark_warm", machine.warm.add)
-    monkeypatch.setattr(backend, "_problem", problem)
+    monkeypatch.setattr(kernel, "problem", problem)
     return machine
 
 
@@ -155,18 +152,6 @@ def test_descriptions(machine):
     assert name == "numba" and f"after {LOADING_PAYS} s" in reason and "not yet" not in reason
     machine.installed = False
     assert backend.describe(config) == ("numpy", "it is broken")
-
-
-def test_problem_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(kernel, "available", lambda: False)
-    assert "pip install" in backend._problem()
-
-
-def test_problem_of_a_numba_that_does_not_fit(monkeypatch):
-    """Numba refuses a NumPy that is too new when it is imported."""
-    monkeypatch.setattr(kernel, "available", lambda: True)
-    monkeypatch.setitem(sys.modules, "numba", None)  # makes the import fail
-    assert backend._problem().startswith("Numba cannot be imported (import of numba halted")
 
 
 def test_backends_agree():
