@@ -4,12 +4,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from predict_support import TINY, noise
 
 from acdref.errors import AcdrefError
-from acdref.nets import Conv1DConfig
+from acdref.nets import ACDNet, Conv1DConfig
 from acdref.ops import kernel
 from acdref.predict import backend
 from acdref.predict.backend import COMPILING_PAYS, LOADING_PAYS, Adaptive
+from acdref.predict.scoring import score_samples
 
 TEN_SECONDS = np.zeros((1, 625, 1, 2), np.float32)  # 625 frames of 16 ms
 
