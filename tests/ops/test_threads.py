@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from acdref.ops.conv2d import Geometry, conv2d
 from hypothesis import given
 from hypothesis import strategies as st
 
 from acdref.errors import AcdrefError
 from acdref.ops import threads
+from acdref.ops.conv2d import Geometry, conv2d
 from acdref.ops.kernel import available
 
 
