@@ -8,7 +8,7 @@ from predict_support import CLASSES, TINY, write_tiny_weights
 
 from acdref import __version__, info
 from acdref.errors import AcdrefError, CheckpointError
-from acdref.nets.table import MACS_CONVENTION, count_macs, layer_table
+from acdref.nets import ACDNet
 from acdref.ops import kernel
 
 
@@ -23,8 +23,8 @@ def test_default_network_where_no_weights_are_shipped(nothing_shipped):
     assert facts["parameters"] == 248_539
     assert facts["macs"] == 1_397_031_968
     assert facts["macs"] == sum(facts["macs_of"].values()) == sum(layer["macs"] for layer in facts["layers"])
-    assert facts["macs_convention"] == MACS_CONVENTION
-    assert [layer["name"] for layer in facts["layers"]] == [layer.name for layer in layer_table()]
+    assert facts["macs_convention"] == ACDNet.macs_convention
+    assert [layer["name"] for layer in facts["layers"]] == [row.name for row in ACDNet().layer_table(624)]
 
 
 def test_shipped_weights_are_the_default(monkeypatch, tmp_path):
@@ -40,8 +40,8 @@ def test_weights(tmp_path):
     assert facts["weights"]["path"] == path
     assert facts["weights"]["classes"] == list(CLASSES)
     assert facts["weights"]["meta"]["note"] == "of a test"
-    assert facts["parameters"] == sum(layer.parameters for layer in layer_table(TINY))
-    assert facts["macs"] == count_macs(TINY)["total"]
+    assert facts["parameters"] == sum(a.size for a in ACDNet(TINY).params.values())
+    assert facts["macs"] == ACDNet(TINY).count_macs(624)["total"]
 
 
 def test_bad_weights(tmp_path):

@@ -7,8 +7,7 @@ from predict_support import CLASSES, program, write_tiny_weights
 
 from acdref import __version__
 from acdref.commands.info import command
-from acdref.nets import NETWORKS
-from acdref.nets.table import layer_table
+from acdref.nets import NETWORKS, ACDNet
 
 
 def run(*arguments):
@@ -27,7 +26,7 @@ def test_text():
     lines = run().splitlines()
     assert lines[0] == f"acdref {__version__}"
     assert any(line.startswith("  backend   num") for line in lines)
-    for layer in layer_table():
+    for layer in ACDNet().layer_table(624):
         (line,) = [line for line in lines if line.split()[:1] == [layer.name]]
         *_, channels, frames, bins, parameters, macs = line.split()
         assert (int(channels), int(frames), int(bins)) == layer.shape

@@ -6,9 +6,9 @@ from fused_support import TOLERANCE, Shape, active, blocks, empty, frame, table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ops_support import assert_close, relative_error
+from plain_support import conv_weight_gradient, depthwise, depthwise_backward
 
 from acdref.ops.activation import prelu_backward
-from acdref.ops.conv import conv_weight_gradient, depthwise, depthwise_backward
 from acdref.ops.kernel import available
 from acdref.ops.layout import INVERSE, LANES, MEAN, SCALE, SHIFT, SLOPE, A, B, C, packed, padded, whole
 from acdref.ops.pooling import max_pool_backward

@@ -6,9 +6,9 @@ from fused_support import TOLERANCE, Shape, blocks, empty, frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ops_support import assert_close, relative_error
+from plain_support import conv, depthwise
 
 from acdref.ops.activation import prelu
-from acdref.ops.conv import conv, depthwise
 from acdref.ops.kernel import available
 from acdref.ops.layout import LANES, packed, padded, whole
 from acdref.ops.pooling import max_pool

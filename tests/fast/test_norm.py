@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from acdref.fast.norm import identity, normalisation, normalisation_backward
 from acdref.ops.layout import INVERSE, MEAN, SCALE, SHIFT, SLOPE, A, B, C, padded
-from acdref.ops.norm_prelu import norm_prelu_backward, norm_prelu_train
+from acdref.ops.norm import batch_norm, batch_norm_backward
 
 
 class Net:
@@ -41,7 +41,8 @@ def test_as_batch_normalisation(seed, clips, rows, bins, channels, offset):
     rng = np.random.default_rng(seed)
     z, net = rng.standard_normal((clips, rows, bins, channels)) + offset, Net(rng, channels)
     gamma, beta, slope = net.params.values()
-    _, statistics, affine, running = norm_prelu_train(z, gamma, beta, slope, *net.state.values())
+    _, statistics, running = batch_norm(z, gamma, beta, *net.state.values(), slope)
+    affine = gamma * statistics[1], beta - statistics[0] * gamma * statistics[1]
     table = table_of(net, z)
     rows_of = {MEAN: statistics[0], INVERSE: statistics[1], SCALE: affine[0], SHIFT: affine[1], SLOPE: slope}
     for row, expected in rows_of.items():
@@ -55,7 +56,7 @@ def test_as_batch_normalisation(seed, clips, rows, bins, channels, offset):
     xhat = (z - statistics[0]) * statistics[1]
     sums = [part.sum((0, 1, 2)) for part in (dn * xhat, dn, np.where(v > 0, 0, dy * v))]
     normalisation_backward(net, "a", table, padded(np.stack(sums)).reshape(-1), z[..., 0].size, grads)
-    dz, *references = norm_prelu_backward(dy, z, gamma, slope, statistics, affine)
+    dz, *references = batch_norm_backward(dy, z, gamma, beta, statistics, slope)
     scale = np.abs(references).max() + 1
     for found, expected in zip(grads.values(), references, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-9 * scale)

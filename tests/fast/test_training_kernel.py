@@ -6,8 +6,8 @@ from fused_support import TOLERANCE, Shape, active, blocks, empty, frame, table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ops_support import assert_close, relative_error
+from plain_support import conv, depthwise
 
-from acdref.ops.conv import conv, depthwise
 from acdref.ops.kernel import available
 from acdref.ops.layout import LANES, packed, padded, whole
 from acdref.ops.pooling import max_pool

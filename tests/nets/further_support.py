@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from acdref.nets.conv1d_net import Conv1D, Conv1DConfig, Conv1DLayer
-from acdref.nets.mobilenet import MobileNetConfig, MobileNetV2
-from acdref.nets.mobilenet import Stage as Inverted
-from acdref.nets.resnet import ResNet50, ResNetConfig
-from acdref.nets.resnet import Stage as Bottlenecks
+from acdref.nets.mobilenet import InvertedStage, MobileNetConfig, MobileNetV2
+from acdref.nets.resnet import BottleneckStage, ResNet50, ResNetConfig
 from acdref.nets.vgg import VGGConfig, VGGGap, VGGLayer
 
 # Every kind of layer that the full network has, a thousand times cheaper: (network, configuration, features)
@@ -40,7 +38,7 @@ SMALL = {
         ResNetConfig(
             classes=3,
             stem=5,
-            stages=(Bottlenecks(2, 4, 1), Bottlenecks(1, 3), Bottlenecks(2, 5)),
+            stages=(BottleneckStage(2, 4, 1), BottleneckStage(1, 3), BottleneckStage(2, 5)),
             expansion=2,
             frames=16,
             bins=12,
@@ -52,7 +50,7 @@ SMALL = {
         MobileNetConfig(
             classes=3,
             stem=4,
-            stages=(Inverted(1, 3, 1, 1), Inverted(3, 4, 2, 2), Inverted(2, 4, 1, 1)),
+            stages=(InvertedStage(1, 3, 1, 1), InvertedStage(3, 4, 2, 2), InvertedStage(2, 4, 1, 1)),
             last=9,
             dropout=0.0,
             bins=10,

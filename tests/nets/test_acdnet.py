@@ -1,4 +1,4 @@
-"""ACDnet against its PyTorch twin, its own derivatives, its layer table and its documentation."""
+"""ACDnet against its PyTorch twin, its own derivatives, its layer table and the specification's."""
 
 import dataclasses
 import functools
@@ -13,13 +13,13 @@ from nets_support import (
     SMALL,
     batch,
     gradient_errors,
+    layer_outputs,
     network,
     relative_error,
 )
 
 from acdref.losses import bce
 from acdref.nets import ACDNET_2024, ACDNet, ACDNetConfig, Block
-from acdref.nets.table import layer_table
 from acdref.ops import threads
 from acdref.ops.kernel import available
 
@@ -59,14 +59,14 @@ def pytorch(kind, dtype=np.float64, train=False, gradients=False):
 def test_shapes_of_the_layer_table():
     """Every layer's output for 10 s, as the table says."""
     net = network(dtype=np.float32, backend="auto")
-    net.forward(batch(n=1, frames=624, dtype=np.float32)[0])
-    rows = {row.name: row.shape for row in layer_table()}
+    outputs = layer_outputs(net, batch(n=1, frames=624, dtype=np.float32)[0])
+    rows = {row.name: row.shape for row in net.layer_table(624)}
     del rows["features"]
     for name, shape in rows.items():
-        y = net.outputs[name][0]
+        y = outputs[name][0]
         found = y[None, None] if name == "dense" else y[None] if name == "mean" else y
         assert (found.shape[-1], *found.shape[:-1]) == shape, name
-    assert set(net.outputs) == set(rows)
+    assert set(outputs) == set(rows)
 
 
 def test_parameters_of_every_layer():
@@ -102,10 +102,11 @@ def test_layer_outputs_as_pytorch_in_float32(kind, backend, train):
     """Against the twin in float64: in training, PyTorch's own float32 is up to 4e-5 away from it."""
     references = pytorch(kind, np.float32, train)["outputs"]
     net = network(kind, np.float32, backend)
-    net.forward(batch(frames=140, dtype=np.float32)[0], train=train)
-    # The fused step makes no layer's output as a whole.
-    assert set(net.outputs) == ({"dense"} if train and net._fused else set(references))
-    errors = {name: relative_error(y, references[name]) for name, y in net.outputs.items()}
+    x, _ = batch(frames=140, dtype=np.float32)
+    outputs = layer_outputs(net, x, train)
+    assert set(outputs) == ({"dense"} if train and net._compiled("training") else set(references))
+    errors = {name: relative_error(y, references[name]) for name, y in outputs.items()}
+    errors["logits"] = relative_error(net.forward(x, train)[0], references["dense"])
     assert max(errors.values()) <= 1e-5, errors
 
 
@@ -116,8 +117,9 @@ def test_loss_gradients_and_statistics_as_pytorch_in_float64(kind, backend):
     net = network(kind, np.float64, backend)
     loss, grads = loss_and_gradients(net, *batch(frames=140))
     assert abs(loss - reference["loss"]) <= 1e-12 * loss
-    assert set(net.outputs) == ({"dense"} if net._fused else set(reference["outputs"]))
-    for name, y in net.outputs.items():
+    outputs = layer_outputs(network(kind, np.float64, backend), batch(frames=140)[0], train=True)
+    assert set(outputs) == ({"dense"} if net._compiled("training") else set(reference["outputs"]))
+    for name, y in outputs.items():
         assert relative_error(y, reference["outputs"][name]) <= 1e-10, name
     errors = gradient_errors(grads, reference["gradients"])
     assert max(errors.values()) <= 1e-9, errors
@@ -162,11 +164,11 @@ def test_backends_agree(kind):
     assert abs(loss - expected_loss) <= 1e-13
     assert max(gradient_errors(grads, expected).values()) <= 1e-10
     x = x.astype(np.float32)
-    nets = [network(kind, np.float32, backend) for backend in ("numba", "numpy")]
-    for net in nets:
-        net.forward(x)
-    for name, y in nets[1].outputs.items():
-        assert relative_error(nets[0].outputs[name], y) <= 1e-5, name
+    outputs, expected = (
+        layer_outputs(network(kind, np.float32, backend), x) for backend in ("numba", "numpy")
+    )
+    for name, y in expected.items():
+        assert relative_error(outputs[name], y) <= 1e-5, name
 
 
 @needs_numba
@@ -232,7 +234,7 @@ def test_shortest_input(backend):
     with pytest.raises(ValueError, match="129 frames are too few"):
         net.predict_proba(x[:, :129])
     logits, _ = net.forward(x[:, :130])
-    assert net.outputs["block7.pool"].shape == (2, 1, 2, 32)
+    assert layer_outputs(net, x[:, :130])["block7.pool"].shape == (2, 1, 2, 32)
     assert np.isfinite(logits).all()
     # The first pool drops what the 131st frame adds.
     assert relative_error(net.forward(x)[0], logits) <= 1e-6
@@ -279,6 +281,7 @@ def test_any_table_works_from_its_shortest_input_on(blocks, extra, classes, kind
     assert logits.shape == (n, classes)
     grads = net.backward(tape, bce(labels, logits)[1])
     assert list(grads) == list(net.params)
+    assert net.min_frames == config.min_frames
     for name, g in grads.items():
         assert g.shape == net.params[name].shape
         assert np.isfinite(g).all()
@@ -358,3 +361,172 @@ def test_digital_silence(backend):
     assert np.isfinite(loss)
     assert all(np.isfinite(g).all() for g in grads.values())
     assert np.isfinite(net.predict_proba(np.zeros_like(x))).all()
+
+
+def sigmoid(logits):
+    return 1 / (1 + np.exp(-logits.astype(np.float64)))
+
+
+@kinds
+@both
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 1e-13)])
+def test_probabilities_are_the_sigmoid_of_the_logits(kind, backend, dtype, tolerance):
+    net = network(kind, dtype, backend)
+    x, _ = batch(n=2, frames=150, dtype=dtype)
+    p = net.predict_proba(x)
+    assert p.dtype == dtype
+    assert p.shape == (2, 11)
+    assert np.abs(p - sigmoid(net.forward(x)[0])).max() <= tolerance
+
+
+@both
+@given(seed=st.integers(0, 999), n=st.integers(1, 4), extra=st.integers(0, 9), kind=st.sampled_from(KINDS))
+@settings(max_examples=15)
+def test_probabilities_for_any_parameters_and_lengths(backend, seed, n, extra, kind):
+    """Slopes and scales of any sign: PReLU commutes with the pool for some of them only."""
+    net = network(kind, np.float64, backend, SMALL, seed)
+    rng = np.random.default_rng(seed)
+    for name, a in net.params.items():
+        if name.endswith((".slope", ".gamma")):
+            net.params[name] = rng.normal(0, 1, a.shape)
+    x, _ = batch(SMALL, n, SMALL.min_frames + extra, seed=seed)
+    assert np.abs(net.predict_proba(x) - sigmoid(net.forward(x)[0])).max() <= 1e-12
+
+
+@both
+def test_probabilities_do_not_depend_on_the_batch(backend):
+    net = network(dtype=np.float32, backend=backend, config=SMALL)
+    x, _ = batch(SMALL, 33, 45, np.float32)
+    together = net.predict_proba(x)
+    np.testing.assert_array_equal(np.concatenate([net.predict_proba(clip[None]) for clip in x]), together)
+
+
+@both
+def test_threads_do_not_matter_to_probabilities(backend):
+    net = network(dtype=np.float32, backend=backend, config=SMALL)
+    x, _ = batch(SMALL, 3, 60, np.float32)
+    results = []
+    for count in (1, 2, 4):
+        threads.set_threads(count)
+        try:
+            results.append(net.predict_proba(x))
+        finally:
+            threads.set_threads(None)
+    np.testing.assert_array_equal(results[1], results[0])
+    np.testing.assert_array_equal(results[2], results[0])
+
+
+def test_blas_threads_do_not_matter_to_probabilities(with_blas_threads):
+    one, two = with_blas_threads("""if True:
+        import hashlib
+        import numpy as np
+        from acdref.nets import ACDNet
+
+        net = ACDNet(seed=1, backend="numpy")
+        for name in net.params:
+            if name.endswith("weight"):
+                net.params[name] *= 2.5  # as trained ones: fresh weights hardly let the input through
+        for frames in (200, 624):
+            x = np.random.default_rng(frames).standard_normal((1, frames, 257, 2), np.float32)
+            print(frames, hashlib.sha256(net.predict_proba(x).tobytes()).hexdigest())
+    """)
+    assert one == two
+    assert len(set(one.split())) == 4
+
+
+@both
+def test_new_parameters_are_seen(backend):
+    """Nothing folded is remembered: training between two predictions counts."""
+    net = ACDNet(SMALL, backend=backend)
+    x, _ = batch(SMALL, frames=40, dtype=np.float32)
+    before = net.predict_proba(x)
+    net.params["stem.conv_norm.gamma"] *= 2  # in place, as the optimiser does
+    net.state["stem.conv_norm.mean"] += 0.1
+    after = net.predict_proba(x)
+    assert (before != after).all()
+    assert np.abs(after - sigmoid(net.forward(x)[0])).max() <= 1e-6
+
+
+# The specification's table for 10 s: last layer of the row, its output (C, T, F), the row's parameters.
+SPECIFIED = {
+    "features": ("features", (2, 624, 257), 0),
+    "stem": ("stem.conv", (16, 622, 257), 352),
+    "block1": ("block1.pool", (32, 309, 128), 848),
+    "block2": ("block2.pool", (64, 153, 64), 11_200),
+    "block3": ("block3.pool", (128, 74, 32), 9_536),
+    "block4": ("block4.pool", (256, 72, 16), 167_680),
+    "block5": ("block5.pool", (128, 68, 8), 36_608),
+    "block6": ("block6.pool", (64, 66, 4), 18_592),
+    "block7": ("block7.pool", (32, 62, 2), 3_008),
+    "dense": ("dense", (11, 1, 1), 715),
+}
+TABLE = ACDNetConfig(
+    classes=3, stem=4, bins=20, blocks=(Block(6, 2, (2, 2)), Block(5, 1, (1, 2), 3), Block(4, 1, (2, 3), 2))
+)
+
+
+@pytest.mark.parametrize("row", SPECIFIED)
+def test_row_of_the_specification(row):
+    last, shape, parameters = SPECIFIED[row]
+    layers = [layer for layer in ACDNet().layer_table(624) if layer.name.split(".")[0] == row]
+    assert layers[-1].name == last
+    assert layers[-1].shape == shape
+    assert sum(layer.parameters for layer in layers) == parameters
+
+
+def test_parameters_of_the_paper():
+    assert sum(layer.parameters for layer in ACDNet().layer_table(624)) == 248_539
+
+
+def test_macs_of_the_specification():
+    macs = ACDNet().count_macs(624)
+    assert round(macs["convolutions"] / 1e9, 3) == 1.076
+    assert round(macs["attention"] / 1e9, 3) == 0.157
+    assert round(macs["stft"] / 1e9, 3) == 0.164
+    assert macs["stft"] == 514 * 512 * 624
+    assert round(macs["total"] / 1e9, 3) == 1.397
+    assert macs["total"] == macs["convolutions"] + macs["attention"] + macs["stft"]
+    assert macs["total"] == sum(layer.macs for layer in ACDNet().layer_table(624))
+    assert "direct DFT" in ACDNet.macs_convention
+
+
+@pytest.mark.parametrize("attention", ["linear", "separable"])
+@pytest.mark.parametrize("config", [ACDNET_2024, TABLE], ids=["default", "small"])
+def test_parameters_are_those_of_the_network(config, attention):
+    config = dataclasses.replace(config, attention=attention)
+    net = ACDNet(config)
+    counted = dict.fromkeys((layer.name for layer in net.layer_table(624)), 0)
+    for name, a in net.params.items():
+        # "block2.attention.query.weight" and "block1.depthwise_norm.gamma" belong to their layer's row.
+        layer = max((row for row in counted if name.startswith(row)), key=len)
+        counted[layer] += a.size
+    assert counted == {layer.name: layer.parameters for layer in net.layer_table(624)}
+
+
+@pytest.mark.parametrize("attention", ["linear", "separable"])
+def test_macs_counted_one_by_one(attention):
+    """From the arrays of a network: a product for each weight and each position that it serves."""
+    config = dataclasses.replace(TABLE, attention=attention)
+    rows = {layer.name: layer for layer in ACDNet(config).layer_table(30)}
+    macs = dict.fromkeys(rows, 0)
+    macs["features"] = 30 * 2 * 20 * 38  # frames, (cosine, sine), bins, samples of a window
+    for name, a in ACDNet(config).params.items():
+        if name.endswith(".weight"):
+            layer = max((row for row in rows if name.startswith(row)), key=len)
+            macs[layer] += a.size * np.prod(rows[layer].shape[1:])
+    for number, block in enumerate(config.blocks, 1):
+        if block.attention:
+            positions = np.prod(rows[f"block{number}.attention"].shape[1:])
+            rank = 1 if attention == "separable" else block.attention
+            macs[f"block{number}.attention"] += 2 * positions * block.attention * rank
+    assert macs == {name: layer.macs for name, layer in rows.items()}
+
+
+def test_table_of_the_shortest_input():
+    frames, net = ACDNET_2024.min_frames, ACDNet()
+    assert net.min_frames == frames
+    assert net.layer_table(frames)[-3].shape == (32, 1, 2)
+    with pytest.raises(ValueError, match=f"{frames - 1} frames are too few: the network needs {frames}"):
+        net.layer_table(frames - 1)
+    with pytest.raises(ValueError, match="too few"):
+        net.count_macs(frames - 1)

@@ -9,8 +9,8 @@ from further_support import batch, small
 from nets_support import BACKENDS, relative_error
 
 from acdref.nets.conv1d_net import Conv1D, Conv1DConfig
+from acdref.ops.activation import elu
 from acdref.ops.pointwise import pointwise
-from acdref.ops.rectifiers import elu
 
 GOLDEN = Path(__file__).parents[2] / ".." / "shared" / "golden" / "network_counts.json"
 LENGTHS = [26662, 8883, 2957, 982, 324, 105, 33, 9, 1]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from acdref.ops.conv import depthwise
 from hypothesis import given
 from hypothesis import strategies as st
 
 from acdref.errors import AcdrefError
 from acdref.ops import threads
+from acdref.ops.conv2d import Geometry, conv2d
 from acdref.ops.kernel import available
 
 
@@ -152,8 +152,9 @@ def _depthwise_in_child(queue):
 
 def _depthwise():
     rng = np.random.default_rng(5)
-    x, weight = rng.standard_normal((2, 40, 9, 16)), rng.standard_normal((3, 3, 16))
-    return depthwise(x, weight, np.zeros(16), 2, backend="numba" if available() else "numpy")
+    x, weight = rng.standard_normal((2, 40, 9, 16)), rng.standard_normal((3, 3, 1, 16))
+    geometry, backend = Geometry(padding=(0, 2), dilation=(2, 2)), "numba" if available() else "numpy"
+    return conv2d(x, weight, None, geometry, depthwise=True, backend=backend)
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
