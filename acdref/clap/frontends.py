@@ -14,7 +14,7 @@ A longer sound is heard in several windows, see :func:`window_starts`.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -176,7 +176,7 @@ class HfFrontEnd:
                 raise ValueError(f"{front_end.samples} samples, hop {front_end.hop}, n_fft {front_end.n_fft}")
             if front_end.shape != _SHAPE:
                 raise ValueError(f"features of the shape {front_end.shape}, where CLAP takes {_SHAPE}")
-            front_end.filterbank()
+            front_end.filterbank  # noqa: B018 (complains now)
         except KeyError as error:
             raise TeacherError(path, f"lacks {error.args[0]!r}") from None
         except (TypeError, ValueError) as error:
@@ -188,14 +188,15 @@ class HfFrontEnd:
         """Shape of the network's input for one window."""
         return (1, 1, self.samples // self.hop + 1, self.bands)
 
+    @cached_property
     def filterbank(self) -> NDArray[np.float64]:
         """Mel filterbank, (bands, n_fft // 2 + 1)."""
         scale, norm = ("slaney", "slaney") if self.truncation == "rand_trunc" else ("htk", None)
-        return _filterbank(self.rate, self.n_fft, self.bands, self.fmin, self.fmax, scale, norm)
+        return mel_filterbank(self.rate, self.n_fft, self.bands, self.fmin, self.fmax, scale, norm)
 
     def inputs(self, x: NDArray) -> NDArray[np.float32]:
         """Network input (see :attr:`shape`, float32) of a sound of at most one window, (n,) float32."""
-        return log_mel(padded(x, self.samples, self.padding), self.filterbank(), self.hop)[None, None]
+        return log_mel(padded(x, self.samples, self.padding), self.filterbank, self.hop)[None, None]
 
     def tokens(self, tokenizer: Tokenizer, prompt: str) -> dict[str, NDArray[np.int64]]:
         """Ids, (1, n) int64, and their mask.
@@ -268,10 +269,3 @@ def _encoded(tokenizer, prompt):
         return tokenizer.encode(prompt)
     except ValueError as error:
         raise AcdrefError(f"the prompt {prompt!r} cannot be encoded: {error}") from None
-
-
-@lru_cache(maxsize=4)
-def _filterbank(*arguments):
-    bank = mel_filterbank(*arguments)
-    bank.setflags(write=False)
-    return bank
