@@ -41,7 +41,7 @@ def table2(scripts, corpus, tmp_path, monkeypatch, capsys):
 
     def run(*arguments):
         given = ["table2.py", corpus, "--work", tmp_path / "work", "--results", tmp_path / "results"]
-        given += ["--fold", "2", "--sequences", "16", "--rules", "correct FN", *arguments]
+        given += ["--fold", "2", "--sequences", "8", "--rules", "correct FN", *arguments]
         monkeypatch.setattr(sys, "argv", list(map(str, given)))
         scripts["table2"].main()
         return capsys.readouterr().out
@@ -58,7 +58,7 @@ def rows_of(path):
 
 def test_runs_are_done_once(scripts, table2, tmp_path, monkeypatch):
     printed = table2("--seeds", "0")
-    path = tmp_path / "results" / "table2-sequences-16-fold-2.csv"
+    path = tmp_path / "results" / "table2-sequences-8-fold-2.csv"
     first = rows_of(path)
     conditions = ["raw labels", "without errors", "correct FN"]
     assert [(row["condition"], row["seed"]) for row in first] == [(name, "0") for name in conditions]
@@ -92,7 +92,7 @@ def test_sizes_lie_apart_and_do_not_mix(scripts, table2, tmp_path):
     sizes = scripts["experiment"].Setting(sequences=9600, seconds=4.0)
     assert sizes.suffix == "-sequences-9600-seconds-4.0"
     (tmp_path / "results").mkdir()
-    path = tmp_path / "results" / "table2-sequences-16-fold-2.csv"
+    path = tmp_path / "results" / "table2-sequences-8-fold-2.csv"
     path.write_text("condition,seed,setting,mAP\nraw labels,0,something else,0.5\n")
     with pytest.raises(AcdrefError, match="has runs with the setting 'something else'"):
         table2("--seeds", "0")

@@ -79,18 +79,18 @@ def test_the_first_labels_are_the_teachers(finished):
     assert 0 < found.sum() < found.size
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_killed_at_every_file_it_ends_the_same(finished, recipe, tmp_path, monkeypatch, late):
+def test_killed_it_ends_the_same(finished, recipe, tmp_path, monkeypatch):
+    """Often in its own stages, which come first; what self-correction has too is killed at every file there."""
     out = tmp_path / "out"
     deaths = 0
     while deaths < 100:
         try:
-            with dying_at(monkeypatch, 1 + deaths % 5, late):
+            with dying_at(monkeypatch, 1 + deaths, late=deaths % 2):
                 recipe(out)
             break
         except Killed:
             deaths += 1
-    assert deaths >= 8
+    assert deaths >= 6
     assert contents(out) == contents(finished[0])
 
 
