@@ -13,7 +13,7 @@ wants them.  The model's metadata say what its input and outputs mean: see :func
 import json
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -27,9 +27,6 @@ from acdref.nets import layers
 from acdref.nets.network import Network
 from acdref.nets.registry import name_of
 from acdref.ops.norm import EPS
-
-if TYPE_CHECKING:
-    import onnx
 
 OPSET = 18  # onnxruntime 1.14, 2023
 IR_VERSION = 8  # of the same year
@@ -76,7 +73,7 @@ def export_onnx(
     return difference
 
 
-def onnx_model(net: Network, classes: Sequence[str], front_end: bool = False) -> "onnx.ModelProto":
+def onnx_model(net: Network, classes: Sequence[str], front_end: bool = False) -> Any:
     """The model that :func:`export_onnx` writes, as ``onnx.ModelProto``; arguments and errors as there."""
     try:
         import onnx
