@@ -119,10 +119,7 @@ class Arrays:
             row = dtype.itemsize * math.prod(shape[1:])
             for start in range(0, shape[0], count):
                 n = min(count, shape[0] - start)
-                data = stream.read(n * row)
-                if len(data) < n * row:
-                    raise EOFError(f"{name} ends early")
-                yield np.frombuffer(data, dtype).reshape(n, *shape[1:])
+                yield np.frombuffer(stream.read(n * row), dtype).reshape(n, *shape[1:])
 
     @contextlib.contextmanager
     def _stream(self, name):

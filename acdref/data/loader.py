@@ -14,17 +14,8 @@ import numpy as np
 from acdref.errors import AcdrefError
 from acdref.ops.memory import keep_freed_memory
 
-_ONE_THREAD = dict.fromkeys(
-    (
-        "ACDREF_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-    ),
-    "1",
-)
+_LIBRARIES = ("ACDREF_NUM", "MKL_NUM", "NUMBA_NUM", "OMP_NUM", "OPENBLAS_NUM", "VECLIB_MAXIMUM")
+_ONE_THREAD = {f"{library}_THREADS": "1" for library in _LIBRARIES}
 
 
 class Loader:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.errors import AcdrefError, FileError
-from acdref.tables.label_files import Clip
+from acdref.tables.label_files import Clip, label_matrix
 from acdref.tables.manifest import resolve_classes
 from acdref.tables.rows import Rows
 
@@ -115,12 +115,8 @@ class Columns:
 
     def encode(self, clips: Sequence[Clip]) -> NDArray[np.float64]:
         """Label matrix of clips, (n, classes before mapping), float64."""
-        y = np.zeros((len(clips), len(self.ids)))
-        framed = [i for i, clip in enumerate(clips) if clip.absent is not None]
-        y[framed] = np.nan
-        self._set(y, (clip.absent or () for clip in clips), 0.0)
-        self._set(y, (clip.unknown for clip in clips), np.nan)
-        self._set(y, (clip.present for clip in clips), 1.0)
+        y, strangers = label_matrix(clips, self._column, len(self.ids))
+        self.dropped += len(strangers)
         return y
 
     def ordered(self, columns: Iterable[int], clip: Clip) -> list[str]:
@@ -131,18 +127,6 @@ class Columns:
         chosen = set(labels)
         kept = [label for label in (*clip.present, *clip.unknown, *(clip.absent or ())) if label in chosen]
         return [*kept, *(label for label in labels if label not in set(kept))]
-
-    def _set(self, y, lists, value):
-        rows, columns = [], []
-        for row, labels in enumerate(lists):
-            for label in labels:
-                column = self._column.get(label)
-                if column is None:
-                    self.dropped += 1
-                else:
-                    rows.append(row)
-                    columns.append(column)
-        y[rows, columns] = value
 
     def _spelling(self, found):
         """As the file spells the class; else by ids or by names, whichever the file's labels are."""

@@ -28,11 +28,12 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.errors import FileError, ManifestError
 from acdref.files import replacing
@@ -68,6 +69,39 @@ class Clip(NamedTuple):
     unknown: list = ()
     absent: list | None = None
     details: tuple = ()
+
+
+def label_matrix(
+    clips: Sequence[Clip], column: dict[str, int], width: int
+) -> tuple[NDArray[np.float64], list[tuple[Clip, str]]]:
+    """Labels of clips as a matrix.
+
+    Parameters
+    ----------
+    clips : sequence of Clip, (N,)
+    column : dict of str to int
+        Where each label stands.
+    width : int
+        C, how many columns there are.
+
+    Returns
+    -------
+    y : (N, C) float64 array
+        0, 1 or NaN.
+    strangers : list of (Clip, str)
+        Labels without a column, which are left out.
+    """
+    y, strangers = np.zeros((len(clips), width)), []
+    for row, clip in zip(y, clips, strict=True):
+        if clip.absent is not None:
+            row[:] = np.nan
+        for labels, value in ((clip.absent or (), 0.0), (clip.unknown, np.nan), (clip.present, 1.0)):
+            for label in labels:
+                if label in column:
+                    row[column[label]] = value
+                else:
+                    strangers.append((clip, label))
+    return y, strangers
 
 
 class LabelFile:

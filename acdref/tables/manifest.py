@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 
 from acdref.errors import ManifestError
-from acdref.tables.label_files import Clip, read_clips, refusing_repeats, writing
+from acdref.tables.label_files import Clip, label_matrix, read_clips, refusing_repeats, writing
 
 ACD_CLASSES = (
     "voice", "music", "cat", "dog", "clapping", "urban", "machinery", "nature", "windnoise", "alarm",
@@ -34,7 +34,7 @@ NO_CLASS_FOLDER = "none"
 """In a folder per class, the subfolder of recordings with none of the classes."""
 
 
-AnyPath = str | PathLike
+File = str | PathLike
 Wanted = str | Iterable | None
 """Folds or splits to keep: ``"1,2"``, or any iterable of values; None: all."""
 
@@ -134,9 +134,7 @@ class Manifest:
         return np.array([value in wanted for value in column], dtype=bool)
 
 
-def open_dataset(
-    path: AnyPath, root: AnyPath | None = None, classes: Iterable[str] | None = None
-) -> Manifest:
+def open_dataset(path: File, root: File | None = None, classes: Iterable[str] | None = None) -> Manifest:
     """Read a CSV manifest, or a folder that has one subfolder per class.
 
     Parameters
@@ -163,7 +161,7 @@ def open_dataset(
     return read_folder(path, classes)
 
 
-def open_recordings(path: AnyPath, root: AnyPath | None = None) -> Manifest:
+def open_recordings(path: File, root: File | None = None) -> Manifest:
     """Find recordings, whatever is known of their labels.
 
     Parameters
@@ -192,9 +190,7 @@ def open_recordings(path: AnyPath, root: AnyPath | None = None) -> Manifest:
     return Manifest(folder, folder, tuple(paths), np.zeros((len(paths), 0)), ())
 
 
-def read_manifest(
-    path: AnyPath, root: AnyPath | None = None, classes: Iterable[str] | None = None
-) -> Manifest:
+def read_manifest(path: File, root: File | None = None, classes: Iterable[str] | None = None) -> Manifest:
     """Read a CSV manifest.
 
     Parameters
@@ -239,7 +235,7 @@ def read_manifest(
         clips = list(reader)
     for _ in refusing_repeats(clips, path, "manifest"):
         pass
-    classes, labels = _label_matrix(path, clips, classes)
+    classes, labels = _labels(path, clips, classes)
     columns = dict.fromkeys(("fold", "split", "verified"))
     for at, name in enumerate(reader.extra):
         if name in columns:
@@ -249,7 +245,7 @@ def read_manifest(
     return Manifest(path, root, tuple(clip.id for clip in clips), labels, classes, **columns)
 
 
-def read_folder(path: AnyPath, classes: Iterable[str] | None = None) -> Manifest:
+def read_folder(path: File, classes: Iterable[str] | None = None) -> Manifest:
     """Read a folder that has one subfolder of recordings per class.
 
     Parameters
@@ -279,11 +275,11 @@ def read_folder(path: AnyPath, classes: Iterable[str] | None = None) -> Manifest
         if not rest:
             raise ManifestError(root, f"{path} lies outside the class folders {expected}")
         clips.append(Clip(0, path, [] if name == NO_CLASS_FOLDER else [name]))
-    classes, labels = _label_matrix(root, clips, classes)
+    classes, labels = _labels(root, clips, classes)
     return Manifest(root, root, tuple(paths), labels, classes)
 
 
-def write_manifest(manifest: Manifest, path: AnyPath) -> None:
+def write_manifest(manifest: Manifest, path: File) -> None:
     """Write a CSV manifest that :func:`read_manifest` reads back.
 
     Parameters
@@ -309,7 +305,7 @@ def write_manifest(manifest: Manifest, path: AnyPath) -> None:
             write(Clip(0, name, present, doubtful, details=details))
 
 
-def resolve_classes(path: AnyPath, classes: Iterable[str] | None, found: Iterable[str]) -> tuple[str, ...]:
+def resolve_classes(path: File, classes: Iterable[str] | None, found: Iterable[str]) -> tuple[str, ...]:
     """Classes after a check, or a default.
 
     Parameters
@@ -335,19 +331,15 @@ def resolve_classes(path: AnyPath, classes: Iterable[str] | None, found: Iterabl
     return classes
 
 
-def _label_matrix(path, clips, classes):
+def _labels(path, clips, classes):
     """Classes and labels (N, C) of clips; those of a folder have no line."""
     found = {name for clip in clips for name in (*clip.present, *clip.unknown)}
     classes = resolve_classes(path, classes, found)
     column = {name: c for c, name in enumerate(classes)}
-    labels = np.zeros((len(clips), len(classes)))
-    for row, clip in zip(labels, clips, strict=True):
-        for names, value in ((clip.present, 1.0), (clip.unknown, np.nan)):
-            for name in names:
-                if name not in column:
-                    cause = f"the class {name!r} is not one of {', '.join(classes)}"
-                    raise ManifestError(path, f"line {clip.line}: {cause}" if clip.line else cause)
-                row[column[name]] = value
+    labels, strangers = label_matrix(clips, column, len(classes))
+    for clip, name in strangers:
+        cause = f"the class {name!r} is not one of {', '.join(classes)}"
+        raise ManifestError(path, f"line {clip.line}: {cause}" if clip.line else cause)
     return classes, labels
 
 
@@ -356,7 +348,7 @@ def _refuse_root(path, root):
         raise ManifestError(path, "is a folder with its own recordings: a root goes with a CSV manifest")
 
 
-def find_audio(folder: AnyPath, failed: Callable[[OSError], None]) -> Iterator[str]:
+def find_audio(folder: File, failed: Callable[[OSError], None]) -> Iterator[str]:
     """Find recordings by their suffix.
 
     Parameters

@@ -185,7 +185,7 @@ def _objects(path):
             if text.strip():
                 try:
                     window = _window(text)
-                except (ValueError, RecursionError) as error:
+                except (ValueError, OverflowError, RecursionError) as error:
                     raise rows.bad(str(error)) from None
                 yield rows.line, window
 
@@ -200,6 +200,7 @@ def _window(text):
     for value in (window["start"], window["end"], *window["scores"].values()):
         if type(value) not in (int, float):
             raise ValueError("a start, end or score is no number")
+        float(value)  # an int may be too large
     return window
 
 

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -185,8 +187,6 @@ class CountingTeacher:
 
 
 def test_a_changed_recording_is_scored_again(teacher, folder, tmp_path):
-    import shutil
-
     copy = shutil.copytree(folder, tmp_path / "copy")
     out = tmp_path / "s.npz"
     stopped(teacher, copy, out, after=7)
@@ -213,6 +213,20 @@ def test_shards_are_joined_without_scoring_again(teacher, folder, whole, tmp_pat
     teach(CountingTeacher(teacher, scored), manifest(folder), WORDS, tmp_path / "s.npz", reuse=parts)
     assert scored == []
     assert same(tmp_path / "s.npz", whole[0])
+
+
+def test_scores_of_a_file_that_has_changed_since_are_not_taken_over(teacher, folder, whole, tmp_path):
+    """A row belongs to a recording of the same path and size in bytes."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    shutil.copy(copy / "1.wav", copy / "0.wav")
+    scored = []
+    counting = CountingTeacher(teacher, scored)
+    scores = teach(counting, manifest(copy), WORDS, tmp_path / "s.npz", reuse=[whole[0]])
+    assert len(scored) == 1
+    np.testing.assert_array_equal(scores.cosines[0], scores.cosines[1])
+    before = TeacherScores.load(whole[0]).cosines
+    np.testing.assert_array_equal(scores.cosines[1:], before[1:])
+    assert (scores.cosines[0] != before[0]).any()
 
 
 def test_scores_of_other_prompts_are_not_taken_over(teacher, folder, whole, tmp_path):

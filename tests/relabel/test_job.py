@@ -28,6 +28,7 @@ from acdref.labels import Ontology, SuperClasses, strong
 from acdref.relabel import job as relabel_module
 from acdref.relabel.job import Steps, check, relabel
 from acdref.tables import label_files
+from acdref.tables import scores as score_files
 from acdref.tables.columns import read_vocabulary
 from acdref.tables.label_files import LabelFile
 from acdref.tables.manifest import read_manifest
@@ -288,10 +289,13 @@ def test_output_stays_when_scores_end_early(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_clips(tmp_path, monkeypatch):
-    # Two buffers of fixed size, made so small that the smaller file fills them already.
-    quantiles = functools.partial(relabel_module.exact_quantiles, budget=2000)
+    # Buffers of fixed size, made so small that the smaller file fills them already.
+    quantiles = functools.partial(relabel_module.exact_quantiles, budget=1000)
     monkeypatch.setattr(relabel_module, "exact_quantiles", quantiles)
-    monkeypatch.setattr(label_files, "_HELD", 500)
+    monkeypatch.setattr(label_files, "_HELD", 100)
+    monkeypatch.setattr(label_files, "_PIECE", 128)
+    monkeypatch.setattr(relabel_module, "_CHUNK", 64)
+    monkeypatch.setattr(score_files, "_CHUNK", 64)
     rng = np.random.default_rng(0)
 
     def peak(n):
@@ -311,8 +315,8 @@ def test_memory_does_not_grow_with_the_clips(tmp_path, monkeypatch):
         return peak
 
     peak(100)  # imports, caches
-    small, large = peak(2000), peak(20_000)
-    assert large < 1.1 * small, (small, large)
+    small, large = peak(1000), peak(8000)
+    assert large < 1.05 * small, (small, large)  # 3 bytes a clip
 
 
 @pytest.mark.parametrize(

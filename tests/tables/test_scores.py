@@ -191,6 +191,8 @@ def test_damaged_npz(tmp_path):
         ('{"path": "a", "error": "lost"}\n', "names no class"),
         ('{"path": "a", "scores": [1]}\n', "line 1: the scores are no object"),
         ('{"path": "a", "scores": {"x": true}}\n', "line 1: .* is no number"),
+        ('{"path": "a", "scores": {"x": 1' + "0" * 400 + "}}", "line 1: int too large"),
+        ('{"path": ' + "[" * 100_000, "line 1: maximum recursion depth"),
         ('{"path": "a", "scores": {"x": 2}}\n', "line 1: the score 2 of 'x'"),
         (b'{"path": "\xff"}\n', "line 1: is not UTF-8"),
     ],
