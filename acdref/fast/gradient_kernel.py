@@ -8,7 +8,7 @@ begins with the forward pass of its rows.  These groups are added:
 * ``attention = (attended, group_norm, dx, active)``: whether there is attention between the map and its pool;
   if so, the gradient dx of its normalised input, the table that makes the map's own of it, and scratch.
 * ``behind = (z, norm, attention, pooled, d)`` makes `d`, the gradient behind the map's normalisation.
-* ``reduced = (partial, sums)``: scratch, and sums for normalisation's backward pass, (3, channels), in float64.
+* ``reduced = (partial, sums)``: scratch, and sums for normalisation's backward pass, 3 channels in float64.
 """
 
 from acdref.fast.training_kernel import activate_positions, depthwise_rows, query_rows
@@ -31,13 +31,13 @@ from acdref.ops.microkernel import pack_rows, panel_product
 from acdref.ops.vectors import TAPS
 
 
-@compile_function
+@compile_function(part=True)
 def _add_columns(x, x0, row, positions, channels, sums):
     for c in range(0, channels, LANES):
         add_column(x, x0 + c, row, positions, sums, c)
 
 
-@compile_function
+@compile_function(part=True)
 def _add_product(x, row, packed, dweight, positions):
     """Add x^T y to dweight, (width, channels), where y is packed and positions of x are `row` apart."""
     width, channels = dweight.shape
@@ -45,7 +45,7 @@ def _add_product(x, row, packed, dweight, positions):
     panel_product((x, 0, 1, row), packed, total, total, (width, positions, channels))
 
 
-@compile_function
+@compile_function(part=True)
 def _add_reduced(z, z0, d, d0, norm, positions, reduced):
     """Add the sums of `add_reductions` to `reduced`."""
     partial, sums = reduced
@@ -57,7 +57,7 @@ def _add_reduced(z, z0, d, d0, norm, positions, reduced):
         sums[c] += partial[c]
 
 
-@compile_function
+@compile_function(part=True)
 def _norm_gradients(z, z0, d, d0, norm, dz, dz0, positions):
     """dz in front of a normalisation and PReLU, from d behind them."""
     channels = norm.shape[1]
@@ -65,7 +65,7 @@ def _norm_gradients(z, z0, d, d0, norm, dz, dz0, positions):
         norm_gradient(z, z0 + c, d, d0 + c, norm, c, channels, positions, dz, dz0 + c)
 
 
-@compile_function
+@compile_function(part=True)
 def _unpooled(pooled, d, bins, start, stop, clear):
     """Rows [start, stop) of the pool's gradient, `bins` long, to the head of d or added there."""
     dy, chosen, (height, width) = pooled
@@ -83,7 +83,7 @@ def _unpooled(pooled, d, bins, start, stop, clear):
                 )  # fmt: skip
 
 
-@compile_function
+@compile_function(part=True)
 def _behind_pool(behind, start, stop):
     """Rows [start, stop) of d, to its head."""
     z, norm, (attended, group_norm, dx, active), pooled, d = behind
@@ -207,9 +207,9 @@ def pointwise_gradient(window, norm1, back, behind, scratch, dweight, dbias, din
 def depthwise_gradient(window, flipped, norm, inner, dinner, dz, dx, dweight, dbias, start):
     """Gradient dx, from row `start` on, of a depthwise convolution behind which is `norm`.
 
-    dx row t needs rows t - 2 dilation to t of dz, which are made in scratch with empty bins; the window begins
-    with the first row that the first of them sees.  `flipped` is the layer that takes dz to dx.  Rows of dz
-    from `start` on are counted in dweight and dbias.
+    dx row t needs rows t - 2 dilation to t of dz, which are made in scratch with empty bins; the window
+    begins with the first row that the first of them sees.  `flipped` is the layer that takes dz to dx.  Rows
+    of dz from `start` on are counted in dweight and dbias.
     """
     x, dilation, _ = window
     rows, bins, inputs = dinner.shape

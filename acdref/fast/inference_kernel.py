@@ -1,8 +1,8 @@
 """Whole blocks of a network a few rows at a time, so that what lies between two maps never leaves the cache.
 
-For inference only: normalisation is folded into the weights.  Channels are padded with zeros to whole vectors,
-and each row that a 3x3 window will see has empty bins on both sides; so no kernel here has edges or rests to
-think of.
+For inference only: normalisation is folded into the weights.  Channels are padded with zeros to whole
+vectors, and each row that a 3x3 window will see has empty bins on both sides; so no kernel here has edges or
+rests to think of.
 
 What belongs together travels together, here and in the kernels of training:
 
@@ -30,7 +30,7 @@ from acdref.ops.microkernel import pack_rows, panel_product, panels
 from acdref.ops.vectors import TAPS
 
 
-@compile_function
+@compile_function(part=True)
 def conv_row(x, t, weight, bias, y, y0):
     """Row t of a full 3x3 convolution of x, a map with one empty bin on both sides, to y from y0 on.
 
@@ -56,7 +56,7 @@ def conv_rows(x, layer, y):
             prelu(y, y0 + c, slope, c, channels, bins)
 
 
-@compile_function
+@compile_function(part=True)
 def _separable_rows(x, x0, dilation, depthwise, inner, pointwise, y, y0, y_row, bins, rows):
     """`rows` rows of depthwise 3x3 convolution, PReLU (into `inner`) and pointwise convolution."""
     _, x_bins, inputs = x.shape
@@ -71,7 +71,7 @@ def _separable_rows(x, x0, dilation, depthwise, inner, pointwise, y, y0, y_row, 
         )  # fmt: skip
 
 
-@compile_function
+@compile_function(part=True)
 def _pool_row(x, size, pool, slope, y, y0, channels, bins):
     """One row of the largest prelu(x) of each window; `size` is the length of a row of x."""
     for c in range(0, channels, LANES):
@@ -100,7 +100,7 @@ def pooled_rows(x, dilation, depthwise, pointwise, inner, outer, y, pool):
             _pool_row(outer, count * channels, pool, pointwise[2], y, y0, channels, count)
 
 
-@compile_function
+@compile_function(part=True)
 def mean_and_squares(x, x0, size, moments, i):
     """moments[i] = mean of `size` numbers of x, and sum of squares about it."""
     moments_about_first(x, x0, size, moments, 2 * i)
@@ -155,7 +155,7 @@ def summarise(x, positions, key, keys, packed, running, summary):
 
 @compile_function
 def attended_rows(x, query, answer, queries, outer, ones, y, pool):
-    """Pooled rows of x + softmax(x query + bias) answer, as many as y has; `ones` are slopes, for the pool."""
+    """Pooled rows of x + softmax(x query + bias) answer, as many as y has; `ones` are the pool's slopes."""
     (_, bins, channels), (rows, y_bins, _), (strip, width) = x.shape, y.shape, queries.shape
     weight, bias = query
     height, pool_width = pool

@@ -38,14 +38,15 @@ class TrainedAttention(Attention):
         share = len(params[f"{name}.norm.gamma"]) / z.shape[2]
         super().__init__(params, name, self._statistics(share), self._summarise)
 
-    def _scratch(self, name, positions, width=None):
-        return scratch(name, (positions, width or self.z.shape[2]), self.z.dtype)
+    def _scratch(self, name, *shape):
+        return scratch(name, shape, self.z.dtype)
 
     def _statistics(self, share):
         positions, channels = self.flat.shape
         starts = np.arange(0, positions, STEP)
         moments = np.empty((len(starts), 2), self.z.dtype)
-        training_kernel.active_moments(self.flat, self.norm, self._scratch("active", STEP), moments)
+        active = self._scratch("active", STEP, channels)
+        training_kernel.active_moments(self.flat, self.norm, active, moments)
         return statistics(moments, np.diff(starts, append=positions) * channels, share)
 
     def _summarise(self, key):
@@ -54,8 +55,9 @@ class TrainedAttention(Attention):
         self.largest, total = np.full(width, -np.inf, dtype), np.zeros(width, dtype)
         summary = np.zeros((width, channels), dtype)
         training_kernel.summarise_active(
-            self.flat, self.norm, self._scratch("active", STEP), (packed(key), np.zeros(width, dtype)),
-            self._scratch("keys", STEP, width + LANES), self._scratch("packed", STEP).reshape(-1),
+            self.flat, self.norm, self._scratch("active", STEP, channels),
+            (packed(key), np.zeros(width, dtype)),
+            self._scratch("keys", STEP, width + LANES), self._scratch("packed", STEP * channels),
             (self.largest, total, np.empty(width, dtype)), summary,
         )  # fmt: skip
         self.key_scale = 1 / total
@@ -66,9 +68,10 @@ class TrainedAttention(Attention):
         _, bins, channels = self.z.shape
         size = rows_together(bins * self.pool[0]) * self.pool[0] * bins
         training_kernel.attended_rows(
-            self.z[start * self.pool[0] : stop * self.pool[0]], self.norm, self._scratch("active", size),
-            self._query(), self._scratch("queries", size, len(self.query_bias)), packed(self.answer),
-            self._scratch("outer", size), identity(channels, self.z.dtype), y, chosen, self.pool,
+            self.z[start * self.pool[0] : stop * self.pool[0]], self.norm,
+            self._scratch("active", size, channels), self._query(),
+            self._scratch("queries", size, len(self.query_bias)), packed(self.answer),
+            self._scratch("outer", size, channels), identity(channels, self.z.dtype), y, chosen, self.pool,
         )  # fmt: skip
 
     def _query(self):
@@ -76,14 +79,15 @@ class TrainedAttention(Attention):
 
     def behind(self, dy: NDArray, chosen: NDArray) -> tuple:
         """What makes the gradient behind the map's normalisation (:mod:`acdref.fast.gradient_kernel`)."""
-        size = rows_together(self.z.shape[1]) * self.z.shape[1]
-        attention = True, self.group_norm, self.dx, self._scratch("active", size)
-        return self.z, self.norm, attention, (dy, chosen, self.pool), self._scratch("d", size)
+        _, bins, channels = self.z.shape
+        shape = rows_together(bins) * bins, channels
+        attention = True, self.group_norm, self.dx, self._scratch("active", *shape)
+        return self.z, self.norm, attention, (dy, chosen, self.pool), self._scratch("d", *shape)
 
     def backward(self, dy: NDArray, chosen: NDArray) -> dict[str, NDArray]:
         """Gradients of the parameters, by their names, from that of the pooled map and what was chosen.
 
-        That of the normalised map stays in `dx`; the table `group_norm` tells how to make the map's own of it.
+        That of the normalised map stays in `dx`; the table `group_norm` makes the map's own of it.
         """
         self.dx = np.empty_like(self.z)
         self.group_norm = np.zeros((TABLE_ROWS, self.z.shape[2]), self.z.dtype)
@@ -121,7 +125,7 @@ class TrainedAttention(Attention):
             size = len(behind[-1])
             gradient_kernel.answer_gradient(
                 behind, query, self._scratch("queries", size, width + LANES),
-                self._scratch("packed", size).reshape(-1), danswer, start, stop,
+                self._scratch("packed", size * channels), danswer, start, stop,
             )  # fmt: skip
 
         (danswer,) = summed(task, 1, rows, ((width, channels), dtype))
@@ -142,16 +146,14 @@ class TrainedAttention(Attention):
         def task(_, start, stop, dweights, dbiases, sums):
             behind = self.behind(dy, chosen)
             size = len(behind[-1])
-            projected = self._scratch("projected", size, 3 * width + LANES)
-            inner = (
-                projected,
-                self._scratch("queries", size, width),
-                self._scratch("packed", size).reshape(-1),
-            )
-            reduced = self._scratch("partial", 3).reshape(-1), sums
-            gradient_kernel.attention_gradient(
-                behind, matrices, keys, inner, dweights, dbiases, reduced, start, stop
+            memory = (
+                self._scratch("projected", size, 3 * width + LANES), self._scratch("queries", size, width),
+                self._scratch("packed", size * channels),
             )  # fmt: skip
+            reduced = self._scratch("partial", 3 * channels), sums
+            gradient_kernel.attention_gradient(
+                behind, matrices, keys, memory, dweights, dbiases, reduced, start, stop
+            )
 
         parts = ((2 * width, channels), dtype), ((2 * width,), dtype), ((3 * channels,), np.float64)
         dweights, dbiases, sums = summed(task, 1, rows, *parts)

@@ -17,7 +17,7 @@ from acdref.ops.microkernel import panel_product
 from acdref.ops.vectors import TAPS
 
 
-@compile_function
+@compile_function(part=True)
 def _add_moments(z, z0, positions, first, moments):
     """Add a group's sums about the pivot, which is the first position of the `first` group."""
     pivot, row, sums = moments
@@ -41,7 +41,7 @@ def stem_rows(x, layer, z, moments):
         _add_moments(flat(z), t * bins * channels, bins, t == 0, moments)
 
 
-@compile_function
+@compile_function(part=True)
 def activate_positions(z, z0, norm, y, y0, y_bin, positions):
     """y = prelu(scale z + shift) for positions that are `y_bin` apart in y."""
     channels = norm.shape[1]
@@ -58,7 +58,7 @@ def activate_rows(z, norm, y):
         activate_positions(flat(z), t * bins * channels, norm, flat(y), y0, channels, bins)
 
 
-@compile_function
+@compile_function(part=True)
 def depthwise_rows(window, first, rows, z):
     """`rows` rows of a depthwise 3x3 convolution, from the window's row `first` on, to the head of z."""
     x, dilation, layer = window
@@ -101,7 +101,7 @@ def pointwise_moments(window, norm, inner, active, layer, z, moments):
         _add_moments(flat(z), start, count * bins, first == 0, moments)
 
 
-@compile_function
+@compile_function(part=True)
 def _pool_rows(z, z0, norm, y, chosen, first, rows, pool, bins):
     """Rows of y and `chosen` from `first` on; those of z, `bins` long, from z0."""
     y_bins, (_, pooled_bins, channels) = y.shape[1], chosen.shape
@@ -144,7 +144,7 @@ def summarise_active(z, norm, active, key, keys, packed, running, summary):
         summarise(flat(active), count, key, keys, packed, running, summary)
 
 
-@compile_function
+@compile_function(part=True)
 def query_rows(active, query, queries, positions):
     """queries = softmax(active query + bias); positions may be further apart than a query is wide."""
     weight, bias = query
@@ -168,10 +168,8 @@ def attended_rows(z, norm, active, query, queries, answer, outer, plain, y, chos
     group = len(active) // (height * bins)
     for first in range(0, rows, group):
         count = min(group, rows - first)
-        positions = count * height * bins
-        activate_positions(
-            flat(z), first * height * bins * channels, norm, flat(active), 0, channels, positions
-        )
+        start, positions = first * height * bins * channels, count * height * bins
+        activate_positions(flat(z), start, norm, flat(active), 0, channels, positions)
         query_rows(active, query, queries, positions)
         panel_product(
             (flat(queries), 0, width, 1), answer, (flat(active), 0, channels), (flat(outer), 0, channels),

@@ -28,15 +28,8 @@ def flat(typingctx, x):
     def codegen(context, builder, signature, arguments):
         source = context.make_array(x)(context, builder, arguments[0])
         line = context.make_array(result)(context, builder)
-        populate_array(
-            line,
-            source.data,
-            [source.nitems],
-            [source.itemsize],
-            source.itemsize,
-            source.meminfo,
-            source.parent,
-        )
+        size, step = source.nitems, source.itemsize
+        populate_array(line, source.data, [size], [step], step, source.meminfo, source.parent)
         return impl_ret_borrowed(context, builder, result, line._getvalue())
 
     return result(x), codegen

@@ -107,12 +107,18 @@ def _processor():
     )
 
 
-def compile_function(function):
-    """Compile `function` in nopython mode, cached in :func:`cache_directory` where that is possible."""
+def compile_function(function=None, *, part=False):
+    """Compile `function` in nopython mode, cached in :func:`cache_directory` where that is possible.
+
+    A `part` is called by kernels only: the code that takes Python's arguments is left out.
+    """
     import numba
 
+    if function is None:
+        return functools.partial(compile_function, part=part)
     folder = cache_directory()
     options = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy", "no_cfunc_wrapper": True}
+    options["no_cpython_wrapper"] = part
     if folder is None:
         return _for_any_number(numba.njit(**options)(function))
     # Numba reads the folder when it decorates: set for that moment only, not for the user's own kernels.

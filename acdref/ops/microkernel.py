@@ -85,7 +85,7 @@ def panels(a, b, z, c, shape, groups, apart, ahead):
                     i += 1
 
 
-@compile_function
+@compile_function(part=True)
 def panel_product(a, b, z, c, shape):
     """C = Z + A B for whole panels of 16 columns."""
     panels(a, b, z, c, shape, 1, 0, 0)

@@ -32,7 +32,7 @@ def test_as_attention_is_written(seed, channels, width, offset):
     def summarise(key):
         return softmax_positions((flat @ key)[None])[0].T @ flat
 
-    attention = Attention(params, "a", (mean[0], inverse[0]), summarise, np.float64)
+    attention = Attention(params, "a", (mean[0], inverse[0]), summarise)
     found = softmax_channels(flat @ attention.query + attention.query_bias) @ attention.answer
     np.testing.assert_allclose(found[:, :channels], expected, rtol=1e-10, atol=1e-11)
     assert not found[:, channels:].any()

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from ops_support import assert_close, relative_error
 from plain_support import conv_weight_gradient, depthwise, depthwise_backward
 
+from acdref.fast.norm import INVERSE, MEAN, SCALE, SHIFT, SLOPE, A, B, C
 from acdref.ops.activation import prelu_backward
 from acdref.ops.kernel import available
-from acdref.ops.layout import INVERSE, LANES, MEAN, SCALE, SHIFT, SLOPE, A, B, C, packed, padded, whole
+from acdref.ops.layout import LANES, packed, padded, whole
 from acdref.ops.pooling import max_pool_backward
 from acdref.ops.softmax import (
     softmax_channels,
@@ -53,15 +54,10 @@ class Pooled:
         if attended:
             self.d = self.d + norm_gradient(active(self.z, self.norm), self.dx, self.group_norm)
 
-    def unpool(self):
-        return self.dy.reshape(-1), self.dy[0].size, self.chosen.reshape(-1), *self.pool, self.rows
-
     def behind(self, group):
-        size = group * self.bins * self.channels
-        return (
-            self.z.reshape(-1), self.norm, self.group_norm, empty(size), self.dx.reshape(-1), self.attended,
-            *self.unpool(), empty(size),
-        )  # fmt: skip
+        size = group * self.bins, self.channels
+        attention = self.attended, self.group_norm, self.dx, empty(*size)
+        return self.z, self.norm, attention, (self.dy, self.chosen, self.pool), empty(*size)
 
 
 def in_two(shape, rows, task):
@@ -80,9 +76,7 @@ def test_norm_reductions(drawn):
     norm, sums = table(shape.rng, channels), np.zeros(3 * channels)
 
     def task(start, stop):
-        kernels.norm_reductions(
-            z.reshape(-1), norm, d.reshape(-1), empty(3 * channels), sums, channels, bins, start, stop
-        )  # fmt: skip
+        kernels.norm_reductions(z[start:stop], norm, d[start:stop], (empty(3 * channels), sums))
 
     in_two(shape, rows, task)
     assert_close(sums.reshape(3, -1), reductions(z, d, norm)[0], TOLERANCE)
@@ -96,10 +90,7 @@ def test_pool_reductions(drawn, attended):
     channels, sums = pooled.channels, np.zeros(3 * pooled.channels)
 
     def task(start, stop):
-        kernels.pool_reductions(
-            *pooled.behind(shape.group), empty(3 * channels), sums,
-            channels, shape.bins, start, stop, shape.group,
-        )  # fmt: skip
+        kernels.pool_reductions(pooled.behind(shape.group), (empty(3 * channels), sums), start, stop)
 
     in_two(shape, pooled.height, task)
     assert_close(sums.reshape(3, -1), reductions(pooled.z, pooled.d, pooled.norm)[0], TOLERANCE)
@@ -118,13 +109,14 @@ def test_pointwise_gradient(drawn, attended):
     source, dinner, positions = frame(x, dilation), empty(rows, bins, inputs), group * bins
 
     def task(start, stop):
+        layer = padded(weight).reshape(-1), padded(bias), np.ones(inputs)
+        scratch = (
+            empty(positions, inputs), empty(positions, inputs + LANES),
+            empty(positions, channels), empty(positions * channels),
+        )  # fmt: skip
         kernels.pointwise_gradient(
-            source.reshape(-1), start * source[0].size, source[0].size, dilation, padded(weight).reshape(-1),
-            padded(bias), np.ones(inputs), norm1, empty(positions * inputs),
-            empty(positions * (inputs + LANES)), packed(matrix.T), np.zeros(inputs), *pooled.behind(group),
-            empty(positions * channels), empty(positions * channels), dweight.reshape(-1), dbias,
-            dinner.reshape(-1), empty(3 * inputs), sums,
-            inputs, channels, bins, start, stop, group,
+            (source[start:], dilation, layer), norm1, (packed(matrix.T), np.zeros(inputs)),
+            pooled.behind(group), scratch, dweight, dbias, dinner, (empty(3 * inputs), sums), start, stop,
         )  # fmt: skip
 
     in_two(shape, rows, task)
@@ -145,24 +137,22 @@ def test_depthwise_gradient(drawn):
     x, weight, bias = shape.normal(rows + 2 * dilation, bins, inputs), *map(padded, shape.depthwise())
     norm, dinner = table(shape.rng, inputs), shape.normal(rows, bins, inputs)
     source, dx = frame(x, dilation), empty(*x.shape)
-    dweight, dbias = np.zeros((3, 3, inputs)), np.zeros(inputs)
-    flipped = np.ascontiguousarray(weight[::-1, ::-1])
+    dweight, dbias = np.zeros((9, inputs)), np.zeros(inputs)
+    flipped = weight[::-1, ::-1].reshape(-1), np.zeros(inputs), np.ones(inputs)
 
     def task(start, stop):
         dz = empty(stop - start + 2 * dilation, bins + 2 * dilation, inputs)
         dz[:, :dilation] = dz[:, dilation + bins :] = 0
         kernels.depthwise_gradient(
-            source.reshape(-1), (start - 2 * dilation) * source[0].size, source[0].size, dilation,
-            weight.reshape(-1), flipped.reshape(-1), bias, np.ones(inputs), np.zeros(inputs), norm,
-            empty(bins * inputs), dinner.reshape(-1), dz.reshape(-1), dx.reshape(-1), start * dx[0].size,
-            dweight.reshape(-1), dbias, inputs, bins, rows, start, stop,
+            (source[max(start - 2 * dilation, 0) :], dilation, (weight.reshape(-1), bias, np.ones(inputs))),
+            flipped, norm, empty(bins, inputs), dinner, dz, dx[start:stop], dweight, dbias, start,
         )  # fmt: skip
 
     in_two(shape, len(x), task)
     dz = norm_gradient(depthwise(x[None], weight, bias, dilation)[0], dinner, norm)
     expected = depthwise_backward(dz[None], x[None], weight, dilation)
     assert_close(dx, expected[0][0], TOLERANCE)
-    assert_close(dweight, expected[1], TOLERANCE)
+    assert_close(dweight.reshape(3, 3, inputs), expected[1], TOLERANCE)
     assert_close(dbias, expected[2], TOLERANCE, np.abs(dz).sum((0, 1)))
 
 
@@ -174,19 +164,18 @@ def test_stem_gradient(drawn, inputs):
     x, z = shape.normal(rows + 2, bins, inputs), shape.normal(rows, bins, channels)
     d, norm = shape.normal(rows, bins, channels), table(shape.rng, channels)
     features = np.pad(x, ((0, 0), (1, 1), (0, 0)))
-    dweight, dbias = np.zeros((3, 3, inputs, channels)), np.zeros(channels)
+    dweight, dbias = np.zeros((9 * inputs, channels)), np.zeros(channels)
 
     def task(start, stop):
         kernels.stem_gradient(
-            features.reshape(-1), features[0].size, z.reshape(-1), norm, d.reshape(-1),
-            empty(bins * channels), empty(bins * channels), dweight.reshape(-1), dbias,
-            inputs, channels, bins, start, stop,
+            features[start : stop + 2], z[start:stop], norm, d[start:stop],
+            empty(bins, channels), empty(bins * channels), dweight, dbias,
         )  # fmt: skip
 
     in_two(shape, rows, task)
     dz = norm_gradient(z, d, norm)
     expected = conv_weight_gradient(dz[None], x[None])
-    assert_close(dweight, expected[0], TOLERANCE)
+    assert_close(dweight.reshape(3, 3, inputs, channels), expected[0], TOLERANCE)
     assert_close(dbias, expected[1], TOLERANCE, np.abs(dz).sum((0, 1)))
 
 
@@ -205,15 +194,13 @@ def test_gradients_of_attention(drawn, width):
     best = (flat @ key).max(0)
     scale = 1 / np.exp(flat @ key - best).sum(0)
     size = group * bins
-    rest = packed(query), bias, empty(size * (width + LANES))
 
     danswer = np.zeros((width, channels))
 
     def answers(start, stop):
         kernels.answer_gradient(
-            pooled.z.reshape(-1), pooled.norm, empty(size * channels), *rest, *pooled.unpool(),
-            empty(size * channels), empty(size * channels), danswer.reshape(-1),
-            channels, width, bins, start, stop, group,
+            pooled.behind(group), (packed(query), bias), empty(size, width + LANES), empty(size * channels),
+            danswer, start, stop,
         )  # fmt: skip
 
     in_two(shape, rows, answers)
@@ -221,19 +208,19 @@ def test_gradients_of_attention(drawn, width):
 
     dsummary = shape.normal(width, channels)
     back = shape.normal(3 * width, channels)
-    dx, sums, group_norm = empty(rows, bins, channels), np.zeros(3 * channels), pooled.group_norm
+    sums, group_norm = np.zeros(3 * channels), pooled.group_norm
+    pooled.dx = dx = empty(rows, bins, channels)
     dweights, dbiases = np.zeros((2 * width, channels)), np.zeros(2 * width)
     biases = np.concatenate([bias, np.zeros(3 * width + channels)])
     key_mean = (dsummary * (k.T @ flat)).sum(1)
     projections = packed(np.concatenate([query, dsummary.T, key], axis=1))
+    matrices = projections, biases, packed(answer.T), packed(back)
 
     def inputs(start, stop):
         kernels.attention_gradient(
-            pooled.z.reshape(-1), pooled.norm, empty(size * channels), projections, biases,
-            empty(size * (3 * width + LANES)), best, scale, *pooled.unpool(), empty(size * channels),
-            packed(answer.T), empty(size * width), key_mean, packed(back), empty(size * channels),
-            dweights.reshape(-1), dbiases, group_norm, dx.reshape(-1), empty(3 * channels), sums,
-            channels, width, bins, start, stop, group,
+            pooled.behind(group), matrices, (best, scale, key_mean),
+            (empty(size, 3 * width + LANES), empty(size, width), empty(size * channels)),
+            dweights, dbiases, (empty(3 * channels), sums), start, stop,
         )  # fmt: skip
 
     in_two(shape, rows, inputs)

@@ -50,8 +50,7 @@ def test_conv_rows(drawn, inputs, pad):
     y = np.zeros((rows - start, bins + 2 * pad, whole(channels)))
     features = np.pad(x, ((0, 0), (1, 1), (0, 0)))
     kernels.conv_rows(
-        features.reshape(-1), features[0].size, packed(padded(weight.reshape(-1, channels))), padded(bias),
-        padded(slope), y.reshape(-1), y[0].size, pad, inputs, whole(channels), bins, start, rows,
+        features[start:], (packed(padded(weight.reshape(-1, channels))), padded(bias), padded(slope)), y
     )  # fmt: skip
     expected = prelu(conv(x[None], weight, bias), slope)[0, start:]
     assert_close(y, frame(expected, pad), TOLERANCE)
@@ -70,10 +69,8 @@ def test_pooled_rows(drawn, strip):
     first, second = for_kernel(layers)
     source, y, start = frame(x, dilation), np.zeros(expected.shape), shape.rng.integers(rows)
     kernels.pooled_rows(
-        source.reshape(-1), start * pool[0] * source[0].size, source[0].size, dilation, *first,
-        empty(strip * inputs), *second, empty(pool[0] * strip * channels),
-        y.reshape(-1), start * y[0].size + channels, y[0].size, *pool,
-        inputs, channels, bins, rows - start, strip,
+        source[start * pool[0] :], dilation, first, second, empty(strip, inputs),
+        empty(pool[0] * strip, channels), y[start:], pool,
     )  # fmt: skip
     assert not y[:start].any()
     assert_close(y[start:], expected[start:], TOLERANCE)
@@ -83,15 +80,13 @@ def test_pooled_rows(drawn, strip):
 @settings(max_examples=40)
 def test_mapped_rows(drawn, strip):
     shape = Shape(drawn)
-    rows, bins, channels, inputs = shape.rows, shape.bins, whole(shape.channels), whole(shape.inputs)
+    rows, bins, inputs = shape.rows, shape.bins, whole(shape.inputs)
     x, layers = shape.normal(rows + 2 * shape.dilation, bins, shape.inputs), random_layers(shape)
     expected = frame(separable(shape, x, layers), 0)
     first, second = for_kernel(layers)
     source, y, moments = frame(x, shape.dilation), empty(*expected.shape), empty(rows, 2)
-    strip = min(bins, strip)
     kernels.mapped_rows(
-        source.reshape(-1), 0, source[0].size, shape.dilation, *first, empty(strip * inputs), *second,
-        y.reshape(-1), 0, inputs, channels, bins, rows, strip, moments,
+        source, shape.dilation, first, second, empty(min(bins, strip), inputs), y, moments
     )  # fmt: skip
     assert_close(y, expected, TOLERANCE)
     flat = expected.reshape(rows, -1)
@@ -111,9 +106,8 @@ def test_summarise(drawn, width, tile, cut):
     cut = min(cut, positions)
     for start, stop in ((0, cut), (cut, positions)):
         kernels.summarise(
-            x.reshape(-1), start * channels, packed(key), np.zeros(width), empty(tile * (width + LANES)),
-            empty(tile * channels), channels, width, stop - start, tile,
-            best, total, empty(width), summary.reshape(-1),
+            x[start:].reshape(-1), stop - start, (packed(key), np.zeros(width)), empty(tile, width + LANES),
+            empty(tile * channels), (best, total, empty(width)), summary,
         )  # fmt: skip
     weights = softmax_positions((x @ key)[None])[0]
     assert_close(best, (x @ key).max(0), TOLERANCE)
@@ -130,10 +124,8 @@ def test_attended_rows(drawn, width, strip):
     expected = frame(max_pool((x + softmax_channels(x @ query + bias) @ answer)[None], pool)[0][0], 1)
     y, start, strip = np.zeros(expected.shape), shape.rng.integers(rows), min(bins, strip * pool[1])
     kernels.attended_rows(
-        x.reshape(-1), start * pool[0] * x[0].size, packed(query), bias, empty(strip * width), packed(answer),
-        empty(pool[0] * strip * channels), np.ones(channels),
-        y.reshape(-1), start * y[0].size + channels, y[0].size, *pool,
-        channels, width, bins, rows - start, strip,
+        x[start * pool[0] :], (packed(query), bias), packed(answer), empty(strip, width),
+        empty(pool[0] * strip, channels), np.ones(channels), y[start:], pool,
     )  # fmt: skip
     assert not y[:start].any()
     assert_close(y[start:], expected[start:], TOLERANCE)

@@ -5,8 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acdref.fast.norm import identity, normalisation, normalisation_backward
-from acdref.ops.layout import INVERSE, MEAN, SCALE, SHIFT, SLOPE, A, B, C, padded
+from acdref.fast.norm import (
+    INVERSE,
+    MEAN,
+    SCALE,
+    SHIFT,
+    SLOPE,
+    A,
+    B,
+    C,
+    identity,
+    normalisation,
+    normalisation_backward,
+)
+from acdref.ops.layout import padded
 from acdref.ops.norm import batch_norm, batch_norm_backward
 
 
@@ -23,12 +35,14 @@ def table_of(net, z):
     """The table for a map whose moments are summed as kernels do."""
     channels = z.shape[-1]
 
-    def task(clip, start, stop, pivot, scratch, sums):
+    def task(clip, start, stop, moments):
+        pivot, scratch, sums = moments
+        assert scratch.shape == sums.shape == (2 * len(pivot),)
         rows = padded(z)[clip, start:stop].reshape(-1, len(pivot))
         pivot[:] = rows[0]
         sums += np.concatenate([(rows - pivot).sum(0), np.square(rows - pivot).sum(0)])
 
-    table = normalisation(net, "a", task, *z.shape[:3], z.dtype)
+    table = normalisation(net, "a", task, *z.shape[:3])
     assert not table[[SCALE, SHIFT, SLOPE, MEAN], channels:].any()
     return table
 

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acdref.fast.attention import PARTS
+from acdref.fast.norm import SCALE, SHIFT, SLOPE, TABLE_ROWS, A, B, C
 from acdref.ops.attention import linear_attention, linear_attention_backward
 from acdref.ops.kernel import available
-from acdref.ops.layout import SCALE, SHIFT, SLOPE, TABLE_ROWS, A, B, C, padded
+from acdref.ops.layout import padded
 from acdref.ops.norm import group_norm, group_norm_backward
 
 if not available():
@@ -48,13 +49,12 @@ def test_as_the_operations(seed, rows, bins, channels, width):
     # A pool of single elements: all that attention makes is seen, and so is all of the gradient.
     attention = TrainedAttention(params, "a", padded(z), padded(norm), (1, 1))
     found, chosen = np.full(expected.shape, np.nan), np.zeros(expected.shape, np.uint8)
-    attention.pooled_rows(0, rows, found.reshape(-1), 0, found[0].size, chosen.reshape(-1), 0)
+    attention.pooled_rows(0, rows, found, chosen)
     np.testing.assert_allclose(found, expected, atol=1e-11 * np.abs(expected).max())
     assert not chosen.any()
 
     d = rng.standard_normal(x.shape)
-    padded_d = padded(d[0])
-    grads = attention.backward((padded_d.reshape(-1), padded_d[0].size, chosen.reshape(-1), 1, 1, rows))
+    grads = attention.backward(padded(d[0]), chosen)
     dy, references = linear_attention_backward(
         d.reshape(1, -1, channels), y.reshape(1, -1, channels), inner, tape
     )
@@ -66,5 +66,5 @@ def test_as_the_operations(seed, rows, bins, channels, width):
     for name, g in references.items():
         np.testing.assert_allclose(grads[name], g, atol=1e-9 * scale, err_msg=name)
     a, b, c = attention.group_norm[[A, B, C], :channels]
-    made = a * attention.dx.reshape(rows, bins, -1)[..., :channels] + b * x[0] + c
+    made = a * attention.dx[..., :channels] + b * x[0] + c
     np.testing.assert_allclose(made, dx[0], atol=1e-9 * (np.abs(dx).max() + np.abs(a * dy).max()))

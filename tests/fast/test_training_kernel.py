@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ops_support import assert_close, relative_error
 from plain_support import conv, depthwise
 
-from acdref.ops.kernel import available
+from acdref.ops.kernel import available, compile_function
 from acdref.ops.layout import LANES, packed, padded, whole
 from acdref.ops.pooling import max_pool
 from acdref.ops.softmax import softmax_channels, softmax_positions
@@ -20,13 +20,11 @@ from acdref.fast import training_kernel as kernels
 
 
 class Moments:
-    """The last arguments of kernels that sum up moments."""
+    """The last argument of kernels that sum up moments."""
 
     def __init__(self, channels):
-        self.pivot, self.scratch, self.sums = empty(channels), empty(2 * channels), np.zeros(2 * channels)
-
-    def __iter__(self):
-        return iter((self.pivot, self.scratch, self.sums))
+        self.pivot, self.sums = empty(channels), np.zeros(2 * channels)
+        self.group = self.pivot, empty(2 * channels), self.sums
 
     def check(self, z):
         """That they are the moments of z (..., C)."""
@@ -46,29 +44,43 @@ def test_stem_rows(drawn, inputs):
     features = np.pad(x, ((0, 0), (1, 1), (0, 0)))
     z, moments = np.zeros((rows, bins, channels)), Moments(channels)
     kernels.stem_rows(
-        features.reshape(-1), features[0].size, packed(weight.reshape(-1, channels)), bias, z.reshape(-1),
-        inputs, channels, bins, start, rows, *moments,
+        features[start:], (packed(weight.reshape(-1, channels)), bias), z[start:], moments.group
     )  # fmt: skip
     assert not z[:start].any()
     assert_close(z[start:], conv(x[None], weight, bias)[0, start:], TOLERANCE)
     moments.check(z[start:])
 
 
-@given(blocks, st.integers(0, 3), st.integers(0, 20))
+@given(blocks, st.integers(0, 3))
 @settings(max_examples=20)
-def test_activate_rows(drawn, pad, gap):
-    """To rows and bins of any distance; what lies between them is left alone."""
+def test_activate_rows(drawn, pad):
+    """What lies beside the rows is left alone."""
     shape = Shape(drawn)
     rows, bins, channels = shape.rows, shape.bins, whole(shape.channels)
     z, norm = shape.normal(rows, bins, channels), table(shape.rng, channels)
-    y = np.full((rows, bins + 2 * pad, channels + gap), 7.0)
+    y = np.full((rows, bins + 2 * pad, channels), 7.0)
     expected = y.copy()
-    expected[:, pad : pad + bins, :channels] = active(z, norm)
-    kernels.activate_rows(
-        z.reshape(-1), 0, norm, y.reshape(-1), pad * (channels + gap), y[0].size, channels + gap,
-        channels, bins, rows,
-    )  # fmt: skip
+    expected[:, pad : pad + bins] = active(z, norm)
+    kernels.activate_rows(z, norm, y)
     assert_close(y, expected, TOLERANCE)
+
+
+@compile_function
+def activate_positions(z, norm, y, y_bin, positions):
+    kernels.activate_positions(z, 0, norm, y, 0, y_bin, positions)
+
+
+@given(blocks, st.integers(0, 20))
+@settings(max_examples=20)
+def test_activate_positions_of_any_distance(drawn, gap):
+    """What lies between them is left alone."""
+    shape = Shape(drawn)
+    positions, channels = shape.rows * shape.bins, whole(shape.channels)
+    z, norm = shape.normal(positions, channels), table(shape.rng, channels)
+    y = np.full((positions, channels + gap), 7.0)
+    activate_positions(z.reshape(-1), norm, y.reshape(-1), channels + gap, positions)
+    assert_close(y[:, :channels], active(z, norm), TOLERANCE)
+    assert (y[:, channels:] == 7).all()
 
 
 @given(blocks)
@@ -79,22 +91,17 @@ def test_depthwise_and_pointwise_moments(drawn):
     inputs, channels = whole(shape.inputs), whole(shape.channels)
     x = shape.normal(rows + 2 * dilation, bins, shape.inputs)
     weight, bias = shape.depthwise()
-    source = frame(x, dilation)
-    first = (
-        source.reshape(-1), 0, source[0].size, dilation, padded(weight).reshape(-1), padded(bias),
-        np.ones(inputs),
-    )  # fmt: skip
+    window = frame(x, dilation), dilation, (padded(weight).reshape(-1), padded(bias), np.ones(inputs))
     inner = frame(depthwise(x[None], weight, bias, dilation)[0], 0)
     moments = Moments(inputs)
-    size = group * bins * inputs
-    kernels.depthwise_moments(*first, empty(size), inputs, bins, rows, group, *moments)
+    size = group * bins, inputs
+    kernels.depthwise_moments(window, empty(*size), moments.group)
     moments.check(inner)
 
     norm, weight, bias = table(shape.rng, inputs), shape.normal(inputs, channels), shape.normal(channels)
     z, moments = empty(rows, bins, channels), Moments(channels)
     kernels.pointwise_moments(
-        *first, norm, empty(size), empty(size), packed(weight), bias, z.reshape(-1), 0,
-        inputs, channels, bins, rows, group, *moments,
+        window, norm, empty(*size), empty(*size), (packed(weight), bias), z, moments.group
     )  # fmt: skip
     assert_close(z, active(inner, norm) @ weight + bias, TOLERANCE)
     moments.check(z)
@@ -113,11 +120,7 @@ def test_pooled_rows(drawn, nan):
     expected, expected_chosen = max_pool(active(z, norm)[None], pool)
     y = np.zeros(frame(expected[0], 1).shape)
     chosen, start = np.zeros(expected_chosen[0].shape, np.uint8), shape.rng.integers(rows)
-    kernels.pooled_rows(
-        z.reshape(-1), start * pool[0] * z[0].size, norm,
-        y.reshape(-1), start * y[0].size + channels, y[0].size, chosen.reshape(-1), start * chosen[0].size,
-        *pool, channels, bins, rows - start,
-    )  # fmt: skip
+    kernels.pooled_rows(z[start * pool[0] :], norm, y[start:], chosen[start:], pool)
     np.testing.assert_allclose(y[start:], frame(expected[0], 1)[start:], atol=TOLERANCE)
     np.testing.assert_array_equal(chosen[start:], expected_chosen[0, start:])
     assert not y[:start].any()
@@ -133,10 +136,8 @@ def test_what_attention_reads_of_the_map(drawn, tile, width):
     z, norm = shape.normal(positions, channels), table(shape.rng, channels)
     x = active(z, norm)
     parts = [x[i : i + tile].reshape(-1) for i in range(0, positions, tile)]
-    moments, scratch = empty(len(parts), 2), empty(tile * channels)
-    kernels.active_moments(
-        z.reshape(-1), 0, norm, scratch, channels, positions, tile, empty(2), moments
-    )  # fmt: skip
+    moments, scratch = empty(len(parts), 2), empty(tile, channels)
+    kernels.active_moments(z, norm, scratch, moments)
     means = np.array([part.mean() for part in parts])
     squares = np.array([np.square(part - part.mean()).sum() for part in parts])
     assert_close((moments[:, 0], moments[:, 1]), (means, squares), TOLERANCE, (np.abs(x).max(), squares))
@@ -144,9 +145,8 @@ def test_what_attention_reads_of_the_map(drawn, tile, width):
     key = shape.normal(channels, width)
     best, total, summary = np.full(width, -np.inf), np.zeros(width), np.zeros((width, channels))
     kernels.summarise_active(
-        z.reshape(-1), 0, norm, scratch, packed(key), np.zeros(width), empty(tile * (width + LANES)),
-        empty(tile * channels), channels, width, positions, tile, best, total, empty(width),
-        summary.reshape(-1),
+        z, norm, scratch, (packed(key), np.zeros(width)), empty(tile, width + LANES),
+        empty(tile * channels), (best, total, empty(width)), summary,
     )  # fmt: skip
     weights = softmax_positions((x @ key)[None])[0]
     assert relative_error(summary / total[:, None], weights.T @ x) <= TOLERANCE
@@ -166,10 +166,8 @@ def test_attended_rows(drawn, width):
     plain[0] = plain[2] = 1
     size = shape.group * pool[0] * bins
     kernels.attended_rows(
-        z.reshape(-1), 0, norm, empty(size * channels), packed(query), bias, empty(size * width),
-        packed(answer), empty(size * channels), plain,
-        y.reshape(-1), channels, y[0].size, chosen.reshape(-1), 0,
-        *pool, channels, width, bins, rows, shape.group,
+        z, norm, empty(size, channels), (packed(query), bias), empty(size, width), packed(answer),
+        empty(size, channels), plain, y, chosen, pool,
     )  # fmt: skip
     assert_close(y, frame(expected[0], 1), TOLERANCE)
     np.testing.assert_array_equal(chosen, expected_chosen[0])

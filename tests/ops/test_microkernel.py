@@ -9,7 +9,13 @@ if not available():
     pytest.skip("needs numba", allow_module_level=True)
 
 from acdref.ops import microkernel as micro
-from acdref.ops.layout import packed, whole
+from acdref.ops.kernel import compile_function
+from acdref.ops.layout import LANES, packed, whole
+
+
+@compile_function
+def pack_panel(x, x0, x_row, rows, y, y0):
+    micro.pack_panel(x, x0, x_row, rows, y, y0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -25,7 +31,8 @@ def test_product(rows, columns, transposed, dtype, rng):
     flat_a = np.concatenate([np.full(3, np.nan, dtype), a.ravel()])
     c = np.full(rows * columns + 11, 99, dtype)
     strides = (1, rows) if transposed else (depth, 1)
-    micro.product(flat_a, 3, *strides, packed(b), z.ravel(), 0, columns, c, 5, columns, rows, depth, columns)
+    target = c, 5, columns
+    micro.product((flat_a, 3, *strides), packed(b), (z.ravel(), 0, columns), target, (rows, depth, columns))
     expected = z + (a.T if transposed else a) @ b
     tolerance = 1e-5 if dtype == np.float32 else 1e-13
     np.testing.assert_allclose(c[5:-6].reshape(rows, columns), expected, rtol=tolerance, atol=tolerance)
@@ -40,7 +47,7 @@ def test_weight_gradient_adds_to_what_is_there(positions, columns, rng):
     dweight, dbias = np.ones((4, columns)), np.full(columns, 2.0)
     scratch = np.empty(8 * whole(columns))
     micro.weight_gradient(
-        x.ravel(), dy.ravel(), 5, 5 + positions, 4, columns, 8, scratch, dweight.reshape(-1), dbias
+        x.ravel(), dy.ravel(), 5, 5 + positions, (4, columns), 8, scratch, dweight.reshape(-1), dbias
     )
     part = slice(5, 5 + positions)
     np.testing.assert_allclose(dweight, 1 + x[part].T @ dy[part], atol=1e-13)
@@ -62,8 +69,8 @@ def test_panels_of_a_depth_in_groups(rows, groups, dtype, rng):
     bias = rng.standard_normal(columns).astype(dtype)
     c = np.full((rows, columns), np.nan, dtype)
     micro.panels(
-        a, 1, step, 1, apart, 10**6, packed(b), bias, 0, 0, c.reshape(-1), 0, columns,
-        rows, depth, groups, columns,
+        (a, 1, step, 1), packed(b), (bias, 0, 0), (c.reshape(-1), 0, columns), (rows, depth, columns),
+        groups, apart, 10**6,
     )  # fmt: skip
     windows = np.lib.stride_tricks.as_strided(
         a[1:], (rows, groups, depth), (step * a.itemsize, apart * a.itemsize, a.itemsize)
@@ -80,3 +87,11 @@ def test_packing_rows_from_the_middle(columns, rng):
     out = np.zeros(4 * whole(columns))
     micro.pack_rows(b.reshape(-1), 3 * columns, 4, columns, out)
     np.testing.assert_array_equal(out, packed(b[3:7]))
+
+
+def test_pack_panel():
+    x = np.arange(100.0)
+    y = np.zeros(50)
+    pack_panel(x, 3, 30, 3, y, 1)
+    np.testing.assert_array_equal(y[1:49].reshape(3, LANES), x[3:93].reshape(3, 30)[:, :LANES])
+    assert y[0] == y[49] == 0

@@ -69,6 +69,17 @@ def _copy_from_place(emit, x, start, y, y0):
     emit.store(emit.load(emit.place(x, start), emit.at(y0, (0, 0))), emit.place(y, y0), y0)
 
 
+@vector_code
+def _scaled(emit, start, places, shift):
+    (x, y), (step,) = places
+    emit.store(emit.load(x, emit.at(start, (shift, step))), y, start)
+
+
+@compile_function
+def scaled(x, y, start, step):
+    _scaled(start, ((x, y), (step,)), 2)
+
+
 @compile_function
 def exp(x, y):
     for start in range(0, x.size, 16):
@@ -205,3 +216,11 @@ def test_offsets():
     np.testing.assert_array_equal(
         np.flatnonzero(x), [1, *range(1 + 2 * 5 + 3 * 4, 1 + 2 * 5 + 3 * 4 + LANES)]
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_tuples_of_arrays_and_integers(dtype):
+    """Nested too; the dtype is that of the first array in them."""
+    x, y = np.arange(100, dtype=dtype), np.zeros(20, dtype)
+    scaled(x, y, 1, 3)
+    np.testing.assert_array_equal(y[1 : 1 + LANES], x[7 : 7 + LANES])

@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import strategies as st
 from ops_support import seeds
 
+from acdref.fast.norm import SCALE, SHIFT, SLOPE, TABLE_ROWS
 from acdref.ops.activation import prelu
-from acdref.ops.layout import SCALE, SHIFT, SLOPE, TABLE_ROWS, padded, whole
+from acdref.ops.layout import padded, whole
 
 DTYPE = np.float64
 TOLERANCE = 1e-12
