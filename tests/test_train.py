@@ -255,6 +255,32 @@ def test_without_validation_the_last_weights_are_the_best(manifest, options, tmp
     assert all(np.array_equal(best[name], last[name]) for name in best)
 
 
+@pytest.mark.parametrize("keep", ["mAP", "loss", "last"])
+def test_what_decides_which_weights_are_kept(options, tmp_path, monkeypatch, keep):
+    """Of four epochs the second is the first with the highest mAP, and the third has the lowest loss."""
+    scores = iter(
+        [
+            np.array([[0.1, 0.9], [0.9, 0.1]] * 2),
+            np.array([[0.9, 0.8], [0.8, 0.9]] * 2),
+            np.array([[0.7, 0.3], [0.3, 0.7]] * 2),
+            np.full((4, 2), 0.5),
+        ]
+    )
+    monkeypatch.setattr("acdref.train.score_manifest", lambda net, val, report: next(scores))
+    row = train(replace(options, keep=keep, epochs=4, average=0.0), tmp_path / "run")
+    rows = list(csv.DictReader((tmp_path / "run/metrics.csv").open()))
+    _, meta = checkpoint.load(tmp_path / "run/best.npz")
+    mean_aps = [float(each["val_mAP"]) for each in rows]
+    assert meta["val_mAP"] == mean_aps[meta["epoch"] - 1]
+    assert meta["epoch"] == {"mAP": 2, "loss": 3, "last": 4}[keep]
+    if keep == "loss":
+        losses = [float(each["val_loss"]) for each in rows]
+        assert losses[2:] == pytest.approx([-np.log(0.7), np.log(2)]) and row["val_loss"] == losses[3]
+        assert meta["val_loss"] == losses[2]
+    else:
+        assert "val_loss" not in rows[0] and "val_loss" not in meta
+
+
 class TestDatasets:
     def test_validation_folds_are_not_trained_on(self, manifest):
         training, validation = datasets(Options(str(manifest), val_fold="2"))

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref import checkpoint, metrics, train
 from acdref.data import open_dataset
@@ -27,7 +28,7 @@ from acdref.files import json_number, write_text
 from acdref.fit import Job, by_steps, fit, initial, tell
 from acdref.labels import Ontology, fix_length
 from acdref.losses import mse
-from acdref.nets import ACDNet, Conv1D, registry
+from acdref.nets import Conv1D, registry
 from acdref.nets.layers import Conv, Dense, Mean, forward
 from acdref.nets.network import Network, features_of
 from acdref.ops.activation import sigmoid
@@ -294,7 +295,7 @@ class Perceptron(Network):
         return x[:, None, None, :]
 
 
-def embedding(net, x):
+def embedding(net: Network, x: NDArray) -> NDArray:
     """What a network makes of clips before its last layer.
 
     Parameters
@@ -317,14 +318,8 @@ def embedding(net, x):
     """
     if isinstance(net, Conv1D):
         return net.embedding(x)
-    if isinstance(net, ACDNet):
-        inputs = len(net.params["dense.weight"])
-        probe = registry.with_classes(net, inputs)
-        probe.params["dense.weight"] = np.eye(inputs, dtype=net.dtype)
-        probe.params["dense.bias"] = np.zeros(inputs, net.dtype)
-        return probe.forward(x)[0]
     last = next(i for i, layer in enumerate(net.layers) if getattr(layer, "name", None) in net.head)
-    y, _ = forward(net.layers[:last], net, net._checked(x), train=False)
+    y, _ = forward(net.layers[:last], net, net._checked(x), train=False)  # (N, ..., values)
     return y.reshape(len(x), -1, y.shape[-1]).mean(axis=1)
 
 
