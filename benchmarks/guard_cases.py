@@ -651,9 +651,11 @@ def _recipe(name):
         out = json.loads(run(f"recipe {name} {words} --out out --json", folder))
         for stage, found in out["stages"].items():
             yield stage, "machine", json.dumps(found, sort_keys=True)
-            if "loss" in found:
-                yield f"{stage}-loss", "run", np.array(found["loss"], np.float64)
-        yield "weights", "run", _weights(folder / out["weights"])
+            for key in sorted({"loss", "val_loss"} & set(found)):
+                yield f"{stage}-{key}", "run", np.array(found[key], np.float64)
+        # Rounding makes other weights of a deep network with four channels, not of ACDnet.
+        kind = "run" if "--net acdnet" in words else "machine"
+        yield "weights", kind, _weights(folder / out["weights"])
         for path in sorted((folder / "out").rglob("train.csv")):
             yield f"labels-{path.parent.name}", "bits", path.read_text().replace(str(folder), "")
 

@@ -48,6 +48,8 @@ NUDGED = np.where(np.arange(1000) == 999, X + 1e-6, X)
         ("float32", "loss 0.5 at 3", "loss 0.6 at 3", "most number 0: 0.6, was 0.5"),
         ("float32", "loss 0.5 at 3", "mAP 0.5 at 3", "the words between the numbers differ"),
         ("machine", X, X + 1, None),
+        ("machine", X, X[:-1], "999 values, were 1000"),
+        ("machine", "mAP 0.5", "mAP null", None),
     ],
 )
 def test_says_what_differs(kind, old, new, words):
