@@ -14,7 +14,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ def save(path: str | PathLike, arrays: dict[str, NDArray], meta: dict) -> None:
         If the file cannot be written.
     """
     text = json.dumps(meta, sort_keys=True).encode()
-    entries = dict(arrays) | {"meta": np.frombuffer(text, np.uint8)}
+    entries: dict[str, Any] = dict(arrays) | {"meta": np.frombuffer(text, np.uint8)}
     digest = np.frombuffer(_digest(entries), np.uint8)
     with replacing(path, CheckpointError) as temporary, open(temporary, "wb") as file:
         np.savez(file, **entries, sha256=digest)
@@ -236,7 +236,7 @@ def network_arrays(net: "Network") -> dict[str, NDArray]:
     }
 
 
-def save_weights(path: str | PathLike, net: "Network", classes: Iterable[str], **extra) -> None:
+def save_weights(path: str | PathLike, net: "Network", classes: Iterable[str], **extra: Any) -> None:
     """Write a network with its class names; `extra` (JSON-able) goes into the file's meta."""
     save(path, network_arrays(net), network_meta(net, classes) | extra)
 

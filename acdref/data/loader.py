@@ -6,12 +6,15 @@ import os
 import signal
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from acdref.errors import AcdrefError
+from acdref.errors import AcdrefError, AudioError
 from acdref.ops.memory import keep_freed_memory
 
 _LIBRARIES = ("ACDREF_NUM", "MKL_NUM", "NUMBA_NUM", "OMP_NUM", "OPENBLAS_NUM", "VECLIB_MAXIMUM")
@@ -59,7 +62,14 @@ class Loader:
                 ...
     """
 
-    def __init__(self, sequences, batch, workers=0, transform=None, on_failure=None):
+    def __init__(
+        self,
+        sequences: Any,
+        batch: int,
+        workers: int = 0,
+        transform: Callable[[NDArray], NDArray] | None = None,
+        on_failure: Callable[[AudioError], object] | None = None,
+    ):
         if batch < 1 or workers < 0:
             raise ValueError("batch must be >= 1 and workers >= 0")
         self.sequences = sequences
@@ -67,7 +77,7 @@ class Loader:
         self.workers = workers
         self.transform = transform
         self.on_failure = on_failure
-        self._reported = set()
+        self._reported: set[str] = set()
         self._pool = None
         self._slots = None
         self._items = None
@@ -78,13 +88,13 @@ class Loader:
     def __exit__(self, *_):
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """End the workers; a later call of :meth:`batches` starts new ones."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = self._slots = None
 
-    def batches(self, epoch, steps, start=0):
+    def batches(self, epoch: int, steps: int, start: int = 0) -> Iterator[tuple[NDArray, NDArray]]:
         """Yield the batches of one epoch; the one before, if it was abandoned, ends.
 
         Parameters
@@ -112,16 +122,13 @@ class Loader:
         self._items = items
         with contextlib.closing(items):
             for _ in range(start, steps):
-                batch = None
+                batch: Any = None
                 for k in range(self.batch):
-                    x, y, failures = next(items)
+                    *item, failures = next(items)
                     self._report(failures)
                     if batch is None:
-                        batch = (
-                            np.empty((self.batch, *x.shape), x.dtype),
-                            np.empty((self.batch, *y.shape), y.dtype),
-                        )
-                    batch[0][k], batch[1][k] = x, y
+                        batch = tuple(np.empty((self.batch, *a.shape), a.dtype) for a in item)
+                    batch[0][k], batch[1][k] = item
                 yield batch
 
     def _report(self, failures):

@@ -1,11 +1,13 @@
 """Training sequences: segments of recordings, concatenated, mixed, varied; labels joined."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.audio.segments import Clips
-from acdref.augment import AUGMENTATIONS
+from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.errors import AudioError, ManifestError
 from acdref.labels import apply_gains, draw_gains, draw_mixup_weights, mixup, or_join
+from acdref.tables.manifest import Manifest
 
 SHORTEST_SECONDS = 5.0
 """The shortest segment that is cut from a recording; shorter recordings are used whole."""
@@ -79,17 +81,17 @@ class Sequences:
 
     def __init__(
         self,
-        manifest,
-        seed,
+        manifest: Manifest,
+        seed: int,
         *,
-        mix_max=2,
-        mix_sigma=2.0,
-        mixing="or",
-        fill="concatenate",
-        sampling="balanced",
-        augment=AUGMENTATIONS["light"],
-        seconds=10.0,
-        clips=None,
+        mix_max: int = 2,
+        mix_sigma: float = 2.0,
+        mixing: str = "or",
+        fill: str = "concatenate",
+        sampling: str = "balanced",
+        augment: Augmentation = AUGMENTATIONS["light"],
+        seconds: float = 10.0,
+        clips: Clips | None = None,
     ):
         self.clips = Clips() if clips is None else clips
         if len(manifest) == 0:
@@ -110,10 +112,10 @@ class Sequences:
         self.mixing = mixing
         self.augment = augment
         self.samples = round(seconds * self.clips.sr)
-        self.failures = {}
+        self.failures: dict[str, AudioError] = {}
         self._cumulative = np.cumsum(clip_weights(manifest.labels, sampling))
 
-    def sample(self, epoch, index):
+    def sample(self, epoch: int, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Make one sequence.
 
         Parameters
@@ -140,7 +142,7 @@ class Sequences:
         sources = apply_gains(sources, draw_gains(rng, count, self.mix_sigma))
         if self.mixing == "mixup" and count == 2:
             weight = draw_mixup_weights(rng, 1, MIXUP_ALPHA)[0]
-            x, y = mixup(*sources, weight), mixup(*labels, weight)
+            x, y = (mixup(first, second, weight) for first, second in (sources, labels))
         else:
             x, y = sources.sum(axis=0), or_join(labels)
         x = self.augment.mixture(x, rng.spawn(1)[0], self.clips.sr)
@@ -191,7 +193,7 @@ class Sequences:
         return round(v * (n - length)), length
 
 
-def clip_weights(labels, sampling):
+def clip_weights(labels: NDArray[np.floating], sampling: str) -> NDArray[np.float64]:
     """Probability with which each recording is drawn.
 
     Parameters

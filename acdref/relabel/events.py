@@ -1,9 +1,16 @@
 """The part of relabelling that is done at the times of events: their classes, their frames."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.labels import strong
+from acdref.relabel.report import Report
+from acdref.tables.columns import Columns
 from acdref.tables.label_files import Clip
+
+Rule = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 class RelabelledEvents:
@@ -18,12 +25,18 @@ class RelabelledEvents:
         Arguments of :func:`~acdref.labels.strong.frame_labels`; None: events stay events.
     """
 
-    def __init__(self, columns, expanded, mapped, frame):
+    def __init__(self, columns: Columns, expanded: Rule, mapped: Rule, frame: dict | None):
         self.columns, self.mapped, self.frame = columns, mapped, frame
         reached = mapped(expanded(np.eye(len(columns.ids)))) == 1
         self.reached = [np.flatnonzero(row) for row in reached]
 
-    def write(self, clips, absent, write, report):
+    def write(
+        self,
+        clips: Sequence[Clip],
+        absent: Callable[[Clip], list[str]],
+        write: Callable[[Clip], object],
+        report: Report,
+    ) -> NDArray[np.float64]:
         """Write the events, or frames, of the classes that each event's label reaches.
 
         Parameters
@@ -43,7 +56,7 @@ class RelabelledEvents:
         """
         y = np.zeros((len(clips), len(self.columns.out_ids)))
         for i, clip in enumerate(clips):
-            events = {}
+            events: dict[tuple[float, float, int], None] = {}
             for onset, offset, label in clip.details:
                 column = self.columns.column_of(label)
                 if column is not None:

@@ -14,6 +14,8 @@ over the file before.  Whatever was asked for is done in this order:
 import contextlib
 import functools
 import itertools
+from collections.abc import Callable, Sequence
+from os import PathLike
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,29 +25,31 @@ from acdref.clap.scores import TeacherScores
 from acdref.errors import AcdrefError, FileError
 from acdref.relabel.events import RelabelledEvents
 from acdref.relabel.report import SCHEMA, Report
-from acdref.relabel.steps import Steps  # noqa: F401 (what relabel takes)
+from acdref.relabel.steps import Steps
 from acdref.tables.columns import Columns
 from acdref.tables.label_files import HOLDS_UNKNOWN, AbsentLabels, LabelFile, refusing_repeats, writing
 from acdref.tables.scores import ScoreFile
 from acdref.tables.statistics import exact_means, exact_quantiles
+
+File = str | PathLike
 
 _CHUNK = 256  # clips: their label matrix stays in the processor's cache
 _QUANTILES = {"median": 0.5, "p25": 0.25, "p10": 0.10, "p5": 0.05}
 
 
 def relabel(
-    source,
-    out,
-    steps,
-    scores=None,
+    source: File,
+    out: File,
+    steps: Steps,
+    scores: File | None = None,
     *,
-    absent=None,
-    format=None,
-    to=None,
-    unknown_out=None,
-    classes=None,
-    progress=None,
-):
+    absent: File | None = None,
+    format: str | None = None,
+    to: str | None = None,
+    unknown_out: File | None = None,
+    classes: Sequence[str] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Report:
     """Relabel a label file.
 
     Parameters
@@ -84,7 +88,15 @@ def relabel(
     return job.write(out, unknown_out, progress)
 
 
-def check(source, steps, scores=None, *, absent=None, format=None, classes=None):
+def check(
+    source: File,
+    steps: Steps,
+    scores: File | None = None,
+    *,
+    absent: File | None = None,
+    format: str | None = None,
+    classes: Sequence[str] | None = None,
+) -> dict:
     """Read the files of a job to their end, and write nothing.
 
     Parameters are those of :func:`relabel`.

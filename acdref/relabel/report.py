@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 SCHEMA = "acdref.relabel/1"
 
@@ -38,7 +39,7 @@ class Report:
     def __post_init__(self):
         self.counts = {name: np.zeros(len(self.classes), dtype=np.int64) for name in _COUNTS}
 
-    def add(self, y0, y1):
+    def add(self, y0: NDArray[np.float64], y1: NDArray[np.float64]) -> None:
         """Count what changed between two label matrices of the same clips."""
         self.clips += len(y1)
         # Nearly all labels are 0 before and after: only the others are looked at.
@@ -58,7 +59,7 @@ class Report:
         for name, mask in changed.items():
             self.counts[name] += np.bincount(columns[mask], minlength=len(self.classes))
 
-    def as_dict(self):
+    def as_dict(self) -> dict:
         """For JSON: totals, labels per clip, and for each class with any label or change its counts."""
         some = np.flatnonzero(sum(self.counts.values()))
         totals = {name: int(count.sum()) for name, count in self.counts.items()}

@@ -69,12 +69,12 @@ class Steps(Checked):
             )
 
     @property
-    def need_scores(self):
+    def need_scores(self) -> bool:
         steps = (self.correct, self.percentile, self.mean_threshold, self.zero_shot)
         return any(step is not None for step in steps)
 
     @property
-    def make_unknown(self):
+    def make_unknown(self) -> bool:
         """Whether a label may become unknown that was known."""
         corrects = self.correct is not None and self.correct.get("mask", True)
         masks = self.mask_children or self.zero_shot is not None

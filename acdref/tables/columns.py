@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Sequence
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ class Columns:
         If a label is no class and the policy is to refuse it, or the classes do not fit the steps.
     """
 
-    def __init__(self, path: str, found: dict[str, int], steps, classes: Sequence[str] | None = None):
+    def __init__(self, path: str, found: dict[str, int], steps: Any, classes: Sequence[str] | None = None):
         self.ids, self.names = _known(path, found, steps, classes)
         self.ontology, self.projection, self.dropped = steps.ontology, None, 0
         self._column = _lookup(self.ids, self.names)

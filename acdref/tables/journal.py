@@ -7,11 +7,11 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from os import PathLike
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from acdref.errors import FileError
 
@@ -40,8 +40,8 @@ class Journal:
         head = {"schema": SCHEMA, "key": hashlib.sha256(json.dumps(key).encode()).hexdigest()}
         self._head = json.dumps(head).encode() + b"\n"
         self._say = say or (lambda text: None)
-        self._stamps = {}
-        self._places = {}  # in the file: what is in memory does not grow with the classes
+        self._stamps: dict[str, list | None] = {}
+        self._places: dict[str, int] = {}  # in the file: what is in memory does not grow with the classes
 
     def __enter__(self):
         try:
@@ -58,7 +58,7 @@ class Journal:
         """Whether there are scores of this recording as it is now."""
         return name in self._places and self._stamps[name] == stamp
 
-    def add(self, name: str, stamp: list | None, scores: ArrayLike) -> None:
+    def add(self, name: str, stamp: list | None, scores: Iterable[float]) -> None:
         """Write the scores of a recording."""
         entry = {"name": name, "stamp": stamp, "scores": [float(score) for score in scores]}
         try:

@@ -30,6 +30,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -65,8 +66,8 @@ class Clip(NamedTuple):
 
     line: int
     id: str
-    present: list
-    unknown: list = ()
+    present: Sequence[str]
+    unknown: Sequence[str] = ()
     absent: list | None = None
     details: tuple = ()
 
@@ -145,7 +146,7 @@ class LabelFile:
     def __init__(self, path: str | PathLike, format: str | None = None):
         self.path = str(path)
         self.format = format or _recognise(self.path)
-        self.names = {}
+        self.names: dict[str, str] = {}
         with read_clips(self.path, self.format) as clips:
             self.header, self.extra = clips.header, clips.extra
 
@@ -156,7 +157,7 @@ class LabelFile:
 
 
 @contextlib.contextmanager
-def read_clips(path: str | PathLike, format: str):
+def read_clips(path: str | PathLike, format: str) -> Iterator["_ReadsColumns"]:
     """Context in which a label file is read once, whatever file it is: a pipe, too.
 
     Parameters
@@ -196,7 +197,8 @@ class _ReadsColumns:
     """Reads a CSV file with a header, of which some columns are needed."""
 
     dialect, error = COMMAS, FileError
-    needed, optional = (), ()
+    needed: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
     def __init__(self, rows):
         self.rows, self.header, self.names = rows, rows.header(), {}
@@ -387,7 +389,7 @@ def refusing_repeats(clips: Iterable[Clip], path: str | PathLike, format: str) -
         for part in range(parts):
             values, times = np.unique(_residue_class(spool, part, parts), return_counts=True)
             twice.update(values[times > 1][:1].tolist())  # one is enough to refuse the file
-    first = {}
+    first: dict = {}
     for clip in clips if twice else ():
         key = _key(clip, format)
         if hash(key) in twice and first.setdefault(key, clip.line) != clip.line:
@@ -445,7 +447,7 @@ class AbsentLabels:
 
     def __init__(self, path: str | PathLike):
         self.path = str(path)
-        self.labels = {}
+        self.labels: dict[str, int] = {}
         for line, _, label in self._rows():
             self.labels.setdefault(label, line)
 
@@ -491,7 +493,13 @@ class AbsentLabels:
 
 
 @contextlib.contextmanager
-def writing(path, format, like, names=None, unknown=False):
+def writing(
+    path: str | PathLike,
+    format: str,
+    like: LabelFile | SimpleNamespace,
+    names: dict[str, str] | None = None,
+    unknown: bool = False,
+) -> Iterator[Callable[[Clip], object]]:
     """Context in which a label file is written.
 
     Parameters

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from types import SimpleNamespace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -85,9 +85,11 @@ class Manifest:
     def select(self, indices: Iterable[int]) -> Self:
         """The manifest of some recordings, in the order of ``indices``."""
         indices = [int(i) for i in indices]
-        columns = {name: getattr(self, name) for name in ("paths", "fold", "split", "verified")}
-        picked = {name: column and tuple(column[i] for i in indices) for name, column in columns.items()}
-        return replace(self, labels=self.labels[indices], **picked)
+        picked: dict[str, Any] = {"labels": self.labels[indices]}
+        for name in ("paths", "fold", "split", "verified"):
+            column = getattr(self, name)
+            picked[name] = column and tuple(column[i] for i in indices)
+        return replace(self, **picked)
 
     def where(self, *, fold: Wanted = None, split: Wanted = None) -> Self:
         """The recordings of some folds or splits.
@@ -302,7 +304,7 @@ def write_manifest(manifest: Manifest, path: File) -> None:
         for i, name in enumerate(manifest.paths):
             present, doubtful = (names[chosen].tolist() for chosen in (manifest.labels[i] == 1, unknown[i]))
             details = [int(column[i]) if column.dtype == bool else column[i] for column in columns]
-            write(Clip(0, name, present, doubtful, details=details))
+            write(Clip(0, name, present, doubtful, details=tuple(details)))
 
 
 def resolve_classes(path: File, classes: Iterable[str] | None, found: Iterable[str]) -> tuple[str, ...]:
@@ -363,7 +365,7 @@ def find_audio(folder: File, failed: Callable[[OSError], None]) -> Iterator[str]
         Their paths, which begin with `folder`: those in it, then those in its subfolders, sorted by name.
         Names that begin with a dot are passed over.
     """
-    for parent, subfolders, files in os.walk(folder, onerror=failed):
+    for parent, subfolders, files in os.walk(os.fspath(folder), onerror=failed):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES:

@@ -12,7 +12,7 @@ from os import PathLike
 
 from acdref.errors import FileError
 
-COMMAS = {}
+COMMAS: dict = {}
 COMMAS_AND_BLANKS = {"skipinitialspace": True}
 TABS = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
 
@@ -54,10 +54,11 @@ class Rows:
     """
 
     def __init__(self, path: str | PathLike, dialect: dict = COMMAS, error: type[FileError] = FileError):
-        self.path, self.names, self.line = str(path), [], 0
+        self.path, self.line = str(path), 0
+        self.names: list[str] = []
         self._dialect, self._error = dialect, error
         self._before = 0  # lines that the CSV reader has not seen
-        self._width = None
+        self._width: int | None = None
 
     def __enter__(self):
         try:

@@ -218,7 +218,9 @@ def _mean(scores, seconds):
     return np.clip(weights @ scores / weights.sum(), scores.min(axis=0), scores.max(axis=0))
 
 
-def write_scores(path: str | PathLike, ids: Sequence[str], classes: Sequence[str], rows: Iterable[ArrayLike]):
+def write_scores(
+    path: str | PathLike, ids: Sequence[str], classes: Sequence[str], rows: Iterable[ArrayLike]
+) -> None:
     """Write a file of scores; the old one stays until the new one is complete.
 
     Parameters

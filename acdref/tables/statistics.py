@@ -4,15 +4,19 @@ The scores come in pieces, each a pair of arrays (columns, scores), in as many p
 depends on the number of columns, never on that of the scores.
 """
 
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
+
+Piece = tuple[NDArray[np.integer], NDArray[np.floating]]
 
 _DIGIT_BITS = 10  # 1024 bins per class and pass
 _BUDGET = 1 << 21  # scores that may be collected at last: 16 MB and their columns
 
 
-def exact_means(pieces, n_columns):
+def exact_means(pieces: Iterable[Piece], n_columns: int) -> NDArray[np.float64]:
     """Mean score of each column, rounded once for the sum and once for the quotient.
 
     Parameters
@@ -57,7 +61,9 @@ def exact_means(pieces, n_columns):
     return means
 
 
-def exact_quantiles(passes, n_columns, q, budget=_BUDGET):
+def exact_quantiles(
+    passes: Callable[[], Iterable[Piece]], n_columns: int, q: float, budget: int = _BUDGET
+) -> NDArray[np.float64]:
     """Quantile of each column's scores, linearly interpolated; equal to ``np.quantile`` of each, bit by bit.
 
     Parameters
