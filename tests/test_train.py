@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from predict_support import TINY, write_tiny_weights
-from train_support import OPTIONS, Recorder, write_corpus
+from train_support import OPTIONS, Recorder, numpy_networks, write_corpus
 
 from acdref import checkpoint
 from acdref.augment import AUGMENTATIONS, Augmentation
@@ -340,21 +340,28 @@ def dropping(manifest):
 @pytest.fixture(scope="module")
 def dropped(dropping, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "vgg"
-    train(dropping, out)
+    with numpy_networks():
+        train(dropping, out)
     return out
 
 
+@pytest.fixture
+def on_numpy():
+    with numpy_networks():
+        yield
+
+
+@pytest.mark.usefixtures("on_numpy")
 def test_a_run_with_dropout_continues_bit_equal(dropping, dropped, tmp_path):
     assert train(dropping, tmp_path / "run", observer=Recorder(1)) is None
     train(dropping, tmp_path / "run", resume=True)
     assert contents(tmp_path / "run") == contents(dropped)
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("name", NETWORKS)
-def test_any_network(name, manifest, tmp_path, monkeypatch):
-    """One step on NumPy: what is learnt is in weights that name their network."""
-    build = registry.build
-    monkeypatch.setattr(registry, "build", lambda *a, **k: build(*a, **k, backend="numpy"))
+def test_any_network(name, manifest, tmp_path):
+    """One step: what is learnt is in weights that name their network."""
     seconds = 10.0 if name == "conv1d" else 2.2
     options = replace(OPTIONS, manifest=str(manifest), net=name, width=1 / 16, seconds=seconds)
     options = replace(options, epochs=1, epoch_size=2, val_fold=None)
@@ -362,7 +369,7 @@ def test_any_network(name, manifest, tmp_path, monkeypatch):
     assert row["loss"] > 0
     net, meta = checkpoint.load_weights(tmp_path / "run" / "best.npz", backend="numpy")
     assert (meta["network"], registry.name_of(net)) == (name, name)
-    fresh = build(name, 2, 1 / 16, seed=options.seed)
+    fresh = registry.build(name, 2, 1 / 16, seed=options.seed)
     changed = [key for key, a in fresh.params.items() if (net.params[key] != a).any()]
     # Nearly all: behind a scale that starts at 0, the first step changes the scale alone.
     assert len(changed) > 0.75 * len(fresh.params)
@@ -370,6 +377,7 @@ def test_any_network(name, manifest, tmp_path, monkeypatch):
         assert net.output == "sigmoid"  # the loss is that of several classes
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_the_head_of_any_network_starts_anew(dropping, dropped, tmp_path):
     recordings = tmp_path / "m.csv"
     recordings.write_text(Path(dropping.manifest).read_text().replace("0.wav,noise", "0.wav,rain"))
@@ -387,6 +395,7 @@ def test_the_head_of_any_network_starts_anew(dropping, dropped, tmp_path):
     assert net.config.classes == len(net.params["head_norm.beta"]) == 3
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize(
     ("change", "cause"),
     [
@@ -400,6 +409,7 @@ def test_weights_of_another_network(change, cause, dropping, dropped, tmp_path):
         train(replace(options, **change), tmp_path / "run")
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_networks_and_lengths_that_cannot_be(dropping, tmp_path):
     with pytest.raises(AcdrefError, match="net = 'vgg': choose one of 'acdnet'"):
         train(replace(dropping, net="vgg"), tmp_path / "a")

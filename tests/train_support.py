@@ -1,6 +1,9 @@
 """A few short recordings with labels, and options for runs of seconds."""
 
+from contextlib import contextmanager
+
 import numpy as np
+import pytest
 import soundfile
 
 from acdref.fit import Observer
@@ -22,6 +25,14 @@ def write_corpus(folder):
     path = folder / "manifest.csv"
     path.write_text("\n".join(rows) + "\n")
     return path
+
+
+@contextmanager
+def numpy_networks():
+    """Context in which networks compute with NumPy: to load or compile kernels takes longer than small ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("acdref.nets.network.available", lambda: False)
+        yield
 
 
 class Recorder(Observer):

@@ -1,11 +1,10 @@
-"""Recipes know nothing of backends: here networks compute with NumPy, since to load or compile kernels would
-take longer than these tests.  tests/commands/ runs every recipe with Numba, where that is installed."""
+"""Recipes know nothing of backends; tests/commands/ runs each with Numba, where that is installed."""
 
 import pytest
+from train_support import numpy_networks
 
 
 @pytest.fixture(scope="module", autouse=True)
-def numpy_networks():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("acdref.nets.network.available", lambda: False)
+def on_numpy():
+    with numpy_networks():
         yield

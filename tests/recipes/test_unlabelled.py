@@ -80,7 +80,7 @@ def test_the_first_labels_are_the_teachers(finished):
 
 
 def test_killed_it_ends_the_same(finished, recipe, tmp_path, monkeypatch):
-    """Often in its own stages, which come first; what is self-correction's too is killed at every file there."""
+    """Mostly in its own stages, which come first; those of self-correction are killed at every file there."""
     out = tmp_path / "out"
     deaths = 0
     while deaths < 100:
