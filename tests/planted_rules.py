@@ -1,23 +1,7 @@
-"""Break the label rules and metrics on purpose, one at a time, and check that the test meant to notice does.
+"""Bugs to plant in the label rules and metrics, each with the test that must notice: see mutations.py."""
 
-    python tests/labels/mutations.py [word ...]
-
-runs the mutations whose module or test contains one of the words (all by default) on a temporary copy of the
-project, prints what became of each, and exits with 1 if one survived.  To add mutations, extend MUTATIONS: a
-piece of source that occurs once in the module, what to put in its place, and the test that must fail.
-"""
-
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
-PROJECT = Path(__file__).parents[2]
-
-# (module in acdref, file in tests): [(source, replacement, test that must fail), ...]
-MUTATIONS = {
+# (module in acdref, file in tests): [(source that occurs once, replacement, test that must fail), ...]
+PLANTED = {
     ("labels/_checks", "labels/test_correction.py"): [
         (
             "np.asarray(array, dtype=np.float64)",
@@ -873,47 +857,3 @@ MUTATIONS = {
         ),
     ],
 }
-
-
-def main(words):
-    chosen = [
-        (module, source, replacement, f"{file}::{test}")
-        for (module, file), mutations in MUTATIONS.items()
-        for source, replacement, test in mutations
-        if not words or any(word in f"{module} {file}::{test}" for word in words)
-    ]
-    survivors = 0
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "project"
-        for part in ("acdref", "tests"):
-            shutil.copytree(PROJECT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(PROJECT / "setup.cfg", copy)
-        specification = PROJECT.parent / "shared"
-        if specification.exists():
-            (Path(folder) / "shared").symlink_to(specification)
-        for module, source, replacement, test in chosen:
-            verdict = outcome(copy, copy / f"acdref/{module}.py", source, replacement, test)
-            survivors += verdict != "caught"
-            print(f"{verdict:9} {module}: {source!r} -> {replacement!r}\n          {test}", flush=True)
-    print(f"{len(chosen) - survivors} of {len(chosen)} mutations caught")
-    return 1 if survivors else 0
-
-
-def outcome(copy, path, source, replacement, test):
-    """Run one test on the mutated module: "caught", or why not."""
-    original = path.read_text()
-    if original.count(source) != 1:
-        return "STALE"  # the source to replace is no longer there, or not only once
-    path.write_text(original.replace(source, replacement))
-    try:
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "--hypothesis-seed=0", f"tests/{test}"]
-        environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-        run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
-    finally:
-        path.write_text(original)
-    # pytest: 0 all passed, 1 some failed, anything else is not a verdict of the test.
-    return {0: "SURVIVED", 1: "caught"}.get(run.returncode, "ERROR")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
