@@ -20,7 +20,7 @@ def decision_of(rule, threshold, by_class, scale):
         if rule != "softmax":
             raise click.UsageError(f"--rule {rule} needs --threshold")
         threshold = Decision.threshold
-    return Decision(rule, threshold, dict(by_class), scale)
+    return Decision(rule, threshold, by_class, scale)
 
 
 def words_of(prompts, template, background):
