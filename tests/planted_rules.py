@@ -531,7 +531,7 @@ PLANTED = {
         (
             "            negative &= weight > 0\n",
             "",
-            "TestEveryMetricOfClasses::test_unknown_label_is_a_dropped_row",
+            "TestEveryMetricOfClasses::test_nan_score_of_no_weight",
         ),
         (
             "np.isnan(scores) & (positive | negative)",

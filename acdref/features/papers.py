@@ -134,7 +134,8 @@ def log_mel_patches(x: ArrayLike) -> NDArray[np.float32]:
     magnitudes = _magnitudes(x, hann(400), 160, n_fft=512)  # (T, 257)
     mel = np.log(matmul(magnitudes, _mel_bank(16000, 512, 64, 125, 7500, "htk", None)) + 0.01)  # (T, 64)
     patches = len(mel) // PATCH_FRAMES
-    return mel[: patches * PATCH_FRAMES].reshape(patches, PATCH_FRAMES, 64).astype(np.float32)
+    mel = mel[: patches * PATCH_FRAMES].astype(np.float32)
+    return mel.reshape(patches, PATCH_FRAMES, 64)  # (patches, 96, 64)
 
 
 def decibel_mel(x: ArrayLike) -> NDArray[np.float32]:

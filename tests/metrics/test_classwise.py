@@ -91,6 +91,19 @@ class TestEveryMetricOfClasses:
         np.testing.assert_array_equal(metric(y, p), metric(y, clean))
 
     @pytest.mark.parametrize("metric", PER_CLASS)
+    @pytest.mark.parametrize("label", [0, 1])
+    def test_nan_score_of_no_weight(self, metric, label):
+        """Weight 0 means unknown, for positives and for negatives."""
+        y, p, weight = (
+            np.array([[1], [0], [0], [label]]),
+            np.array([[0.7], [0.2], [0.8], [np.nan]]),
+            [1, 2, 3, 0],
+        )
+        np.testing.assert_array_equal(
+            metric(y, p, sample_weight=weight), metric(y[:3], p[:3], sample_weight=[1, 2, 3])
+        )
+
+    @pytest.mark.parametrize("metric", PER_CLASS)
     @pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
     def test_nothing(self, metric, shape):
         values = metric(np.zeros(shape), np.zeros(shape))
