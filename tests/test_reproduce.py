@@ -13,7 +13,7 @@ from train_support import write_corpus
 
 from acdref.errors import AcdrefError
 
-MODULES = ("corpus", "networks", "experiment", "report", "table2", "fig3")
+MODULES = ("corpus", "networks", "experiment", "rows", "report", "table2", "fig3")
 
 
 @pytest.fixture(scope="module")

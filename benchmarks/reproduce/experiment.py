@@ -6,10 +6,8 @@ and is not done again.
 """
 
 import argparse
-import csv
 import dataclasses
 import hashlib
-import io
 import json
 import os
 import sys
@@ -23,13 +21,13 @@ os.environ.setdefault("OMP_NUM_THREADS", os.environ["ACDREF_NUM_THREADS"])
 import numpy as np
 from corpus import Corpus
 from networks import NETWORKS
+from rows import Rows, seeds
 
 from acdref import checkpoint, metrics
 from acdref.augment import Augmentation
 from acdref.data import Loader, Sequences
 from acdref.errors import AcdrefError
 from acdref.features.compressed import SAMPLE_RATE
-from acdref.files import write_text
 from acdref.fit import Job, fit
 from acdref.losses import bce
 from acdref.nets import ACDNet
@@ -82,11 +80,6 @@ class Setting:
         return f"{self.network}, {size}, batch {self.batch}, lr {self.lr:g}, fold {self.fold}"
 
 
-def seeds(text):
-    """Of a command line, "0,1,2"; argparse names this function if it is none."""
-    return tuple(int(number) for number in text.split(","))
-
-
 def arguments(text):
     """The parser of an experiment's command line."""
     parser = argparse.ArgumentParser(
@@ -120,8 +113,6 @@ class Experiment:
     ----------
     corpus : Corpus
     seeds : tuple of int
-    rows : list of dict
-        What is finished.
 
     Raises
     ------
@@ -135,20 +126,21 @@ class Experiment:
         self.setting = Setting(**{f.name: getattr(given, f.name) for f in dataclasses.fields(Setting)})
         self.work = Path(given.work)
         self.results = Path(given.results) / f"{name}{self.setting.suffix}.csv"
-        self.rows = read_rows(self.results)
-        for row in self.rows:
-            if row["setting"] != str(self.setting):
-                cause = f"has runs with the setting {row['setting']!r}, not {str(self.setting)!r}"
-                raise AcdrefError(f"{self.results}: {cause}; choose another folder (--results, --work)")
+        self.table = Rows(self.results, str(self.setting))
         config, transform = NETWORKS[self.setting.network]
         frames = len(transform(np.zeros(round(self.setting.seconds * SAMPLE_RATE), np.float32)))
         if frames < config.min_frames:
             raise AcdrefError(f"--seconds {self.setting.seconds:g} is too short for the network")
         self.corpus = Corpus(given.corpus, self.work, self.setting.fold, self.setting.seconds, transform)
 
+    @property
+    def rows(self):
+        """What is finished, a dict each."""
+        return self.table.rows
+
     def finished(self, condition, seed):
         """Whether there is a row of this run."""
-        return any((row["condition"], row["seed"]) == (condition, seed) for row in self.rows)
+        return self.table.has(condition=condition, seed=seed)
 
     def measure(self, condition, seed, labels=None, extra=None, **sequences):
         """Train and measure, unless that is done.
@@ -186,14 +178,7 @@ class Experiment:
 
     def add(self, row):
         """Append a row to the results."""
-        self.rows.append({name: round(v, 5) if isinstance(v, float) else v for name, v in row.items()})
-        text = io.StringIO()
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        self.results.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self.results, text.getvalue())
+        self.table.add([row])
         print(f"{self.name}: {row['condition']}, seed {row['seed']}: mAP {row['mAP']:.3f}", flush=True)
 
     def training_scores(self, seed, labels=None, **sequences):
@@ -249,22 +234,3 @@ def start(main):
         main()
     except AcdrefError as error:
         sys.exit(f"error: {error}")
-
-
-def read_rows(path):
-    """Rows of a results file, numbers as numbers; none if there is no such file."""
-    if not path.exists():
-        return []
-    with open(path, encoding="utf-8", newline="") as file:
-        return [
-            {name: _number(text) for name, text in row.items() if text != ""} for row in csv.DictReader(file)
-        ]
-
-
-def _number(text):
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text

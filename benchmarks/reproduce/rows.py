@@ -2,15 +2,12 @@
 
 import argparse
 import csv
-import io
 import json
 import time
 from pathlib import Path
 
-from experiment import read_rows, seeds
-
 from acdref.errors import AcdrefError
-from acdref.files import write_text
+from acdref.files import write_table, write_text
 
 
 class Rows:
@@ -25,27 +22,48 @@ class Rows:
 
     def __init__(self, path, setting):
         self.path, self.setting = path, setting
-        self.rows = read_rows(path)
-        if any(row["setting"] != setting for row in self.rows):
-            raise AcdrefError(f"{path}: has runs of another setting; choose another --results")
+        self.rows = _read(path)
+        for row in self.rows:
+            if row["setting"] != setting:
+                cause = f"has runs with the setting {row['setting']!r}, not {setting!r}"
+                raise AcdrefError(f"{path}: {cause}; choose another folder (--results, --work)")
 
     def has(self, **wanted):
         """Whether there is a row with these values."""
         return any(all(row.get(name) == value for name, value in wanted.items()) for row in self.rows)
 
     def add(self, rows, **more):
-        """Append the rows of one run, with more columns."""
-        for row in rows:
-            row = row | more | {"setting": self.setting}
-            self.rows.append({name: round(v, 5) if isinstance(v, float) else v for name, v in row.items()})
-            print(", ".join(f"{name} {value}" for name, value in list(self.rows[-1].items())[:9]), flush=True)
+        """Append the rows of one run, with more columns; returns them as they stand in the file."""
+        added = [row | more | {"setting": self.setting} for row in rows]
+        added = [{k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()} for row in added]
+        self.rows += added
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self.path, text.getvalue())
+        write_table(self.path, columns, [[row.get(name, "") for name in columns] for row in self.rows])
+        return added
+
+
+def _read(path):
+    """Rows of a results file, numbers as numbers; none if there is no such file."""
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: _number(text) for name, text in row.items() if text != ""} for row in rows]
+
+
+def _number(text):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def seeds(text):
+    """Of a command line, "0,1,2"; argparse names this function if it is none."""
+    return tuple(int(number) for number in text.split(","))
 
 
 def reproduce(text, name, setting, run, table, corpus=True):
@@ -84,6 +102,7 @@ def reproduce(text, name, setting, run, table, corpus=True):
         if not rows.has(seed=seed):
             worked = time.process_time()
             found = list(run(given, seed, Path(given.work) / name / str(seed)))
-            rows.add(found, processor_seconds=time.process_time() - worked)
+            for row in rows.add(found, processor_seconds=time.process_time() - worked):
+                print(", ".join(f"{name} {value}" for name, value in list(row.items())[:9]), flush=True)
     print(f"\n{table(rows.rows)}")
     write_text(rows.path.with_suffix(".md"), table(rows.rows) + "\n")
