@@ -126,8 +126,8 @@ def gradient(shape):
 
 def acdref(case):
     turns.need("numba")
-    from acdref.ops import attention, conv, norm, norm_prelu, pointwise, pooling, softmax
-    from acdref.ops.elementwise import add
+    from acdref.ops import attention, norm, pointwise, pooling, softmax
+    from acdref.ops.conv2d import Geometry, conv2d, conv2d_input_gradient, conv2d_weight_gradient
     from acdref.ops.threads import set_threads
 
     set_threads(case["threads"])
@@ -137,32 +137,38 @@ def acdref(case):
     positions = x.reshape(len(x), -1, x.shape[-1])
     dilation, pool, params = case.get("dilation"), case.get("pool"), a["attention"]
     running = np.zeros_like(gamma), np.ones_like(gamma)
+    full, each = Geometry(padding=(0, 1)), numba | {"depthwise": True}
+    if dilation:
+        dilated, taps = Geometry(padding=(0, dilation), dilation=(dilation, dilation)), a["taps"][:, :, None]
 
     def attend():
         out, tape = attention.linear_attention(positions, params, **numba)
-        return add(out, positions, **numba), tape
+        out += positions
+        return out, tape
 
     def attend_backward(out, dy):
         dx, grads = attention.linear_attention_backward(dy, positions, params, out[1], **numba)
-        return add(dx, dy, **numba), grads
+        dx += dy
+        return dx, grads
+
+    def depthwise_backward(out, dy):
+        dx = conv2d_input_gradient(dy, taps, x.shape, dilated, **each)
+        return dx, conv2d_weight_gradient(dy, x, (3, 3), dilated, **each)
 
     # kind: (forward, backward from what the forward returned and dy)
     forward, backward = {
         "conv": (
-            lambda: conv.conv(x, a["full"], bias, **numba),
-            lambda out, dy: conv.conv_weight_gradient(dy, x, **numba),
+            lambda: conv2d(x, a["full"], bias, full, **numba),
+            lambda out, dy: conv2d_weight_gradient(dy, x, (3, 3), full, **numba),
         ),
-        "depthwise": (
-            lambda: conv.depthwise(x, a["taps"], beta, dilation, **numba),
-            lambda out, dy: conv.depthwise_backward(dy, x, a["taps"], dilation, **numba),
-        ),
+        "depthwise": (lambda: conv2d(x, taps, beta, dilated, **each), depthwise_backward),
         "pointwise": (
             lambda: pointwise.pointwise(x, a["matrix"], bias, **numba),
             lambda out, dy: pointwise.pointwise_backward(dy, x, a["matrix"], **numba),
         ),
         "norm and PReLU": (
-            lambda: norm_prelu.norm_prelu_train(x, gamma, beta, slope, *running, **numba),
-            lambda out, dy: norm_prelu.norm_prelu_backward(dy, x, gamma, slope, *out[1:3], **numba),
+            lambda: norm.batch_norm(x, gamma, beta, *running, slope, **numba),
+            lambda out, dy: norm.batch_norm_backward(dy, x, gamma, beta, out[1], slope, **numba),
         ),
         "group norm": (
             lambda: norm.group_norm(x, gamma, beta, **numba),
@@ -170,20 +176,20 @@ def acdref(case):
         ),
         "attention": (attend, attend_backward),
         "softmax over channels": (
-            lambda: softmax.softmax_channels(positions, **numba),
-            lambda out, dy: softmax.softmax_channels_backward(dy, out, **numba),
+            lambda: softmax.softmax_channels(positions),
+            lambda out, dy: softmax.softmax_channels_backward(dy, out),
         ),
         "softmax over positions": (
-            lambda: softmax.softmax_positions(positions, **numba),
-            lambda out, dy: softmax.softmax_positions_backward(dy, out, **numba),
+            lambda: softmax.softmax_positions(positions),
+            lambda out, dy: softmax.softmax_positions_backward(dy, out),
         ),
         "max pool": (
             lambda: pooling.max_pool(x, pool, **numba),
             lambda out, dy: pooling.max_pool_backward(dy, out[1], pool, x.shape, **numba),
         ),
         "mean over time": (
-            lambda: pooling.mean_time(x, **numba),
-            lambda out, dy: pooling.mean_time_backward(dy, x.shape[1], **numba),
+            lambda: pooling.mean(x, (1,)),
+            lambda out, dy: pooling.mean_backward(dy, x.shape, (1,)),
         ),
     }[case["kind"]]
     call = forward
