@@ -135,35 +135,33 @@ def acdref(case):
     a = arrays(case)
     x, gamma, beta, slope, bias = a["x"], a["gamma"], a["beta"], a["slope"], a["bias"]
     positions = x.reshape(len(x), -1, x.shape[-1])
-    dilation, pool, params = case.get("dilation", 1), case.get("pool"), a["attention"]
+    dilation, pool, params = case.get("dilation"), case.get("pool"), a["attention"]
     running = np.zeros_like(gamma), np.ones_like(gamma)
-    full = {"geometry": Geometry(padding=(0, 1)), **numba}
-    depthwise = {
-        "geometry": Geometry(padding=(0, dilation), dilation=(dilation, dilation)), "depthwise": True, **numba
-    }  # fmt: skip
+    full, each = Geometry(padding=(0, 1)), numba | {"depthwise": True}
+    if dilation:
+        dilated, taps = Geometry(padding=(0, dilation), dilation=(dilation, dilation)), a["taps"][:, :, None]
 
     def attend():
         out, tape = attention.linear_attention(positions, params, **numba)
-        return out + positions, tape
+        out += positions
+        return out, tape
 
     def attend_backward(out, dy):
         dx, grads = attention.linear_attention_backward(dy, positions, params, out[1], **numba)
-        return dx + dy, grads
+        dx += dy
+        return dx, grads
 
-    def depthwise_backward(dy):
-        dx = conv2d_input_gradient(dy, a["taps"], x.shape, **depthwise)
-        return dx, *conv2d_weight_gradient(dy, x, (3, 3), **depthwise)
+    def depthwise_backward(out, dy):
+        dx = conv2d_input_gradient(dy, taps, x.shape, dilated, **each)
+        return dx, conv2d_weight_gradient(dy, x, (3, 3), dilated, **each)
 
     # kind: (forward, backward from what the forward returned and dy)
     forward, backward = {
         "conv": (
-            lambda: conv2d(x, a["full"], bias, **full),
-            lambda out, dy: conv2d_weight_gradient(dy, x, (3, 3), **full),
+            lambda: conv2d(x, a["full"], bias, full, **numba),
+            lambda out, dy: conv2d_weight_gradient(dy, x, (3, 3), full, **numba),
         ),
-        "depthwise": (
-            lambda: conv2d(x, a["taps"], beta, **depthwise),
-            lambda out, dy: depthwise_backward(dy),
-        ),
+        "depthwise": (lambda: conv2d(x, taps, beta, dilated, **each), depthwise_backward),
         "pointwise": (
             lambda: pointwise.pointwise(x, a["matrix"], bias, **numba),
             lambda out, dy: pointwise.pointwise_backward(dy, x, a["matrix"], **numba),
