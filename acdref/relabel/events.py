@@ -31,11 +31,7 @@ class RelabelledEvents:
         self.reached = [np.flatnonzero(row) for row in reached]
 
     def write(
-        self,
-        clips: Sequence[Clip],
-        absent: Callable[[Clip], list[str]],
-        write: Callable[[Clip], object],
-        report: Report,
+        self, clips: Sequence[Clip], absent: Callable, write: Callable, report: Report
     ) -> NDArray[np.float64]:
         """Write the events, or frames, of the classes that each event's label reaches.
 

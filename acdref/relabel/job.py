@@ -290,12 +290,11 @@ class _Job:
         report = Report(self.columns.spelled, self.columns.out_names)
         unknown = self.steps.make_unknown or self.found.unknown > 0
         names = dict(zip(self.columns.spelled, self.columns.out_names, strict=True))
-        with writing(out, self.format, self.file, names, unknown) as write:
-            if unknown_out is None:
-                self._write(write, None, report, progress)
-            else:
-                with writing(unknown_out, self.format, self.file, names) as write_unknown:
-                    self._write(write, write_unknown, report, progress)
+        second = contextlib.nullcontext()
+        if unknown_out is not None:
+            second = writing(unknown_out, self.format, self.file, names)
+        with writing(out, self.format, self.file, names, unknown) as write, second as write_unknown:
+            self._write(write, write_unknown, report, progress)
         report.dropped = self.columns.dropped
         return report
 
