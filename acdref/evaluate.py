@@ -1,15 +1,18 @@
 """How well a network finds the classes of labelled recordings, beside what guessing would reach."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from acdref import metrics
-from acdref.errors import AcdrefError, ManifestError
+from acdref.errors import AcdrefError, AudioError, ManifestError
 from acdref.files import json_number
+from acdref.nets.network import Network
 from acdref.predict.scoring import score_manifest
+from acdref.tables.manifest import Manifest
 
 SCHEMA = "acdref.evaluate/1"
 
@@ -42,33 +45,33 @@ class Evaluation:
     accuracy: np.ndarray
 
     @property
-    def mean_ap(self):
+    def mean_ap(self) -> float:
         """Mean average precision over the classes that have positives."""
         return metrics.mean_over_classes(self.ap)
 
     @property
-    def priors(self):
+    def priors(self) -> NDArray:
         """Share of positives of each class: about the AP of random scores."""
         return np.divide(
             self.positives, self.known, out=np.full(len(self.known), np.nan), where=self.known > 0
         )
 
     @property
-    def mean_prior(self):
+    def mean_prior(self) -> float:
         """Mean prior over the classes of :attr:`mean_ap`: about the mAP of random scores."""
         return metrics.mean_over_classes(self.priors[self.positives > 0])
 
     @property
-    def mean_accuracy(self):
+    def mean_accuracy(self) -> float:
         """Class-average accuracy."""
         return metrics.mean_over_classes(self.accuracy)
 
     @property
-    def accuracy_of_none(self):
+    def accuracy_of_none(self) -> float:
         """Class-average accuracy of never finding anything."""
         return metrics.mean_over_classes(1 - self.priors)
 
-    def as_dict(self):
+    def as_dict(self) -> dict:
         """All of it for JSON, with None for what is undefined."""
 
         def by_class(values):
@@ -89,7 +92,13 @@ class Evaluation:
         }
 
 
-def evaluate(net, manifest, classes=None, on_failure=None, progress=None):
+def evaluate(
+    net: Network,
+    manifest: Manifest,
+    classes: Sequence[str] | None = None,
+    on_failure: Callable[[AudioError], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
     """Score the recordings of a manifest and compare with its labels.
 
     Parameters
@@ -172,6 +181,7 @@ def measures(y: ArrayLike, p: ArrayLike, explicit: ArrayLike | None = None) -> d
     (0.75, 0.954)
     """
     y, p = np.asarray(y, np.float64), np.asarray(p)
+    explicit = None if explicit is None else np.asarray(explicit, bool)
     weight = None if explicit is None else metrics.balance_negatives(y, explicit)
     auc = metrics.roc_auc(y, p, weight)
     found = {
@@ -187,7 +197,7 @@ def measures(y: ArrayLike, p: ArrayLike, explicit: ArrayLike | None = None) -> d
     return {name: json_number(float(value)) for name, value in found.items()}
 
 
-def matching(manifest, pattern):
+def matching(manifest: Manifest, pattern: str) -> Manifest:
     """The recordings of a manifest whose paths match a pattern of the shell.
 
     Parameters

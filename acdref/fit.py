@@ -16,6 +16,7 @@ from acdref import checkpoint
 from acdref.errors import AcdrefError, CheckpointError
 from acdref.files import json_number, write_table
 from acdref.nets import registry
+from acdref.nets.network import Network
 from acdref.optim import AdamW, Average, Plateau
 
 CHECKPOINT_SECONDS = 300
@@ -104,7 +105,7 @@ class Job:
     weight_decay: float = 0.0
     average: float = 0.0
     plateau: Plateau | None = None
-    validate: Callable[[Any], dict] | None = None
+    validate: Callable[[Network], dict] | None = None
     keep: str = "last"
     best: Path | None = None
     metrics: Path | None = None
@@ -126,7 +127,7 @@ def by_steps(batch: Callable[[int, int], tuple], steps: int) -> Callable[[int, i
     return lambda epoch, start: (batch(epoch, step) for step in range(start, steps))
 
 
-def fit(net, job: Job, path: Path | None = None, observer: Observer | None = None) -> list[dict]:
+def fit(net: Network, job: Job, path: Path | None = None, observer: Observer | None = None) -> list[dict]:
     """Train a network in place, or continue to.
 
     Parameters
@@ -153,12 +154,12 @@ def fit(net, job: Job, path: Path | None = None, observer: Observer | None = Non
     """
     run = Run(net, job, path, observer or Observer())
     if path is not None and path.exists():
-        run.restore()
+        run.restore(path)
     run.work()
     if job.best is not None:
         checkpoint.restore_network(job.best, net, checkpoint.load(job.best)[0])
     elif run.average is not None:
-        checkpoint.restore_network(path, net, run.average.values)
+        checkpoint.restore_network("the average", net, run.average.values)
     return run.rows
 
 
@@ -173,13 +174,13 @@ class Run:
         Of the finished epochs.
     """
 
-    def __init__(self, net, job: Job, path: Path | None, observer: Observer):
+    def __init__(self, net: Network, job: Job, path: Path | None, observer: Observer):
         self.net, self.job, self.path, self.observer = net, job, path, observer
         self.optimiser = AdamW(net.params, weight_decay=job.weight_decay)
         self.average = Average(checkpoint.network_arrays(net), job.average) if job.average else None
         self.epoch, self.step, self.loss_sum = 0, 0, 0.0
         self.best = -np.inf
-        self.rows = []
+        self.rows: list[dict] = []
 
     def work(self) -> None:
         """Train to the end; :class:`Stopped` if the observer stopped it."""
@@ -246,7 +247,7 @@ class Run:
         if self.average is None:
             return self.net
         net = type(self.net)(self.net.config, backend=self.net.backend)
-        checkpoint.restore_network(self.path, net, self.average.values)
+        checkpoint.restore_network("the average", net, self.average.values)
         return net
 
     def _score(self, row):
@@ -294,13 +295,13 @@ class Run:
         rows = [[[name, json_number(value)] for name, value in row.items()] for row in self.rows]
         checkpoint.save(self.path, arrays, self.job.meta | {"rows": rows, "fingerprint": self._fingerprint})
 
-    def restore(self) -> None:
-        """Continue from the checkpoint."""
-        arrays, meta = checkpoint.load(self.path)
+    def restore(self, path: Path) -> None:
+        """Continue from a checkpoint."""
+        arrays, meta = checkpoint.load(path)
         if meta.get("fingerprint") != self._fingerprint:
             cause = "of another run than this, or its recordings or labels have changed since it was started"
-            raise CheckpointError(self.path, f"{cause}: delete it to begin anew")
-        checkpoint.restore_network(self.path, self.net, arrays)
+            raise CheckpointError(path, f"{cause}: delete it to begin anew")
+        checkpoint.restore_network(path, self.net, arrays)
         for name, part in self._parts.items():
             start = f"{name}/"
             part.load({k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)})
@@ -309,7 +310,14 @@ class Run:
         self.rows = [{name: np.nan if v is None else v for name, v in row} for row in meta["rows"]]
 
 
-def initial(options, classes: Sequence[str], seed: int, several: bool = True, say=None, **fields):
+def initial(
+    options: Any,
+    classes: Sequence[str],
+    seed: int,
+    several: bool = True,
+    say: Callable[[str], None] | None = None,
+    **fields: Any,
+) -> Network:
     """The network that training starts from: a fresh one, or that of a weights file.
 
     Parameters

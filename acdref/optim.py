@@ -6,6 +6,9 @@ Everything that a resumed run needs is in ``.arrays`` (dict of ndarray) and ``.l
 import math
 
 import numpy as np
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray]
 
 
 class AdamW:
@@ -33,7 +36,14 @@ class AdamW:
     array([0.9])
     """
 
-    def __init__(self, params, lr=1e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+    def __init__(
+        self,
+        params: Arrays,
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ):
         self.params = params
         self.lr = lr
         self.betas = betas
@@ -43,7 +53,7 @@ class AdamW:
         self._m = {name: np.zeros_like(p) for name, p in params.items()}
         self._v = {name: np.zeros_like(p) for name, p in params.items()}
 
-    def step(self, grads):
+    def step(self, grads: Arrays) -> None:
         """One update from `grads`, a dict with the keys of the parameters."""
         self.steps += 1
         b1, b2 = self.betas
@@ -57,14 +67,14 @@ class AdamW:
             p -= size * m / (np.sqrt(v) / correction + self.eps)
 
     @property
-    def arrays(self):
+    def arrays(self) -> Arrays:
         """The moments and the step count."""
         moments = {f"m.{name}": a for name, a in self._m.items()} | {
             f"v.{name}": a for name, a in self._v.items()
         }
         return moments | {"steps": np.array(self.steps)}
 
-    def load(self, arrays):
+    def load(self, arrays: Arrays) -> None:
         """Continue from :attr:`arrays`."""
         self.steps = int(arrays["steps"])
         for name in self.params:
@@ -89,14 +99,14 @@ class Plateau:
     [1.0, 1.0, 0.5, 0.5]
     """
 
-    def __init__(self, patience=150, factor=0.5):
+    def __init__(self, patience: int = 150, factor: float = 0.5):
         self.patience = patience
         self.factor = factor
         self.scale = 1.0
         self.best = -math.inf
         self.waited = 0
 
-    def update(self, score):
+    def update(self, score: float) -> float:
         """Take an epoch's score (NaN counts as no progress); returns the factor for the next epoch."""
         if score > self.best:
             self.best, self.waited = score, 0
@@ -108,17 +118,17 @@ class Plateau:
         return self.scale
 
     @property
-    def arrays(self):
+    def arrays(self) -> Arrays:
         """Scale, best score and waiting time."""
         return {"plateau": np.array([self.scale, self.best, self.waited], np.float64)}
 
-    def load(self, arrays):
+    def load(self, arrays: Arrays) -> None:
         """Continue from :attr:`arrays`."""
         scale, best, waited = arrays["plateau"]
         self.scale, self.best, self.waited = float(scale), float(best), int(waited)
 
 
-def cosine(step, total, warmup=0):
+def cosine(step: float, total: int, warmup: int = 0) -> float:
     """Factor that rises linearly over `warmup` steps, then falls to 0 as half a cosine over the rest.
 
     Examples
@@ -131,7 +141,7 @@ def cosine(step, total, warmup=0):
     return 0.5 * (1 + math.cos(math.pi * min((step - warmup) / max(total - warmup, 1), 1)))
 
 
-def linear(epoch, total, constant=0):
+def linear(epoch: int, total: int, constant: int = 0) -> float:
     """Factor that is 1 for the first `constant` epochs and falls linearly to 0 in the last one.
 
     Notes
@@ -158,12 +168,12 @@ class Average:
         that the random start is forgotten at once.
     """
 
-    def __init__(self, arrays, decay):
+    def __init__(self, arrays: Arrays, decay: float):
         self.decay = decay
         self.steps = 0
         self.values = {name: np.array(a) for name, a in arrays.items()}
 
-    def update(self, arrays):
+    def update(self, arrays: Arrays) -> None:
         """Move towards `arrays`."""
         share = 1 - min(self.decay, self.steps / (self.steps + 9))
         self.steps += 1
@@ -171,13 +181,13 @@ class Average:
             self.values[name] += share * (a - self.values[name])
 
     @property
-    def arrays(self):
+    def arrays(self) -> Arrays:
         """The averages and the step count."""
         return {f"average.{name}": a for name, a in self.values.items()} | {
             "average_steps": np.array(self.steps)
         }
 
-    def load(self, arrays):
+    def load(self, arrays: Arrays) -> None:
         """Continue from :attr:`arrays`."""
         self.steps = int(arrays["average_steps"])
         self.values = {name: np.array(arrays[f"average.{name}"]) for name in self.values}

@@ -83,7 +83,7 @@ def train(
         if not begun:  # only now: options that make no run leave the folder as it was
             _claim_folder(options, out)
         if continues:
-            run.restore()
+            run.restore(out / LAST)
             if run.epoch == options.epochs:
                 observer.log("this run is complete")
                 return run.rows[-1]

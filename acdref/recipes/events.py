@@ -1,11 +1,14 @@
 """When classes are heard in the recordings of a manifest: event lists, read and laid out by recording."""
 
+import os
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.errors import FileError
 from acdref.tables.label_files import LabelFile, refusing_repeats
+from acdref.tables.manifest import Manifest
 
 
 class Events(NamedTuple):
@@ -21,14 +24,14 @@ class Events(NamedTuple):
     times: np.ndarray
     classes: np.ndarray
 
-    def tagged(self, n_classes):
+    def tagged(self, n_classes: int) -> NDArray:
         """Which classes have an event, (n_classes,) bool."""
         tagged = np.zeros(n_classes, dtype=bool)
         tagged[self.classes[self.times[:, 1] > self.times[:, 0]]] = True
         return tagged
 
 
-def read_events(path, *manifests):
+def read_events(path: str | os.PathLike, *manifests: Manifest) -> list[list[Events | None]]:
     """Read an event list.
 
     Parameters

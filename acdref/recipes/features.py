@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from acdref.features.front_ends import FRONT_ENDS, FrontEnd, front_end
 from acdref.files import write_text
 from acdref.fit import tell
 from acdref.nets import registry
+from acdref.nets.network import Network
 from acdref.recipes.stages import Stage
 from acdref.tables.manifest import Manifest
 
@@ -33,7 +35,7 @@ class Features:
         Recording i has the steps ``ends[i]`` to ``ends[i + 1]`` of the file; none if it could not be used.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path):
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         self.ends = np.array([0, *index["ends"]])
         shape = (int(self.ends[-1]), *index["shape"])
@@ -47,7 +49,7 @@ class Features:
         return self._data[self.ends[i] : self.ends[i + 1]]
 
     @property
-    def usable(self):
+    def usable(self) -> np.ndarray:
         """Which recordings have features, (N,) bool."""
         return np.diff(self.ends) > 0
 
@@ -99,7 +101,7 @@ def sounds(recordings: Sequence[Manifest], rate: int) -> Stage:
     return stage("sounds", recordings, dataclasses.replace(FRONT_ENDS["waveform"], rate=rate))
 
 
-def fewest_samples(net) -> int:
+def fewest_samples(net: Network) -> int:
     """The shortest sound that a network takes, in samples at its rate; 0.1 s, if it takes that.
 
     Examples

@@ -1,9 +1,12 @@
 """Made-up recordings with doubtful labels, so that a recipe runs without any: what ``--quick`` uses."""
 
 import json
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.files import replacing, write_table, write_text
 from acdref.labels import Ontology
@@ -13,7 +16,7 @@ from acdref.synth.kinds import KINDS, kind_sound, ontology_nodes
 RATE = 16000
 
 
-def mislabel(labels, classes, share, rng):
+def mislabel(labels: ArrayLike, classes: int, share: float, rng: np.random.Generator) -> NDArray:
     """Give a share of clips another class.
 
     Parameters
@@ -40,7 +43,16 @@ def mislabel(labels, classes, share, rng):
     return labels
 
 
-def single_sounds(folder, classes, each=20, held_out=8, seconds=2.0, verified=0.4, wrong=0.3, seed=0):
+def single_sounds(
+    folder: str | os.PathLike,
+    classes: Sequence[str],
+    each: int = 20,
+    held_out: int = 8,
+    seconds: float = 2.0,
+    verified: float = 0.4,
+    wrong: float = 0.3,
+    seed: int = 0,
+) -> Path:
     """Sounds of one class each, of which few are verified and many of the others have a wrong label.
 
     Parameters
@@ -84,7 +96,7 @@ def single_sounds(folder, classes, each=20, held_out=8, seconds=2.0, verified=0.
     return path
 
 
-def write_sound(path, samples):
+def write_sound(path: Path, samples: NDArray) -> None:
     """Write samples at 16 kHz as a 16-bit FLAC file."""
     import soundfile
 
@@ -93,7 +105,13 @@ def write_sound(path, samples):
         soundfile.write(temporary, samples, RATE, format="FLAC", subtype="PCM_16")
 
 
-def rate(kinds, ontology, rng, parents=0.52, missing=0.40):
+def rate(
+    kinds: Iterable[str],
+    ontology: Ontology,
+    rng: np.random.Generator,
+    parents: float = 0.52,
+    missing: float = 0.40,
+) -> set[str]:
     """What a rater writes down who hears some kinds of sounds, and knows an ontology.
 
     Parameters
@@ -138,7 +156,13 @@ def rate(kinds, ontology, rng, parents=0.52, missing=0.40):
     return labels
 
 
-def ontology_sounds(folder, count=240, seconds=3.0, seed=0, parts=None):
+def ontology_sounds(
+    folder: str | os.PathLike,
+    count: int = 240,
+    seconds: float = 3.0,
+    seed: int = 0,
+    parts: dict[str, float] | None = None,
+) -> tuple[Path, Path]:
     """Sounds of a small ontology, one or two kinds each, with a rater's labels.
 
     Parameters

@@ -3,28 +3,40 @@
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from acdref import checkpoint, train
 from acdref.files import replacing, sha256, write_text
 from acdref.fit import Job, Observer, Stopped, by_steps, fit, tell
 from acdref.losses import bce
+from acdref.nets.network import Network
 from acdref.optim import cosine
+from acdref.options.training import TrainOptions
 from acdref.predict.score_set import network_key, score_set
 from acdref.recipes.stages import Stage
 from acdref.relabel.job import relabel
 from acdref.relabel.steps import Steps
-from acdref.tables.manifest import open_dataset, open_recordings, read_manifest, write_manifest
+from acdref.tables.manifest import Manifest, open_dataset, open_recordings, read_manifest, write_manifest
 
 TRAIN, VAL, SCORES, BEST = "train.csv", "val.csv", "scores.npz", "best.npz"
 _NAMED = ("manifest", "root", "classes", "fold", "val_fold", "val")
 _BY_CONTENT = ("manifest", "fold", "val_fold", "val")  # what matters of them is which recordings they name
 
 
-def key_of(options, root, *manifests, without=(), files=()):
+def key_of(
+    options: Any,
+    root: str,
+    recordings: Manifest,
+    *others: Manifest | None,
+    without: Sequence[str] = (),
+    files: Sequence[str] = (),
+) -> dict:
     """All that a recipe's result depends on, as JSON can hold it.
 
     Parameters
@@ -32,8 +44,10 @@ def key_of(options, root, *manifests, without=(), files=()):
     options : dataclass
         With ``init`` among its fields.
     root : str
-    *manifests : Manifest or None
-        All recordings; the classes are the first one's.
+    recordings : Manifest
+        Whose classes count.
+    *others : Manifest or None
+        All further recordings.
     without, files : sequence of str
         Options that do not count, or count as recordings; and files that count by their content, as ``init``
         does.
@@ -47,11 +61,13 @@ def key_of(options, root, *manifests, without=(), files=()):
         key.pop(name, None)
     for name in ("init", *files):
         key[name] = key[name] and sha256(key[name])
-    recordings = train.fingerprint(*manifests)
-    return key | {"root": root, "classes": manifests[0].classes, "recordings": recordings}
+    fingerprint = train.fingerprint(recordings, *others)
+    return key | {"root": root, "classes": recordings.classes, "recordings": fingerprint}
 
 
-def learn(net, lesson, folder: Path, observer: Observer, *, epochs: int, lr: float, seed: int) -> float:
+def learn(
+    net: Network, lesson: Any, folder: Path, observer: Observer, *, epochs: int, lr: float, seed: int
+) -> float:
     """Train a network in place, or continue to; the rate falls as half a cosine.  Returns the last loss.
 
     Parameters
@@ -75,7 +91,7 @@ def learn(net, lesson, folder: Path, observer: Observer, *, epochs: int, lr: flo
     return fit(net, job, folder / "last.npz", observer)[-1]["loss"]
 
 
-def save_array(path, array):
+def save_array(path: Path, array: ArrayLike) -> None:
     """Write an array as an .npy file, which is there whole or not at all."""
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.save(file, array)
@@ -93,22 +109,22 @@ class Data:
         Paths, classes and folds in it are settled by the manifests.
     """
 
-    train: object
-    val: object
-    options: train.Options
+    train: Manifest
+    val: Manifest | None
+    options: TrainOptions
 
     @classmethod
-    def of(cls, options):
+    def of(cls, options: TrainOptions) -> "Data":
         """The recordings that training with these options would use."""
         return cls(*train.datasets(options), options)
 
     @classmethod
-    def named_by(cls, options):
+    def named_by(cls, options: Any) -> "Data":
         """The recordings that a recipe's options name in the words of :class:`acdref.train.Options`."""
-        return cls.of(train.Options(**{name: getattr(options, name) for name in _NAMED}))
+        return cls.of(TrainOptions(**{name: getattr(options, name) for name in _NAMED}))
 
     @classmethod
-    def of_unlabelled(cls, options, classes):
+    def of_unlabelled(cls, options: TrainOptions, classes: Sequence[str]) -> "Data":
         """The recordings of a folder or manifest, with nothing known of these classes."""
         recordings = open_recordings(options.manifest, options.root)
         nothing = np.full((len(recordings), len(classes)), np.nan)
@@ -119,15 +135,15 @@ class Data:
         return cls(recordings, val, options)
 
     @property
-    def root(self):
+    def root(self) -> str:
         """What the paths of the manifests are relative to, wherever the recipe is continued from."""
         return os.path.abspath(self.train.root)
 
-    def key(self):
+    def key(self) -> dict:
         """All that training depends on, as JSON can hold it."""
         return key_of(self.options, self.root, self.train, self.val, without=train.FREE_OPTIONS)
 
-    def given(self):
+    def given(self) -> Stage:
         """Stage: copies of the manifests, so that all that follows starts from the same."""
 
         def work(folder, before, observer):
@@ -145,7 +161,7 @@ class Data:
             return self.val
         return dataclasses.replace(self.val, paths=tuple(os.path.join(root, p) for p in self.val.paths))
 
-    def training(self, name, labels="given"):
+    def training(self, name: str, labels: str = "given") -> Stage:
         """Stage: a network trained on the labels that a stage has left."""
 
         def work(folder, before, observer):
@@ -165,7 +181,7 @@ class Data:
 
         return Stage(name, work, (BEST,))
 
-    def scoring(self, name, teacher):
+    def scoring(self, name: str, teacher: str) -> Stage:
         """Stage: scores of all recordings to train on, by a network."""
 
         def work(folder, before, observer):
@@ -185,7 +201,7 @@ class Data:
 
         return Stage(name, work, (SCORES,))
 
-    def relabelling(self, name, scores, rules, labels="given"):
+    def relabelling(self, name: str, scores: str, rules: dict, labels: str = "given") -> Stage:
         """Stage: the labels of another after some rules, which scores decide."""
 
         def work(folder, before, observer):

@@ -12,6 +12,7 @@
    from fresh weights and from those of two students.
 """
 
+import os
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,7 +22,7 @@ from acdref import checkpoint, train
 from acdref.errors import AcdrefError, ManifestError
 from acdref.evaluate import measures
 from acdref.features.front_ends import front_end
-from acdref.fit import initial, tell
+from acdref.fit import Observer, initial, tell
 from acdref.labels import label_counts, pad_batch, soft_labels, window_samples, windows
 from acdref.options.recipes import PseudoStrongOptions
 from acdref.recipes.features import Features, excerpt, fewest_samples, sounds
@@ -34,7 +35,9 @@ CLIP_SECONDS = 10.0
 WEIGHTS = "weights.npz"
 
 
-def pseudo_strong(options: PseudoStrongOptions, out, observer=None):
+def pseudo_strong(
+    options: PseudoStrongOptions, out: str | os.PathLike, observer: Observer | None = None
+) -> dict[str, dict]:
     """Train an annotator and students of its labels of short windows, and measure; or continue to.
 
     Parameters

@@ -14,22 +14,23 @@ masked that the annotators may have left out (pe-cml).
 """
 
 import json
+import os
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from acdref import checkpoint, metrics, train
 from acdref.data import open_dataset
 from acdref.errors import AcdrefError, ManifestError
 from acdref.features.front_ends import front_end
 from acdref.files import json_number, write_text
-from acdref.fit import Job, by_steps, fit, initial, tell
+from acdref.fit import Job, Observer, by_steps, fit, initial, tell
 from acdref.labels import Ontology, fix_length
 from acdref.losses import mse
 from acdref.nets import Conv1D, registry
-from acdref.nets.layers import Conv, Dense, Mean, forward
+from acdref.nets.layers import Conv, Dense, Layer, Mean, forward
 from acdref.nets.network import Network, features_of
 from acdref.ops.activation import sigmoid
 from acdref.options.recipes import RelabelTransferOptions
@@ -47,7 +48,9 @@ PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
 SCORES, PERCEPTRON = "test.npy", "perceptron.npz"
 
 
-def relabel_transfer(options: RelabelTransferOptions, out, observer=None):
+def relabel_transfer(
+    options: RelabelTransferOptions, out: str | os.PathLike, observer: Observer | None = None
+) -> dict[str, dict]:
     """Train base networks on re-labelled recordings, and transfer them to other classes; or continue to.
 
     Parameters
@@ -282,14 +285,14 @@ class Perceptron(Network):
     """
 
     @staticmethod
-    def build(config):
+    def build(config: PerceptronConfig) -> tuple[Layer, ...]:
         return (
             Conv("hidden", config.inputs, config.hidden, (1, 1), activation="elu", first=True),
             Mean(),
             Dense("dense", config.hidden, config.classes),
         )
 
-    def as_map(self, x):
+    def as_map(self, x: NDArray) -> NDArray:
         if not features_of(x.shape) or x.shape[1] != self.config.inputs:
             raise ValueError(f"expected vectors (N, {self.config.inputs}), got {x.shape}")
         return x[:, None, None, :]
@@ -323,7 +326,7 @@ def embedding(net: Network, x: NDArray) -> NDArray:
     return y.reshape(len(x), -1, y.shape[-1]).mean(axis=1)
 
 
-def squared_error(y, logits):
+def squared_error(y: ArrayLike, logits: ArrayLike) -> tuple[float, NDArray]:
     """Masked squared error of sigmoids: the loss, and its gradient with respect to the logits.
 
     Examples

@@ -9,7 +9,11 @@
 The recordings to validate on keep their labels.
 """
 
+import os
+
+from acdref.fit import Observer
 from acdref.options.labels import RuleOptions
+from acdref.options.training import TrainOptions
 from acdref.recipes.parts import Data
 from acdref.recipes.stages import run
 
@@ -17,7 +21,12 @@ RECIPE = "self-correct"
 CORRECTION = RuleOptions().step("correct")
 
 
-def self_correct(training, out, rules=CORRECTION, observer=None):
+def self_correct(
+    training: TrainOptions,
+    out: str | os.PathLike,
+    rules: dict = CORRECTION,
+    observer: Observer | None = None,
+) -> dict[str, dict]:
     """Train, correct the labels by what was learned, train again; or continue to.
 
     Parameters

@@ -14,6 +14,7 @@ Whatever the network, its logits are taken as those of a softmax.
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -22,7 +23,7 @@ from acdref import checkpoint, metrics, train
 from acdref.errors import AcdrefError, FileError, ManifestError
 from acdref.features.front_ends import front_end
 from acdref.files import json_number, write_table, write_text
-from acdref.fit import Job, by_steps, fit, initial, tell
+from acdref.fit import Job, Observer, by_steps, fit, initial, tell
 from acdref.labels import (
     draw_mixup_weights,
     excerpt_starts,
@@ -48,7 +49,12 @@ CLIP_SECONDS, EXCERPT_SECONDS = 18.0, 2.304  # their length in version 1
 POSTERIORS, ACCEPTED, TEST = "posteriors.npy", "accepted.csv", "test.npy"
 
 
-def self_verify(options: SelfVerifyOptions, out, others=(), observer=None):
+def self_verify(
+    options: SelfVerifyOptions,
+    out: str | os.PathLike,
+    others: Sequence[str] = (),
+    observer: Observer | None = None,
+) -> dict[str, dict]:
     """Train a network for each fold, let them verify labels, train on; or continue to.
 
     Parameters

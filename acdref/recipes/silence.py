@@ -1,6 +1,7 @@
 """Recordings without what is too quiet at either end, at full level (Dorfer & Widmer's preparation)."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 PEAK = 10 ** (-0.1 / 20)
 """-0.1 dB below full scale."""
@@ -12,7 +13,7 @@ WINDOW_SECONDS = 0.02
 """Over which the level is measured."""
 
 
-def normalise_peak(x, peak=PEAK):
+def normalise_peak(x: ArrayLike, peak: float = PEAK) -> NDArray:
     """Scale so that the largest absolute sample is `peak`; silence stays as it is.
 
     Parameters
@@ -34,7 +35,7 @@ def normalise_peak(x, peak=PEAK):
     return x * x.dtype.type(peak / loudest) if loudest else x.copy()
 
 
-def sound_starts(x, sr):
+def sound_starts(x: ArrayLike, sr: int) -> int:
     """Where the sound begins.
 
     Parameters
@@ -64,11 +65,11 @@ def sound_starts(x, sr):
     energy = np.concatenate([np.zeros(window), np.cumsum(np.square(x))])
     loud = energy[window:] - energy[:-window] > THRESHOLD**2 * window
     quiet_before = np.concatenate([[0], np.cumsum(~loud)])
-    runs = np.flatnonzero(quiet_before[long:] == quiet_before[:-long]) if len(x) >= long else []
+    runs = np.flatnonzero(quiet_before[long:] == quiet_before[:-long]) if len(x) >= long else np.zeros(0, int)
     return int(runs[0]) if len(runs) else len(x)
 
 
-def clip_silence(x, sr):
+def clip_silence(x: ArrayLike, sr: int) -> NDArray:
     """Scale to the peak, drop silence at the start, scale again, drop it at the end.
 
     Parameters

@@ -12,6 +12,8 @@ training from its checkpoint, scoring from its journal, all else from its beginn
 """
 
 import json
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +42,17 @@ class Stage:
     """
 
     name: str
-    work: callable
-    files: tuple
+    work: Callable[[Path, dict[str, Path], Observer], dict]
+    files: tuple[str, ...]
 
 
-def run(recipe, out, options, stages, observer=None):
+def run(
+    recipe: str,
+    out: str | os.PathLike,
+    options: dict,
+    stages: Sequence[Stage],
+    observer: Observer | None = None,
+) -> dict[str, dict]:
     """Do the stages of a recipe that are not done yet.
 
     Parameters
@@ -85,7 +93,9 @@ def run(recipe, out, options, stages, observer=None):
     observer = observer or Observer()
     out = Path(out)
     _claim(recipe, out, options)
-    summaries, made, before = {}, {}, {}
+    summaries: dict[str, dict] = {}
+    made: dict[str, str] = {}
+    before: dict[str, Path] = {}
     for number, stage in enumerate(stages, start=1):
         folder = out / f"{number}-{stage.name}"
         title = f"{number}/{len(stages)} {stage.name}"

@@ -12,6 +12,7 @@
 Each of 3 to 6 is measured on frames of 0.96 s and on whole recordings.
 """
 
+import os
 from functools import partial
 
 import numpy as np
@@ -20,7 +21,7 @@ from acdref import checkpoint
 from acdref.errors import AcdrefError, ManifestError
 from acdref.evaluate import measures
 from acdref.features.front_ends import front_end
-from acdref.fit import initial, tell
+from acdref.fit import Observer, initial, tell
 from acdref.labels import diffuse, draw_strong, frame_events, frame_labels
 from acdref.options.recipes import StrongOptions
 from acdref.recipes.events import read_events
@@ -34,7 +35,9 @@ SPAN = 0.975  # what the 96 overlapping windows of a patch see
 WEIGHTS = "weights.npz"
 
 
-def strong(options: StrongOptions, out, observer=None):
+def strong(
+    options: StrongOptions, out: str | os.PathLike, observer: Observer | None = None
+) -> dict[str, dict]:
     """Train on weak labels, train on with diffuse and with strong ones, and measure; or continue to.
 
     Parameters

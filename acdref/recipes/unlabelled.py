@@ -10,10 +10,15 @@
 """
 
 import dataclasses
+import os
 
+from acdref.clap.prompts import Prompts
+from acdref.clap.scores import Decision
 from acdref.clap.teach import teach
+from acdref.clap.teacher import ClapTeacher
 from acdref.errors import AcdrefError
-from acdref.fit import tell
+from acdref.fit import Observer, tell
+from acdref.options.training import TrainOptions
 from acdref.recipes.parts import SCORES, Data
 from acdref.recipes.self_correct import CORRECTION
 from acdref.recipes.stages import Stage, run
@@ -21,7 +26,16 @@ from acdref.recipes.stages import Stage, run
 RECIPE = "unlabelled"
 
 
-def unlabelled(teacher, prompts, decision, training, out, rules=CORRECTION, workers=1, observer=None):
+def unlabelled(
+    teacher: ClapTeacher,
+    prompts: Prompts,
+    decision: Decision,
+    training: TrainOptions,
+    out: str | os.PathLike,
+    rules: dict = CORRECTION,
+    workers: int = 1,
+    observer: Observer | None = None,
+) -> dict[str, dict]:
     """Label recordings by words, train, correct the labels by what was learned, train again; or continue to.
 
     Parameters
