@@ -12,29 +12,32 @@ Exits with 1 if one was not caught.
 """
 
 import argparse
+import collections
+import contextlib
 import datetime
+import importlib
 import json
+import multiprocessing.connection
 import os
 import platform
-import queue
 import random
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import planted
 import planted_rules
+import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 SECONDS = 900  # of one run of tests, before it counts as hanging
 PARTS = ("acdref", "benchmarks", "docs", "fixtures", "tests", "tools", "weights")
+FORK = multiprocessing.get_context("fork")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*")
 
 # Tests of the modules whose mirror has another name, or more than one file.
@@ -46,6 +49,10 @@ MIRRORS = {
     "commands/_teacher": ["commands/test_teach_command.py"],
     "commands/_training": ["commands/test_train_command.py"],
     "commands/demo": ["test_demo.py"],
+    "commands/recipe/_common": [
+        "commands/test_recipe_command.py",
+        "commands/test_recipe_about_time_command.py",
+    ],
     "commands/predict": ["commands/test_predict_command.py", "commands/test_predict_environment.py"],
     "commands/relabel": ["commands/test_relabel_command.py", "commands/test_doubtful_labels_command.py"],
     "data/__init__": ["data/test_data.py"],
@@ -111,7 +118,7 @@ def stale(bug):
 def sample(chosen, size, seed):
     """So many of the bugs, taken in turn from every module, in the order in which they are listed."""
     draw = random.Random(seed)
-    modules = defaultdict(list)
+    modules = collections.defaultdict(list)
     for bug in draw.sample(chosen, len(chosen)):
         modules[bug.module].append(bug)
     ranked = sorted(
@@ -137,19 +144,22 @@ class Workshop:
         if shared.exists():
             (self.folder / "shared").symlink_to(shared)
 
-    def try_out(self, bug):
+    def plant(self, bug):
+        """Change the source, and start the tests."""
+        self.bug = bug
+        self.path = self.copy / f"acdref/{bug.module}.py"
+        self.original, self.times = self.path.read_text(encoding="utf-8"), self.path.stat()
+        self.kernels = set(self.folder.glob("cache/*"))
+        self._write(self.original.replace(bug.source, bug.replacement))
+        self.start([f"tests/{test}" for test in bug.tests], "-x")
+
+    def harvest(self):
         """(verdict, test that noticed): "caught" or "hung", "SURVIVED", or "ERROR" if no test ran."""
-        path = self.copy / f"acdref/{bug.module}.py"
-        original, times = path.read_text(encoding="utf-8"), path.stat()
-        warm = set(self.folder.glob("cache/*"))
-        self._write(path, original.replace(bug.source, bug.replacement))
-        try:
-            code, output = self.run([f"tests/{test}" for test in bug.tests])
-        finally:
-            self._write(path, original)
-            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        if bug.room in ("ops", "fast"):
-            for folder in set(self.folder.glob("cache/*")) - warm:
+        code, output = self.end()
+        self._write(self.original)
+        os.utime(self.path, ns=(self.times.st_atime_ns, self.times.st_mtime_ns))
+        if self.bug.room in ("ops", "fast"):
+            for folder in set(self.folder.glob("cache/*")) - self.kernels:
                 shutil.rmtree(folder)
         if code is None:
             return "hung", ""
@@ -157,59 +167,92 @@ class Workshop:
         # pytest: 0 all passed, 1 some failed, anything else is not a verdict of the tests.
         return {0: "SURVIVED", 1: "caught"}.get(code, "ERROR"), found.group(1) if found else output[-300:]
 
-    @staticmethod
-    def _write(path, text):
+    def _write(self, text):
         """Without the compiled form beside it: a file of the same size and second would not look changed."""
-        path.write_text(text, encoding="utf-8")
-        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
+        self.path.write_text(text, encoding="utf-8")
+        for compiled in self.path.parent.glob(f"__pycache__/{self.path.stem}.*"):
             compiled.unlink()
 
-    def run(self, tests, *options):
-        """pytest's exit status, or None after the time limit, and what it printed."""
-        command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
-        environment = os.environ | {"PYTHONPATH": str(self.copy), "ACDREF_CACHE_DIR": f"{self.folder}/cache"}
-        process = subprocess.Popen(
-            [*command, *(options or ("-x",)), *tests],
-            cwd=self.copy,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            output, _ = process.communicate(timeout=SECONDS)
-            return process.returncode, output
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            return None, ""
+    def start(self, tests, *options):
+        self.process = FORK.Process(target=run_tests, args=(self.folder, self.copy, [*options, *tests]))
+        self.deadline = time.monotonic() + SECONDS
+        self.process.start()
+
+    def end(self):
+        """pytest's exit status, or None if it had to be stopped, and what it printed."""
+        late = self.process.is_alive()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # and whom it has started
+        self.process.join()
+        output = (self.folder / "output").read_text(encoding="utf-8", errors="replace")
+        return None if late else self.process.exitcode, output
+
+
+def run_tests(folder, copy, arguments):
+    """In a process of its own, which has imported already what takes long."""
+    os.setsid()
+    with open(folder / "output", "wb") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    os.chdir(copy)
+    sys.path[0] = str(copy)
+    os.environ |= {"PYTHONPATH": str(copy), "ACDREF_CACHE_DIR": str(folder / "cache")}
+    code = pytest.main(["-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", *arguments])
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def preload():
+    """What many tests import and none changes, once for all of them."""
+    for name in (
+        "hypothesis",
+        "numba",
+        "onnxruntime",
+        "scipy.signal",
+        "sklearn.metrics",
+        "soundfile",
+        "torch",
+    ):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def try_all(chosen, jobs):
     """{bug: verdict}, each printed as it comes."""
+    preload()
     verdicts, noticed = {}, {}
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
-        workshops = queue.SimpleQueue()
-        for number in range(jobs):
-            workshops.put(Workshop(Path(folder) / str(number)))
-
-        def one(bug):
-            workshop = workshops.get()
-            try:
-                verdicts[bug], noticed[bug] = workshop.try_out(bug)
-            finally:
-                workshops.put(workshop)
-            print(f"{verdicts[bug]:9} {bug}\n          {noticed[bug]}", flush=True)
-
-        list(pool.map(one, chosen))
-        named = sorted({noticed[bug] for bug in chosen if verdicts[bug] == "caught"})
-        _, output = workshops.get().run(named, "--maxfail=1000") if named else (0, "")
-    for bug in chosen:
-        if verdicts[bug] == "caught" and re.search(rf"^\w+ {re.escape(noticed[bug])}( |$)", output, re.M):
+    with tempfile.TemporaryDirectory() as folder:
+        free = [Workshop(Path(folder) / str(number)) for number in range(jobs)]
+        todo, busy = collections.deque(chosen), []
+        while todo or busy:
+            while todo and free:
+                busy.append(free.pop())
+                busy[-1].plant(todo.popleft())
+            multiprocessing.connection.wait([workshop.process.sentinel for workshop in busy], timeout=1)
+            for workshop in list(busy):
+                if workshop.process.exitcode is not None or time.monotonic() > workshop.deadline:
+                    busy.remove(workshop)
+                    free.append(workshop)
+                    bug = workshop.bug
+                    verdicts[bug], noticed[bug] = workshop.harvest()
+                    print(f"{verdicts[bug]:9} {bug}\n          {noticed[bug]}", flush=True)
+        caught = [bug for bug in chosen if verdicts[bug] == "caught"]
+        failing = fail_anyway(free[0], sorted({noticed[bug] for bug in caught}))
+    for bug in caught:
+        if noticed[bug] in failing:
             verdicts[bug] = "ANYWAY"
             print(f"{verdicts[bug]:9} {bug}\n          {noticed[bug]}")
-    return {bug: verdicts[bug] for bug in chosen}
+    return verdicts
+
+
+def fail_anyway(workshop, tests):
+    """Those of the tests that fail without a bug."""
+    if not tests:
+        return ()
+    workshop.start(tests)
+    workshop.process.join()
+    _, output = workshop.end()
+    return [test for test in tests if re.search(rf"^\w+ {re.escape(test)}( |$)", output, re.MULTILINE)]
 
 
 def table(verdicts):

@@ -2,5 +2,408 @@
 
 # module in acdref: [(source that occurs once, replacement), ...]
 PLANTED = {
-    "errors": [],
+    "audio/decode": [
+        ("sound.channels > MOST_CHANNELS", "sound.channels >= MOST_CHANNELS"),
+        ("start, skip = start + hop,", "start, skip = start + size,"),
+        ("(decoded + i) / sound.samplerate", "i / sound.samplerate"),
+        ("decoded + sound.samplerate / 100 and", "decoded + sound.samplerate * 100 and"),
+    ],
+    "audio/resampling": [
+        ("-(-n_in * up // down) - n_out", "n_in * up // down - n_out"),
+        ("not np.isfinite(x).all()", "np.isnan(x).any()"),
+        ("np.sinc(0.95 / most * n)", "np.sinc(1.05 / most * n)"),
+    ],
+    "audio/segments": [
+        ("            self._whole.move_to_end(path)\n", ""),
+        ("        x.setflags(write=False)\n", ""),
+        ("if position + len(block.samples) > start:", "if position > start:"),
+    ],
+    "augment/algorithm": [
+        ("DRIVE = (0.0, 15.0)", "DRIVE = (0.0, 25.0)"),
+        ("rng.integers(*BITS, endpoint=True)", "rng.integers(*BITS)"),
+        ("rng.spawn(len(effects))", "[rng] * len(effects)"),
+        ("lowest * (highest / lowest) ** rng.random()", "lowest + (highest - lowest) * rng.random()"),
+    ],
+    "augment/codecs": [
+        ("min(1 - quality, _COARSEST)", "min(quality, _COARSEST)"),
+        ("return y * (peak / np.float32(_PEAK))", "return y * peak"),
+    ],
+    "augment/distortion": [
+        ("np.where(x > 0, soft_clip", "np.where(x < 0, soft_clip"),
+        ("2 ** (bits - 1)", "2**bits"),
+        ("-_checked(drive) / 20", "-_checked(drive) / 10"),
+    ],
+    "augment/level": [("min(10.0 ** (dbfs / 20.0) / rms, 1.0)", "10.0 ** (dbfs / 20.0) / rms")],
+    "augment/rooms": [
+        ("10 ** (-ratio / 20)", "10 ** (ratio / 20)"),
+        ("-3 * np.log(10) / decay", "-6 * np.log(10) / decay"),
+    ],
+    "augment/sound": [("np.abs(x).max(initial=0) <= LOUDEST", "np.isfinite(x).all()")],
+    "augment/spectrum": [
+        ("    n = padded_length(len(x))\n", "    n = len(x)\n"),
+        ("_falling(0.5 - np.log2(", "_falling(1.0 - np.log2("),
+    ],
+    "augment/speed": [
+        ("change_tempo(x, tempo / ratio, sr)", "change_tempo(x, tempo, sr)"),
+        ("turns = output * np.conj(before)", "turns = output * before"),
+    ],
+    "checkpoint": [
+        ("if not np.isfinite(stored).all():", "if np.isnan(stored).any():"),
+        ('config.classes != len(meta["classes"])', 'config.classes < len(meta["classes"])'),
+        ("own[name] = stored.astype(a.dtype)", "own[name] = stored"),
+        (
+            'with replacing(path, CheckpointError) as temporary, open(temporary, "wb") as file:',
+            'with open(path, "wb") as file:',
+        ),
+        ("n = min(count, shape[0] - start)", "n = count"),
+    ],
+    "clap/bpe": [
+        ("before.rstrip(_SPACE)", 'before.rstrip(" ")'),
+        ("key=len, reverse=True", "key=len"),
+        ('not line.startswith("#version")', 'not line.startswith("#")'),
+        ("text[0] not in _SPACE", 'text[0] != " "'),
+    ],
+    "clap/bundle": [
+        ("os.path.lexists(path)", "os.path.exists(path)"),
+        ("dict.fromkeys([precision_of(audio), *PRECISIONS])", "dict.fromkeys(PRECISIONS)"),
+        ("220500 in (samples, *shape)", "220500 == samples"),
+    ],
+    "clap/frontends": [
+        ("(i * (n - size) + (count - 1) // 2) // (count - 1)", "i * (n - size) // (count - 1)"),
+        ("[: MOST_TOKENS - 2], end]", "[: MOST_TOKENS - 1], end]"),
+        ("if len(ids) > MOST_TOKENS:", "if len(ids) >= MOST_TOKENS:"),
+    ],
+    "clap/graphs": [
+        ("embeds.ndim != 2 or len(embeds) != count", "embeds.ndim != 2"),
+        ("all(required <= (name in self.inputs)", "all((name in self.inputs)"),
+    ],
+    "clap/prompts": [
+        ("classes.setdefault(name, []).append(words)", "classes[name] = [words]"),
+        ('encoding="utf-8-sig"', 'encoding="utf-8"'),
+        ("if self.model in (None, model):", "if True:"),
+        ('line.partition("=")', 'line.rpartition("=")'),
+    ],
+    "clap/scores": [
+        ("np.linalg.norm(e, axis=1, keepdims=True)", "np.linalg.norm(e, keepdims=True)"),
+        ('self.meta["scale"] if scale is None else scale', 'self.meta["scale"] or scale'),
+        (
+            "clap_probabilities(self.cosines, scale, self.background_cosines)",
+            "clap_probabilities(self.cosines, scale)",
+        ),
+    ],
+    "clap/teach": [
+        ("path in self.known and self.known[path][0] == mark[0]", "path in self.known"),
+        ("used = scores.bytes >= 0", "used = scores.bytes >= -1"),
+        (
+            "range(n * (part - 1) // parts, n * part // parts)",
+            "range(n // parts * (part - 1), n // parts * part)",
+        ),
+        ("                journal.forget(path)\n", ""),
+        ("        journal.remove()\n", ""),
+    ],
+    "clap/teacher": [
+        ("        self._check_digest(bundle.text)\n", ""),
+        ("            self._cache.save()\n", ""),
+        ("np.mean([_unit(embeds[text], path) for", "np.mean([embeds[text] for"),
+        ("if not scale > 0 or np.abs", "if np.abs"),
+    ],
+    "commands/_network": [
+        ('line.rstrip(b"\\r\\n")', "line.strip()"),
+        ("for line in lines if line)", "for line in lines)"),
+    ],
+    "commands/_options": [
+        ("if not math.isfinite(number):", "if math.isinf(number):"),
+        ('value.rpartition("=")', 'value.partition("=")'),
+        ("self.of(part.strip())", "self.of(part)"),
+        ('min_open="above" in about', "min_open=False"),
+    ],
+    "commands/_progress": [
+        ("* self.batch / rate", "/ rate"),
+        ("            raise KeyboardInterrupt\n", "            return\n"),
+        ("            signal.signal(number, handler)\n", "            pass\n"),
+    ],
+    "commands/_teacher": [('if rule != "softmax":', 'if rule == "cosine":')],
+    "commands/_training": [('options["mix_max"] > 2', 'options["mix_max"] >= 2')],
+    "commands/augment": [("ctx.exit(3)", "ctx.exit(1)")],
+    "commands/evaluate": [
+        ("open_dataset(manifest, root, names)", "open_dataset(manifest, root)"),
+        ("    if result.failures:\n", "    if result.failures and not result.clips:\n"),
+    ],
+    "commands/export": [('meta["classes"], front_end)', 'meta["classes"])')],
+    "commands/predict": [
+        ("(3 if tally.windows else 1) if tally.failed else 0", "3 if tally.failed else 0"),
+        ("os.path.realpath(out)", "os.path.abspath(out)"),
+        ("threshold is None and top is None", "threshold is None"),
+        ('ending if ending in _FORMATS else "csv"', '"csv"'),
+    ],
+    "commands/relabel": [
+        ("if (out is None) != only_check:", "if out is None and not only_check:"),
+        ('logit_scale=None if options["zero_shot"] else decision["scale"]', "logit_scale=None"),
+    ],
+    "commands/synth": [("force=force", "force=True")],
+    "commands/teach": [
+        ("ctx.exit(3 if used else 1)", "ctx.exit(3)"),
+        ("if count > 1)", "if count > 2)"),
+        ('paths[0].lower().endswith(".csv")', 'paths[0].endswith(".csv")'),
+        ("np.flatnonzero(scores.bytes >= 0)", "np.arange(len(recordings))"),
+    ],
+    "commands/train": [
+        ("ctx.exit(130)", "ctx.exit(1)"),
+        ("        and name not in FREE_OPTIONS\n", ""),
+    ],
+    "commands/recipe/_common": [
+        ("ctx.exit(130)", "ctx.exit(0)"),
+        ('for f in fields if source(f.name).name == "DEFAULT"', "for f in fields"),
+    ],
+    "data/loader": [
+        ("range(start * self.batch, steps * self.batch)", "range(start, steps * self.batch)"),
+        ("if path not in self._reported:", "if self._reported is not None:"),
+        ("                del os.environ[name]\n", "                pass\n"),
+    ],
+    "data/sampling": [
+        ("[self.seed, epoch, index]", "[self.seed, index]"),
+        ("round(v * (n - length)), length", "round(v * n), length"),
+        ("(groups / groups.sum(axis=0)).mean(axis=1)", "(groups / groups.sum()).sum(axis=1)"),
+        ("present = labels == 1", "present = labels != 0"),
+        ("self.failures.setdefault(path, error)", "self.failures[path] = error"),
+    ],
+    "errors": [
+        ("super().__init__(str(path), cause)", 'super().__init__(f"{path}: {cause}")'),
+        ('return f"{self.path}: {self.cause}"', "return self.cause"),
+    ],
+    "evaluate": [
+        ("self.priors[self.positives > 0]", "self.priors"),
+        (
+            '("explicit", ~explicit), ("complementary", explicit)',
+            '("explicit", explicit), ("complementary", ~explicit)',
+        ),
+        ("fnmatchcase(path, pattern)", "pattern in path"),
+    ],
+    "features/compressed": [
+        ("POWER_FLOOR = 1e-12", "POWER_FLOOR = 1e-6"),
+        ("return max(0, 1 + (n - FRAME) // HOP)", "return 1 + (n - FRAME) // HOP"),
+        ("x.shape[-1] < FRAME", "x.shape[-1] <= FRAME"),
+    ],
+    "features/fourier": [("2 * np.pi / n * np.arange(n)", "2 * np.pi / (n - 1) * np.arange(n)")],
+    "features/front_ends": [
+        ("if self.steps(few) >= steps:", "if self.steps(few) > steps:"),
+        ("x.shape[0] * x.shape[1] * self.hop", "x.shape[1] * self.hop"),
+    ],
+    "features/mel": [
+        ("2 / (corners[2:] - corners[:-2])", "1 / (corners[2:] - corners[:-2])"),
+        ("len(x) <= half:", "len(x) < half:"),
+        ('mode="reflect"', 'mode="edge"'),
+    ],
+    "features/papers": [
+        ("levels.max() - 99", "levels.max() - 80"),
+        ("mel.max() - np.float32(120)", "np.float32(-120)"),
+        ("np.hanning(1024)", "hann(1024)"),
+    ],
+    "files": [
+        ("            temporary.unlink()\n", "            pass\n"),
+        ("value if math.isfinite(value) else None", "None if value != value else value"),
+        (".{os.getpid()}.tmp", ".tmp"),
+    ],
+    "fit": [
+        ('job.keep == "last" or score > self.best', 'job.keep == "last" or score >= self.best'),
+        ('"loss": -row.get("val_loss", np.nan)', '"loss": row.get("val_loss", np.nan)'),
+        (
+            "self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0",
+            "self.epoch, self.step = self.epoch + 1, 0",
+        ),
+        ('"plateau": self.job.plateau, ', ""),
+        ("np.random.default_rng([job.seed, epoch, step])", "np.random.default_rng([job.seed, step])"),
+        ('tuple(meta["classes"]) == tuple(classes)', 'len(meta["classes"]) == len(classes)'),
+    ],
+    "info": [
+        ('get_threads() if name == "numba" else 1', "get_threads()"),
+        ('macs.pop("total")', 'macs["total"]'),
+    ],
+    "listen": [
+        (".T[::-1]", ".T"),
+        ("zlib.crc32(kind + data)", "zlib.crc32(data)"),
+        ("html.escape(title)", "title"),
+        ("np.random.default_rng([seed, k])", "np.random.default_rng(seed)"),
+    ],
+    "losses": [
+        ("(y * (np.log(totals) - z)).sum() / divisor", "(y * (np.log(totals) - z)).sum() / max(y.size, 1)"),
+        ("divisor = max(len(y), 1)", "divisor = max(len(logits), 1)"),
+        ('"unmasked": max(known.sum(), 1)', '"unmasked": max(y.size, 1)'),
+        ("_LOG_FLOOR = -100.0", "_LOG_FLOOR = -1000.0"),
+        ("y.ndim != 2 or y.shape != logits.shape", "y.shape != logits.shape"),
+    ],
+    "optim": [
+        ("if self.waited > self.patience:", "if self.waited >= self.patience:"),
+        ("self.best, self.waited = score, 0", "self.best = score"),
+        ("(step + 1) / warmup", "step / warmup"),
+        ("1 - self.lr * self.weight_decay", "1 - self.weight_decay"),
+        ("self.values = {name: np.array(a) for name, a in arrays.items()}", "self.values = dict(arrays)"),
+        ("constant else 1 - (epoch - constant + 1) / (", "constant else 1 - (epoch - constant) / ("),
+    ],
+    "options/__init__": [
+        ('"above": operator.gt', '"above": operator.ge'),
+        ("not math.isfinite(one)", "math.isinf(one)"),
+    ],
+    "options/augmentation": [("self.level[0] > self.level[1]", "self.level[0] >= self.level[1]")],
+    "options/labels": [
+        ("at_most=0.5", "at_most=1"),
+        ("mask = not self.no_mask", "mask = self.no_mask"),
+    ],
+    "options/recipes": [
+        ('os.path.join(os.path.dirname(self.manifest), "events.tsv")', '"events.tsv"'),
+        ('"Networks.", at_least=2', '"Networks.", at_least=1'),
+    ],
+    "options/training": [
+        ("max(1, self.epoch_size // self.batch)", "self.epoch_size // self.batch"),
+        ("lr: float = option(1e-4,", "lr: float = option(1e-3,"),
+    ],
+    "predict/backend": [
+        ("self._undecided_until = COMPILING_PAYS", "self._undecided_until = LOADING_PAYS"),
+        ("if not warm and self._seconds < COMPILING_PAYS:", "if self._seconds < COMPILING_PAYS:"),
+    ],
+    "predict/formats": [
+        ("pair[1] >= threshold", "pair[1] > threshold"),
+        ("key=lambda pair: -pair[1]", "key=lambda pair: pair[1]"),
+        ("int(seconds * 10), 600", "round(seconds) * 10, 600"),
+    ],
+    "predict/score_set": [
+        ('"window": window, "hop": hop, **key', '"window": window, **key'),
+        ("                    now = None\n", ""),
+        ("digest.update(name.encode() + array.tobytes())", "digest.update(name.encode())"),
+    ],
+    "predict/scoring": [
+        ("np.resize(samples, wanted)", "np.pad(samples, (0, wanted - len(samples)))"),
+        ("axis=0, weights=seconds)", "axis=0)"),
+        ("window, hop, report)", "window, None, report)"),
+    ],
+    "predict/tagging": [
+        ("if path is None and not unlisted:", "if path is None:"),
+        ("note = notes.pop() if notes else None", "note = notes[0] if notes else None"),
+    ],
+    "recipes/events": [("self.times[:, 1] > self.times[:, 0]", "self.times[:, 1] >= self.times[:, 0]")],
+    "recipes/features": [
+        ('whole = text[: text.rfind("\\n") + 1]', "whole = text"),
+        ("    os.truncate(part, 4 * int(np.prod(shape)) * ends[-1])", "    # os.truncate(part, 0)"),
+        ("np.diff(self.ends) > 0", "np.diff(self.ends) >= 0"),
+        ("round(most * front.rate)", "round(most * front.hop)"),
+    ],
+    "recipes/made_up": [("rng.integers(1, classes, len(wrong))", "rng.integers(0, classes, len(wrong))")],
+    "recipes/parts": [
+        ("        if root == self.root:\n", "        if root:\n"),
+        ("key[name] = key[name] and sha256(key[name])", "key[name] = key[name]"),
+        (
+            "train.measurable(open_dataset(val, options.root, classes))",
+            "open_dataset(val, options.root, classes)",
+        ),
+    ],
+    "recipes/pseudo_strong": [
+        ("weights=[len(cut) for cut in cuts]", "weights=None"),
+        ("options.level * level[places] / 20", "options.level * level[places] / 10"),
+        ('student(f"weak-{window:g}s", window, 0.0)', 'student(f"weak-{window:g}s", CLIP_SECONDS, 0.0)'),
+    ],
+    "recipes/relabel_transfer": [
+        ("np.flatnonzero(members & usable)", "np.flatnonzero(members)"),
+        ("lr * options.decay**epoch", "lr * options.decay**step"),
+        ('keep="loss"', 'keep="last"'),
+    ],
+    "recipes/self_correct": [('data.training("student", "labels")', 'data.training("student")')],
+    "recipes/self_verify": [
+        ("(self.folds != fold)", "(self.folds == fold)"),
+        ("np.flatnonzero(chosen & ~self.verified)", "np.flatnonzero(chosen)"),
+        ("min(losses, key=losses.get)", "max(losses, key=losses.get)"),
+        ("if recordings != train.fingerprint(*self.manifests):", "if not recordings:"),
+    ],
+    "recipes/silence": [
+        ("THRESHOLD**2 * window", "THRESHOLD * window"),
+        ("sound_starts(x[::-1], sr)]", "sound_starts(x, sr)]"),
+    ],
+    "recipes/stages": [
+        ('if state.get("made_from") != made:', 'if "made_from" not in state:'),
+        ("if sha256(folder / name) != digest:", "if not (folder / name).exists():"),
+        ("if before.get(name) != now.get(name)]", "if before.get(name, now.get(name)) != now.get(name)]"),
+    ],
+    "recipes/strong": [
+        ("p.mean(axis=0)", "p.max(axis=0)"),
+        ("np.isnan(given) & ~tagged, np.nan, present", "np.isnan(given), np.nan, present"),
+        ("starts = [round(k * FRAME", "starts = [round(k * SPAN"),
+    ],
+    "recipes/unlabelled": [('        "decision": dataclasses.asdict(decision),\n', "")],
+    "relabel/events": [
+        ("if offset > onset}", "if offset >= onset}"),
+        ('hop = self.frame.get("hop") or length', "hop = length"),
+    ],
+    "relabel/job": [
+        ("q = 1.0 - self.steps.percentile", "q = self.steps.percentile"),
+        ("(self.score_column < 0).all()", "(self.score_column < 0).any()"),
+        ("int((job.score_column >= 0).sum())", "len(job.score_column)"),
+        ('"mean_threshold", 1)', '"mean_threshold", 0)'),
+    ],
+    "relabel/report": [
+        ('"masked": nan_b & ~nan_a', '"masked": nan_b'),
+        ('"removed": (a == 1) & (b == 0)', '"removed": (a == 1) & (b != 1)'),
+    ],
+    "relabel/steps": [('corrects or (self.percentile or {}).get("mask", False)', "corrects")],
+    "synth/blocks": [
+        ("min(1.0, duration / (attack + release))", "1.0"),
+        ("2 * (f - centre) / bandwidth", "(f - centre) / bandwidth"),
+    ],
+    "synth/dataset": [
+        ("np.random.default_rng([seed, index])", "np.random.default_rng(seed + index)"),
+        ("{event.start:.3f}", "{event.start:.1f}"),
+        ('    (directory / "manifest.csv").unlink(missing_ok=True)\n', ""),
+    ],
+    "synth/kinds": [
+        (
+            "to_peak(synth.filtered(x, lambda f: high_pass(f, 20)))",
+            "synth.filtered(x, lambda f: high_pass(f, 20))",
+        )
+    ],
+    "synth/music": [('style["scale"][step] / 12', 'style["scale"][step] / 10')],
+    "synth/scenes": [
+        ("(start + last) / sr", "(start + duration) / sr"),
+        ("    events.sort(key=lambda event: (event.start, event.name))\n", ""),
+    ],
+    "synth/soundscapes": [
+        ("*= ramp[::-1]", "*= ramp"),
+        ("np.random.default_rng([seed, count])", "np.random.default_rng()"),
+    ],
+    "tables/columns": [
+        ("position.get(id, position.get(name, -1))", "position.get(id, -1)"),
+        ("lookup[name] = None if name in lookup else column", "lookup[name] = column"),
+    ],
+    "tables/journal": [
+        ("        self._file.truncate(end)\n", ""),
+        ("name in self._places and self._stamps[name] == stamp", "name in self._places"),
+        ('.encode() + b"\\n")\n            self._file.flush()\n', '.encode() + b"\\n")\n'),
+    ],
+    "tables/label_files": [
+        ("if end < start:", "if end <= start:"),
+        ("return os.path.normpath(clip.id)", "return clip.id"),
+        ('header.index("classes") + 1', 'header.index("classes")'),
+        ("sorted(frames.items())", "frames.items()"),
+        ("            row[:] = np.nan\n", "            row[:] = 0.0\n"),
+    ],
+    "tables/manifest": [
+        (
+            '~(self._matches("fold", fold) & self._matches("split", split))',
+            '~self._matches("fold", fold) & ~self._matches("split", split)',
+        ),
+        ('text == "1" for text', "bool(text) for text"),
+        ("os.path.splitext(name)[1].lower() in", "os.path.splitext(name)[1] in"),
+        ("if set(found) <= set(ACD_CLASSES)", "if set(found) & set(ACD_CLASSES)"),
+    ],
+    "tables/rows": [
+        ('encoding="utf-8-sig"', 'encoding="utf-8"'),
+        (
+            "self.line, last = last + 1, self._before + reader.line_num",
+            "self.line = last = self._before + reader.line_num",
+        ),
+    ],
+    "tables/scores": [
+        ("(scores >= 0) & (scores <= 1) | np", "(scores >= 0) | np"),
+        ("np.array(seconds) if all(duration > 0 for duration in seconds) else np.ones", "np.ones"),
+        ('fields[column] or "nan"', 'fields[column] or "0"'),
+        ("repr(float(score))", 'f"{score:.6f}"'),
+    ],
+    "tables/statistics": [("np.minimum(k + 1, last)", "k")],
 }
