@@ -9,7 +9,7 @@ from acdref.options.training import RecordingOptions, ValidatedOptions
 
 @dataclass(frozen=True)
 class NetworkOptions(Checked):
-    """The network to start from, see :func:`acdref.recipes.networks.initial`."""
+    """The network to start from, see :func:`acdref.fit.initial`."""
 
     net: str = option("acdnet", choices=NETWORKS, quick="mobilenetv2")
     width: float = option(1.0, "So many times the paper's channels.", above=0, quick=0.125)
