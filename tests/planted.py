@@ -420,6 +420,7 @@ PLANTED = {
         ("array.size < size or array.dtype != dtype", "array.size < size"),
         ("(clip, start, min(start + ROWS, rows))", "(clip, start, start + ROWS)"),
     ],
+    "matmul": [("_VECTOR if m == 1 or n == 1 else _MATRIX", "_MATRIX")],
     "nets/acdnet": [
         ("2 * bins * window * frames", "bins * window * frames"),
         (
@@ -429,7 +430,7 @@ PLANTED = {
         ("Block(64, 1, (2, 2), 32)", "Block(64, 1, (2, 2), 16)"),
     ],
     "nets/conv1d_net": [
-        ("activation=None),)", 'activation="elu"),)'),
+        ("replace(self.layers[last - 1], activation=None)", "self.layers[last - 1]"),
         ("stride: int = 3", "stride: int = 2"),
     ],
     "nets/layers": [
@@ -449,7 +450,7 @@ PLANTED = {
     ],
     "nets/onnx": [
         ("weight.transpose(3, 2, 0, 1)", "weight.transpose(3, 2, 1, 0)"),
-        ("if not difference <= TOLERANCE:", "if difference <= TOLERANCE and False:"),
+        ("if not difference <= TOLERANCE:", "if difference > TOLERANCE:"),
         ("front.fewest(net.min_frames)", "net.min_frames * front.hop"),
     ],
     "nets/registry": [
@@ -479,7 +480,7 @@ PLANTED = {
     ],
     "ops/attention": [
         ("dv = np.where(v > 0, dmixed * context, 0)", "dv = dmixed * context"),
-        ("k = softmax_positions(", "k = softmax_channels("),
+        ("k = softmax_positions(_project", "k = softmax_channels(_project"),
     ],
     "ops/conv2d": [
         (
@@ -511,7 +512,7 @@ PLANTED = {
     "ops/pointwise": [("        dx += matmul(dy, weight.T)\n", "        dx[...] = matmul(dy, weight.T)\n")],
     "ops/pooling": [
         ("(other > best) | (np.isnan(other) & ~np.isnan(best))", "other > best"),
-        ("(np.isnan(other) & ~np.isnan(best))\n", "(other == best)\n"),
+        ("larger = (other > best) | (", "larger = (other >= best) | ("),
         ("np.expand_dims(dy / count, axes)", "np.expand_dims(dy, axes)"),
     ],
     "ops/softmax": [
@@ -520,7 +521,7 @@ PLANTED = {
     ],
     "ops/threads": [
         ('getattr(_inside, "task", False)', "False"),
-        ("        if error is not None:\n            raise error\n", "        del error\n"),
+        ("            raise error\n", "            return\n"),
         ("if not 1 <= count <= 1024:", "if not 0 <= count <= 1024:"),
     ],
     "testing/strategies": [
@@ -531,8 +532,8 @@ PLANTED = {
     "train": [
         ('FREE_OPTIONS = ("workers",)', 'FREE_OPTIONS = ("workers", "seed")'),
         (
-            "digest.update(manifest.labels.tobytes())",
-            "digest.update(manifest.labels.shape[0:0].__repr__().encode())",
+            "            digest.update(manifest.labels.tobytes())\n",
+            "",
         ),
         ("epoch * steps + step, total", "step, total"),
         ("rest if options.fold is None else rest.where", "rest if options.fold is None else manifest.where"),
