@@ -406,4 +406,138 @@ PLANTED = {
         ("repr(float(score))", 'f"{score:.6f}"'),
     ],
     "tables/statistics": [("np.minimum(k + 1, last)", "k")],
+    "fast/attention": [("self.mean * self.inverse * self.gamma", "self.mean * self.inverse")],
+    "fast/inference": [
+        ("scale = np.exp(largest - largest.max(0))", "scale = np.exp(largest)"),
+        ("np.ascontiguousarray(mean.T).reshape(1, -1)", "np.ascontiguousarray(mean).reshape(1, -1)"),
+    ],
+    "fast/layers": [('(0, 1) if name.endswith("pointwise") else (1,)', "(1,)")],
+    "fast/norm": [
+        ("var * (total / max(total - 1, 1))", "var"),
+        ("mean = (counts * means).sum(0) / total", "mean = means.mean(0)"),
+    ],
+    "fast/tasks": [
+        ("array.size < size or array.dtype != dtype", "array.size < size"),
+        ("(clip, start, min(start + ROWS, rows))", "(clip, start, start + ROWS)"),
+    ],
+    "matmul": [("_VECTOR if m == 1 or n == 1 else _MATRIX", "_MATRIX")],
+    "nets/acdnet": [
+        ("2 * bins * window * frames", "bins * window * frames"),
+        (
+            "frames = frames * block.pool[0] + 2 * block.dilation",
+            "frames = frames * block.pool[0] + block.dilation",
+        ),
+        ("Block(64, 1, (2, 2), 32)", "Block(64, 1, (2, 2), 16)"),
+    ],
+    "nets/conv1d_net": [
+        ("replace(self.layers[last - 1], activation=None)", "self.layers[last - 1]"),
+        ("stride: int = 3", "stride: int = 2"),
+    ],
+    "nets/layers": [
+        ("np.sqrt(2 / fan_in)", "np.sqrt(1 / fan_in)"),
+        ("dx += dy\n        return dx", "return dx"),
+        ("x.swapaxes(1, 2)).reshape(len(x), -1)", "x).reshape(len(x), -1)"),
+        ("window += (layer.span[0] - 1) * stride", "window += layer.span[0] * stride"),
+        ("vectors = 2 + self.bias +", "vectors = 1 + self.bias +"),
+    ],
+    "nets/mobilenet": [
+        ("if stride == (1, 1) and before == after", "if stride == (1, 1)"),
+        ("(stage.stride,) * 2 if j == 1 else (1, 1)", "(stage.stride,) * 2"),
+    ],
+    "nets/network": [
+        ("max(4, round(channels * width))", "max(1, int(channels * width))"),
+        ('"softmax" else sigmoid(logits)', '"logits" else sigmoid(logits)'),
+    ],
+    "nets/onnx": [
+        ("weight.transpose(3, 2, 0, 1)", "weight.transpose(3, 2, 1, 0)"),
+        ("if not difference <= TOLERANCE:", "if difference > TOLERANCE:"),
+        ("front.fewest(net.min_frames)", "net.min_frames * front.hop"),
+    ],
+    "nets/registry": [
+        ("for key, a in given.items() if key not in new", "for key, a in given.items() if key in own"),
+        ("if not width > 0:", "if width < 0:"),
+    ],
+    "nets/resnet": [
+        ("row.macs * frames", "row.macs"),
+        ("gamma=0.0),", "gamma=1.0),"),
+        ("same = before == after and stride == (1, 1)", "same = before == after"),
+    ],
+    "nets/vgg": [
+        (
+            "VGGLayer(8 * n, pool=(2, 1), dropout=0.3),\n        VGGLayer(8 * n, padding=0",
+            "VGGLayer(8 * n, pool=(2, 1), dropout=0.3),\n        VGGLayer(8 * n, padding=1",
+        ),
+        ('output: str = "softmax"', 'output: str = "sigmoid"'),
+    ],
+    "ops/activation": [
+        ("np.where((y > 0) & (y < 6), dy, 0)", "np.where(y > 0, dy, 0)"),
+        ("np.where(y > 0, dy, dy * (y + 1))", "np.where(y > 0, dy, dy * y)"),
+        ("np.full(1, 1 / (1 - rate), dy.dtype)", "np.full(1, 1 / rate, dy.dtype)"),
+        (
+            "rng.random(x.shape, np.float32) >= np.float32(rate)",
+            "rng.random(x.shape, np.float32) < np.float32(rate)",
+        ),
+    ],
+    "ops/attention": [
+        ("dv = np.where(v > 0, dmixed * context, 0)", "dv = dmixed * context"),
+        ("k = softmax_positions(_project", "k = softmax_channels(_project"),
+    ],
+    "ops/conv2d": [
+        (
+            "(size + 2 * padding - dilation * (taps - 1) - 1) // stride + 1",
+            "(size + 2 * padding - dilation * (taps - 1)) // stride",
+        ),
+        ("start = max(0, -(first // stride))", "start = max(0, -first // stride)"),
+        (
+            "padding=(dt * (kt - 1) - pt, df * (kf - 1) - pf)",
+            "padding=(dt * (kt - 1) - pf, df * (kf - 1) - pt)",
+        ),
+        (
+            "first, last = max(0, -g), min(block, bins - f, width - g)  # of",
+            "first, last = max(0, -g), min(block, width - g)  # of",
+        ),
+    ],
+    "ops/kernel": [
+        ('[*package.glob("ops/*.py"), *package.glob("fast/*.py")]', '[*package.glob("ops/*.py")]'),
+        ('os.environ.get("XDG_CACHE_HOME") or Path', 'os.environ.get("XDG_CACHE") or Path'),
+        ("            numba.config.CACHE_DIR = before\n", "            pass\n"),
+    ],
+    "ops/layout": [("0, whole(a.shape[axis]) - a.shape[axis]", "whole(a.shape[axis]) - a.shape[axis], 0")],
+    "ops/norm": [
+        ("unbiased = var * (count / max(count - 1, 1))", "unbiased = var"),
+        ("var[i] = (variances + (means - mean[i]) ** 2).mean()", "var[i] = variances.mean()"),
+        ("a * dbeta / count - b * mean", "a * dbeta / count + b * mean"),
+        ("flat[0].copy()", "np.zeros_like(flat[0])"),
+    ],
+    "ops/pointwise": [("        dx += matmul(dy, weight.T)\n", "        dx[...] = matmul(dy, weight.T)\n")],
+    "ops/pooling": [
+        ("(other > best) | (np.isnan(other) & ~np.isnan(best))", "other > best"),
+        ("larger = (other > best) | (", "larger = (other >= best) | ("),
+        ("np.expand_dims(dy / count, axes)", "np.expand_dims(dy, axes)"),
+    ],
+    "ops/softmax": [
+        ("np.exp(x - x.max(1, keepdims=True))", "np.exp(x)"),
+        ("y * (dy - (dy * y).sum(-1, keepdims=True))", "y * (dy - dy.sum(-1, keepdims=True))"),
+    ],
+    "ops/threads": [
+        ('getattr(_inside, "task", False)', "False"),
+        ("            raise error\n", "            return\n"),
+        ("if not 1 <= count <= 1024:", "if not 0 <= count <= 1024:"),
+    ],
+    "testing/strategies": [
+        ("{0.0, float(threshold), 0.5, 1.0 - threshold, 1.0}", "{0.0, float(threshold), 0.5, 1.0}"),
+        ("sorted(event[:2]) for event", "event[:2] for event"),
+        ("unique=True, max_size=2)", "unique=True, max_size=0)"),
+    ],
+    "train": [
+        ('FREE_OPTIONS = ("workers",)', 'FREE_OPTIONS = ("workers", "seed")'),
+        (
+            "            digest.update(manifest.labels.tobytes())\n",
+            "",
+        ),
+        ("epoch * steps + step, total", "step, total"),
+        ("rest if options.fold is None else rest.where", "rest if options.fold is None else manifest.where"),
+        ("return options.lr * plateau.scale", "return options.lr"),
+        ('{"train", "val"} <= set(manifest.split)', '{"train", "val"} == set(manifest.split)'),
+    ],
 }

@@ -1,6 +1,7 @@
 import os
 import pickle
 import tracemalloc
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -108,6 +109,12 @@ class TestMemory:
         for path in (a, b, a, c, a, b):
             clips.segment(path, last_fifth)
         assert decoded == [a, b, c, b]
+
+    def test_callers_cannot_change_what_is_kept(self, recording):
+        clips, path = Clips(sr=SR), recording(5000)
+        with suppress(ValueError):  # it may be read-only
+            clips.segment(path, last_fifth)[:] = 1
+        np.testing.assert_array_equal(clips.segment(path, last_fifth), ramp(5000)[4000:])
 
     def test_nothing_is_kept_beyond_the_limit(self, recording):
         path = recording(1000)
