@@ -16,7 +16,6 @@ import acdref
 ROOT = Path(acdref.__file__).parent
 COMPILED = {"kernel", "vector_code", "compile_function", "intrinsic"}
 EXEMPT = {
-    "fast",
     "info.py",
     "ops",
 }

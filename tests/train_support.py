@@ -29,7 +29,7 @@ def write_corpus(folder):
 
 @contextmanager
 def numpy_networks():
-    """Context in which networks compute with NumPy: loading or compiling kernels takes longer than small ones."""
+    """Context in which networks compute with NumPy: loading kernels takes longer than small networks do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("acdref.nets.network.available", lambda: False)
         yield

@@ -24,7 +24,7 @@ PARTS = ("query", "key", "value", "out")
 _product = functools.partial(pointwise, backend="numba")
 
 
-class Attention:
+class CompiledAttention:
     """What attention needs to know of one clip's map.
 
     Parameters

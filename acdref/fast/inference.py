@@ -7,12 +7,13 @@ Tasks are cut by shape, so that results do not depend on the number of threads.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acdref.fast import inference_kernel as kernels
-from acdref.fast.attention import Attention, statistics
+from acdref.fast.attention import CompiledAttention, statistics
 from acdref.fast.layers import arranged, matrix
 from acdref.fast.tasks import STEP, for_each, framed, scratch
 from acdref.nets.layers import Conv
@@ -28,7 +29,7 @@ _STEM_ROWS = 16
 _TASKS, _SUMMARIES, _WORTH = 24, 8, 2**15
 
 
-def predict_proba(net, x: NDArray) -> NDArray:
+def predict_proba(net: Any, x: NDArray) -> NDArray:
     """Probabilities (N, classes) of features (N, T, F, 2), by a network with linear attention.
 
     One clip is shared among the threads; of several, each thread takes whole clips.  A thread keeps its
@@ -122,7 +123,7 @@ def _mapped(block, convolutions, source, z, most):
 def _attention(params, name, z, moments):
     share = len(params[f"{name}.norm.gamma"]) / z.shape[2]
     mean_and_inverse = statistics(moments, np.full(len(moments), z[0].size), share)
-    return Attention(params, name, mean_and_inverse, lambda key: _summary(z, key))
+    return CompiledAttention(params, name, mean_and_inverse, lambda key: _summary(z, key))
 
 
 def _summary(z, key):

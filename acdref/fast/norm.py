@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -26,7 +27,7 @@ def moments_of(channels: int, dtype: DTypeLike) -> tuple[NDArray, NDArray, NDArr
     return np.empty(channels, dtype), scratch("partial", (2 * channels,), dtype), np.zeros(2 * channels)
 
 
-def normalisation(net, name: str, task: Callable, clips: int, rows: int, bins: int) -> NDArray:
+def normalisation(net: Any, name: str, task: Callable, clips: int, rows: int, bins: int) -> NDArray:
     """Table of the normalisation behind layer `name`, by its map's own statistics; moves the running ones.
 
     ``task(clip, start, stop, (pivot, scratch, sums))`` makes rows [start, stop) of a clip's map, chooses a
@@ -63,7 +64,7 @@ def normalisation(net, name: str, task: Callable, clips: int, rows: int, bins: i
 
 
 def normalisation_backward(
-    net, name: str, table: NDArray, sums: NDArray, count: int, grads: dict[str, NDArray]
+    net: Any, name: str, table: NDArray, sums: NDArray, count: int, grads: dict[str, NDArray]
 ) -> None:
     """Store the gradients that `sums` are, and complete the table with them.
 

@@ -9,6 +9,8 @@ Tasks are some rows of one clip, cut by shape; their sums are added in a fixed o
 are bit-equal for any number of threads.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,11 +23,11 @@ from acdref.ops.layout import LANES, packed, padded
 from acdref.ops.pointwise import pointwise, pointwise_backward
 
 
-def forward(net, x: NDArray) -> tuple[NDArray, list]:
+def forward(net: Any, x: NDArray) -> tuple[NDArray, list]:
     """Logits of a batch (N, T, F, 2), and the tape for :func:`backward`; moves the running statistics."""
     blocks = net.config.blocks
     pads = [block.dilation for block in blocks] + [0]
-    tape = [_Stem(net, x, pads[0])]
+    tape: list = [_Stem(net, x, pads[0])]
     for number, (block, pad) in enumerate(zip(blocks, pads[1:], strict=True), 1):
         tape.append(_Block(net, f"block{number}", block, tape[-1], pad))
     y = tape[-1].y  # (N, T', F', channels and what fills their last vector)
@@ -35,9 +37,9 @@ def forward(net, x: NDArray) -> tuple[NDArray, list]:
     return pointwise(flat, matrix(net.params["dense.weight"]), net.params["dense.bias"]), tape
 
 
-def backward(net, tape: list, dlogits: NDArray) -> dict[str, NDArray]:
+def backward(net: Any, tape: list, dlogits: NDArray) -> dict[str, NDArray]:
     """Gradients, a dict with the keys of ``net.params``; the tape is emptied on the way."""
-    grads = {}
+    grads: dict[str, NDArray] = {}
     flat, shape = tape.pop()
     dlogits = dlogits.astype(net.dtype, copy=False)
     dflat, dweight, dbias = pointwise_backward(dlogits, flat, matrix(net.params["dense.weight"]))

@@ -4,14 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.fast import gradient_kernel, training_kernel
-from acdref.fast.attention import Attention, statistics
+from acdref.fast.attention import CompiledAttention, statistics
 from acdref.fast.norm import INVERSE, MEAN, SLOPE, TABLE_ROWS, A, B, C, identity
 from acdref.fast.tasks import STEP, rows_together, scratch, summed
 from acdref.ops.layout import LANES, packed, padded
 from acdref.ops.pointwise import pointwise_backward
 
 
-class TrainedAttention(Attention):
+class TrainedAttention(CompiledAttention):
     """Attention that keeps what its backward pass needs, none of it as large as the map.
 
     Parameters

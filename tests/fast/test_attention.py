@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acdref.fast.attention import PARTS, Attention, statistics
+from acdref.fast.attention import PARTS, CompiledAttention, statistics
 from acdref.ops.attention import linear_attention
 from acdref.ops.layout import padded
 from acdref.ops.norm import EPS, group_norm
@@ -32,7 +32,7 @@ def test_as_attention_is_written(seed, channels, width, offset):
     def summarise(key):
         return softmax_positions((flat @ key)[None])[0].T @ flat
 
-    attention = Attention(params, "a", (mean[0], inverse[0]), summarise)
+    attention = CompiledAttention(params, "a", (mean[0], inverse[0]), summarise)
     found = softmax_channels(flat @ attention.query + attention.query_bias) @ attention.answer
     np.testing.assert_allclose(found[:, :channels], expected, rtol=1e-10, atol=1e-11)
     assert not found[:, channels:].any()
