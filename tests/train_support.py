@@ -29,7 +29,7 @@ def write_corpus(folder):
 
 @contextmanager
 def numpy_networks():
-    """Context in which networks compute with NumPy: loading or compiling kernels takes longer than small ones."""
+    """Context in which networks compute with NumPy: small ones are done before kernels are loaded."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("acdref.nets.network.available", lambda: False)
         yield
