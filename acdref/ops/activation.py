@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from acdref.ops import threads
 from acdref.ops.kernel import kernel
 
+_PIECE = 2**14  # numbers
+
 
 def prelu(x: NDArray, slope: NDArray, *, backend: str = "numpy") -> NDArray:
     """Parametric ReLU: ``x`` where x > 0, ``slope x`` elsewhere.
@@ -43,52 +45,32 @@ def prelu_backward(dy: NDArray, x: NDArray, slope: NDArray) -> tuple[NDArray, ND
 
 def relu(x: NDArray, *, backend: str = "numpy") -> NDArray:
     """``max(x, 0)``; NaN stays NaN."""
-    if backend == "numpy":
-        return np.maximum(x, 0)
-    return _filled(_relu_flat, x)
+    return _elementwise(lambda x: np.maximum(x, 0), x, backend=backend)
 
 
 def relu_backward(dy: NDArray, y: NDArray, *, backend: str = "numpy") -> NDArray:
     """Gradient dx of :func:`relu` from its output y: dy where y > 0, and 0 elsewhere."""
-    if backend == "numpy":
-        return np.where(y > 0, dy, 0)
-    return _filled(_relu_backward_flat, dy, y)
+    return _elementwise(lambda dy, y: np.where(y > 0, dy, 0), dy, y, backend=backend)
 
 
 def relu6(x: NDArray, *, backend: str = "numpy") -> NDArray:
     """``min(max(x, 0), 6)``; NaN stays NaN."""
-    if backend == "numpy":
-        return np.clip(x, 0, 6)
-    return _filled(_relu6_flat, x)
+    return _elementwise(lambda x: np.clip(x, 0, 6), x, backend=backend)
 
 
 def relu6_backward(dy: NDArray, y: NDArray, *, backend: str = "numpy") -> NDArray:
     """Gradient dx of :func:`relu6` from its output y: dy where 0 < y < 6, and 0 elsewhere."""
-    if backend == "numpy":
-        return np.where((y > 0) & (y < 6), dy, 0)
-    return _filled(_relu6_backward_flat, dy, y)
+    return _elementwise(lambda dy, y: np.where((y > 0) & (y < 6), dy, 0), dy, y, backend=backend)
 
 
 def elu(x: NDArray, *, backend: str = "numpy") -> NDArray:
     """Exponential linear unit: ``x`` where x > 0, ``exp(x) - 1`` elsewhere."""
-    y = np.minimum(x, 0)
-    if backend == "numpy":
-        return np.where(x > 0, x, np.expm1(y))
-    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
-
-    def task(start, stop):  # NumPy's exponential is vectorised, that of a kernel is not
-        np.expm1(flat_y[start:stop], out=flat_y[start:stop])
-        _elu_flat(flat_x, flat_y, start, stop)
-
-    threads.by_pieces(task, x.size)
-    return y
+    return _elementwise(lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))), x, backend=backend)
 
 
 def elu_backward(dy: NDArray, y: NDArray, *, backend: str = "numpy") -> NDArray:
     """Gradient dx of :func:`elu` from its output y: dy where y > 0, ``dy (y + 1)`` elsewhere."""
-    if backend == "numpy":
-        return np.where(y > 0, dy, dy * (y + 1))
-    return _filled(_elu_backward_flat, dy, y)
+    return _elementwise(lambda dy, y: np.where(y > 0, dy, dy * (y + 1)), dy, y, backend=backend)
 
 
 def sigmoid(x: NDArray) -> NDArray:
@@ -137,10 +119,8 @@ def dropout(
 
 def dropout_backward(dy: NDArray, kept: NDArray, rate: float, *, backend: str = "numpy") -> NDArray:
     """Gradient dx of :func:`dropout`: ``dy / (1 - rate)`` where kept, and 0 elsewhere."""
-    scale = np.full(1, 1 / (1 - rate), dy.dtype)
-    if backend == "numpy":
-        return np.where(kept, dy * scale, 0)
-    return _filled(_scaled_flat, dy, kept, scale)
+    scale = dy.dtype.type(1 / (1 - rate))
+    return _elementwise(lambda dy, kept: np.where(kept, dy * scale, 0), dy, kept, backend=backend)
 
 
 def mean_sigmoid_logit(z: NDArray) -> NDArray:
@@ -197,12 +177,21 @@ def _log_mean_sigmoid(z):
     return np.log(np.exp(parts - largest).mean(1)) + largest[:, 0]
 
 
-def _filled(flat_kernel: Callable, *arrays: NDArray) -> NDArray:
-    """An array like the first of `arrays`, filled piece by piece."""
-    out = np.empty_like(arrays[0])
-    flat = [a.reshape(-1) for a in (*arrays, out)]
-    threads.by_pieces(lambda start, stop: flat_kernel(*flat, start, stop), out.size)
-    return out
+def _elementwise(function: Callable[..., NDArray], *arrays: NDArray, backend: str) -> NDArray:
+    """``function(*arrays)``; for Numba by several threads, in pieces that stay in the cache.
+
+    NumPy's loops over one array are vectors as a kernel's would be, and its exponential is the faster one.
+    """
+    if backend == "numpy":
+        return function(*arrays)
+    y = np.empty_like(arrays[0])
+    *flat, out = (a.reshape(-1) for a in (*arrays, y))
+
+    def task(start, stop):
+        out[start:stop] = function(*(a[start:stop] for a in flat))
+
+    threads.by_pieces(task, y.size, max(64, y.size // _PIECE))
+    return y
 
 
 @kernel
@@ -212,50 +201,3 @@ def _prelu_rows(x, slope, y, start, stop):
         for c in range(x.shape[1]):
             v = row[c]
             out[c] = v if v > 0 else slope[c] * v
-
-
-@kernel
-def _relu_flat(x, y, start, stop):
-    for i in range(start, stop):
-        v = x[i]
-        y[i] = 0 if v < 0 else v
-
-
-@kernel
-def _relu_backward_flat(dy, y, dx, start, stop):
-    for i in range(start, stop):
-        dx[i] = dy[i] if y[i] > 0 else 0
-
-
-@kernel
-def _relu6_flat(x, y, start, stop):
-    for i in range(start, stop):
-        v = x[i]
-        v = 0 if v < 0 else v
-        y[i] = 6 if v > 6 else v
-
-
-@kernel
-def _relu6_backward_flat(dy, y, dx, start, stop):
-    for i in range(start, stop):
-        dx[i] = dy[i] if 0 < y[i] < 6 else 0
-
-
-@kernel
-def _elu_flat(x, y, start, stop):
-    for i in range(start, stop):
-        v = x[i]
-        y[i] = v if v > 0 else y[i]
-
-
-@kernel
-def _elu_backward_flat(dy, y, dx, start, stop):
-    for i in range(start, stop):
-        d, v = dy[i], y[i]
-        dx[i] = d if v > 0 else d * (v + 1)
-
-
-@kernel
-def _scaled_flat(x, kept, scale, y, start, stop):
-    for i in range(start, stop):
-        y[i] = x[i] * scale[0] if kept[i] else 0

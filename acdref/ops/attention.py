@@ -8,7 +8,6 @@ residual connection after belong to the network.
 import numpy as np
 
 from acdref.matmul import matmul
-from acdref.ops import threads
 from acdref.ops.pointwise import pointwise, pointwise_input_gradient, pointwise_weight_gradient
 from acdref.ops.softmax import (
     softmax_channels,
@@ -43,8 +42,8 @@ def linear_attention(y, params, *, backend="numpy"):
     q = softmax_channels(_project(y, params, "query", backend))
     k = softmax_positions(_project(y, params, "key", backend))
     v = _project(y, params, "value", backend)
-    context = _contexts(k, v, backend)  # (N, D, D)
-    mixed = _per_clip(q, context, backend)  # (N, P, D)
+    context = _contexts(k, v)  # (N, D, D)
+    mixed = _per_clip(q, context)  # (N, P, D)
     return _project(mixed, params, "out", backend), (q, k, v, context)
 
 
@@ -52,12 +51,12 @@ def linear_attention_backward(dout, y, params, tape, *, backend="numpy"):
     """Gradients (dy, grads) of :func:`linear_attention`; grads has the keys of `params`."""
     q, k, v, context = tape
     grads = {}
-    mixed = _per_clip(q, context, backend)  # cheaper to make again than to keep
+    mixed = _per_clip(q, context)  # cheaper to make again than to keep
     dmixed = _project_backward(dout, mixed, params, "out", grads, backend)
-    dcontext = _contexts(q, dmixed, backend)
-    dq = _per_clip(dmixed, _transposed(context), backend)
-    dk = _per_clip(v, _transposed(dcontext), backend)
-    dv = _per_clip(k, dcontext, backend)
+    dcontext = _contexts(q, dmixed)
+    dq = _per_clip(dmixed, _transposed(context))
+    dk = _per_clip(v, _transposed(dcontext))
+    dv = _per_clip(k, dcontext)
     dq = softmax_channels_backward(dq, q)
     dk = softmax_positions_backward(dk, k)
     dy = None
@@ -89,7 +88,7 @@ def separable_attention(y, params, *, backend="numpy"):
     s = softmax_positions(_project(y, params, "query", backend))  # (N, P, 1)
     k = _project(y, params, "key", backend)
     v = _project(y, params, "value", backend)
-    context = _contexts(s, k, backend)  # (N, 1, D)
+    context = _contexts(s, k)  # (N, 1, D)
     mixed = np.maximum(v, 0) * context
     return _project(mixed, params, "out", backend), (s, k, v, context)
 
@@ -121,27 +120,14 @@ def _project_backward(dz, y, params, name, grads, backend, dy=None):
     return pointwise_input_gradient(dz, params[f"{name}.weight"], dy, backend=backend)
 
 
-def _contexts(a, b, backend):
+def _contexts(a, b):
     """a^T b for each clip: (N, P, D), (N, P, E) -> (N, D, E)."""
-    if backend == "numpy":
-        return np.stack([matmul(clip_a.T, clip_b) for clip_a, clip_b in zip(a, b, strict=True)])
-    contexts = np.empty((len(a), a.shape[-1], b.shape[-1]), a.dtype)
-
-    def task(i):
-        contexts[i] = pointwise_weight_gradient(b[i], a[i], backend=backend)[0]
-
-    threads.run(task, len(a))
-    return contexts
+    return np.stack([matmul(clip_a.T, clip_b) for clip_a, clip_b in zip(a, b, strict=True)])
 
 
-def _per_clip(a, matrix, backend):
+def _per_clip(a, matrix):
     """Each clip times a matrix of its own: (N, P, D), (N, D, E) -> (N, P, E)."""
-    if backend == "numpy":
-        return np.stack([matmul(clip, weight) for clip, weight in zip(a, matrix, strict=True)])
-    y = np.zeros((*a.shape[:2], matrix.shape[-1]), a.dtype)
-    # a times matrix is the input gradient of a convolution with the transposed matrix.
-    threads.run(lambda i: pointwise_input_gradient(a[i], matrix[i].T, y[i], backend=backend), len(a))
-    return y
+    return np.stack([matmul(clip, weight) for clip, weight in zip(a, matrix, strict=True)])
 
 
 def _transposed(matrix):
