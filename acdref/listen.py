@@ -12,26 +12,9 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from acdref import augment
 from acdref.audio import decode as audio
-from acdref.augment import (
-    AUGMENTATIONS,
-    Augmentation,
-    asymmetric_clip,
-    band_pass,
-    change_pitch,
-    change_speed,
-    change_tempo,
-    codecs,
-    equalise,
-    hard_clip,
-    low_pass,
-    quantise,
-    recode,
-    reverberate,
-    room_response,
-    set_level,
-    soft_clip,
-)
+from acdref.augment import AUGMENTATIONS, Augmentation, codecs
 from acdref.augment.sound import Sound
 from acdref.errors import AcdrefError, AudioError
 from acdref.features.compressed import FRAME, SAMPLE_RATE, stft
@@ -46,26 +29,31 @@ RANGE = 80.0  # dB from the brightest colour of a spectrogram to the darkest
 _COLOURS = 64  # as many as the eye tells apart, and a small file
 _STOPS = np.array([(0, 0, 0), (50, 20, 110), (170, 40, 110), (245, 130, 40), (255, 250, 200)], float)
 
+
+def _in_room(x, rng, decay, ratio):
+    return augment.reverberate(x, augment.room_response(rng, decay, ratio))
+
+
 EXAMPLES = (
-    ("equalise", "gains drawn from N(0, 6 dB)", lambda x, rng: equalise(x, rng.normal(0, 6, 8))),
-    ("band_pass", "300 to 3400 Hz", lambda x, rng: band_pass(x, 300, 3400)),
-    ("low_pass", "2 kHz", lambda x, rng: low_pass(x, 2000)),
-    ("reverberate", "decay 0.3 s, ratio 0 dB", lambda x, rng: reverberate(x, room_response(rng, 0.3, 0))),
-    ("reverberate", "decay 1 s, ratio -3 dB", lambda x, rng: reverberate(x, room_response(rng, 1.0, -3))),
-    ("change_pitch", "2 semitones down", lambda x, rng: change_pitch(x, -2)),
-    ("change_pitch", "2 semitones up", lambda x, rng: change_pitch(x, 2)),
-    ("change_tempo", "0.9", lambda x, rng: change_tempo(x, 0.9)),
-    ("change_tempo", "1.11", lambda x, rng: change_tempo(x, 1 / 0.9)),
-    ("change_speed", "1.1", lambda x, rng: change_speed(x, 1.1)),
+    ("equalise", "gains drawn from N(0, 6 dB)", lambda x, rng: augment.equalise(x, rng.normal(0, 6, 8))),
+    ("band_pass", "300 to 3400 Hz", lambda x, rng: augment.band_pass(x, 300, 3400)),
+    ("low_pass", "2 kHz", lambda x, rng: augment.low_pass(x, 2000)),
+    ("reverberate", "decay 0.3 s, ratio 0 dB", lambda x, rng: _in_room(x, rng, 0.3, 0)),
+    ("reverberate", "decay 1 s, ratio -3 dB", lambda x, rng: _in_room(x, rng, 1.0, -3)),
+    ("change_pitch", "2 semitones down", lambda x, rng: augment.change_pitch(x, -2)),
+    ("change_pitch", "2 semitones up", lambda x, rng: augment.change_pitch(x, 2)),
+    ("change_tempo", "0.9", lambda x, rng: augment.change_tempo(x, 0.9)),
+    ("change_tempo", "1.11", lambda x, rng: augment.change_tempo(x, 1 / 0.9)),
+    ("change_speed", "1.1", lambda x, rng: augment.change_speed(x, 1.1)),
     *(
-        (f"recode, {codec}", f"quality {quality}", lambda x, rng, c=codec, q=quality: recode(x, c, q))
+        (f"recode, {codec}", f"quality {quality}", lambda x, rng, c=codec, q=quality: augment.recode(x, c, q))
         for codec in codecs.FORMATS
         for quality in (0.0, 0.3)
     ),
-    ("hard_clip", "15 dB", lambda x, rng: hard_clip(x, 15)),
-    ("soft_clip", "15 dB", lambda x, rng: soft_clip(x, 15)),
-    ("asymmetric_clip", "15 dB", lambda x, rng: asymmetric_clip(x, 15)),
-    ("quantise", "6 bits", lambda x, rng: quantise(x, 6)),
+    ("hard_clip", "15 dB", lambda x, rng: augment.hard_clip(x, 15)),
+    ("soft_clip", "15 dB", lambda x, rng: augment.soft_clip(x, 15)),
+    ("asymmetric_clip", "15 dB", lambda x, rng: augment.asymmetric_clip(x, 15)),
+    ("quantise", "6 bits", lambda x, rng: augment.quantise(x, 6)),
 )
 """Name, parameters, and function of (sound, generator): every effect near its strongest."""
 
@@ -175,9 +163,7 @@ def spectrogram(x: Sound) -> bytes:
     b'\\x89PNG'
     """
     magnitude = np.abs(stft(np.pad(x, (0, max(0, FRAME - len(x)))))).T[::-1]
-    loudest = magnitude.max()
-    if loudest > 0:
-        magnitude = magnitude / loudest
+    magnitude = magnitude / (magnitude.max() or 1)
     decibels = 20 * np.log10(np.maximum(magnitude, 10 ** (-RANGE / 20)))
     pixels = np.rint((decibels / RANGE + 1) * (_COLOURS - 1)).astype(np.uint8)
     position = np.linspace(0, len(_STOPS) - 1, _COLOURS)
@@ -216,18 +202,12 @@ def png(pixels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
     if palette.shape[1:] != (3,) or palette.dtype != np.uint8 or not pixels.max() < len(palette) <= 256:
         raise ValueError("the palette must be (K, 3) uint8 with a colour for every pixel, K at most 256")
     height, width = pixels.shape
-    rows = np.zeros((height, 1 + width), np.uint8)  # each begins with its filter: 0, none
-    rows[:, 1:] = pixels
-    return b"".join(
-        (
-            b"\x89PNG\r\n\x1a\n",
-            # 8 bits a pixel, colour type 3, the only compression and filters there are, not interlaced
-            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
-            _chunk(b"PLTE", palette.tobytes()),
-            _chunk(b"IDAT", zlib.compress(rows.tobytes(), 9)),
-            _chunk(b"IEND", b""),
-        )
-    )
+    # 8 bits a pixel, colour type 3, the only compression and filters there are, not interlaced
+    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
+    rows = np.pad(pixels, ((0, 0), (1, 0)))  # each begins with its filter: 0, none
+    data = zlib.compress(rows.tobytes(), 9)
+    chunks = (b"IHDR", header), (b"PLTE", palette.tobytes()), (b"IDAT", data), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
 
 
 def _chunk(kind, data):
@@ -239,19 +219,17 @@ def _sounds(recordings, seed, on_failure):
         yield f"a synthetic scene (seed {seed})", scene(np.random.default_rng(seed), SECONDS)[0]
     for path in recordings:
         try:
-            block = next(audio.blocks(path, SAMPLE_RATE, SECONDS))
+            yield str(path), next(audio.blocks(path, SAMPLE_RATE, SECONDS)).samples
         except AudioError as error:
             if on_failure is not None:
                 on_failure(error)
-            continue
-        yield str(path), block.samples
 
 
 def _write_wav(path, x):
     from soundfile import write
 
     with replacing(path) as temporary:
-        write(temporary, set_level(x, LEVEL), SAMPLE_RATE, subtype="PCM_16", format="WAV")
+        write(temporary, augment.set_level(x, LEVEL), SAMPLE_RATE, subtype="PCM_16", format="WAV")
 
 
 def _row(file, name, parameters, picture):

@@ -7,29 +7,10 @@ parameters, and says from which distributions.  Mixing is in :mod:`acdref.labels
 Whatever comes in, numbers come out: :func:`acdref.augment.sound.as_sound` sees to that in each.
 """
 
-from acdref.augment.algorithm import AUGMENTATIONS, Augmentation
-from acdref.augment.codecs import recode
-from acdref.augment.distortion import asymmetric_clip, hard_clip, quantise, soft_clip
-from acdref.augment.level import set_level
-from acdref.augment.rooms import reverberate, room_response
-from acdref.augment.spectrum import band_pass, equalise, low_pass
-from acdref.augment.speed import change_pitch, change_speed, change_tempo
-
-__all__ = [
-    "AUGMENTATIONS",
-    "Augmentation",
-    "asymmetric_clip",
-    "band_pass",
-    "change_pitch",
-    "change_speed",
-    "change_tempo",
-    "equalise",
-    "hard_clip",
-    "low_pass",
-    "quantise",
-    "recode",
-    "reverberate",
-    "room_response",
-    "set_level",
-    "soft_clip",
-]
+from acdref.augment.algorithm import *
+from acdref.augment.codecs import *
+from acdref.augment.distortion import *
+from acdref.augment.level import *
+from acdref.augment.rooms import *
+from acdref.augment.spectrum import *
+from acdref.augment.speed import *

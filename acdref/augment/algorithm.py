@@ -44,6 +44,8 @@ from acdref.augment import codecs, distortion, level, rooms, spectrum, speed
 from acdref.augment.sound import Sound, as_sound
 from acdref.options.augmentation import Strengths
 
+__all__ = ["AUGMENTATIONS", "Augmentation"]
+
 EQUALISER_POINTS = 8
 LOWER_EDGE = (1 / 160, 1 / 16)  # relative to half the sampling rate
 UPPER_EDGE = (1 / 4, 7 / 8)
@@ -200,23 +202,14 @@ class Augmentation(Strengths):
         return x
 
 
-_EVERYDAY = (-45.0, -10.0)  # dBFS: nine tenths of everyday recordings
-
-PAPER = Augmentation(
-    equaliser=3.0,
-    band_pass=0.25,
-    room=0.3,
-    pitch=0.3,
-    codec=0.15,
-    distortion=0.2,
-    microphone=0.25,
-    level=_EVERYDAY,
-)
+_LEVELS = (-45.0, -10.0)  # dBFS: nine tenths of everyday recordings
+_CHAIN = Augmentation(codec=0.15, distortion=0.2, microphone=0.25, level=_LEVELS)
+PAPER = replace(_CHAIN, equaliser=3.0, band_pass=0.25, room=0.3, pitch=0.3)
 AUGMENTATIONS = {
     "none": Augmentation(),
-    "light": Augmentation(equaliser=3.0, low_pass=0.25, speed=0.1, level=_EVERYDAY),
+    "light": Augmentation(equaliser=3.0, low_pass=0.25, speed=0.1, level=_LEVELS),
     "source": replace(PAPER, codec=0.0, distortion=0.0, microphone=0.0),
-    "mixture": replace(PAPER, equaliser=0.0, band_pass=0.0, room=0.0, pitch=0.0),
+    "mixture": _CHAIN,
     "paper": PAPER,
 }
 """Named choices: nothing; what is cheap; one half of algorithm 1 or the other, with the level; all of it."""

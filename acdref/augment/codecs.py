@@ -19,6 +19,8 @@ from numpy.typing import ArrayLike
 
 from acdref.augment.sound import Sound, as_sound
 
+__all__ = ["recode"]
+
 FORMATS = {"vorbis": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "mp3": ("MP3", "MPEG_LAYER_III")}
 """Format and subtype of each codec, in soundfile's words."""
 

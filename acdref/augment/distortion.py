@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 
 from acdref.augment.sound import Sound, as_sound
 
+__all__ = ["asymmetric_clip", "hard_clip", "quantise", "soft_clip"]
+
 
 def hard_clip(x: ArrayLike, drive: float) -> Sound:
     """Cut off the tops, as a converter does that is driven too far.

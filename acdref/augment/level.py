@@ -5,6 +5,8 @@ from numpy.typing import ArrayLike
 
 from acdref.augment.sound import Sound, as_sound
 
+__all__ = ["set_level"]
+
 
 def set_level(x: ArrayLike, dbfs: float) -> Sound:
     """Scale a signal to a level, but never beyond full scale.

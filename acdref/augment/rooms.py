@@ -6,6 +6,8 @@ from numpy.typing import ArrayLike
 from acdref.augment.sound import Sound, as_sound
 from acdref.augment.spectrum import padded_length
 
+__all__ = ["reverberate", "room_response"]
+
 MIXING_TIME = 0.05
 """Seconds after which reflections are so many that every sample holds one."""
 

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from acdref.augment.sound import Sound, as_sound
 
+__all__ = ["band_pass", "equalise", "low_pass"]
+
 _LARGEST_GAIN = 300.0  # dB
 
 

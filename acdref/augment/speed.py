@@ -6,6 +6,8 @@ from numpy.typing import ArrayLike
 from acdref.augment.sound import Sound, as_sound
 from acdref.augment.spectrum import padded_length
 
+__all__ = ["change_pitch", "change_speed", "change_tempo"]
+
 FRAME_SECONDS = 0.064
 """Of the phase vocoder; the power of two nearest to it is taken."""
 

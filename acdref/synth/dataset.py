@@ -1,6 +1,5 @@
 """A folder of synthetic scenes with a manifest: what `acdref synth` writes."""
 
-import csv
 import io
 import json
 import os
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.errors import FileError
-from acdref.files import replacing
+from acdref.files import replacing, write_table, write_text
 from acdref.synth.blocks import Samples
 from acdref.synth.scenes import CLASSES, Event, scene, validate
 
@@ -135,48 +134,38 @@ def write_scenes(
     if not 0 <= val_fraction <= 1:
         raise ValueError(f"val_fraction must be 0 .. 1, got {val_fraction}")
     directory = Path(directory)
-    parameters = {
-        "schema": SCHEMA,
-        "version": VERSION,
-        "count": count,
-        "seed": seed,
-        **parameters,
-        "sr": sr,
-        "val_fraction": val_fraction,
-        "classes": classes,
-    }
+    about = {"schema": SCHEMA, "version": VERSION, "count": count, "seed": seed, **parameters}
+    about |= {"sr": sr, "val_fraction": val_fraction, "classes": classes}
+    names = [f"scene-{index:05d}.flac" for index in range(count)]
+    splits = [_split(index, val_fraction) for index in range(count)]
     try:
-        stale = _prepare(directory, force)
-        _write(directory / MARKER, (json.dumps(parameters, indent=1) + "\n").encode())
-        names, found = [], []
-        for index in range(count):
+        stale = _prepare(directory, force).difference(names)
+        write_text(directory / MARKER, json.dumps(about, indent=1) + "\n")
+        found = []
+        for index, name in enumerate(names):
             audio, events = make(np.random.default_rng([seed, index]))
-            names.append(f"scene-{index:05d}.flac")
+            _write_flac(directory / name, audio, sr)
             found.append(events)
-            _write(directory / names[-1], _flac(audio, sr))
-            stale.discard(names[-1])
             if progress is not None:
                 progress(index + 1, count)
-        _write(directory / "events.tsv", _event_table(names, found))
+        columns = ("filename", "onset", "offset", "event_label")
+        write_table(directory / "events.tsv", columns, _event_rows(names, found), "\t")
         for name in stale:
             (directory / name).unlink(missing_ok=True)
-        splits = [_split(index, val_fraction) for index in range(count)]
         rows = list(zip(names, _classes(found, classes, splits, labels), splits, strict=True))
-        manifest = [(name, ";".join(present), split) for name, present, split in rows]
-        _write(directory / "manifest.csv", _table([("path", "classes", "split"), *manifest], ","))
+        lines = ((name, ";".join(present), split) for name, present, split in rows)
+        write_table(directory / "manifest.csv", ("path", "classes", "split"), lines)
     except OSError as error:
         raise FileError(directory, error.strerror or str(error)) from error
     return rows
 
 
-def _event_table(names, found):
+def _event_rows(names, found):
     """Events of all scenes; a scene without any has a row without times, which says that it was annotated."""
-    rows = [("filename", "onset", "offset", "event_label")]
     for name, events in zip(names, found, strict=True):
-        rows += [(name, f"{event.start:.3f}", f"{event.end:.3f}", event.name) for event in events]
+        yield from ((name, f"{start:.3f}", f"{end:.3f}", label) for label, start, end in events)
         if not events:
-            rows.append((name, "", "", ""))
-    return _table(rows, "\t")
+            yield name, "", "", ""
 
 
 def _classes(found, classes, splits, labels):
@@ -196,10 +185,8 @@ def _prepare(directory, force):
     made_here = MARKER in names and _is_marker(directory / MARKER)
     foreign = sorted(names - ours if made_here else names)
     if foreign and not force:
-        raise FileError(
-            directory,
-            f"holds other files ({foreign[0]}): use another folder, or --force to write beside them",
-        )
+        advice = "use another folder, or --force to write beside them"
+        raise FileError(directory, f"holds other files ({foreign[0]}): {advice}")
     # Without its manifest the folder counts as incomplete until the new one is there.
     (directory / "manifest.csv").unlink(missing_ok=True)
     return ours - {MARKER, "events.tsv", "manifest.csv"} if made_here else set()
@@ -217,21 +204,10 @@ def _split(index, val_fraction):
     return "val" if round((index + 1) * val_fraction) > round(index * val_fraction) else "train"
 
 
-def _flac(audio, sr):
-    """The bytes of a FLAC file; encoded in memory, so that a full disk is an OSError like any other."""
+def _write_flac(path, audio, sr):
     import soundfile
 
-    buffer = io.BytesIO()
-    soundfile.write(buffer, np.rint(audio * 32767).astype(np.int16), sr, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()
-
-
-def _table(rows, delimiter):
-    buffer = io.StringIO()
-    csv.writer(buffer, delimiter=delimiter, lineterminator="\n").writerows(rows)
-    return buffer.getvalue().encode()
-
-
-def _write(path, data):
+    encoded = io.BytesIO()  # in memory, so that a full disk is an OSError like any other
+    soundfile.write(encoded, np.rint(audio * 32767).astype(np.int16), sr, format="FLAC", subtype="PCM_16")
     with replacing(path) as temporary:
-        temporary.write_bytes(data)
+        temporary.write_bytes(encoded.getvalue())

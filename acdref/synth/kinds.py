@@ -47,17 +47,14 @@ def ontology_nodes() -> list[dict[str, Any]]:
     >>> ontology_nodes()[0]
     {'id': 'animal', 'name': 'animal', 'child_ids': ['cat', 'dog']}
     """
-    nodes = []
+    return list(_nodes(TREE))
 
-    def add(name, below):
-        children = list(below) if isinstance(below, dict) else []
-        nodes.append({"id": name, "name": name, "child_ids": children})
-        for child in children:
-            add(child, below[child])
 
-    for root, below in TREE.items():
-        add(root, below)
-    return nodes
+def _nodes(tree):
+    for name, below in tree.items():
+        children = below if isinstance(below, dict) else {}
+        yield {"id": name, "name": name, "child_ids": list(children)}
+        yield from _nodes(children)
 
 
 def kind_sound(kind: str, rng: np.random.Generator, seconds: float, sr: int = 16000) -> Samples:

@@ -10,9 +10,8 @@ from acdref.synth.blocks import Samples, Synth, add_at, glide, high_pass, low_pa
 def urban(s: Synth, n: int) -> Samples:
     """Street sounds: engines, passing cars, horns, a bed of distant traffic."""
     out = s.log_uniform(0.03, 0.4) * _traffic(s, n)
-    for part in s.pick(
-        [(3, [_engine]), (3, [_passing]), (2, [_horns]), (1, [_passing, _horns]), (1, [_traffic])]
-    ):
+    streets = [(3, [_engine]), (3, [_passing]), (2, [_horns]), (1, [_passing, _horns]), (1, [_traffic])]
+    for part in s.pick(streets):
         out += unit(part(s, n))
     return out
 
@@ -55,10 +54,8 @@ def _vehicle(s, n, moment):
     def nearness(t):
         return 1 / (1 + ((t - moment) / width) ** 2)
 
-    def tyre_gain(u, f):
-        return low_pass(f, dull + bright * nearness(u * n / s.sr), 1)
-
-    tyres = s.filter_moving(s.coloured(n, s.uniform(0.6, 1.2), 200), tyre_gain)
+    noise = s.coloured(n, s.uniform(0.6, 1.2), 200)
+    tyres = s.filter_moving(noise, lambda u, f: low_pass(f, dull + bright * nearness(u * n / s.sr), 1))
     doppler = 1 - s.uniform(0.02, 0.08) * np.tanh((t - moment) / width)
     engine = s.harmonics(s.log_uniform(40, 120) * doppler, s.log_uniform(150, 500), n)
     return nearness(t) * (tyres + s.log_uniform(0.1, 0.8) * engine)

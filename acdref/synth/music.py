@@ -21,19 +21,10 @@ def music(s: Synth, n: int) -> Samples:
         "scale": SCALES[s.rng.integers(len(SCALES))],
         "start": 0 if s.rng.random() < 0.7 else s.uniform(0, 0.05),
     }
-    parts = s.pick(
-        [
-            (3, (_melody,)),
-            (2, (_chords,)),
-            (2, (_melody, _chords)),
-            (1, (_drums,)),
-            (1, (_drums, _bass)),
-            (2, (_drums, _bass, _chords)),
-            (2, (_drums, _bass, _melody)),
-        ],
-    )
+    bands = [(3, [_melody]), (2, [_chords]), (2, [_melody, _chords]), (1, [_drums]), (1, [_drums, _bass])]
+    bands += [(2, [_drums, _bass, _chords]), (2, [_drums, _bass, _melody])]
     out = np.zeros(n, np.float32)
-    for part in parts:
+    for part in s.pick(bands):
         played = part(s, n, style)
         out += s.log_uniform(0.4, 1.0) * played / (np.sqrt(np.mean(played**2)) + 1e-9)
     if s.rng.random() < 0.5:
@@ -127,9 +118,8 @@ def _plucked(s, pitch, n):
     n = int(n * 1.4)
     bright = min(1900, pitch * s.uniform(2.0, 6.0))
     shine = bright * np.exp(-np.linspace(0, 2.0, n, dtype=np.float32)) + 0.4 * pitch
-    return (
-        s.harmonics(pitch, np.minimum(shine, 1900), n) * s.decay(n, 2.5 * n / s.sr) * s.swell(n, 0.002, 0.03)
-    )
+    string = s.harmonics(pitch, np.minimum(shine, 1900), n)
+    return string * s.decay(n, 2.5 * n / s.sr) * s.swell(n, 0.002, 0.03)
 
 
 def _blown(s):

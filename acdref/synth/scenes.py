@@ -5,22 +5,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from acdref.synth import impacts, machines, music, outdoors, vocal
 from acdref.synth.blocks import Samples, Synth, high_pass, low_pass, to_peak
+from acdref.synth.impacts import clapping, gunshot
+from acdref.synth.machines import alarm, machinery, urban
+from acdref.synth.music import music
+from acdref.synth.outdoors import background, nature, windnoise
+from acdref.synth.vocal import cat, dog, voice
 
-GENERATORS = {
-    "voice": vocal.voice,
-    "music": music.music,
-    "cat": vocal.cat,
-    "dog": vocal.dog,
-    "clapping": impacts.clapping,
-    "urban": machines.urban,
-    "machinery": machines.machinery,
-    "nature": outdoors.nature,
-    "windnoise": outdoors.windnoise,
-    "alarm": machines.alarm,
-    "gunshot": impacts.gunshot,
-}
+_FAMILIES = (voice, music, cat, dog, clapping, urban, machinery, nature, windnoise, alarm, gunshot)
+GENERATORS = {family.__name__: family for family in _FAMILIES}
 CLASSES = tuple(GENERATORS)
 MIN_SECONDS = 0.1
 MIN_RATE = 16000
@@ -123,7 +116,7 @@ def scene(
         raise ValueError(f"empty_fraction must be 0 .. 1, got {empty_fraction}")
     n, s = round(seconds * sr), Synth(rng, sr)
 
-    audio = s.log_uniform(0.003, 0.08) * outdoors.background(s, n)  # 50 to 22 dB under a loud sound
+    audio = s.log_uniform(0.003, 0.08) * background(s, n)  # 50 to 22 dB under a loud sound
     labels = np.zeros(len(CLASSES), np.float32)
     events = []
     count = 0 if rng.random() < empty_fraction else rng.integers(1, max_classes + 1)

@@ -133,18 +133,9 @@ def write_soundscapes(
     def forget(y):
         return inject_noise(y, np.random.default_rng([seed, count]), missing, false=0.0)
 
-    return write_scenes(
-        directory,
-        make,
-        tuple(classes),
-        count,
-        seed,
-        parameters | {"missing": missing},
-        parameters.get("sr", 16000),
-        val_fraction,
-        labels=None if missing is None else forget,
-        force=force,
-    )
+    labels, sr = None if missing is None else forget, parameters.get("sr", 16000)
+    about = parameters | {"missing": missing}
+    return write_scenes(directory, make, tuple(classes), count, seed, about, sr, val_fraction, labels, force)
 
 
 def _excerpt(x, length, rng, sr):

@@ -7,21 +7,12 @@ import numpy as np
 from acdref.synth.blocks import Samples, Synth, add_at, glide, high_pass, low_pass, played, resonance
 
 # First three formants (Hz) of an adult male's vowels, after Peterson and Barney (1952), Table II.
-VOWELS = np.array(
-    [
-        [270, 2290, 3010],
-        [390, 1990, 2550],
-        [530, 1840, 2480],
-        [660, 1720, 2410],
-        [730, 1090, 2440],
-        [570, 840, 2410],
-        [440, 1020, 2240],
-        [300, 870, 2240],
-        [640, 1190, 2390],
-        [490, 1350, 1690],
-    ],
-    np.float32,
+FORMANTS = (
+    [270, 390, 530, 660, 730, 570, 440, 300, 640, 490],
+    [2290, 1990, 1840, 1720, 1090, 840, 1020, 870, 1190, 1350],
+    [3010, 2550, 2480, 2410, 2440, 2410, 2240, 2240, 2390, 1690],
 )
+VOWELS = np.array(FORMANTS, np.float32).T  # (10, 3)
 
 
 # Voice

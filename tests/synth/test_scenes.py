@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synth_support import SEEDS, SR, spectrogram, synth
 
-from acdref.synth import CLASSES, Event, outdoors, scene, sound
+from acdref.synth import CLASSES, Event, scene, sound
 from acdref.synth.scenes import GENERATORS, audible
 
 
@@ -48,7 +48,7 @@ def test_events_lie_where_the_sound_is(monkeypatch):
         x[n // 4 : n // 2] = np.sin(np.arange(n // 2 - n // 4))
         return x
 
-    monkeypatch.setattr(outdoors, "background", lambda synth, n: np.zeros(n, np.float32))
+    monkeypatch.setattr("acdref.synth.scenes.background", lambda synth, n: np.zeros(n, np.float32))
     for name in CLASSES:
         monkeypatch.setitem(GENERATORS, name, beep)
     for audio, _, events in scenes(20, max_classes=1, empty_fraction=0, seconds=4.0):
