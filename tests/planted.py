@@ -93,12 +93,11 @@ PLANTED = {
     ],
     "clap/teach": [
         ("path in self.known and self.known[path][0] == mark[0]", "path in self.known"),
-        ("used = scores.bytes >= 0", "used = scores.bytes >= -1"),
+        ("return (self.count - done) / rate, rate", "return self.count / rate, rate"),
         (
             "range(n * (part - 1) // parts, n * part // parts)",
             "range(n // parts * (part - 1), n // parts * part)",
         ),
-        ("                journal.forget(path)\n", ""),
         ("        journal.remove()\n", ""),
     ],
     "clap/teacher": [

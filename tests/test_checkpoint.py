@@ -574,3 +574,13 @@ def test_chunks(tmp_path, save):
         ):
             with pytest.raises(FileError, match=cause):
                 list(arrays.chunks(name, 4))
+
+
+def test_a_network_keeps_its_own_type_and_memory():
+    arrays, _ = parts()
+    given = {name: a.astype(np.float64) for name, a in arrays.items()}
+    net = ACDNet(SMALL, backend="numpy")
+    checkpoint.restore_network("file", net, given)
+    for name, a in checkpoint.network_arrays(net).items():
+        assert a.dtype == np.float32
+        assert not np.shares_memory(a, given[name])

@@ -171,3 +171,13 @@ def test_what_cannot_be_encoded():
         tokenizer.encode("\ud800")
     with pytest.raises(ValueError, match="no token 'b'"):
         tokenizer.encode("ab")
+
+
+def test_of_special_tokens_at_one_place_the_longest_counts():
+    vocabulary = Tokenizer.of_merges([]).vocabulary
+    assert Tokenizer(vocabulary, [], {"<s": 300, "<s>": 301}).encode("<s><s") == [301, 300]
+
+
+def test_a_merge_of_number_signs_is_no_comment(tmp_path):
+    (tmp_path / "merges.txt").write_text("#version: 0.2\n# #\n", encoding="utf-8")
+    assert Tokenizer.open(tmp_path / "merges.txt").encode("##") == [256]

@@ -141,3 +141,14 @@ def test_hf_needs_its_settings(tmp_path):
     (path / "preprocessor_config.json").unlink()
     with pytest.raises(TeacherError, match=r"preprocessor_config.json: no such file"):
         Bundle.open(path).front_end(AUDIO)
+
+
+def test_a_link_to_nowhere_is_not_passed_over(tmp_path):
+    touch(tmp_path, "audio_model.onnx", "text_model_fp16.onnx")
+    (tmp_path / "text_model.onnx").symlink_to("gone")
+    assert Bundle.open(tmp_path).text == str(tmp_path / "text_model.onnx")
+
+
+def test_the_text_graph_is_of_the_audio_graphs_precision_where_there_is_one(tmp_path):
+    touch(tmp_path, "audio_model_int8.onnx", "text_model.onnx", "text_model_int8.onnx")
+    assert Bundle.open(tmp_path).text == str(tmp_path / "text_model_int8.onnx")

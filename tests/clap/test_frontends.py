@@ -50,6 +50,8 @@ def test_windows_cover_a_sound_evenly(n, length):
         assert starts[-1] + size == n
         assert steps.max() <= size
         assert steps.max() - steps.min() <= 1
+        even = np.arange(len(starts)) * (n - size) / (len(starts) - 1)
+        assert np.abs(starts - even).max() <= 0.5
 
 
 @given(st.integers(1, 2000), st.integers(1, 300))
@@ -210,3 +212,11 @@ def test_prompts_that_a_family_cannot_take():
         MsclapFrontEnd().tokens(tokenizer("hf"), "a dog")
     with pytest.raises(AcdrefError, match="has no <s>"):
         HfFrontEnd().tokens(tokenizer("msclap"), "a dog")
+
+
+def test_msclap_takes_77_tokens():
+    text = tokenizer("msclap")
+    words = "a" + " a" * (77 - len(text.encode("a <|endoftext|>")))
+    assert MsclapFrontEnd().tokens(text, words)["attention_mask"].all()
+    with pytest.raises(AcdrefError, match="has 78 tokens, more than 77"):
+        MsclapFrontEnd().tokens(text, words + " a")

@@ -162,3 +162,16 @@ def test_a_run_that_fails_or_is_not_finite(tmp_path):
         Graph(tmp_path / "m.onnx").run(["audio_embeds"], {"x": np.ones((1, 4))})
     with pytest.raises(TeacherError, match="gives audio_embeds with values that are not finite"):
         Graph(tmp_path / "m.onnx").run(["audio_embeds"], {"x": np.array([[1, np.nan, 1]])})
+
+
+def test_embeddings_of_another_number_than_was_fed(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    graph(tmp_path / "m.onnx", FLOAT)
+    assert Graph(tmp_path / "m.onnx").embeds("audio_embeds", {"x": np.ones((2, 3))}).shape == (2, 4)
+    model = onnx.load(tmp_path / "m.onnx")
+    last = model.graph.node[-1]
+    last.op_type, last.input[:] = "ReduceSum", ["_y", "_zeroth"]
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(1, np.int64), "_zeroth"))
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(TeacherError, match=r"gives audio_embeds of shape \(1, 4\), not \(2, D\)"):
+        Graph(tmp_path / "m.onnx").embeds("audio_embeds", {"x": np.ones((2, 3))})

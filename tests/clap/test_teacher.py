@@ -8,6 +8,7 @@ from clap_sounds import CASES, PROMPTS, sound
 from clap_support import FAMILIES, bare, bundle, change, graph, torch_says
 
 from acdref.clap.bundle import probe_sound
+from acdref.clap.graphs import Graph
 from acdref.clap.teacher import ClapTeacher
 from acdref.errors import AcdrefError, TeacherError
 from acdref.labels.clap import clap_probabilities
@@ -105,6 +106,21 @@ def test_without_a_scale_there_is_no_softmax(tmp_path):
 def test_scales_that_make_no_sense(tmp_path, scale):
     with pytest.raises(AcdrefError, match="logit scale must be a positive number"):
         ClapTeacher.open(bundle(tmp_path), logit_scale=scale)
+
+
+@pytest.mark.parametrize(
+    "made", [lambda logits: -logits, lambda logits: logits + 1, np.square], ids=["<0", "+", "^2"]
+)
+def test_logits_that_are_no_multiple_of_the_cosines(tmp_path, monkeypatch, made):
+    run = Graph.run
+
+    def other(graph, outputs, feed):
+        found = run(graph, outputs, feed)
+        return [made(found[0]), *found[1:]] if outputs[0] == "logits_per_audio" else found
+
+    monkeypatch.setattr(Graph, "run", other)
+    with pytest.raises(TeacherError, match="no multiple of its cosines"):
+        ClapTeacher.open(bare(tmp_path)).scale  # noqa: B018
 
 
 def test_a_full_graph_that_gives_no_scale(tmp_path):

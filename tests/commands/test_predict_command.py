@@ -23,6 +23,7 @@ from predict_support import (
     write_truncated,
 )
 
+from acdref.commands._network import given_paths
 from acdref.commands.predict import command
 from acdref.ops.threads import get_threads, set_threads
 
@@ -359,3 +360,8 @@ def test_scores_of_a_manifest_are_what_relabel_reads(tmp_path):
 def test_wrong_usage_of_scores(arguments, words):
     code, out, err = program("predict", *arguments)
     assert (code, out) == (2, "") and words in err
+
+
+def test_names_on_stdin_keep_their_blanks(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b" a .wav \r\n\n\tb\n")))
+    assert list(given_paths(["x", "-"])) == ["x", " a .wav ", "\tb"]

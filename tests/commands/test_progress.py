@@ -1,7 +1,10 @@
 """What is told on a terminal, and what remains of it elsewhere."""
 
 import io
+import signal
 import sys
+
+import pytest
 
 from acdref.commands._progress import Progress, TerminalObserver, duration
 
@@ -69,3 +72,14 @@ def test_training_moves_the_line(monkeypatch):
 def test_what_a_terminal_would_obey_is_escaped(capsys):
     Progress().log("bad\x1b[2J name")
     assert capsys.readouterr().err == "acdref: bad\\x1b[2J name\n"
+
+
+def test_the_first_signal_asks_to_stop_and_the_second_stops():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with TerminalObserver() as observer:
+        assert not observer.should_stop()
+        signal.raise_signal(signal.SIGTERM)
+        assert observer.should_stop()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

@@ -135,3 +135,16 @@ def test_worker_processes():
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         for p in pool.map(in_worker, (1, 2)):
             np.testing.assert_array_equal(p, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_keys_whose_exponentials_overflow(dtype):
+    """A softmax depends on differences only."""
+    nets = [network(dtype=dtype, backend=backend, config=SMALL) for backend in ("numba", "numpy")]
+    for net in nets:
+        for name in net.params:
+            if name.endswith("key.weight"):
+                net.params[name] *= dtype(1e4)
+    x, _ = batch(SMALL, 1, SMALL.min_frames + 9, dtype)
+    found, expected = (net.predict_proba(x) for net in nets)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-2 if dtype is np.float32 else 1e-9)

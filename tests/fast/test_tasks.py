@@ -21,6 +21,7 @@ def test_every_row_once(shape):
     seen = np.zeros(shape, int)
     for clip, start, stop in pieces(*shape):
         assert 0 < stop - start <= ROWS
+        assert stop <= shape[1]
         seen[clip, start:stop] += 1
     assert (seen == 1).all()
     counted = np.zeros(shape, int)
