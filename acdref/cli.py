@@ -14,20 +14,9 @@ import click
 from acdref import __version__
 from acdref.errors import AcdrefError
 
-# name on the command line -> module; the command object is the module's `command`
-COMMANDS = {
-    "predict": "acdref.commands.predict",
-    "train": "acdref.commands.train",
-    "augment": "acdref.commands.augment",
-    "evaluate": "acdref.commands.evaluate",
-    "relabel": "acdref.commands.relabel",
-    "teach": "acdref.commands.teach",
-    "recipe": "acdref.commands.recipe",
-    "info": "acdref.commands.info",
-    "export": "acdref.commands.export",
-    "synth": "acdref.commands.synth",
-    "demo": "acdref.commands.demo",
-}
+# Modules of acdref.commands, in the order of the help page; the command object is the module's `command`.
+COMMANDS = ("predict", "train", "augment", "evaluate", "relabel", "teach", "recipe")
+COMMANDS += ("info", "export", "synth", "demo")
 
 EXIT_ERROR, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -41,7 +30,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        return importlib.import_module(COMMANDS[name]).command
+        return importlib.import_module(f"acdref.commands.{name}").command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; that the reader of its output (head, less) has gone is no error."""
@@ -81,12 +70,10 @@ def main() -> None:
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("acdref: interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    except AcdrefError as error:
-        click.echo(f"acdref: {error}", err=True)
-        sys.exit(EXIT_ERROR)
-    except OSError as error:
+    except (AcdrefError, OSError) as error:
         # Files are reported as AcdrefError where they are used: what is left is a full disk behind stdout.
-        _discard_stdout()
+        if isinstance(error, OSError):
+            _discard_stdout()
         click.echo(f"acdref: {error}", err=True)
         sys.exit(EXIT_ERROR)
 

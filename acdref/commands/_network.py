@@ -6,30 +6,25 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from acdref.commands._options import weights_option
+from acdref.commands._options import option, weights_option
 
 _OPTIONS = (
     weights_option,
-    click.option(
+    option(
         "--backend",
-        type=click.Choice(["auto", "numpy", "numba"]),
-        default="auto",
-        show_default=True,
-        help="auto: NumPy at first, Numba (where installed) once the job is long enough to repay loading or "
+        ["auto", "numpy", "numba"],
+        "auto: NumPy at first, Numba (where installed) once the job is long enough to repay loading or "
         "compiling it. They agree to about 1e-5; name one for bit-equal repeats.",
+        default="auto",
     ),
-    click.option(
-        "--threads",
-        type=click.IntRange(min=1),
-        help="Threads of Numba  [default: all cores]; NumPy uses one.",
-    ),
+    option("--threads", click.IntRange(min=1), "Threads of Numba  [default: all cores]; NumPy uses one."),
 )
 
 
 def network_options(command):
     """Decorator: the options that :func:`open_network` takes."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
+    for decorate in reversed(_OPTIONS):
+        command = decorate(command)
     return command
 
 

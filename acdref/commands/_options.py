@@ -4,11 +4,13 @@ import dataclasses
 import math
 from collections.abc import Callable, Collection, Sequence
 from types import UnionType
-from typing import get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import click
 
 from acdref.options import refusal
+
+PATH = click.Path()
 
 
 class Number(click.FloatRange):
@@ -128,17 +130,26 @@ def _click_option(field, unset):
     several, kind = _type(field)
     if isinstance(kind, Listed):
         default = ",".join(f"{value:g}" for value in default or ()) or default
-    return click.option(
-        flag_of(field),
-        field.name,
-        type=kind,
-        is_flag=kind is bool,
-        multiple=several,
-        default=default,
-        show_default=True,
-        help=about["help"],
-        metavar=about.get("metavar"),
-    )
+    names, metavar = f"{flag_of(field)} {field.name}", about.get("metavar")
+    return option(names, kind, about["help"], default=default, multiple=several, metavar=metavar)
+
+
+def option(names: str, kind: Any, help: str | None = None, **more: Any) -> Callable[[Callable], Callable]:
+    """`click.option`, with what all options have in common.
+
+    Parameters
+    ----------
+    names : str
+        As on the command line and in Python, with a blank between.
+    kind : type
+        One of click's, :data:`PATH`, bool for a flag, or a list of choices.
+    help : str, optional
+    **more
+        Further arguments of `click.option`.  A default is shown in the help.
+    """
+    if isinstance(kind, list | tuple):
+        kind = click.Choice(kind)
+    return click.option(*names.split(), type=kind, is_flag=kind is bool, help=help, show_default=True, **more)
 
 
 def _type(field):
@@ -155,21 +166,14 @@ def _type(field):
         return several, click.Choice(about["choices"])
     if several:
         return (True, kind) if about.get("several") else (False, Listed(kind, field))
-    bounds = {
-        "min": about.get("at_least", about.get("above")),
-        "max": about.get("at_most", about.get("below")),
-    }
+    bounds = about.get("at_least", about.get("above")), about.get("at_most", about.get("below"))
     if kind is int:
-        return False, click.IntRange(**bounds)
+        return False, click.IntRange(*bounds)
     if kind is float:
-        return False, Number(**bounds, min_open="above" in about, max_open="below" in about)
-    return False, click.Path() if about.get("path") else kind
+        return False, Number(*bounds, "above" in about, "below" in about)
+    return False, PATH if about.get("path") else kind
 
 
-threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), help="Threads of the network  [default: all cores]"
-)
+threads_option = option("--threads", click.IntRange(min=1), "Threads of the network  [default: all cores]")
 
-weights_option = click.option(
-    "--weights", type=click.Path(), help="Weights file  [default: the one shipped with acdref]"
-)
+weights_option = option("--weights", PATH, "Weights file  [default: the one shipped with acdref]")

@@ -1,5 +1,6 @@
 """What is told on the terminal: one moving line, and lines that stay."""
 
+import json
 import shutil
 import signal
 import sys
@@ -34,6 +35,10 @@ class Progress:
     def progress(self, done, count, of="recordings"):
         self.show(f"{done} of {count} {of}", last=done == count)
 
+    def left_out(self, error):
+        """Tell of a recording that cannot be used."""
+        self.log(f"left out: {error}")
+
     def clear(self):
         if self.live:
             click.echo("\r\033[K", nl=False, err=True)
@@ -59,9 +64,7 @@ class TerminalObserver(Progress):
 
     def __enter__(self):
         # The first signal stops after the current step, with a checkpoint; the second stops at once.
-        self.before = {
-            number: signal.signal(number, self._signal) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        self.before = {n: signal.signal(n, self._signal) for n in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, *_):
@@ -93,6 +96,17 @@ class TerminalObserver(Progress):
             f"epoch {row['epoch']}  loss {row['loss']:.4f}  lr {row['lr']:.2e}{score}  "
             f"{duration(time.monotonic() - self.started)}"
         )
+
+
+def tell(facts, text, as_json):
+    """Print a result: as JSON, or as ``text()``."""
+    click.echo(json.dumps(facts, indent=2) if as_json else text())
+
+
+def end(failed, done=True):
+    """End the command with the exit code for some failures, or for nothing else, if there were any."""
+    if failed:
+        raise click.exceptions.Exit(3 if done else 1)
 
 
 def duration(seconds):

@@ -4,17 +4,12 @@ import tempfile
 
 import click
 
-from acdref.commands._options import threads_option
+from acdref.commands._options import PATH, option, threads_option
 
 
 @click.command(short_help="Synthesise scenes, train on them, tag others: a minute or two.")
-@click.option(
-    "--keep",
-    type=click.Path(),
-    metavar="DIR",
-    help="Keep scenes and run in DIR  [default: a temporary folder]",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@option("--keep", PATH, "Keep scenes and run in DIR  [default: a temporary folder]", metavar="DIR")
+@option("--seed", click.IntRange(min=0), default=0)
 @threads_option
 @click.pass_context
 def command(ctx, keep, seed, threads):

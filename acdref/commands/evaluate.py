@@ -1,31 +1,23 @@
 """`acdref evaluate`: measure a network on labelled recordings."""
 
-import json
-
 import click
 
 from acdref.commands._network import network_options, open_network, weights_path
-from acdref.commands._options import Listed, click_options
-from acdref.commands._progress import Progress
+from acdref.commands._options import PATH, Listed, click_options, option
+from acdref.commands._progress import Progress, end, tell
 from acdref.options.training import RecordingOptions
 
 
 @click.command(short_help="Measure weights on labelled recordings.")
-@click.argument("manifest", type=click.Path())
+@click.argument("manifest", type=PATH)
 @click_options(RecordingOptions, ("root",))
 @click.option("--fold", metavar="K,...", help="Only recordings of these folds.")
 @click.option("--split", metavar="S,...", help="Only recordings of these splits.")
 @click.option("--match", metavar="GLOB", help="Only recordings whose path matches; * stands for / too.")
-@click.option(
-    "--classes",
-    type=Listed(),
-    metavar="A,B,...",
-    help="Measure only these classes  [default: all of the weights]",
-)
+@option("--classes", Listed(), "Measure only these classes  [default: all of the weights]", metavar="A,B,...")
 @network_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.evaluate/1.")
-@click.pass_context
-def command(ctx, manifest, root, fold, split, match, classes, weights, backend, threads, as_json):
+@option("--json as_json", bool, "Print JSON, schema acdref.evaluate/1.")
+def command(manifest, root, fold, split, match, classes, weights, backend, threads, as_json):
     """Measure how well the weights find the classes of MANIFEST's recordings.
 
     MANIFEST is a CSV file with the columns path and classes (";"-separated, empty: none of the classes), and
@@ -61,37 +53,26 @@ def command(ctx, manifest, root, fold, split, match, classes, weights, backend, 
         recordings = open_dataset(manifest, root, names).where(fold=fold, split=split)
         if match is not None:
             recordings = matching(recordings, match)
-        result = evaluate(
-            net,
-            recordings,
-            classes,
-            on_failure=lambda error: progress.log(f"left out: {error}"),
-            progress=progress.progress,
-        )
-    if as_json:
-        source = {"weights": weights_path(weights), "manifest": manifest}
-        click.echo(json.dumps(result.as_dict() | source, indent=2))
-    else:
-        click.echo(_table(result))
-    if result.failures:
-        ctx.exit(3)
+        result = evaluate(net, recordings, classes, progress.left_out, progress.progress)
+    source = {"weights": weights_path(weights), "manifest": manifest}
+    tell(result.as_dict() | source, lambda: _table(result), as_json)
+    end(result.failures)
 
 
 def _table(result):
     width = max(len(name) for name in (*result.classes, "class"))
     lines = [f"{'class':<{width}}  positives  prior     AP"]
-    for name, positives, prior, ap in zip(
-        result.classes, result.positives, result.priors, result.ap, strict=True
-    ):
+    columns = result.classes, result.positives, result.priors, result.ap
+    for name, positives, prior, ap in zip(*columns, strict=True):
         lines.append(f"{name:<{width}}  {positives:>9}  {_number(prior)}  {_number(ap)}")
-    lines.append(
-        f"{'mean':<{width}}  {'':>9}  {_number(result.mean_prior)}  {_number(result.mean_ap)}  (mAP)"
-    )
-    lines.append(
-        f"accuracy at 0.5: {result.mean_accuracy:.3f} (finding nothing: {result.accuracy_of_none:.3f})"
-    )
+    mean_prior, mean_ap = _number(result.mean_prior), _number(result.mean_ap)
+    accuracy, of_none = result.mean_accuracy, result.accuracy_of_none
     left_out = f", {len(result.failures)} left out" if result.failures else ""
-    lines.append(f"{result.clips} recordings{left_out}")
+    lines += [
+        f"{'mean':<{width}}  {'':>9}  {mean_prior}  {mean_ap}  (mAP)",
+        f"accuracy at 0.5: {accuracy:.3f} (finding nothing: {of_none:.3f})",
+        f"{result.clips} recordings{left_out}",
+    ]
     return "\n".join(lines)
 
 

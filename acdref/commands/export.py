@@ -2,15 +2,13 @@
 
 import click
 
-from acdref.commands._options import weights_option
+from acdref.commands._options import PATH, option, weights_option
 
 
 @click.command(short_help="Write the network as an ONNX model.")
-@click.option("--onnx", "path", type=click.Path(), required=True, metavar="FILE", help="The model to write.")
+@option("--onnx path", PATH, "The model to write.", required=True, metavar="FILE")
 @weights_option
-@click.option(
-    "--front-end", is_flag=True, help="Take waveforms: put ACDnet's STFT and compression into the model."
-)
+@option("--front-end", bool, "Take waveforms: put ACDnet's STFT and compression into the model.")
 def command(path, weights, front_end):
     """Write the network as an ONNX model, for any number of clips of any length.
 

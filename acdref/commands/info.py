@@ -1,27 +1,21 @@
 """`acdref info`: what is installed, what runs, what the network is made of."""
 
-import json
 import textwrap
 
 import click
 
-from acdref.commands._options import Number, weights_option
+from acdref.commands._options import Number, option, weights_option
+from acdref.commands._progress import tell
 from acdref.options import NETWORKS
 
 
 @click.command(short_help="Show backend, weights and layers.")
 @weights_option
-@click.option(
-    "--net", type=click.Choice(NETWORKS), help="Show the layers of this network rather than of weights."
+@option("--net", NETWORKS, "Show the layers of this network rather than of weights.")
+@option(
+    "--width", Number(min=0, min_open=True), "With --net: so many times the paper's channels.", default=1.0
 )
-@click.option(
-    "--width",
-    type=Number(min=0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="With --net: so many times the paper's channels.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.info/1.")
+@option("--json as_json", bool, "Print JSON, schema acdref.info/1.")
 def command(weights, net, width, as_json):
     """Show the version, the backend and why, the weights with their classes, and the layers of the network
     with parameters and multiply-adds (MACs) for 10 s of sound.
@@ -47,7 +41,7 @@ def command(weights, net, width, as_json):
     if width != 1 and net is None:
         raise click.UsageError("--width is that of --net")
     facts = collect(weights, net, width)
-    click.echo(json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts)))
+    tell(facts, lambda: "\n".join(_lines(facts)), as_json)
 
 
 def _lines(facts):

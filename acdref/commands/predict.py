@@ -8,8 +8,8 @@ import sys
 import click
 
 from acdref.commands._network import given_paths, network_options, open_network
-from acdref.commands._options import Number
-from acdref.commands._progress import Progress
+from acdref.commands._options import PATH, Number, option
+from acdref.commands._progress import Progress, end
 from acdref.errors import AcdrefError
 
 _FORMATS = ("table", "csv", "jsonl")
@@ -18,40 +18,31 @@ _FORMATS = ("table", "csv", "jsonl")
 @click.command(short_help="Tag recordings.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @network_options
-@click.option(
+@option(
     "--window",
-    type=Number(min=0.1),
+    Number(min=0.1),
+    "Seconds scored at a time; the network was trained on 10. Memory grows with it.",
     default=10.0,
-    show_default=True,
-    help="Seconds scored at a time; the network was trained on 10. Memory grows with it.",
 )
-@click.option("--hop", type=Number(min=0.01), help="Seconds from one window to the next  [default: --window]")
-@click.option(
+@option("--hop", Number(min=0.01), "Seconds from one window to the next  [default: --window]")
+@option(
     "--threshold",
-    type=Number(0, 1),
-    help="Only classes scored at or above it  [default: 0.5 in a table without --top, else all classes]",
+    Number(0, 1),
+    "Only classes scored at or above it  [default: 0.5 in a table without --top, else all classes]",
 )
-@click.option(
-    "--top", type=click.IntRange(min=1), help="Only so many classes, those with the highest scores."
+@option("--top", click.IntRange(min=1), "Only so many classes, those with the highest scores.")
+@option(
+    "--format form", _FORMATS, "[default: the ending of --out; else table on a terminal and csv elsewhere]"
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(_FORMATS),
-    help="[default: the ending of --out; else table on a terminal and csv elsewhere]",
-)
-@click.option("--out", type=click.Path(), help="Write to this file, which appears when all is done.")
-@click.option(
+@option("--out", PATH, "Write to this file, which appears when all is done.")
+@option(
     "--scores",
-    type=click.Path(),
+    PATH,
+    "Score the recordings of the manifest (or folder) PATH into OUT, .npz or .csv, for acdref relabel.",
     metavar="OUT",
-    help="Score the recordings of the manifest (or folder) PATH into OUT, .npz or .csv, for acdref relabel.",
 )
-@click.option(
-    "--root", type=click.Path(), help="scores: folder that the manifest's paths are relative to  [its own]"
-)
-@click.pass_context
-def command(ctx, paths, weights, backend, threads, window, hop, scores, root, **options):
+@option("--root", PATH, "scores: folder that the manifest's paths are relative to  [its own]")
+def command(paths, weights, backend, threads, window, hop, scores, root, **options):
     """Tag the recordings PATH: files, folders (with their subfolders), or "-" for a list of paths on stdin,
     one a line.
 
@@ -90,20 +81,18 @@ def command(ctx, paths, weights, backend, threads, window, hop, scores, root, **
     if scores is None:
         if root is not None:
             raise click.UsageError("--root goes with --scores")
-        failed = _windows(paths, network, window, hop, **options)
+        _windows(paths, network, window, hop, **options)
     else:
         for name, value in options.items():
             if value is not None:
                 raise click.UsageError(f"--{'format' if name == 'form' else name} does not go with --scores")
         if len(paths) > 1:
             raise click.UsageError("--scores takes one PATH: a manifest, or a folder")
-        failed = _set(paths[0], root, network, window, hop, scores)
-    if failed:
-        ctx.exit(failed)
+        _set(paths[0], root, network, window, hop, scores)
 
 
 def _windows(paths, network, window, hop, threshold, top, form, out):
-    """Windows as they come; returns the exit code."""
+    """Windows as they come."""
     if form is None:
         form = _default_format(out)
     if form == "table" and threshold is None and top is None:
@@ -122,11 +111,11 @@ def _windows(paths, network, window, hop, threshold, top, form, out):
                 stream.write(text)
                 stream.flush()
             tally.check()
-    return (3 if tally.windows else 1) if tally.failed else 0
+    end(tally.failed, tally.windows)
 
 
 def _set(path, root, network, window, hop, scores):
-    """One row for each recording of a set; returns the exit code."""
+    """One row for each recording of a set."""
     with Progress() as progress:
         net, classes = open_network(*network, progress.log if progress.live else None, repeatable=True)
 
@@ -142,12 +131,12 @@ def _set(path, root, network, window, hop, scores):
             network_key(net.net),
             window,
             hop,
-            on_failure=lambda error: progress.log(f"left out: {error}"),
+            on_failure=progress.left_out,
             progress=progress.progress,
             say=progress.log,
         )
     click.echo(f"{scores}: scores of {scored} of {len(recordings)} recordings")
-    return (3 if scored else 1) if scored < len(recordings) else 0
+    end(scored < len(recordings), scored)
 
 
 def _default_format(out):

@@ -1,13 +1,12 @@
 """`acdref relabel`: correct, mask, expand, map and frame the labels of a whole file."""
 
-import json
 import os
 from dataclasses import fields
 
 import click
 
-from acdref.commands._options import Listed, click_options, given
-from acdref.commands._progress import Progress
+from acdref.commands._options import PATH, Listed, click_options, given, option
+from acdref.commands._progress import Progress, tell
 from acdref.commands._teacher import decision_of, decision_options
 from acdref.errors import AcdrefError
 from acdref.options.labels import FORMATS, STATISTICS, UNKNOWN, Decision, FrameOptions, RuleOptions
@@ -28,72 +27,60 @@ class _Steps(click.Command):
 
 
 @click.command(cls=_Steps, short_help="Apply label rules to a label file.")
-@click.argument("source", metavar="INPUT", type=click.Path())
-@click.option("--out", metavar="OUTPUT", type=click.Path(), help="The new file; it appears when all is done.")
-@click.option("--check", "only_check", is_flag=True, help="Only validate the files and say what they hold.")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="Of INPUT  [default: recognised]")
-@click.option(
-    "--to", type=click.Choice(["manifest"]), help="Of OUTPUT  [default: that of INPUT; framed by --frame]"
-)
-@click.option(
-    "--unknown-out", type=click.Path(), help="audioset, fsd50k: a second file, of the unknown labels."
-)
-@click.option("--ontology", type=click.Path(), help="AudioSet's ontology.json; its nodes are the classes.")
-@click.option(
-    "--vocabulary", type=click.Path(), help="class_labels_indices.csv: the classes (kept of an ontology's)."
-)
-@click.option("--classes", type=Listed(), metavar="A,B,...", help="The classes  [default: those that occur]")
-@click.option(
+@click.argument("source", metavar="INPUT", type=PATH)
+@option("--out", PATH, "The new file; it appears when all is done.", metavar="OUTPUT")
+@option("--check only_check", bool, "Only validate the files and say what they hold.")
+@option("--format form", FORMATS, "Of INPUT  [default: recognised]")
+@option("--to", ["manifest"], "Of OUTPUT  [default: that of INPUT; framed by --frame]")
+@option("--unknown-out", PATH, "audioset, fsd50k: a second file, of the unknown labels.")
+@option("--ontology", PATH, "AudioSet's ontology.json; its nodes are the classes.")
+@option("--vocabulary", PATH, "class_labels_indices.csv: the classes (kept of an ontology's).")
+@option("--classes", Listed(), "The classes  [default: those that occur]", metavar="A,B,...")
+@option(
     "--unknown",
-    type=click.Choice(UNKNOWN),
+    UNKNOWN,
+    "Labels that are no class: refuse the file, leave them out, or make each a class of its own.",
     default="raise",
-    show_default=True,
-    help="Labels that are no class: refuse the file, leave them out, or make each a class of its own.",
 )
-@click.option("--expand", is_flag=True, help="Add all ancestors of the labels (PEL). Needs --ontology.")
-@click.option(
+@option("--expand", bool, "Add all ancestors of the labels (PEL). Needs --ontology.")
+@option(
     "--mask-children",
-    is_flag=True,
-    help="Add the ancestors; descendants that annotators may have left out become unknown (PE-CML).",
+    bool,
+    "Add the ancestors; descendants that annotators may have left out become unknown (PE-CML).",
 )
-@click.option("--superclasses", "--map-classes", type=click.Path(), help="CSV of super-classes to map to.")
-@click.option("--scores", type=click.Path(), help="The teacher's scores: npz, csv or jsonl.")
-@click.option("--correct", is_flag=True, help="Correct and mask labels that the teacher contradicts.")
+@option("--superclasses --map-classes", PATH, "CSV of super-classes to map to.")
+@option("--scores", PATH, "The teacher's scores: npz, csv or jsonl.")
+@option("--correct", bool, "Correct and mask labels that the teacher contradicts.")
 @click_options(RuleOptions, ("T", "fp", "no_mask", "boundary"))
-@click.option(
+@option(
     "--percentile",
-    type=click.Choice(["mask", "correct"]),
-    help="Mask (or set to 1) the negatives with the highest scores of each class.",
+    ["mask", "correct"],
+    "Mask (or set to 1) the negatives with the highest scores of each class.",
 )
 @click_options(RuleOptions, ("q",))
-@click.option(
+@option(
     "--mean-threshold",
-    type=click.Choice(STATISTICS),
-    help="Set negatives scored above this statistic of their class's positives to 1.",
+    STATISTICS,
+    "Set negatives scored above this statistic of their class's positives to 1.",
 )
-@click.option(
+@option(
     "--candidates",
-    type=click.Choice(["all", "psla"]),
+    ["all", "psla"],
+    "mean-threshold: psla: only children and ancestors of the original labels.",
     default="all",
-    show_default=True,
-    help="mean-threshold: psla: only children and ancestors of the original labels.",
 )
-@click.option(
-    "--zero-shot", is_flag=True, help="Labels by the cosines of `acdref teach`, in place of those of INPUT."
-)
+@option("--zero-shot", bool, "Labels by the cosines of `acdref teach`, in place of those of INPUT.")
 @decision_options
-@click.option(
-    "--frame", "framed", is_flag=True, help="Events to frames, PRESENT or NOT_PRESENT (strong to framed)."
-)
+@option("--frame framed", bool, "Events to frames, PRESENT or NOT_PRESENT (strong to framed).")
 @click_options(FrameOptions, ("duration", "frame", "hop"))
-@click.option(
+@option(
     "--absent",
-    type=click.Path(),
-    help="frame: TSV of clip and label, with header: classes that annotators marked absent (explicit "
+    PATH,
+    "frame: TSV of clip and label, with header: classes that annotators marked absent (explicit "
     "negatives). In the order of INPUT.",
 )
 @click_options(FrameOptions, ("guard",))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.relabel/1.")
+@option("--json as_json", bool, "Print JSON, schema acdref.relabel/1.")
 def command(source, out, only_check, form, to, unknown_out, classes, scores, absent, as_json, **options):
     """Apply label rules to the label file INPUT and write OUTPUT; say what changed, class by class.
 
@@ -140,8 +127,7 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
     steps = _steps(**options)
     if only_check:
         result = check(source, steps, scores, absent=absent, format=form, classes=classes)
-        click.echo(json.dumps({"file": source} | result, indent=2) if as_json else _summary(source, result))
-        return
+        return tell({"file": source} | result, lambda: _summary(source, result), as_json)
     with Progress() as progress:
         report = relabel(
             source,
@@ -155,9 +141,7 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
             classes=classes,
             progress=lambda done: progress.show(f"{done} clips"),
         ).as_dict()
-    click.echo(
-        json.dumps({"file": source, "out": out} | report, indent=2) if as_json else report_table(report)
-    )
+    return tell({"file": source, "out": out} | report, lambda: report_table(report), as_json)
 
 
 def _steps(ontology, vocabulary, superclasses, **options):

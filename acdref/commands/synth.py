@@ -4,25 +4,17 @@ from functools import partial
 
 import click
 
-from acdref.commands._options import Number
+from acdref.commands._options import PATH, Number, option
 from acdref.commands._progress import Progress
 
 
 @click.command(short_help="Write synthetic labelled sound scenes.")
-@click.argument("directory", metavar="DIR", type=click.Path())
-@click.option("--count", type=click.IntRange(min=1), default=300, show_default=True, help="Number of scenes.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same files."
-)
-@click.option("--seconds", type=Number(min=0.1), default=10.0, show_default=True, help="Duration of a scene.")
-@click.option(
-    "--val-fraction",
-    type=Number(0, 1),
-    default=0.2,
-    show_default=True,
-    help="Part of the scenes marked as validation.",
-)
-@click.option("--force", is_flag=True, help="Write into a folder that holds other files; they stay.")
+@click.argument("directory", metavar="DIR", type=PATH)
+@option("--count", click.IntRange(min=1), "Number of scenes.", default=300)
+@option("--seed", click.IntRange(min=0), "Same seed, same files.", default=0)
+@option("--seconds", Number(min=0.1), "Duration of a scene.", default=10.0)
+@option("--val-fraction", Number(0, 1), "Part of the scenes marked as validation.", default=0.2)
+@option("--force", bool, "Write into a folder that holds other files; they stay.")
 def command(directory, count, seed, seconds, val_fraction, force):
     """Write synthetic sound scenes with labels into DIR.
 
@@ -48,6 +40,5 @@ def command(directory, count, seed, seconds, val_fraction, force):
             directory, count, seed, seconds, val_fraction=val_fraction, force=force, progress=show
         )
     val = sum(split == "val" for _, _, split in rows)
-    click.echo(
-        f"{directory}: {count} scenes of {seconds:g} s, {count - val} train and {val} val, in manifest.csv"
-    )
+    split = f"{count - val} train and {val} val"
+    click.echo(f"{directory}: {count} scenes of {seconds:g} s, {split}, in manifest.csv")

@@ -6,8 +6,8 @@ import os
 import click
 
 from acdref.commands._network import given_paths, one_blas_thread
-from acdref.commands._options import click_options, given
-from acdref.commands._progress import Progress, duration
+from acdref.commands._options import PATH, click_options, given, option
+from acdref.commands._progress import Progress, duration, end
 from acdref.commands._teacher import decision_of, decision_options, words_of
 from acdref.errors import AcdrefError
 from acdref.options.labels import PRECISIONS, Decision, PromptOptions
@@ -15,29 +15,24 @@ from acdref.options.training import RecordingOptions
 
 
 @click.command(short_help="Score and label recordings by classes in words, with CLAP.")
-@click.argument("bundle", type=click.Path())
+@click.argument("bundle", type=PATH)
 @click.argument("paths", metavar="MANIFEST|PATH...", nargs=-1, required=True)
-@click.option(
-    "--out", required=True, type=click.Path(), help="The scores, npz; the file appears when all is done."
-)
+@option("--out", PATH, "The scores, npz; the file appears when all is done.", required=True)
 @click_options(RecordingOptions, ("root",))
-@click.option("--labels", metavar="OUT.csv", type=click.Path(), help="Also make labels: a manifest.")
+@option("--labels", PATH, "Also make labels: a manifest.", metavar="OUT.csv")
 @click_options(PromptOptions)
 @decision_options
-@click.option("--precision", type=click.Choice(PRECISIONS), help="[default: the first there is]")
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Recordings scored at a time  [default: one for each core]"
-)
-@click.option("--shard", metavar="I/N", help="Only the I-th of N parts, for N machines.")
-@click.option(
+@option("--precision", PRECISIONS, "[default: the first there is]")
+@option("--workers", click.IntRange(min=1), "Recordings scored at a time  [default: one for each core]")
+@option("--shard", str, "Only the I-th of N parts, for N machines.", metavar="I/N")
+@option(
     "--reuse",
-    type=click.Path(),
+    PATH,
+    "Take over rows from scores of the same model and prompts; may be given several times.",
     multiple=True,
-    help="Take over rows from scores of the same model and prompts; may be given several times.",
 )
-@click.pass_context
 def command(
-    ctx, bundle, paths, out, root, labels, prompts, template, background, rule, threshold, by_class, scale,
+    bundle, paths, out, root, labels, prompts, template, background, rule, threshold, by_class, scale,
     precision, workers, shard, reuse,
 ):  # fmt: skip
     """Compare recordings with words, using the CLAP model in the folder BUNDLE.
@@ -105,8 +100,7 @@ def command(
         )
     if labels is not None and used:
         click.echo(_write_labels(labels, recordings, scores, decision))
-    if used < len(recordings):
-        ctx.exit(3 if used else 1)
+    end(used < len(recordings), used)
 
 
 def _check_results(out, labels, decision, words):

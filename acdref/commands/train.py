@@ -2,14 +2,15 @@
 
 import click
 
+from acdref.commands._options import PATH, option
 from acdref.commands._progress import TerminalObserver
 from acdref.commands._training import options_of, training_options
 
 
 @click.command(short_help="Train a network on labelled recordings.")
-@click.argument("manifest", required=False, type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Folder of the run.")
-@click.option("--resume", is_flag=True, help="Continue the run in --out with its own options.")
+@click.argument("manifest", required=False, type=PATH)
+@option("--out", PATH, "Folder of the run.", required=True)
+@option("--resume", bool, "Continue the run in --out with its own options.")
 @training_options
 @click.pass_context
 def command(ctx, out, resume, threads, **options):

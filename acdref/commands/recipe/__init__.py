@@ -35,9 +35,5 @@ def command():
     """
 
 
-command.add_command(pseudo_strong.command, "pseudo-strong")
-command.add_command(relabel_transfer.command, "relabel-transfer")
-command.add_command(self_correct.command, "self-correct")
-command.add_command(self_verify.command, "self-verify")
-command.add_command(strong.command, "strong")
-command.add_command(unlabelled.command, "unlabelled")
+for module in (pseudo_strong, relabel_transfer, self_correct, self_verify, strong, unlabelled):
+    command.add_command(module.command, module.__name__.rpartition(".")[2].replace("_", "-"))

@@ -1,23 +1,22 @@
 """What recipes' commands share: options, the defaults of --quick, what is printed."""
 
 import dataclasses
-import json
 import os
 
 import click
 
-from acdref.commands._options import click_options, given, threads_option
-from acdref.commands._progress import TerminalObserver
+from acdref.commands._options import PATH, click_options, given, option, threads_option
+from acdref.commands._progress import TerminalObserver, tell
 from acdref.options.labels import CORRECTIONS, RuleOptions
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, schema acdref.recipe/1.")
-_CORRECTION = click.option(
+out_option = option("--out", PATH, "Folder of the recipe.", required=True)
+_JSON = option("--json as_json", bool, "Print JSON, schema acdref.recipe/1.")
+_CORRECTION = option(
     "--correction",
-    type=click.Choice(CORRECTIONS),
-    default="correct",
-    show_default=True,
-    help="The rule by which scores change labels (`acdref relabel` has the same): Braun & Gamper's, "
+    CORRECTIONS,
+    "The rule by which scores change labels (`acdref relabel` has the same): Braun & Gamper's, "
     "or those that they compare it with.",
+    default="correct",
 )
 
 
@@ -58,10 +57,10 @@ def quick_options(of, manifest, quick, options, brought=()):
     return options | {f.name: f.metadata["quick"] for f in fields if source(f.name).name == "DEFAULT"}
 
 
-def do(recipe, out, job, as_json, threads, tell=None):
+def do(recipe, out, job, as_json, threads, told=None):
     """Run ``job(observer)`` and print what it found.
 
-    ``tell(stages, out)`` gives the weights and the text from the stages' summaries; by default those of
+    ``told(stages, out)`` gives the weights and the text from the stages' summaries; by default those of
     recipes that end with a student.
     """
     from acdref.fit import Stopped
@@ -69,7 +68,6 @@ def do(recipe, out, job, as_json, threads, tell=None):
     from acdref.recipes.stages import SCHEMA
 
     set_threads(threads)
-    ctx = click.get_current_context()
     with TerminalObserver() as observer:
         try:
             stages = job(observer)
@@ -77,17 +75,13 @@ def do(recipe, out, job, as_json, threads, tell=None):
             stages = None
     if stages is None:
         click.echo(f"acdref: stopped; the same command continues in {out}", err=True)
-        ctx.exit(130)
-    weights, text = (tell or _tell_student)(stages, out)
-    if as_json:
-        click.echo(
-            json.dumps({"schema": SCHEMA, "recipe": recipe, "weights": weights, "stages": stages}, indent=2)
-        )
-    else:
-        click.echo(f"{text}\n{weights}")
+        raise click.exceptions.Exit(130)
+    weights, text = (told or _told_student)(stages, out)
+    facts = {"schema": SCHEMA, "recipe": recipe, "weights": weights, "stages": stages}
+    tell(facts, lambda: f"{text}\n{weights}", as_json)
 
 
-def _tell_student(stages, out):
+def _told_student(stages, out):
     from acdref.commands.relabel import report_table
 
     lines = [report_table(stages["labels"])]

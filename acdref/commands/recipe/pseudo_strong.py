@@ -4,8 +4,8 @@ import os
 
 import click
 
-from acdref.commands._options import click_options
-from acdref.commands.recipe._common import do, quick_options, run_options
+from acdref.commands._options import click_options, option
+from acdref.commands.recipe._common import do, out_option, quick_options, run_options
 from acdref.commands.recipe._soundscapes import soundscapes
 from acdref.options.recipes import PseudoStrongOptions
 
@@ -14,8 +14,8 @@ OTHER_CLASSES = ("music", "urban", "machinery", "nature")
 
 @click.command(short_help="Let a network label short windows for another.")
 @click.argument("manifest", required=False, type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
-@click.option("--quick", is_flag=True, help="Try it on made-up soundscapes, with a small network.")
+@out_option
+@option("--quick", bool, "Try it on made-up soundscapes, with a small network.")
 @click_options(PseudoStrongOptions)
 @run_options
 def command(manifest, out, quick, threads, as_json, **options):

@@ -4,8 +4,8 @@ import os
 
 import click
 
-from acdref.commands._options import click_options
-from acdref.commands.recipe._common import do, quick_options, run_options
+from acdref.commands._options import click_options, option
+from acdref.commands.recipe._common import do, out_option, quick_options, run_options
 from acdref.options.recipes import RelabelTransferOptions
 
 _FIRST = ("ontology", "target", "base", "labels")  # in the help
@@ -13,8 +13,8 @@ _FIRST = ("ontology", "target", "base", "labels")  # in the help
 
 @click.command(short_help="Expand labels by an ontology, train on some classes, transfer to others.")
 @click.argument("manifest", required=False, type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
-@click.option("--quick", is_flag=True, help="Try it on made-up sounds, with a small network and few epochs.")
+@out_option
+@option("--quick", bool, "Try it on made-up sounds, with a small network and few epochs.")
 @click_options(RelabelTransferOptions, _FIRST)
 @click_options(RelabelTransferOptions, without=_FIRST)
 @run_options

@@ -3,12 +3,12 @@
 import click
 
 from acdref.commands._training import options_of, training_options
-from acdref.commands.recipe._common import do, recipe_options, rules_of
+from acdref.commands.recipe._common import do, out_option, recipe_options, rules_of
 
 
 @click.command(short_help="Train, correct the labels by what was learned, train again.")
 @click.argument("manifest", type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
+@out_option
 @recipe_options
 @training_options
 def command(manifest, out, as_json, threads, **options):

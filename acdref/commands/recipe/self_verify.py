@@ -4,8 +4,8 @@ import os
 
 import click
 
-from acdref.commands._options import click_options
-from acdref.commands.recipe._common import do, quick_options, run_options
+from acdref.commands._options import PATH, click_options, option
+from acdref.commands.recipe._common import do, out_option, quick_options, run_options
 from acdref.options.recipes import SelfVerifyOptions
 
 QUICK_CLASSES = ("voice", "dog", "music", "machinery", "alarm", "gunshot")
@@ -13,15 +13,15 @@ QUICK_CLASSES = ("voice", "dog", "music", "machinery", "alarm", "gunshot")
 
 @click.command(short_help="Train on doubtful labels, accept those that networks confirm, train on.")
 @click.argument("manifest", required=False, type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
-@click.option("--quick", is_flag=True, help="Try it on made-up sounds, with a small network and few rounds.")
+@out_option
+@option("--quick", bool, "Try it on made-up sounds, with a small network and few rounds.")
 @click_options(SelfVerifyOptions, without=("seed",))
-@click.option(
+@option(
     "--also",
+    PATH,
+    "Average in the end with this finished run of other networks; repeatable.",
     multiple=True,
-    type=click.Path(),
     metavar="FOLDER",
-    help="Average in the end with this finished run of other networks; repeatable.",
 )
 @click_options(SelfVerifyOptions, ("seed",))
 @run_options

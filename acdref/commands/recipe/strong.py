@@ -4,17 +4,17 @@ import os
 
 import click
 
-from acdref.commands._options import click_options
-from acdref.commands.recipe._common import do, quick_options, run_options
+from acdref.commands._options import click_options, option
+from acdref.commands.recipe._common import do, out_option, quick_options, run_options
 from acdref.commands.recipe._soundscapes import soundscapes
 from acdref.options.recipes import StrongOptions
 
 
 @click.command(short_help="Train on weak, then on diffuse and on strong labels, and compare.")
 @click.argument("manifest", required=False, type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
+@out_option
 @click_options(StrongOptions, ("events",))
-@click.option("--quick", is_flag=True, help="Try it on made-up soundscapes, with a small network.")
+@option("--quick", bool, "Try it on made-up soundscapes, with a small network.")
 @click_options(StrongOptions, without=("events",))
 @run_options
 def command(manifest, out, quick, threads, as_json, **options):

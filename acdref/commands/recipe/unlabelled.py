@@ -7,14 +7,14 @@ import click
 from acdref.commands._options import click_options
 from acdref.commands._teacher import decision_of, decision_options, words_of
 from acdref.commands._training import options_of, training_options
-from acdref.commands.recipe._common import do, recipe_options, rules_of
+from acdref.commands.recipe._common import do, out_option, recipe_options, rules_of
 from acdref.options.labels import PromptOptions
 
 
 @click.command(short_help="Label recordings by words with CLAP, train, correct the labels, train again.")
 @click.argument("bundle", type=click.Path())
 @click.argument("recordings", type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Folder of the recipe.")
+@out_option
 @click_options(PromptOptions)
 @decision_options
 @recipe_options
