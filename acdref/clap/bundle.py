@@ -72,9 +72,8 @@ class Bundle:
         directory = os.fspath(directory)
         if not os.path.isdir(directory):
             is_file = os.path.exists(directory)
-            raise TeacherError(
-                directory, "a file; a bundle is a directory" if is_file else "no such directory"
-            )
+            cause = "a file; a bundle is a directory" if is_file else "no such directory"
+            raise TeacherError(directory, cause)
         looked_for = _names("audio_model", PRECISIONS if precision is None else [precision])
         audio = _first(directory, looked_for)
         if audio is None:

@@ -247,13 +247,13 @@ class MsclapFrontEnd:
             raise AcdrefError("the tokenizer has no <|endoftext|>: it is not that of an msclap bundle")
         ids = _encoded(tokenizer, prompt + " <|endoftext|>")
         if 0 in ids:  # the graph counts the ids that are not 0 to find the last token
-            cause = "has a '!', which MS-CLAP takes for padding: leave it out"
-            raise AcdrefError(f"the prompt {prompt!r} {cause}")
+            raise AcdrefError(
+                f"the prompt {prompt!r} has a '!', which MS-CLAP takes for padding: leave it out"
+            )
         if len(ids) > MOST_TOKENS:
-            cause = f"has {len(ids)} tokens, more than {MOST_TOKENS}: shorten it"
-            raise AcdrefError(f"the prompt {prompt!r} {cause}")
-        filled = np.zeros((1, MOST_TOKENS), np.int64)
-        filled[0, : len(ids)] = ids
+            length = f"{len(ids)} tokens, more than {MOST_TOKENS}"
+            raise AcdrefError(f"the prompt {prompt!r} has {length}: shorten it")
+        filled = np.array([ids + [0] * (MOST_TOKENS - len(ids))], dtype=np.int64)
         return {"input_ids": filled, "attention_mask": self.mask(filled)}
 
     def mask(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from acdref.errors import AcdrefError, TeacherError
 
-_DTYPES = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(bool)": np.bool_,
+_DTYPES = {f"tensor({name})": name for name in ("float16", "double", "int64", "int32", "bool")}
+_DTYPES["tensor(float)"] = "float32"  # NumPy's float is a double
+
+_NO_GRAPHS = {
+    b"version https://git-lfs": "a Git LFS pointer, not the model itself (git lfs pull fetches it)",
+    (b"<!doctype", b"<html", b"<?xml"): "a web page, not the model (the download failed)",
+    b"{": "JSON text, not an ONNX model",
+    b"pk": "a zip archive (a torch checkpoint?), not an ONNX model",
 }
+"""How other files begin, in lower case, and what they are."""
 
 
 class Graph:
@@ -169,16 +171,8 @@ def _problem(path):
         return (error.strerror or str(error)).lower()
     if not head:
         return "an empty file"
-    if head.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the model itself (git lfs pull fetches it)"
     start = head.lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "a web page, not the model (the download failed)"
-    if start.startswith(b"{"):
-        return "JSON text, not an ONNX model"
-    if head.startswith(b"PK"):
-        return "a zip archive (a torch checkpoint?), not an ONNX model"
-    return None
+    return next((cause for begins, cause in _NO_GRAPHS.items() if start.startswith(begins)), None)
 
 
 def _load_problem(error, ort):

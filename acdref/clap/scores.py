@@ -31,16 +31,9 @@ from acdref.labels.clap import clap_probabilities, robust_z_scores, threshold_la
 from acdref.options.labels import RULES, Decision
 
 SCHEMA = "acdref.teach/1"
-_ARRAYS = {
-    "paths": "U",
-    "classes": "U",
-    "cosines": "f",
-    "background": "U",
-    "background_cosines": "f",
-    "bytes": "i",
-    "notes": "U",
-    "meta": "U",
-}
+Texts = Sequence[str]
+_NAMES = ("paths", "classes", "cosines", "background", "background_cosines", "bytes", "notes", "meta")
+_ARRAYS = dict(zip(_NAMES, "UUfUfiUU", strict=True))  # kinds of dtype
 _TEXTS = ("paths", "classes", "background", "notes")
 
 
@@ -96,12 +89,7 @@ class TeacherScores:
 
     @classmethod
     def of_embeddings(
-        cls,
-        paths: Sequence[str],
-        audio: ArrayLike,
-        classes: Sequence[str],
-        text: ArrayLike,
-        scale: float | None = None,
+        cls, paths: Texts, audio: ArrayLike, classes: Texts, text: ArrayLike, scale: float | None = None
     ) -> Self:
         """From embeddings that were computed elsewhere, of a model that acdref cannot run, say.
 
@@ -185,9 +173,8 @@ class TeacherScores:
 
     def labels(self, decision: Decision) -> NDArray[np.float64]:
         """Labels (N, C), 0 or 1, NaN for recordings that could not be used; FileError for a strange class."""
-        by_class = decision.by_class or {}
-        strange = [name for name in by_class if name not in self.classes]
+        strange = [name for name in decision.by_class if name not in self.classes]
         if strange:
             raise FileError(self.source, f"there is a threshold for {strange[0]!r}, which is no class of it")
-        thresholds = [by_class.get(name, decision.threshold) for name in self.classes]
+        thresholds = [decision.by_class.get(name, decision.threshold) for name in self.classes]
         return threshold_labels(self.values(decision.rule, decision.scale), thresholds)

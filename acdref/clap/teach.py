@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import functools
 import itertools
 import os
 import time
@@ -106,7 +107,7 @@ def teach(
     cosines = np.full((len(recordings), len(embeds)), np.nan)
     sizes = np.full(len(recordings), -1, dtype=np.int64)
     notes = [""] * len(recordings)
-    clock = _Clock(len(recordings))
+    start = time.monotonic()
     with Journal(f"{os.fspath(out)}.part", meta, say) as journal:
         score = _Scorer(teacher, embeds, journal, known, note)
         for i, (path, mark, row) in enumerate(_in_order(score, recordings, workers)):
@@ -120,7 +121,8 @@ def teach(
                     journal.add(path, mark, row)
                 cosines[i], sizes[i] = row, mark[0]
             if progress is not None:
-                progress(i + 1, len(recordings), *clock.after(i + 1, score.count))
+                left = len(recordings) - (i + 1)
+                progress(i + 1, len(recordings), *_pace(start, score.count, left))
         scores = TeacherScores(
             paths=recordings.paths,
             classes=tuple(prompts.classes),
@@ -155,10 +157,7 @@ class _Scorer:
         return path, mark, pool.submit(self._score, path, file)
 
     def _score(self, path, file):
-        def report(text):
-            if self.note is not None:
-                self.note(path, text)
-
+        report = self.note and functools.partial(self.note, path)
         try:
             embed = self.teacher.embed_windows(_windows(file, self.teacher.front_end, report))
         except AudioError as error:
@@ -224,11 +223,8 @@ def _taken_over(files, meta):
         if differing:
             raise FileError(file, f"cannot be taken over: its job had another {', '.join(differing)}")
         columns = np.concatenate([scores.cosines, scores.background_cosines], axis=1)
-        used = scores.bytes >= 0
-        for path, size, row in zip(
-            np.array(scores.paths)[used].tolist(), scores.bytes[used], columns[used], strict=True
-        ):
-            rows[path] = int(size), row
+        every = zip(scores.paths, scores.bytes.tolist(), columns, strict=True)
+        rows |= {path: (size, row) for path, size, row in every if size >= 0}
     return rows
 
 
@@ -240,15 +236,9 @@ def _scale(teacher):
         return None
 
 
-class _Clock:
-    """How fast it goes, from the recordings that were scored in this run."""
-
-    def __init__(self, count):
-        self.count, self.start = count, time.monotonic()
-
-    def after(self, done, scored):
-        """(seconds left, recordings per second), None where nothing was scored yet."""
-        if not scored:
-            return None, None
-        rate = scored / max(time.monotonic() - self.start, 1e-9)
-        return (self.count - done) / rate, rate
+def _pace(start, scored, left):
+    """(seconds left, recordings per second) from what this run has scored, None where that is nothing."""
+    if not scored:
+        return None, None
+    rate = scored / max(time.monotonic() - start, 1e-9)
+    return left / rate, rate

@@ -68,9 +68,8 @@ class ClapTeacher:
         if logit_scale is not None and not 0 < logit_scale < math.inf:
             raise AcdrefError(f"the logit scale must be a positive number, not {logit_scale:g}")
         self.bundle = bundle
-        self._scale = logit_scale
-        self._digests: dict[str, str] = {}
-        self._text = self._tokenizer = None
+        self._logit_scale = logit_scale
+        self._digest = functools.cache(sha256)
         for path in filter(None, (bundle.audio, bundle.tokenizer, bundle.settings_path)):
             self._check_digest(path)
         self._audio = Graph(bundle.audio)
@@ -108,7 +107,7 @@ class ClapTeacher:
         """
         return cls(Bundle.open(directory, precision), logit_scale)
 
-    @property
+    @functools.cached_property
     def scale(self) -> float:
         """``exp(logit_scale)``: what the model multiplies cosines with before its softmax.
 
@@ -119,9 +118,7 @@ class ClapTeacher:
         TeacherError
             If there is none of these: no other number would do.
         """
-        if self._scale is None:
-            self._scale = self.bundle.description.get("logit_scale") or self._recovered_scale()
-        return self._scale
+        return self._logit_scale or self.bundle.description.get("logit_scale") or self._recovered_scale()
 
     @property
     def sha256(self) -> str:
@@ -178,7 +175,8 @@ class ClapTeacher:
         TeacherError
             If the graph fails.
         """
-        embeds = [self._audio_embeds(self.front_end.inputs(window)) for window in windows]  # (1, D) each
+        inputs = ({self.front_end.audio_input: self.front_end.inputs(window)} for window in windows)
+        embeds = [self._audio.embeds("audio_embeds", feed) for feed in inputs]  # (1, D) each
         return _unit(np.concatenate(embeds).mean(axis=0, dtype=np.float64), self._audio.path)
 
     def embed_prompts(self, prompts: Sequence[str | Sequence[str]]) -> NDArray[np.float64]:
@@ -209,10 +207,9 @@ class ClapTeacher:
             embeds |= {text: self._text_embed(text) for text in missing}
             self._cache.save()
         path = self.bundle.text or self._cache.path
-        for width in (len(embeds[text]) for text in texts):
-            if width != self._width:
-                cause = f"gives embeddings of {width} numbers, the audio graph of {self._width}"
-                raise TeacherError(path, f"{cause}: they are not of one model")
+        for width in {len(embeds[text]) for text in texts} - {self._width}:
+            cause = f"gives embeddings of {width} numbers, the audio graph of {self._width}"
+            raise TeacherError(path, f"{cause}: they are not of one model")
         means = [np.mean([_unit(embeds[text], path) for text in group], axis=0) for group in groups]
         return np.array([_unit(mean, path) for mean in means])
 
@@ -251,36 +248,29 @@ class ClapTeacher:
 
     # The graphs -----------------------------------------------------------------------------------------
 
-    def _audio_embeds(self, inputs):
-        """Embeddings (B, D) of network inputs (B, ...)."""
-        return self._audio.embeds("audio_embeds", {self.front_end.audio_input: inputs})
-
     def _text_embed(self, text):
         """Embedding (D,) of a prompt, float32."""
-        if self._text is None:
-            self._text = self._opened_text()
-        tokens = self.front_end.tokens(self._tokenizer, text)
-        return self._text.embeds("text_embeds", tokens)[0].astype(np.float32)
+        graph, tokenizer = self._text
+        return graph.embeds("text_embeds", self.front_end.tokens(tokenizer, text))[0].astype(np.float32)
 
-    def _opened_text(self):
-        bundle = self.bundle
-        for path, cause in (
-            (
-                bundle.text,
-                "has no text graph (text_model.onnx, onnx/text_model.onnx or in another precision)",
-            ),
-            (bundle.tokenizer, "has no tokenizer (tokenizer.json or merges.txt)"),
-        ):
-            if path is None:
-                cause = f"{cause}, and its prompts.npz does not have all the prompts"
-                raise TeacherError(bundle.directory, cause)
+    @functools.cached_property
+    def _text(self):
+        """The text graph and its tokenizer."""
+        bundle, absent = self.bundle, None
+        if bundle.tokenizer is None:
+            absent = "tokenizer (tokenizer.json or merges.txt)"
+        if bundle.text is None:
+            absent = "text graph (text_model.onnx, onnx/text_model.onnx or in another precision)"
+        if absent:
+            cause = f"has no {absent}, and its prompts.npz does not have all the prompts"
+            raise TeacherError(bundle.directory, cause)
         self._check_digest(bundle.text)
         graph = Graph(bundle.text)
         graph.check(_TEXT_INPUTS)
         graph.output("text_embeds")  # complains now
-        self._tokenizer = Tokenizer.open(bundle.tokenizer)
-        self._check_text(graph)
-        return graph
+        tokenizer = Tokenizer.open(bundle.tokenizer)
+        self._check_text(graph, tokenizer)
+        return graph, tokenizer
 
     @functools.cached_property
     def _cache(self):
@@ -291,11 +281,9 @@ class ClapTeacher:
         """logits / cosines of the graph that has both."""
         bundle = self.bundle
         if bundle.full is None or bundle.tokenizer is None:
-            cause = (
-                "does not tell the model's logit scale (no clap_bundle.json, no model.onnx with a tokenizer)"
-            )
-            cause = f"{cause}: give it (--logit-scale), for no other number will do"
-            raise TeacherError(bundle.directory, cause)
+            missing = "no clap_bundle.json, no model.onnx with a tokenizer"
+            cause = f"does not tell the model's logit scale ({missing}): give it (--logit-scale)"
+            raise TeacherError(bundle.directory, f"{cause}, for no other number will do")
         graph = Graph(bundle.full)
         graph.check(self._audio_inputs() | _TEXT_INPUTS)
         outputs = ("logits_per_audio", "audio_embeds", "text_embeds")
@@ -319,11 +307,6 @@ class ClapTeacher:
 
     # Is it what it should be? ----------------------------------------------------------------------------
 
-    def _digest(self, path):
-        if path not in self._digests:
-            self._digests[path] = sha256(path)
-        return self._digests[path]
-
     def _check_digest(self, path):
         """Compare a file with what clap_bundle.json says of it."""
         name = os.path.relpath(path, self.bundle.directory).replace(os.sep, "/")
@@ -340,18 +323,18 @@ class ClapTeacher:
         _check_batch(self._audio, "audio_embeds", feed, singles)
         return singles.shape[1]
 
-    def _check_text(self, graph):
+    def _check_text(self, graph, tokenizer):
         test = self.bundle.description.get("selftest")
         if test:
             ids = np.array([test["input_ids"]], dtype=np.int64)
             feed = {"input_ids": ids, "attention_mask": self.front_end.mask(ids)}
             self._check_selftest(graph, "text_embeds", graph.embeds("text_embeds", feed)[0])
         # Three prompts of one length: the words of two others in the place of those of the first.
-        tokens = self.front_end.tokens(self._tokenizer, "rain falls")
+        tokens = self.front_end.tokens(tokenizer, "rain falls")
         inner = slice(1, int(tokens["attention_mask"].sum()) - 2)
         feed = {name: np.repeat(rows, 3, axis=0) for name, rows in tokens.items()}
         for row, text in enumerate(("music is played in a large hall", "two dogs bark at a passing car"), 1):
-            other = self.front_end.tokens(self._tokenizer, text)["input_ids"]
+            other = self.front_end.tokens(tokenizer, text)["input_ids"]
             feed["input_ids"][row, inner] = other[0, inner]
         singles = _one_by_one(graph, "text_embeds", feed)
         _check_batch(graph, "text_embeds", feed, singles)
