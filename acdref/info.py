@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from os import PathLike
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from acdref.predict import backend
 SCHEMA = "acdref.info/1"
 
 
-def collect(weights=None, net=None, width=1.0):
+def collect(weights: str | PathLike | None = None, net: str | None = None, width: float = 1.0) -> dict:
     """Everything that `acdref info` shows.
 
     Parameters

@@ -247,9 +247,8 @@ class MsclapFrontEnd:
             raise AcdrefError("the tokenizer has no <|endoftext|>: it is not that of an msclap bundle")
         ids = _encoded(tokenizer, prompt + " <|endoftext|>")
         if 0 in ids:  # the graph counts the ids that are not 0 to find the last token
-            raise AcdrefError(
-                f"the prompt {prompt!r} has a '!', which MS-CLAP takes for padding: leave it out"
-            )
+            cause = "has a '!', which MS-CLAP takes for padding: leave it out"
+            raise AcdrefError(f"the prompt {prompt!r} {cause}")
         if len(ids) > MOST_TOKENS:
             length = f"{len(ids)} tokens, more than {MOST_TOKENS}"
             raise AcdrefError(f"the prompt {prompt!r} has {length}: shorten it")

@@ -123,18 +123,8 @@ def _set(path, root, network, window, hop, scores):
         from acdref.tables.manifest import open_recordings
 
         recordings = open_recordings(path, root)
-        scored = score_set(
-            net,
-            recordings,
-            classes,
-            scores,
-            network_key(net.net),
-            window,
-            hop,
-            on_failure=progress.left_out,
-            progress=progress.progress,
-            say=progress.log,
-        )
+        told = {"on_failure": progress.left_out, "progress": progress.progress, "say": progress.log}
+        scored = score_set(net, recordings, classes, scores, network_key(net.net), window, hop, **told)
     click.echo(f"{scores}: scores of {scored} of {len(recordings)} recordings")
     end(scored < len(recordings), scored)
 
@@ -191,9 +181,8 @@ class _Tally:
                 self.windows += 1
                 self.recordings += result.start == 0
                 under_way = result.path
-                self.progress.show(
-                    f"recording {self.recordings}  {printable(result.path)}  {result.end:.0f} s"
-                )
+                place = f"{printable(result.path)}  {result.end:.0f} s"
+                self.progress.show(f"recording {self.recordings}  {place}")
             yield result
 
     def check(self):

@@ -125,22 +125,13 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
     from acdref.relabel.job import check, relabel
 
     steps = _steps(**options)
+    how = {"absent": absent, "format": form, "classes": classes}
     if only_check:
-        result = check(source, steps, scores, absent=absent, format=form, classes=classes)
+        result = check(source, steps, scores, **how)
         return tell({"file": source} | result, lambda: _summary(source, result), as_json)
     with Progress() as progress:
-        report = relabel(
-            source,
-            out,
-            steps,
-            scores,
-            absent=absent,
-            format=form,
-            to=to,
-            unknown_out=unknown_out,
-            classes=classes,
-            progress=lambda done: progress.show(f"{done} clips"),
-        ).as_dict()
+        how |= {"to": to, "unknown_out": unknown_out, "progress": lambda n: progress.show(f"{n} clips")}
+        report = relabel(source, out, steps, scores, **how).as_dict()
     return tell({"file": source, "out": out} | report, lambda: report_table(report), as_json)
 
 
@@ -167,12 +158,10 @@ def _steps(ontology, vocabulary, superclasses, **options):
         ontology=ontology and Ontology.from_json(ontology),
         vocabulary=vocabulary and read_vocabulary(vocabulary),
         superclasses=superclasses and SuperClasses.from_csv(superclasses),
-        expand=options["expand"],
-        mask_children=options["mask_children"],
         frame=frame if options["framed"] else None,
         zero_shot=decision_of(**decision) if options["zero_shot"] else None,
         logit_scale=None if options["zero_shot"] else decision["scale"],
-        unknown=options["unknown"],
+        **{name: options[name] for name in ("expand", "mask_children", "unknown")},
         **steps,
     )
 
@@ -209,15 +198,8 @@ def _summary(source, result):
     return "\n".join(lines)
 
 
-_HEADINGS = {
-    "before": "before",
-    "after": "after",
-    "added": "0->1",
-    "removed": "1->0",
-    "masked": "->unknown",
-    "settled": "unknown->",
-    "unknown_after": "unknown",
-}
+_COLUMNS = ("before", "after", "added", "removed", "masked", "settled", "unknown_after")
+_HEADINGS = ("before", "after", "0->1", "1->0", "->unknown", "unknown->", "unknown")
 
 
 def report_table(report: dict) -> str:
@@ -236,9 +218,9 @@ def report_table(report: dict) -> str:
 
     rows = [(printable(row["name"]), row) for row in report["classes"].values()]
     width = max([len(name) for name, _ in rows] + [len("class")])
-    lines = [f"{'class':<{width}}" + "".join(f"{text:>11}" for text in _HEADINGS.values())]
+    lines = [f"{'class':<{width}}" + "".join(f"{text:>11}" for text in _HEADINGS)]
     for name, row in [*rows, ("total", report["total"])]:
-        lines.append(f"{name:<{width}}" + "".join(f"{row[key]:>11}" for key in _HEADINGS))
+        lines.append(f"{name:<{width}}" + "".join(f"{row[key]:>11}" for key in _COLUMNS))
     each = report["per_clip"]
     lines.append(
         f"{report['clips']} clips; per clip {each['before']:.4f} labels before, {each['after']:.4f} after, "

@@ -79,25 +79,19 @@ def command(
         teacher = ClapTeacher.open(bundle, precision=precision, logit_scale=scale)
         if labels is not None and decision.rule == "softmax":
             teacher.scale  # noqa: B018 (complains now rather than after hours of work)
-        scores = teach.teach(
-            teacher,
-            recordings,
-            words,
-            out,
-            reuse=reuse,
-            workers=workers or get_threads(),
-            on_failure=progress.log,
-            note=lambda path, text: progress.log(f"{path}: {text}"),
-            progress=lambda *state: progress.show(_state(*state)),
-            say=progress.log,
-        )
+        told = {
+            "note": lambda path, text: progress.log(f"{path}: {text}"),
+            "progress": lambda *state: progress.show(_state(*state)),
+            "say": progress.log,
+            "on_failure": progress.log,
+        }
+        workers = workers or get_threads()
+        scores = teach.teach(teacher, recordings, words, out, reuse=reuse, workers=workers, **told)
     used = int((scores.bytes >= 0).sum())
     click.echo(f"{out}: cosines of {used} of {len(recordings)} recordings with {len(scores.classes)} classes")
     if scores.meta["scale"] is None:
-        click.echo(
-            "acdref: the bundle does not tell the model's logit scale: name --logit-scale for a softmax",
-            err=True,
-        )
+        cause = "the bundle does not tell the model's logit scale"
+        click.echo(f"acdref: {cause}: name --logit-scale for a softmax", err=True)
     if labels is not None and used:
         click.echo(_write_labels(labels, recordings, scores, decision))
     end(used < len(recordings), used)

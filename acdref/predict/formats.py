@@ -8,18 +8,19 @@ Scores are probabilities, written with as many digits as tell neighbouring float
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from acdref.errors import AcdrefError
 from acdref.predict.tagging import Failure, Window
 from acdref.tables.rows import csv_line
 
 SCHEMA = "acdref.predict/1"
-Results = Iterable[Window | Failure]
+Found = Iterable[Window | Failure]
+Names = Sequence[str]
+Text = Iterator[str]
 
 
-def as_jsonl(
-    results: Results, classes: Sequence[str], threshold: float | None = None, top: int | None = None
-) -> Iterator[str]:
+def as_jsonl(results: Found, classes: Names, threshold: float | None = None, top: int | None = None) -> Text:
     """One JSON object a line.
 
     Parameters
@@ -46,23 +47,14 @@ def as_jsonl(
     {"schema": "acdref.predict/1", "path": "b.wav", "error": "an empty file"}
     """
     for result in results:
-        if isinstance(result, Failure):
-            row = {"path": result.path, "error": result.error}
-        else:
-            row = {
-                "path": result.path,
-                "start": result.start,
-                "end": result.end,
-                "scores": {classes[i]: score for i, score in sorted(_chosen(result.scores, threshold, top))},
-            }
-            if result.note is not None:
-                row["note"] = result.note
-        yield json.dumps({"schema": SCHEMA} | row) + "\n"
+        row: dict[str, Any] = {"schema": SCHEMA} | result._asdict()
+        if isinstance(result, Window):
+            chosen = _chosen(result.scores, threshold, top)
+            row["scores"] = {classes[i]: score for i, score in sorted(chosen)}
+        yield json.dumps({key: value for key, value in row.items() if value is not None}) + "\n"
 
 
-def as_csv(
-    results: Results, classes: Sequence[str], threshold: float | None = None, top: int | None = None
-) -> Iterator[str]:
+def as_csv(results: Found, classes: Names, threshold: float | None = None, top: int | None = None) -> Text:
     """Comma-separated values: a header, then one row for each result.
 
     Parameters
@@ -99,9 +91,7 @@ def as_csv(
         yield csv_line([row.get(name, "") for name in columns])
 
 
-def as_table(
-    results: Results, classes: Sequence[str], threshold: float | None = None, top: int | None = None
-) -> Iterator[str]:
+def as_table(results: Found, classes: Names, threshold: float | None = None, top: int | None = None) -> Text:
     """For people: each recording's name, then a line for each window with its tags, the surest first.
 
     Parameters

@@ -12,14 +12,21 @@ from acdref.errors import AudioError
 from acdref.predict.scoring import WINDOW, score_recording
 from acdref.tables.manifest import find_audio
 
-Window = namedtuple("Window", "path start end scores note")
-Window.__doc__ = """Scores of one window of a recording.
 
-`start` and `end` in seconds; `scores` (C,) probabilities; `note` says what is wrong with the recording
-though it was used (in its last window, if it ends early), else None."""
+class Window(namedtuple("Window", "path start end scores note")):
+    """Scores of one window of a recording.
 
-Failure = namedtuple("Failure", "path error")
-Failure.__doc__ = """A recording or folder that cannot be used, or not from some point on, and why."""
+    `start` and `end` in seconds; `scores` (C,) probabilities; `note` says what is wrong with the recording
+    though it was used (in its last window, if it ends early), else None.
+    """
+
+    __slots__ = ()
+
+
+class Failure(namedtuple("Failure", "path error")):
+    """A recording or folder that cannot be used, or not from some point on, and why."""
+
+    __slots__ = ()
 
 
 def predict(

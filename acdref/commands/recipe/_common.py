@@ -68,14 +68,12 @@ def do(recipe, out, job, as_json, threads, told=None):
     from acdref.recipes.stages import SCHEMA
 
     set_threads(threads)
-    with TerminalObserver() as observer:
-        try:
+    try:
+        with TerminalObserver() as observer:
             stages = job(observer)
-        except Stopped:
-            stages = None
-    if stages is None:
+    except Stopped:
         click.echo(f"acdref: stopped; the same command continues in {out}", err=True)
-        raise click.exceptions.Exit(130)
+        raise click.exceptions.Exit(130) from None
     weights, text = (told or _told_student)(stages, out)
     facts = {"schema": SCHEMA, "recipe": recipe, "weights": weights, "stages": stages}
     tell(facts, lambda: f"{text}\n{weights}", as_json)
