@@ -203,7 +203,7 @@ class Conv(Layer):
 
     def weight(self, net: Network) -> NDArray:
         """The weight, (kt, kf, in, out)."""
-        return net.params[f"{self.name}.weight"].reshape(self.weight_shape)
+        return net.params[f"{self.name}.weight"].reshape(self.weight_shape)  # (kt, kf, in, out)
 
     def folded(self, net: Network) -> tuple[NDArray, NDArray]:
         """Weight, as :meth:`weight`, and bias with the normalisation by running statistics folded in."""
@@ -276,7 +276,7 @@ class Conv(Layer):
             grads[f"{name}_prelu.slope"] = dslope
         how = {"depthwise": self.depthwise, "backend": backend}
         dweight, dbias = conv2d_weight_gradient(dz, x, self.size, self.geometry, **how)
-        grads[f"{name}.weight"] = dweight.reshape(net.params[f"{name}.weight"].shape)
+        grads[f"{name}.weight"] = dweight.reshape(net.params[f"{name}.weight"].shape)  # (as stored)
         if self.bias:
             grads[f"{name}.bias"] = dbias
         if self.first:
@@ -372,7 +372,7 @@ class Attention(Layer):
         name = f"{self.name}.norm"
         dx, grads[f"{name}.gamma"], grads[f"{name}.beta"] = group_norm_backward(
             dflat.reshape(x.shape), x, net.params[f"{name}.gamma"], statistics, backend=net.backend
-        )
+        )  # (N, T, F, C), (C,), (C,)
         dx += dy
         return dx
 

@@ -132,7 +132,7 @@ class ResNet50(Network):
         logits = tape.pop()
         dlogits = dlogits.astype(self.dtype, copy=False)
         dpatches = mean_sigmoid_logit_backward(dlogits, logits)  # (N, P, classes)
-        return super().backward(tape, dpatches.reshape(-1, logits.shape[-1]))
+        return super().backward(tape, dpatches.reshape(-1, logits.shape[-1]))  # (N P, classes)
 
 
 def _bottleneck(name, before, channels, after, stride):

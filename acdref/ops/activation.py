@@ -29,7 +29,7 @@ def prelu(x: NDArray, slope: NDArray, *, backend: str = "numpy") -> NDArray:
         y += np.maximum(x, 0)  # four times as fast as a choice
         return y
     y = np.empty_like(x)
-    flat, out = x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1])
+    flat, out = x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1])  # (positions, C)
     threads.by_pieces(lambda start, stop: _prelu_rows(flat, slope, out, start, stop), len(flat))
     return y
 
@@ -39,7 +39,7 @@ def prelu_backward(dy: NDArray, x: NDArray, slope: NDArray) -> tuple[NDArray, ND
 
     In NumPy only: the compiled form is :func:`acdref.ops.norm.batch_norm_backward`, of both at once.
     """
-    dslope = np.where(x > 0, 0, dy * x).reshape(-1, x.shape[-1]).sum(0)
+    dslope = np.where(x > 0, 0, dy * x).reshape(-1, x.shape[-1]).sum(0)  # (C,)
     return np.where(x > 0, dy, slope * dy), dslope
 
 
@@ -177,7 +177,7 @@ def _log_mean_sigmoid(z):
     return np.log(np.exp(parts - largest).mean(1)) + largest[:, 0]
 
 
-def _elementwise(function: Callable[..., NDArray], *arrays: NDArray, backend: str) -> NDArray:
+def _elementwise(function: Callable, *arrays: NDArray, backend: str) -> NDArray:
     """``function(*arrays)``; for Numba by several threads, in pieces that stay in the cache.
 
     NumPy's loops over one array are vectors as a kernel's would be, and its exponential is the faster one.

@@ -5,7 +5,10 @@ of parameters; they return their output and what the backward pass needs.  Norma
 residual connection after belong to the network.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.matmul import matmul
 from acdref.ops.pointwise import pointwise, pointwise_input_gradient, pointwise_weight_gradient
@@ -17,7 +20,9 @@ from acdref.ops.softmax import (
 )
 
 
-def linear_attention(y, params, *, backend="numpy"):
+def linear_attention(
+    y: NDArray, params: dict[str, NDArray], *, backend: str = "numpy"
+) -> tuple[NDArray, tuple]:
     """Efficient attention: keys summarise all positions, queries read the summary.
 
     Parameters
@@ -47,10 +52,12 @@ def linear_attention(y, params, *, backend="numpy"):
     return _project(mixed, params, "out", backend), (q, k, v, context)
 
 
-def linear_attention_backward(dout, y, params, tape, *, backend="numpy"):
+def linear_attention_backward(
+    dout: NDArray, y: NDArray, params: dict[str, NDArray], tape: tuple, *, backend: str = "numpy"
+) -> tuple[NDArray, dict[str, NDArray]]:
     """Gradients (dy, grads) of :func:`linear_attention`; grads has the keys of `params`."""
     q, k, v, context = tape
-    grads = {}
+    grads: dict[str, NDArray] = {}
     mixed = _per_clip(q, context)  # cheaper to make again than to keep
     dmixed = _project_backward(dout, mixed, params, "out", grads, backend)
     dcontext = _contexts(q, dmixed)
@@ -59,13 +66,15 @@ def linear_attention_backward(dout, y, params, tape, *, backend="numpy"):
     dv = _per_clip(k, dcontext)
     dq = softmax_channels_backward(dq, q)
     dk = softmax_positions_backward(dk, k)
-    dy = None
+    dy: Any = None
     for name, dz in (("query", dq), ("key", dk), ("value", dv)):
         dy = _project_backward(dz, y, params, name, grads, backend, dy)
     return dy, grads
 
 
-def separable_attention(y, params, *, backend="numpy"):
+def separable_attention(
+    y: NDArray, params: dict[str, NDArray], *, backend: str = "numpy"
+) -> tuple[NDArray, tuple]:
     """MobileViTv2's separable self-attention: one score for each position, one context vector for a clip.
 
     Parameters
@@ -93,10 +102,12 @@ def separable_attention(y, params, *, backend="numpy"):
     return _project(mixed, params, "out", backend), (s, k, v, context)
 
 
-def separable_attention_backward(dout, y, params, tape, *, backend="numpy"):
+def separable_attention_backward(
+    dout: NDArray, y: NDArray, params: dict[str, NDArray], tape: tuple, *, backend: str = "numpy"
+) -> tuple[NDArray, dict[str, NDArray]]:
     """Gradients (dy, grads) of :func:`separable_attention`; grads has the keys of `params`."""
     s, k, v, context = tape
-    grads = {}
+    grads: dict[str, NDArray] = {}
     mixed = np.maximum(v, 0) * context
     dmixed = _project_backward(dout, mixed, params, "out", grads, backend)
     dcontext = (dmixed * np.maximum(v, 0)).sum(1, keepdims=True)
@@ -104,7 +115,7 @@ def separable_attention_backward(dout, y, params, tape, *, backend="numpy"):
     dk = s * dcontext
     ds = (k * dcontext).sum(-1, keepdims=True)
     ds = softmax_positions_backward(ds, s)
-    dy = None
+    dy: Any = None
     for name, dz in (("query", ds), ("key", dk), ("value", dv)):
         dy = _project_backward(dz, y, params, name, grads, backend, dy)
     return dy, grads
@@ -122,16 +133,16 @@ def _project_backward(dz, y, params, name, grads, backend, dy=None):
 
 def _contexts(a, b):
     """a^T b for each clip: (N, P, D), (N, P, E) -> (N, D, E)."""
-    return np.stack([matmul(clip_a.T, clip_b) for clip_a, clip_b in zip(a, b, strict=True)])
+    return np.stack([matmul(clip_a.T, clip_b) for clip_a, clip_b in zip(a, b, strict=True)])  # (N, D, E)
 
 
 def _per_clip(a, matrix):
     """Each clip times a matrix of its own: (N, P, D), (N, D, E) -> (N, P, E)."""
-    return np.stack([matmul(clip, weight) for clip, weight in zip(a, matrix, strict=True)])
+    return np.stack([matmul(clip, weight) for clip, weight in zip(a, matrix, strict=True)])  # (N, P, E)
 
 
 def _transposed(matrix):
-    return np.ascontiguousarray(matrix.swapaxes(1, 2))
+    return np.ascontiguousarray(matrix.swapaxes(1, 2))  # (N, E, D)
 
 
 ATTENTION = {

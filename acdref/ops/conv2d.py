@@ -184,7 +184,7 @@ def conv2d_weight_gradient(
     else:
         back = _weight_gradient if backend == "numpy" else _weight_gradient_numba
         dweight, dbias = back(dy, x, size, geometry)
-    return dweight.reshape(shape), dbias
+    return dweight.reshape(shape), dbias  # (kt, kf, C_in, C_out), (C_out,)
 
 
 def _as_matrix(weight):
@@ -230,7 +230,7 @@ def _weight_gradient(dy, x, size, geometry):
         return pointwise_weight_gradient(dy, _neighbours(x, size, geometry))
     dweight = np.empty((*size, x.shape[-1], dy.shape[-1]), x.dtype)
     for tap, to, of in geometry.taps(x.shape, size):
-        seen, d = (a.reshape(-1, a.shape[-1]) for a in (x[of], dy[to]))
+        seen, d = (a.reshape(-1, a.shape[-1]) for a in (x[of], dy[to]))  # (N T' F', C)
         dweight[tap] = matmul(seen.T, d)
     return dweight, dy.sum((0, 1, 2))
 
@@ -266,7 +266,7 @@ def _conv_numba(x, weight, bias, geometry):
     matrix, window = _as_matrix(weight), weight.shape[:2]
     y = np.empty((len(x), *geometry.sizes(x.shape, window), len(bias)), x.dtype)  # (N, T', F', C_out)
     n, rows, bins, outputs = y.shape
-    flat = y.reshape(-1, outputs)
+    flat = y.reshape(-1, outputs)  # (N T' F', C_out)
     tiles = _tiles(n * rows, bins, len(matrix))
 
     def task(k):
@@ -284,7 +284,7 @@ def _input_gradient_numba(dy, weight, shape, geometry):
     zeros, window = np.zeros(depth, dy.dtype), weight.shape[:2]
     dx = np.zeros(shape, dy.dtype)
     n, rows, bins = dy.shape[:3]
-    flat = dy.reshape(-1, dy.shape[-1])
+    flat = dy.reshape(-1, dy.shape[-1])  # (N T' F', C_out)
     # Whole clips: the neighbourhoods of neighbouring rows overlap, and must not be added at the same time.
     clips = threads.cuts(n, max(1, n * rows * bins // _LEAST))
 
@@ -301,7 +301,7 @@ def _input_gradient_numba(dy, weight, shape, geometry):
 
 def _weight_gradient_numba(dy, x, size, geometry):
     n, rows, bins, outputs = dy.shape
-    flat = dy.reshape(-1, outputs)
+    flat = dy.reshape(-1, outputs)  # (N T' F', C_out)
     depth = size[0] * size[1] * x.shape[-1]
     tiles = _tiles(n * rows, bins, depth)
     pieces = threads.cuts(len(tiles), _PIECES)
@@ -414,7 +414,8 @@ def _depthwise_weight_gradient_numba(dy, x, size, geometry):
 
     threads.run(task, len(dwide))
     dwide, dbias = dwide.sum(0), dbias.sum(0)
-    return dwide.reshape(*size, block, channels).sum(2), dbias.reshape(block, channels).sum(0)
+    dwide = dwide.reshape(*size, block, channels)  # (kt, kf, block, C)
+    return dwide.sum(2), dbias.reshape(block, channels).sum(0)  # (kt, kf, C), (C,)
 
 
 def _block(bins, channels, geometry):

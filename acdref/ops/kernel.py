@@ -15,7 +15,9 @@ import os
 import platform
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 FASTMATH = {"contract"}
 
@@ -23,7 +25,7 @@ FASTMATH = {"contract"}
 _lock = threading.RLock()
 
 
-def available():
+def available() -> bool:
     """Whether Numba is installed (without importing it)."""
     return importlib.util.find_spec("numba") is not None
 
@@ -40,7 +42,7 @@ def problem() -> str | None:
 
 
 @functools.cache
-def cache_directory():
+def cache_directory() -> Path | None:
     """Folder of compiled kernels, or None where none can be written.
 
     ``$ACDREF_CACHE_DIR``, else ``$XDG_CACHE_HOME/acdref``, else ``~/.cache/acdref``; below it one folder a
@@ -62,7 +64,7 @@ def cache_directory():
         return None
 
 
-def is_warm(job):
+def is_warm(job: str) -> bool:
     """Whether :func:`mark_warm` was called for `job` on such a machine: its kernels only need loading.
 
     Numba is not imported.  The mark may be wrong, after Numba's files were deleted, say: it serves to choose
@@ -72,7 +74,7 @@ def is_warm(job):
     return mark is not None and mark.exists()
 
 
-def mark_warm(job):
+def mark_warm(job: str) -> None:
     """Remember beside the compiled kernels that all those of `job` are there."""
     mark = _mark(job)
     if mark is not None:
@@ -107,7 +109,7 @@ def _processor():
     )
 
 
-def compile_function(function=None, *, part=False):
+def compile_function(function: Callable | None = None, *, part: bool = False) -> Callable:
     """Compile `function` in nopython mode, cached in :func:`cache_directory` where that is possible.
 
     A `part` is called by kernels only: the code that takes Python's arguments is left out.
@@ -117,17 +119,18 @@ def compile_function(function=None, *, part=False):
     if function is None:
         return functools.partial(compile_function, part=part)
     folder = cache_directory()
-    options = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy", "no_cfunc_wrapper": True}
-    options["no_cpython_wrapper"] = part
+    options: dict[str, Any] = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+    options |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": part}
     if folder is None:
         return _for_any_number(numba.njit(**options)(function))
     # Numba reads the folder when it decorates: set for that moment only, not for the user's own kernels.
+    config: Any = numba.config
     with _lock:
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
+        before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
         try:
             return _for_any_number(numba.njit(cache=True, **options)(function))
         finally:
-            numba.config.CACHE_DIR = before
+            config.CACHE_DIR = before
 
 
 def _for_any_number(compiled):
@@ -142,7 +145,7 @@ def _for_any_number(compiled):
     return compiled
 
 
-def kernel(function):
+def kernel(function: Callable) -> Callable:
     """Decorator: compile `function` at its first call.  ``.function`` stays the plain Python form."""
     compiled = None
 
@@ -154,5 +157,5 @@ def kernel(function):
                 compiled = compiled or compile_function(function)
         return compiled(*args)
 
-    call.function = function
+    call.function = function  # type: ignore[attr-defined]
     return call

@@ -1,6 +1,7 @@
 """How vector kernels want their arrays; without Numba, for those that prepare them."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.ops.memory import aligned
 
@@ -8,7 +9,7 @@ LANES = 16
 """Numbers in a vector; channels are padded with zeros to a multiple of it."""
 
 
-def whole(channels):
+def whole(channels: int) -> int:
     """`channels`, rounded up to whole vectors.
 
     Examples
@@ -19,7 +20,7 @@ def whole(channels):
     return -(-channels // LANES) * LANES
 
 
-def padded(a, axes=(-1,)):
+def padded(a: NDArray, axes: tuple[int, ...] = (-1,)) -> NDArray:
     """`a` with zeros appended along some axes, up to whole vectors; C-contiguous.
 
     Examples
@@ -33,7 +34,7 @@ def padded(a, axes=(-1,)):
     return np.pad(a, widths) if any(after for _, after in widths) else np.ascontiguousarray(a)
 
 
-def packed(matrix):
+def packed(matrix: NDArray) -> NDArray:
     """(K, M) matrix as flat panels of 16 columns, [column panel][k][16], the last panel filled with zeros.
 
     Examples

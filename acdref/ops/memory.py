@@ -5,12 +5,13 @@ import math
 import sys
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 _CACHE_LINE = 64  # bytes
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt(3)
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> None:
     """Ask the C library to keep the memory of freed arrays for the next ones.
 
     A training step frees and allocates gigabytes.  By default glibc returns each large block to the system,
@@ -25,7 +26,7 @@ def keep_freed_memory():
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def aligned(shape, dtype):
+def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
     """``np.empty(shape, dtype)`` that begins at a cache line.
 
     NumPy begins anywhere; then every other vector of 32 bytes lies across two lines, and takes two reads.

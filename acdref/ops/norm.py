@@ -185,10 +185,11 @@ def _affine(x, scale, shift, slope, backend):
     if backend == "numpy":
         y = x * scale + shift
         return y if slope is None else prelu(y, slope)
-    flat, (scale, shift, slope) = x.reshape(-1, x.shape[-1]), _vectors(x.dtype, scale, shift, slope)
+    flat = x.reshape(-1, x.shape[-1])  # (positions, C)
+    scale, shift, slope = _vectors(x.dtype, scale, shift, slope)
     y = np.empty_like(flat)
     threads.by_pieces(lambda *part: _affine_rows(flat, scale, shift, slope, y, *part), len(flat), _PIECES)
-    return y.reshape(x.shape)
+    return y.reshape(x.shape)  # (N, T, F, C)
 
 
 def _reductions(dy, x, statistics, affine, backend):
@@ -200,8 +201,8 @@ def _reductions(dy, x, statistics, affine, backend):
     mean, inverse = statistics
     if backend == "numpy":
         xhat = (x - mean) * inverse
-        return *(a.reshape(-1, x.shape[-1]).sum(0) for a in (dy * xhat, dy)), None
-    flat, flat_dy = (a.reshape(-1, x.shape[-1]) for a in (x, dy))
+        return *(a.reshape(-1, x.shape[-1]).sum(0) for a in (dy * xhat, dy)), None  # (C,) each
+    flat, flat_dy = (a.reshape(-1, x.shape[-1]) for a in (x, dy))  # (positions, C)
     vectors = _vectors(x.dtype, *affine)
     return _partial_sums(_reduction_rows, flat, (flat, flat_dy, *vectors, mean, inverse), 3).astype(x.dtype)
 
@@ -211,11 +212,11 @@ def _gradient(dy, x, coefficients, affine, backend):
     if backend == "numpy":
         a, b, c = coefficients
         return dy * a + x * b + c
-    flat, flat_dy = (v.reshape(-1, x.shape[-1]) for v in (x, dy))
+    flat, flat_dy = (v.reshape(-1, x.shape[-1]) for v in (x, dy))  # (positions, C)
     vectors = *_vectors(x.dtype, *affine), *(v.astype(x.dtype) for v in coefficients)
     dx = np.empty_like(flat)
     threads.by_pieces(lambda *part: _gradient_rows(flat, flat_dy, *vectors, dx, *part), len(flat), _PIECES)
-    return dx.reshape(x.shape)
+    return dx.reshape(x.shape)  # (N, T, F, C)
 
 
 def _vectors(dtype, scale, shift, slope):

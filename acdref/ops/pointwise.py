@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+from numpy.typing import NDArray
 
 from acdref.matmul import matmul
 from acdref.ops import threads
@@ -13,7 +14,7 @@ _TASK = 4096
 _PIECE = 256
 
 
-def pointwise(x, weight, bias, *, backend="numpy"):
+def pointwise(x: NDArray, weight: NDArray, bias: NDArray, *, backend: str = "numpy") -> NDArray:
     """1x1 convolution ``y[..., o] = sum_i x[..., i] weight[i, o] + bias[o]``.
 
     Parameters
@@ -32,13 +33,17 @@ def pointwise(x, weight, bias, *, backend="numpy"):
     return _product(x, weight, bias)
 
 
-def pointwise_backward(dy, x, weight, *, backend="numpy"):
+def pointwise_backward(
+    dy: NDArray, x: NDArray, weight: NDArray, *, backend: str = "numpy"
+) -> tuple[NDArray, NDArray, NDArray]:
     """Gradients (dx, dweight, dbias) of :func:`pointwise`."""
     dx = pointwise_input_gradient(dy, weight, backend=backend)
     return dx, *pointwise_weight_gradient(dy, x, backend=backend)
 
 
-def pointwise_input_gradient(dy, weight, dx=None, *, backend="numpy"):
+def pointwise_input_gradient(
+    dy: NDArray, weight: NDArray, dx: NDArray | None = None, *, backend: str = "numpy"
+) -> NDArray:
     """Gradient dx of :func:`pointwise`: ``dy weight^T``, added to `dx` in place if that is given."""
     if backend == "numpy":
         if dx is None:
@@ -50,11 +55,11 @@ def pointwise_input_gradient(dy, weight, dx=None, *, backend="numpy"):
     return _product(dy, np.ascontiguousarray(weight.T), dx)
 
 
-def pointwise_weight_gradient(dy, x, *, backend="numpy"):
+def pointwise_weight_gradient(dy: NDArray, x: NDArray, *, backend: str = "numpy") -> tuple[NDArray, NDArray]:
     """Gradients (dweight, dbias) of :func:`pointwise`: ``x^T dy`` and ``sum dy``."""
     if backend == "numpy":
-        flat_dy = dy.reshape(-1, dy.shape[-1])
-        return matmul(x.reshape(-1, x.shape[-1]).T, flat_dy), flat_dy.sum(0)
+        flat_dy = dy.reshape(-1, dy.shape[-1])  # (positions, C_out)
+        return matmul(x.reshape(-1, x.shape[-1]).T, flat_dy), flat_dy.sum(0)  # (C_in, C_out), (C_out,)
     return _weight_gradient(x, dy)
 
 

@@ -96,7 +96,7 @@ def mean(x: NDArray, axes: tuple[int, ...]) -> NDArray:
 def mean_backward(dy: NDArray, shape: Sequence[int], axes: tuple[int, ...]) -> NDArray:
     """Gradient dx, of `shape` (N, T, F, C), of :func:`mean`: dy over the number of elements, at each."""
     count = int(np.prod([shape[axis] for axis in axes]))
-    return np.ascontiguousarray(np.broadcast_to(np.expand_dims(dy / count, axes), shape))
+    return np.ascontiguousarray(np.broadcast_to(np.expand_dims(dy / count, axes), shape))  # (N, T, F, C)
 
 
 @kernel

@@ -9,6 +9,7 @@ that uses it compiles; they are themselves imported only when their first kernel
 import contextlib
 import functools
 import math
+from collections.abc import Callable
 
 from llvmlite import binding, ir
 from numba.core import cgutils, types
@@ -27,7 +28,7 @@ _EXP_LOWEST, _EXP_HIGHEST = -88.0, 88.0
 
 
 @functools.cache
-def host_has(feature):
+def host_has(feature: str) -> bool:
     """Whether this machine's processor has a feature, by LLVM's name of it."""
     return binding.get_host_cpu_features().get(feature, False)
 
@@ -41,7 +42,7 @@ def _has_fma():
     return host_has("fma") or binding.get_default_triple().startswith(("aarch64", "arm64"))
 
 
-def vector_code(write=None, *, lanes=LANES):
+def vector_code(write: Callable | None = None, *, lanes: int = LANES) -> Callable:
     """Decorator: a function that kernels call, of instructions that ``write(emit, *arguments)`` writes there.
 
     `emit` is an :class:`Emitter` for the dtype of the first array.  Arrays reach `write` as pointers to their
