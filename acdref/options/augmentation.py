@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from acdref.errors import OptionError
-from acdref.options import Checked, option
+from acdref.options import SHARE, Checked, option
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,14 @@ class Strengths(Checked):
     """
 
     equaliser: float = option(0.0, "Random equaliser, dB, in place of --augment's.", at_least=0, at_most=30)
-    band_pass: float = option(0.0, at_least=0, at_most=1)
-    low_pass: float = option(
-        0.0, "Probability of a low-pass, in place of --augment's.", at_least=0, at_most=1
-    )
-    room: float = option(0.0, at_least=0, at_most=1)
-    pitch: float = option(0.0, at_least=0, at_most=1)
+    band_pass: float = option(0.0, **SHARE)
+    low_pass: float = option(0.0, "Probability of a low-pass, in place of --augment's.", **SHARE)
+    room: float = option(0.0, **SHARE)
+    pitch: float = option(0.0, **SHARE)
     speed: float = option(0.0, "Largest change of speed, in place of --augment's.", at_least=0, below=1)
-    codec: float = option(0.0, at_least=0, at_most=1)
-    distortion: float = option(0.0, at_least=0, at_most=1)
-    microphone: float = option(0.0, at_least=0, at_most=1)
+    codec: float = option(0.0, **SHARE)
+    distortion: float = option(0.0, **SHARE)
+    microphone: float = option(0.0, **SHARE)
     level: tuple[float, float] | None = option(None, at_least=-300, at_most=300)
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from acdref.options import LABELLINGS, NETWORKS, Checked, option
+from acdref.options import LABELLINGS, NETWORKS, SHARE, Checked, option
 from acdref.options.training import RecordingOptions, ValidatedOptions
 
 
@@ -13,7 +13,7 @@ class NetworkOptions(Checked):
 
     net: str = option("acdnet", choices=NETWORKS, quick="mobilenetv2")
     width: float = option(1.0, "So many times the paper's channels.", above=0, quick=0.125)
-    init: str | None = option(None, "Weights to start from, in place of --net.", metavar="WEIGHTS", path=True)
+    init: str | None = option(None, "Weights to start from, in place of --net.", path="WEIGHTS")
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,16 @@ class StrongOptions(NetworkOptions, ValidatedOptions):
     events: str | None = option(
         None,
         "Strong labels: rows of recording, onset, offset, class  [default: events.tsv beside MANIFEST]",
-        metavar="TSV",
-        path=True,
+        path="TSV",
     )
     epochs: int = option(100, "On weak labels.", at_least=1, quick=30)
     lr: float = option(1e-3, above=0, quick=0.002)
     tune_epochs: int = option(30, "Of training on.", at_least=1, quick=10)
     tune_lr: float = option(3e-4, above=0, quick=0.001)
     mu_diffuse: float = option(
-        0.7, "Share of patches with diffuse labels, the others have weak ones.", at_least=0, at_most=1
+        0.7, "Share of patches with diffuse labels, the others have weak ones.", **SHARE
     )
-    mu_strong: float = option(0.8, "Share of patches with strong labels.", at_least=0, at_most=1)
+    mu_strong: float = option(0.8, "Share of patches with strong labels.", **SHARE)
     shares: tuple[float, ...] = option(
         (),
         'Also with parts of the strong set, as "0.1,0.3".',
@@ -94,9 +93,7 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
     more: str | None = option(
         None, "Manifest of more recordings for the annotator alone (same root).", path=True
     )
-    annotator: str | None = option(
-        None, "A ready annotator, in place of a trained one.", metavar="WEIGHTS", path=True
-    )
+    annotator: str | None = option(None, "A ready annotator, in place of a trained one.", path="WEIGHTS")
     windows: tuple[float, ...] = option(
         (10.0, 5.0, 2.0),
         "Seconds of the students' windows; the last serves for ablation and transfer too.",
@@ -104,9 +101,7 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
         must="windows must be positive numbers of seconds",
         metavar="A,B,...",
     )
-    mix: float = option(
-        0.5, "Ablation: share of the annotator's probabilities in the labels.", at_least=0, at_most=1
-    )
+    mix: float = option(0.5, "Ablation: share of the annotator's probabilities in the labels.", **SHARE)
     annotator_epochs: int = option(100, at_least=1, quick=4)
     epochs: int = option(100, "Of each student.", at_least=1, quick=3)
     lr: float = option(1e-3, above=0, quick=0.003)
@@ -120,12 +115,11 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
         metavar="DB",
         quick=3.0,
     )
-    threshold: float = option(0.5, "For counting labels.", at_least=0, at_most=1)
+    threshold: float = option(0.5, "For counting labels.", **SHARE)
     transfer: str | None = option(
         None,
         'Another set, with a column "split", to train on from the students (same root).',
-        metavar="MANIFEST",
-        path=True,
+        path="MANIFEST",
     )
     transfer_epochs: int = option(30, at_least=1, quick=2)
     seed: int = option(0, at_least=0)
@@ -182,8 +176,7 @@ class SelfVerifyOptions(NetworkOptions, ValidatedOptions):
     threshold: float | None = option(
         0.95,
         "Smallest mean posterior of a label that is accepted; 0 for none, as in the published commands.",
-        at_least=0,
-        at_most=1,
+        **SHARE,
         quick=0.6,
     )
     cap: int | None = option(40, "Most accepted recordings of a class.", at_least=0)

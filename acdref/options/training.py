@@ -116,7 +116,7 @@ class TrainOptions(ValidatedOptions):
     )
     net: str | None = option(None, "The network  [default: that of --init, or acdnet]", choices=NETWORKS)
     width: float = option(1.0, "So many times the paper's channels.", above=0)
-    init: str | None = option(None, "Weights to start from.", metavar="WEIGHTS", path=True)
+    init: str | None = option(None, "Weights to start from.", path="WEIGHTS")
     workers: int = option(
         1, "Processes that prepare sequences; the result does not depend on it.", at_least=0
     )

@@ -39,10 +39,8 @@ def _engine(s, n):
 
 def _passing(s, n):
     """Vehicles that come and go."""
-    out = np.zeros(n, np.float32)
-    for start in s.onsets(n, 2.0, 5.0)[:4]:
-        out += _vehicle(s, n, start / s.sr + s.uniform(0.3, 1.5) * min(1.5, n / s.sr))
-    return out
+    starts = s.onsets(n, 2.0, 5.0)[:4]
+    return sum(_vehicle(s, n, start / s.sr + s.uniform(0.3, 1.5) * min(1.5, n / s.sr)) for start in starts)
 
 
 def _vehicle(s, n, moment):

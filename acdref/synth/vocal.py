@@ -21,10 +21,7 @@ VOWELS = np.array(FORMANTS, np.float32).T  # (10, 3)
 def voice(s: Synth, n: int) -> Samples:
     """Speech: one speaker, a shout, a whisper, or a babble of several."""
     speakers = s.pick([(8, 1), (1, 2), (1, int(s.rng.integers(3, 6)))])
-    out = np.zeros(n, np.float32)
-    for _ in range(speakers):
-        add_at(out, 0, s.log_uniform(0.4, 1.0) * _speaker(s, n))
-    return out
+    return sum(s.log_uniform(0.4, 1.0) * _speaker(s, n) for _ in range(speakers))
 
 
 def _speaker(s, n):
