@@ -11,6 +11,7 @@ are names of.
 import dataclasses
 import math
 import operator
+from functools import partial
 from typing import Any
 
 from acdref.errors import OptionError
@@ -18,9 +19,6 @@ from acdref.errors import OptionError
 NETWORKS = ("acdnet", "vgg-gap", "conv1d", "resnet50", "mobilenetv2")
 AUGMENTATIONS = ("none", "light", "source", "mixture", "paper")
 LABELLINGS = ("ol", "pel", "pe-cml")
-
-SHARE = {"at_least": 0, "at_most": 1}
-"""Bounds of a part or a probability."""
 
 _BOUNDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 
@@ -39,8 +37,8 @@ def option(default: Any = dataclasses.MISSING, help: str | None = None, **about:
         All that the value, or each in a tuple, may be.
     must : str, optional
         What is said of values out of bounds, in place of a sentence made of these.
-    path : bool or str, optional
-        It names a file or folder; a word is the metavar too.
+    path : bool, optional
+        It names a file or folder.
     flag : str, optional
         Its name on the command line; default: that of the field, with hyphens.
     metavar : str, optional
@@ -65,10 +63,15 @@ def option(default: Any = dataclasses.MISSING, help: str | None = None, **about:
     Traceback (most recent call last):
     acdref.errors.OptionError: holes must be at least 1, not 0
     """
-    if isinstance(about.get("path"), str):
-        about["metavar"] = about["path"]
     kw_only = default is dataclasses.MISSING
     return dataclasses.field(default=default, kw_only=kw_only, metadata={"help": help, **about})
+
+
+path = partial(option, path=True)
+share = partial(option, at_least=0, at_most=1)
+positive = partial(option, above=0)
+not_negative = partial(option, at_least=0)
+count = partial(option, at_least=1)
 
 
 def option_of(choice: str, default: Any, help: str, **about: Any) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acdref.errors import OptionError
-from acdref.options import Checked, option, option_of
+from acdref.options import Checked, option, option_of, path, positive
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ CORRECTIONS = ("correct", "percentile-mask", "percentile-correct", "mean-thresho
 class PromptOptions(Checked):
     """The words that a teacher compares sounds with; see :class:`acdref.clap.prompts.Prompts`."""
 
-    prompts: str | None = option(None, 'Classes: lines of the form "name = prompt".', path="FILE")
+    prompts: str | None = path(None, 'Classes: lines of the form "name = prompt".', metavar="FILE")
     template: str = option("This is a sound of {}", "What a prompt is put into.")
     background: tuple[str, ...] = option(
         (),
@@ -78,10 +78,9 @@ class Decision(Checked):
         metavar="CLASS=NUMBER",
         of="zero-shot",
     )
-    scale: float | None = option(
+    scale: float | None = positive(
         None,
         "The model's exp(logit_scale), where its files do not tell.",
-        above=0,
         must="the logit scale must be a positive number",
         flag="--logit-scale",
     )

@@ -192,9 +192,8 @@ def _beeps(s, n):
     size = int(s.sr * on)
     tones = s.wave(pitch, size) + s.uniform(0, 0.4) * s.wave(min(2 * pitch, 7500), size)
     beep = tones * s.swell(size, 0.004, 0.006)
-    group = np.zeros(int(s.sr * (count * (on + off) + pause)), np.float32)
-    for k in range(count):
-        add_at(group, int(k * s.sr * (on + off)), beep)
+    starts = [k * s.sr * (on + off) for k in range(count)]
+    group = played(int(s.sr * (count * (on + off) + pause)), starts, lambda: beep)
     return np.resize(group, n)
 
 
