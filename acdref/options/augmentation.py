@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from acdref.errors import OptionError
-from acdref.options import Checked, not_negative, option, share
+from acdref.options import Checked, amount, option, share
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Strengths(Checked):
         Lowest and highest root mean square in dBFS; None: as it is.
     """
 
-    equaliser: float = not_negative(0.0, "Random equaliser, dB, in place of --augment's.", at_most=30)
+    equaliser: float = amount(0.0, "Random equaliser, dB, in place of --augment's.", at_most=30)
     band_pass: float = share(0.0)
     low_pass: float = share(0.0, "Probability of a low-pass, in place of --augment's.")
     room: float = share(0.0)
     pitch: float = share(0.0)
-    speed: float = not_negative(0.0, "Largest change of speed, in place of --augment's.", below=1)
+    speed: float = amount(0.0, "Largest change of speed, in place of --augment's.", below=1)
     codec: float = share(0.0)
     distortion: float = share(0.0)
     microphone: float = share(0.0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acdref.errors import OptionError
-from acdref.options import Checked, option, option_of, path, positive
+from acdref.options import Checked, choice, option, option_of, path, positive
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,11 +61,10 @@ class Decision(Checked):
     array([[1., 0.]])
     """
 
-    rule: str = option(
-        "softmax",
+    rule: str = choice(
+        RULES,
         "What a threshold is for: the softmax over the classes (Braun & Gamper), the cosine, or its "
         "robust z-score over all recordings. The last two can say that nothing is there.",
-        choices=RULES,
         of="zero-shot",
     )
     threshold: float = option(

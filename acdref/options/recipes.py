@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from acdref.options import LABELLINGS, NETWORKS, Checked, count, not_negative, option, path, positive, share
+from acdref.options import LABELLINGS, NETWORKS, Checked, amount, choice, count, option, path, positive, share
 from acdref.options.training import RecordingOptions, ValidatedOptions
 
 
@@ -11,7 +11,7 @@ from acdref.options.training import RecordingOptions, ValidatedOptions
 class NetworkOptions(Checked):
     """The network to start from, see :func:`acdref.fit.initial`."""
 
-    net: str = option("acdnet", choices=NETWORKS, quick="mobilenetv2")
+    net: str = choice(NETWORKS, quick="mobilenetv2")
     width: float = positive(1.0, "So many times the paper's channels.", quick=0.125)
     init: str | None = path(None, "Weights to start from, in place of --net.", metavar="WEIGHTS")
 
@@ -54,7 +54,7 @@ class StrongOptions(NetworkOptions, ValidatedOptions):
         metavar="A,B,...",
     )
     batch: int = count(64, "Patches a step.", quick=8)
-    seed: int = not_negative(0)
+    seed: int = amount(0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -99,7 +99,7 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
     epochs: int = count(100, "Of each student.", quick=3)
     lr: float = positive(1e-3, quick=0.003)
     batch: float = positive(640.0, "Of sound in a step, whatever the windows.", metavar="SECONDS", quick=40.0)
-    level: float = not_negative(
+    level: float = amount(
         0.0,
         "The level of windows varies by so much up and down, for annotator and student alike.",
         metavar="DB",
@@ -112,7 +112,7 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
         metavar="MANIFEST",
     )
     transfer_epochs: int = count(30, quick=2)
-    seed: int = not_negative(0)
+    seed: int = amount(0)
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,12 @@ class SelfVerifyOptions(NetworkOptions, ValidatedOptions):
     )
     folds: int = option(4, "Networks.", at_least=2)
     epochs: int = count(500, "On all labels.", quick=10)
-    constant: int = not_negative(100, "Epochs before the learning rate begins to fall to 0.", quick=5)
+    constant: int = amount(100, "Epochs before the learning rate begins to fall to 0.", quick=5)
     lr: float = positive(1e-3, quick=0.005)
-    alpha: float = not_negative(0.3, "Of mixup; 0: no mixup.")
-    rounds: int = not_negative(10, "Of verification.", quick=2)
+    alpha: float = amount(0.3, "Of mixup; 0: no mixup.")
+    rounds: int = amount(10, "Of verification.", quick=2)
     tune_epochs: int = count(30, "In each round.", quick=4)
-    tune_constant: int = not_negative(5, "Of these, before the rate begins to fall.", quick=1)
+    tune_constant: int = amount(5, "Of these, before the rate begins to fall.", quick=1)
     tune_lr: float = positive(2e-4, quick=0.002)
     batch: int = count(100, quick=16)
     excerpts: int = count(25, "Excerpts of a recording that a network is asked about.", quick=2)
@@ -164,8 +164,8 @@ class SelfVerifyOptions(NetworkOptions, ValidatedOptions):
         "Smallest mean posterior of a label that is accepted; 0 for none, as in the published commands.",
         quick=0.6,
     )
-    cap: int | None = not_negative(40, "Most accepted recordings of a class.")
-    seed: int = not_negative(0)
+    cap: int | None = amount(40, "Most accepted recordings of a class.")
+    seed: int = amount(0)
 
 
 @dataclass(frozen=True)

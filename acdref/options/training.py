@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from acdref.options import AUGMENTATIONS, NETWORKS, Checked, count, not_negative, option, path, positive
+from acdref.options import AUGMENTATIONS, NETWORKS, Checked, amount, choice, count, option, path, positive
 
 if TYPE_CHECKING:
     from acdref.augment import Augmentation
@@ -63,15 +63,14 @@ class TrainOptions(ValidatedOptions):
     epoch_size: int = count(10_000, "Sequences an epoch.")
     batch: int = count(8, "Sequences a step.")
     lr: float = positive(1e-4, "Learning rate.")
-    schedule: str = option(
-        "plateau",
+    schedule: str = choice(
+        ("plateau", "cosine"),
         "plateau: halve when validation mAP has not risen for --patience epochs (the paper's); "
         "cosine: warm up, then fall to 0 (for short runs, with --lr 2e-3).",
-        choices=("plateau", "cosine"),
     )
-    patience: int = not_negative(150, "Epochs.")
-    weight_decay: float = not_negative(0.01)
-    average: float = not_negative(
+    patience: int = amount(150, "Epochs.")
+    weight_decay: float = amount(0.01)
+    average: float = amount(
         0.0, "Decay of a running average of the weights, which is then validated and kept; 0: off.", below=1
     )
     keep: str | None = option(
@@ -79,13 +78,12 @@ class TrainOptions(ValidatedOptions):
         "What decides which weights are kept  [default: mAP with validation, else last]",
         choices=("mAP", "loss", "last"),
     )
-    seed: int = not_negative(0)
+    seed: int = amount(0)
     mix_max: int = count(2, "Most sequences mixed into one.")
-    mixing: str = option(
-        "or",
+    mixing: str = choice(
+        ("or", "mixup"),
         "or: the sum, labelled with all that is in it.  mixup: the weighted mean of two, and of "
         "their labels (--mix-max 2).",
-        choices=("or", "mixup"),
     )
     seconds: float = option(
         10.0,
@@ -93,15 +91,12 @@ class TrainOptions(ValidatedOptions):
         at_least=2.1,
         at_most=3600,
     )
-    fill: str = option(
-        "concatenate",
+    fill: str = choice(
+        ("concatenate", "repeat"),
         "Fill a sequence with several recordings (the paper's way), or repeat one: better where most "
         "are short.",
-        choices=("concatenate", "repeat"),
     )
-    sampling: str = option(
-        "balanced", "Draw a class, then a recording of it; or any recording.", choices=("balanced", "uniform")
-    )
+    sampling: str = choice(("balanced", "uniform"), "Draw a class, then a recording of it; or any recording.")
     augment: "Augmentation | str" = option(
         "light",
         "Variation of the sound.  light: equaliser, low-pass, speed and level.  paper: algorithm 1, "
@@ -112,7 +107,7 @@ class TrainOptions(ValidatedOptions):
     net: str | None = option(None, "The network  [default: that of --init, or acdnet]", choices=NETWORKS)
     width: float = positive(1.0, "So many times the paper's channels.")
     init: str | None = path(None, "Weights to start from.", metavar="WEIGHTS")
-    workers: int = not_negative(1, "Processes that prepare sequences; the result does not depend on it.")
+    workers: int = amount(1, "Processes that prepare sequences; the result does not depend on it.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
