@@ -61,9 +61,7 @@ def write_text(path: str | os.PathLike[str], text: str, error: type[FileError] =
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
-def write_table(
-    path: str | os.PathLike, columns: Iterable, rows: Iterable[Iterable], delimiter: str = ","
-) -> None:
+def write_table(path: str | os.PathLike, columns: Iterable, rows: Iterable, delimiter: str = ",") -> None:
     """Write a CSV file: the names of the columns, and rows; errors as :func:`replacing`."""
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows([columns, *rows])

@@ -254,7 +254,7 @@ PLANTED = {
     ],
     "options/training": [
         ("max(1, self.epoch_size // self.batch)", "self.epoch_size // self.batch"),
-        ("lr: float = option(1e-4,", "lr: float = option(1e-3,"),
+        ("lr: float = positive(1e-4,", "lr: float = positive(1e-3,"),
     ],
     "predict/backend": [
         ("self._undecided_until = COMPILING_PAYS", "self._undecided_until = LOADING_PAYS"),
@@ -348,7 +348,7 @@ PLANTED = {
     ],
     "synth/dataset": [
         ("np.random.default_rng([seed, index])", "np.random.default_rng(seed + index)"),
-        ("{event.start:.3f}", "{event.start:.1f}"),
+        ("{start:.3f}", "{start:.1f}"),
         ('    (directory / "manifest.csv").unlink(missing_ok=True)\n', ""),
     ],
     "synth/kinds": [

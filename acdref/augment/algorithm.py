@@ -68,21 +68,21 @@ def _equaliser(x, rng, spread, sr):
     return spectrum.equalise(x, spread * rng.standard_normal(EQUALISER_POINTS), sr)
 
 
-def _band_pass(x, rng, sr):
+def _band_pass(x, rng, _, sr):
     low, high = _log_uniform(rng, LOWER_EDGE), _log_uniform(rng, UPPER_EDGE)
     return spectrum.band_pass(x, low * sr / 2, high * sr / 2, sr)
 
 
-def _low_pass(x, rng, sr):
+def _low_pass(x, rng, _, sr):
     return spectrum.low_pass(x, _log_uniform(rng, UPPER_EDGE) * sr / 2, sr)
 
 
-def _room(x, rng, sr):
+def _room(x, rng, _, sr):
     decay, ratio = _log_uniform(rng, DECAY_SECONDS), rng.uniform(*DIRECT_TO_REVERBERANT)
     return rooms.reverberate(x, rooms.room_response(rng, decay, ratio, sr))
 
 
-def _pitch(x, rng, sr):
+def _pitch(x, rng, _, sr):
     return speed.change_pitch(x, rng.uniform(*SEMITONES), _log_uniform(rng, TEMPO), sr)
 
 
@@ -90,13 +90,13 @@ def _speed(x, rng, largest, sr):
     return speed.change_speed(x, _log_uniform(rng, (1 / (1 + largest), 1 + largest)))
 
 
-def _codec(x, rng, sr):
+def _codec(x, rng, _, sr):
     codec, quality = rng.choice(list(CODECS), p=list(CODECS.values())), rng.random()
     # What the installed build lacks leaves the sound as it is, and every other draw too.
     return codecs.recode(x, codec, quality, sr) if codec in codecs.available(sr) else x
 
 
-def _distortion(x, rng, sr):
+def _distortion(x, rng, _, sr):
     kind = rng.integers(len(CLIPPING) + 1)
     if kind == len(CLIPPING):
         return distortion.quantise(x, int(rng.integers(*BITS, endpoint=True)))
@@ -107,28 +107,22 @@ def _level(x, rng, bounds, sr):
     return level.set_level(x, rng.uniform(*bounds))
 
 
-def _sometimes(effect):
-    def sometimes(x, rng, probability, sr):
-        return effect(x, rng, sr) if rng.random() < probability else x
-
-    return sometimes
-
-
 # Functions of (sound, generator, strength, sampling rate), in the order in which they are applied.
 _SOURCE = {
     "equaliser": _equaliser,
-    "band_pass": _sometimes(_band_pass),
-    "low_pass": _sometimes(_low_pass),
-    "room": _sometimes(_room),
-    "pitch": _sometimes(_pitch),
+    "band_pass": _band_pass,
+    "low_pass": _low_pass,
+    "room": _room,
+    "pitch": _pitch,
     "speed": _speed,
 }
 _MIXTURE = {
-    "codec": _sometimes(_codec),
-    "distortion": _sometimes(_distortion),
-    "microphone": _sometimes(_low_pass),
+    "codec": _codec,
+    "distortion": _distortion,
+    "microphone": _low_pass,
     "level": _level,
 }
+_AMOUNTS = ("equaliser", "speed", "level")  # the other strengths are probabilities
 EFFECTS = (*_SOURCE, *_MIXTURE)
 """Fields of :class:`Augmentation`, in the order in which they are applied."""
 
@@ -197,7 +191,7 @@ class Augmentation(Strengths):
         x = as_sound(x)
         for (name, effect), own in zip(effects.items(), rng.spawn(len(effects)), strict=True):
             strength = getattr(self, name)
-            if strength:
+            if strength and (name in _AMOUNTS or own.random() < strength):
                 x = effect(x, own, strength, sr)
         return x
 

@@ -11,6 +11,7 @@ All three decoders take the encoder's delay away again by what the file says of 
 encoder none; :func:`available` tells.
 """
 
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 
@@ -95,11 +96,9 @@ def available(sr: int = 16000) -> tuple[str, ...]:
     x = np.linspace(-1, 1, 1000, dtype=np.float32)
     found = []
     for codec in FORMATS:
-        try:
+        with suppress(ValueError):
             recode(x, codec, 0.5, sr)
-        except ValueError:
-            continue
-        found.append(codec)
+            found.append(codec)
     return tuple(found)
 
 

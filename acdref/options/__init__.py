@@ -11,6 +11,7 @@ are names of.
 import dataclasses
 import math
 import operator
+from functools import partial
 from typing import Any
 
 from acdref.errors import OptionError
@@ -64,6 +65,24 @@ def option(default: Any = dataclasses.MISSING, help: str | None = None, **about:
     """
     kw_only = default is dataclasses.MISSING
     return dataclasses.field(default=default, kw_only=kw_only, metadata={"help": help, **about})
+
+
+# What many options are: a file or folder, or a number within the usual bounds.
+path = partial(option, path=True)
+share = partial(option, at_least=0, at_most=1)
+positive = partial(option, above=0)
+amount = partial(option, at_least=0)
+count = partial(option, at_least=1)
+
+
+def choice(choices: tuple[str, ...], help: str | None = None, **about: Any) -> Any:
+    """An :func:`option` that is one of these; the first is the default."""
+    return option(choices[0], help, choices=choices, **about)
+
+
+def option_of(of: str, default: Any, help: str, **about: Any) -> Any:
+    """An :func:`option` that belongs to the choice `of`, with which its help begins."""
+    return option(default, f"{of}: {help}", of=of, **about)
 
 
 def refusal(field: dataclasses.Field, value: Any) -> str | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from acdref.errors import OptionError
-from acdref.options import Checked, option
+from acdref.options import Checked, amount, option, share
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,15 @@ class Strengths(Checked):
         Lowest and highest root mean square in dBFS; None: as it is.
     """
 
-    equaliser: float = option(0.0, "Random equaliser, dB, in place of --augment's.", at_least=0, at_most=30)
-    band_pass: float = option(0.0, at_least=0, at_most=1)
-    low_pass: float = option(
-        0.0, "Probability of a low-pass, in place of --augment's.", at_least=0, at_most=1
-    )
-    room: float = option(0.0, at_least=0, at_most=1)
-    pitch: float = option(0.0, at_least=0, at_most=1)
-    speed: float = option(0.0, "Largest change of speed, in place of --augment's.", at_least=0, below=1)
-    codec: float = option(0.0, at_least=0, at_most=1)
-    distortion: float = option(0.0, at_least=0, at_most=1)
-    microphone: float = option(0.0, at_least=0, at_most=1)
+    equaliser: float = amount(0.0, "Random equaliser, dB, in place of --augment's.", at_most=30)
+    band_pass: float = share(0.0)
+    low_pass: float = share(0.0, "Probability of a low-pass, in place of --augment's.")
+    room: float = share(0.0)
+    pitch: float = share(0.0)
+    speed: float = amount(0.0, "Largest change of speed, in place of --augment's.", below=1)
+    codec: float = share(0.0)
+    distortion: float = share(0.0)
+    microphone: float = share(0.0)
     level: tuple[float, float] | None = option(None, at_least=-300, at_most=300)
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acdref.errors import OptionError
-from acdref.options import Checked, option
+from acdref.options import Checked, choice, option, option_of, path, positive
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,9 +25,7 @@ CORRECTIONS = ("correct", "percentile-mask", "percentile-correct", "mean-thresho
 class PromptOptions(Checked):
     """The words that a teacher compares sounds with; see :class:`acdref.clap.prompts.Prompts`."""
 
-    prompts: str | None = option(
-        None, 'Classes: lines of the form "name = prompt".', path=True, metavar="FILE"
-    )
+    prompts: str | None = path(None, 'Classes: lines of the form "name = prompt".', metavar="FILE")
     template: str = option("This is a sound of {}", "What a prompt is put into.")
     background: tuple[str, ...] = option(
         (),
@@ -63,11 +61,10 @@ class Decision(Checked):
     array([[1., 0.]])
     """
 
-    rule: str = option(
-        "softmax",
+    rule: str = choice(
+        RULES,
         "What a threshold is for: the softmax over the classes (Braun & Gamper), the cosine, or its "
         "robust z-score over all recordings. The last two can say that nothing is there.",
-        choices=RULES,
         of="zero-shot",
     )
     threshold: float = option(
@@ -80,10 +77,9 @@ class Decision(Checked):
         metavar="CLASS=NUMBER",
         of="zero-shot",
     )
-    scale: float | None = option(
+    scale: float | None = positive(
         None,
         "The model's exp(logit_scale), where its files do not tell.",
-        above=0,
         must="the logit scale must be a positive number",
         flag="--logit-scale",
     )
@@ -103,28 +99,25 @@ class Decision(Checked):
 class RuleOptions(Checked):
     """How scores change labels; see :func:`acdref.labels.correct_labels` and those beside it."""
 
-    T: float = option(
+    T: float = option_of(
+        "correct",
         0.05,
-        "correct: the teacher is confident above 1 - T and below T.",
+        "the teacher is confident above 1 - T and below T.",
         at_least=0,
         at_most=0.5,
         flag="--threshold-t",
-        of="correct",
     )
-    fp: bool = option(False, "correct: wrongly set labels too, not only missing ones.", of="correct")
-    no_mask: bool = option(False, "correct: leave doubtful labels instead of masking them.", of="correct")
-    boundary: str = option(
+    fp: bool = option_of("correct", False, "wrongly set labels too, not only missing ones.")
+    no_mask: bool = option_of("correct", False, "leave doubtful labels instead of masking them.")
+    boundary: str = option_of(
+        "correct",
         "closed",
-        "correct: a score of exactly T or 1 - T masks, or does nothing as the equations are printed.",
+        "a score of exactly T or 1 - T masks, or does nothing as the equations are printed.",
         choices=("closed", "literal"),
-        of="correct",
     )
-    q: float = option(0.05, "percentile: the fraction of negatives.", at_least=0, below=1, of="percentile")
-    statistic: str = option(
-        "mean",
-        "mean-threshold: of the scores of a class's positives.",
-        choices=STATISTICS,
-        of="mean-threshold",
+    q: float = option_of("percentile", 0.05, "the fraction of negatives.", at_least=0, below=1)
+    statistic: str = option_of(
+        "mean-threshold", "mean", "of the scores of a class's positives.", choices=STATISTICS
     )
 
     def step(self, correction: str) -> dict[str, dict]:
@@ -141,9 +134,7 @@ class RuleOptions(Checked):
 class FrameOptions(Checked):
     """Arguments of :func:`acdref.labels.strong.frame_labels`."""
 
-    duration: float = option(10.0, "frame: seconds of a clip.", of="frame")
-    frame: float = option(0.96, "frame: seconds of a frame.", flag="--frame-length", of="frame")
-    hop: float | None = option(
-        None, "frame: seconds between frames' starts  [default: --frame-length]", of="frame"
-    )
+    duration: float = option_of("frame", 10.0, "seconds of a clip.")
+    frame: float = option_of("frame", 0.96, "seconds of a frame.", flag="--frame-length")
+    hop: float | None = option_of("frame", None, "seconds between frames' starts  [default: --frame-length]")
     guard: bool = option(False, "frame: frames touched without being PRESENT are left out.", of="frame")

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from acdref.options import LABELLINGS, NETWORKS, Checked, option
+from acdref.options import LABELLINGS, NETWORKS, Checked, amount, choice, count, option, path, positive, share
 from acdref.options.training import RecordingOptions, ValidatedOptions
 
 
@@ -11,9 +11,9 @@ from acdref.options.training import RecordingOptions, ValidatedOptions
 class NetworkOptions(Checked):
     """The network to start from, see :func:`acdref.fit.initial`."""
 
-    net: str = option("acdnet", choices=NETWORKS, quick="mobilenetv2")
-    width: float = option(1.0, "So many times the paper's channels.", above=0, quick=0.125)
-    init: str | None = option(None, "Weights to start from, in place of --net.", metavar="WEIGHTS", path=True)
+    net: str = choice(NETWORKS, quick="mobilenetv2")
+    width: float = positive(1.0, "So many times the paper's channels.", quick=0.125)
+    init: str | None = path(None, "Weights to start from, in place of --net.", metavar="WEIGHTS")
 
 
 @dataclass(frozen=True)
@@ -35,36 +35,31 @@ class StrongOptions(NetworkOptions, ValidatedOptions):
         Parts of the strong set for which ``tuned-strong`` is done again; a smaller one is part of a larger.
     """
 
-    events: str | None = option(
+    events: str | None = path(
         None,
         "Strong labels: rows of recording, onset, offset, class  [default: events.tsv beside MANIFEST]",
         metavar="TSV",
-        path=True,
     )
-    epochs: int = option(100, "On weak labels.", at_least=1, quick=30)
-    lr: float = option(1e-3, above=0, quick=0.002)
-    tune_epochs: int = option(30, "Of training on.", at_least=1, quick=10)
-    tune_lr: float = option(3e-4, above=0, quick=0.001)
-    mu_diffuse: float = option(
-        0.7, "Share of patches with diffuse labels, the others have weak ones.", at_least=0, at_most=1
-    )
-    mu_strong: float = option(0.8, "Share of patches with strong labels.", at_least=0, at_most=1)
-    shares: tuple[float, ...] = option(
+    epochs: int = count(100, "On weak labels.", quick=30)
+    lr: float = positive(1e-3, quick=0.002)
+    tune_epochs: int = count(30, "Of training on.", quick=10)
+    tune_lr: float = positive(3e-4, quick=0.001)
+    mu_diffuse: float = share(0.7, "Share of patches with diffuse labels, the others have weak ones.")
+    mu_strong: float = share(0.8, "Share of patches with strong labels.")
+    shares: tuple[float, ...] = positive(
         (),
         'Also with parts of the strong set, as "0.1,0.3".',
-        above=0,
         at_most=1,
         must="parts must lie between 0 and 1",
         metavar="A,B,...",
     )
-    batch: int = option(64, "Patches a step.", at_least=1, quick=8)
-    seed: int = option(0, at_least=0)
+    batch: int = count(64, "Patches a step.", quick=8)
+    seed: int = amount(0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.events is None:
-            beside = os.path.join(os.path.dirname(self.manifest), "events.tsv")
-            object.__setattr__(self, "events", beside)
+            object.__setattr__(self, "events", os.path.join(os.path.dirname(self.manifest), "events.tsv"))
 
 
 @dataclass(frozen=True)
@@ -91,44 +86,33 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
         The column ``split`` says what to measure on.
     """
 
-    more: str | None = option(
-        None, "Manifest of more recordings for the annotator alone (same root).", path=True
-    )
-    annotator: str | None = option(
-        None, "A ready annotator, in place of a trained one.", metavar="WEIGHTS", path=True
-    )
-    windows: tuple[float, ...] = option(
+    more: str | None = path(None, "Manifest of more recordings for the annotator alone (same root).")
+    annotator: str | None = path(None, "A ready annotator, in place of a trained one.", metavar="WEIGHTS")
+    windows: tuple[float, ...] = positive(
         (10.0, 5.0, 2.0),
         "Seconds of the students' windows; the last serves for ablation and transfer too.",
-        above=0,
         must="windows must be positive numbers of seconds",
         metavar="A,B,...",
     )
-    mix: float = option(
-        0.5, "Ablation: share of the annotator's probabilities in the labels.", at_least=0, at_most=1
-    )
-    annotator_epochs: int = option(100, at_least=1, quick=4)
-    epochs: int = option(100, "Of each student.", at_least=1, quick=3)
-    lr: float = option(1e-3, above=0, quick=0.003)
-    batch: float = option(
-        640.0, "Of sound in a step, whatever the windows.", above=0, metavar="SECONDS", quick=40.0
-    )
-    level: float = option(
+    mix: float = share(0.5, "Ablation: share of the annotator's probabilities in the labels.")
+    annotator_epochs: int = count(100, quick=4)
+    epochs: int = count(100, "Of each student.", quick=3)
+    lr: float = positive(1e-3, quick=0.003)
+    batch: float = positive(640.0, "Of sound in a step, whatever the windows.", metavar="SECONDS", quick=40.0)
+    level: float = amount(
         0.0,
         "The level of windows varies by so much up and down, for annotator and student alike.",
-        at_least=0,
         metavar="DB",
         quick=3.0,
     )
-    threshold: float = option(0.5, "For counting labels.", at_least=0, at_most=1)
-    transfer: str | None = option(
+    threshold: float = share(0.5, "For counting labels.")
+    transfer: str | None = path(
         None,
         'Another set, with a column "split", to train on from the students (same root).',
         metavar="MANIFEST",
-        path=True,
     )
-    transfer_epochs: int = option(30, at_least=1, quick=2)
-    seed: int = option(0, at_least=0)
+    transfer_epochs: int = count(30, quick=2)
+    seed: int = amount(0)
 
 
 @dataclass(frozen=True)
@@ -151,43 +135,37 @@ class SelfVerifyOptions(NetworkOptions, ValidatedOptions):
         As in :func:`acdref.labels.verify`.
     """
 
-    spectrogram: int = option(
-        1, "Of vgg-gap. 1: A-weighted mel; 2: logarithmic filterbank.", at_least=1, at_most=2
-    )
-    clip: float | None = option(
+    spectrogram: int = count(1, "Of vgg-gap. 1: A-weighted mel; 2: logarithmic filterbank.", at_most=2)
+    clip: float | None = positive(
         None,
         "Repeat or cut recordings to this  [default: 3000 of vgg-gap's frames, 18 s]",
-        above=0,
         metavar="SECONDS",
         quick=3.0,
     )
-    excerpt: float | None = option(
+    excerpt: float | None = positive(
         None,
         "Train on random excerpts of this length  [default: 384 of vgg-gap's frames, 2.304 s]",
-        above=0,
         metavar="SECONDS",
         quick=1.5,
     )
     folds: int = option(4, "Networks.", at_least=2)
-    epochs: int = option(500, "On all labels.", at_least=1, quick=10)
-    constant: int = option(100, "Epochs before the learning rate begins to fall to 0.", at_least=0, quick=5)
-    lr: float = option(1e-3, above=0, quick=0.005)
-    alpha: float = option(0.3, "Of mixup; 0: no mixup.", at_least=0)
-    rounds: int = option(10, "Of verification.", at_least=0, quick=2)
-    tune_epochs: int = option(30, "In each round.", at_least=1, quick=4)
-    tune_constant: int = option(5, "Of these, before the rate begins to fall.", at_least=0, quick=1)
-    tune_lr: float = option(2e-4, above=0, quick=0.002)
-    batch: int = option(100, at_least=1, quick=16)
-    excerpts: int = option(25, "Excerpts of a recording that a network is asked about.", at_least=1, quick=2)
-    threshold: float | None = option(
+    epochs: int = count(500, "On all labels.", quick=10)
+    constant: int = amount(100, "Epochs before the learning rate begins to fall to 0.", quick=5)
+    lr: float = positive(1e-3, quick=0.005)
+    alpha: float = amount(0.3, "Of mixup; 0: no mixup.")
+    rounds: int = amount(10, "Of verification.", quick=2)
+    tune_epochs: int = count(30, "In each round.", quick=4)
+    tune_constant: int = amount(5, "Of these, before the rate begins to fall.", quick=1)
+    tune_lr: float = positive(2e-4, quick=0.002)
+    batch: int = count(100, quick=16)
+    excerpts: int = count(25, "Excerpts of a recording that a network is asked about.", quick=2)
+    threshold: float | None = share(
         0.95,
         "Smallest mean posterior of a label that is accepted; 0 for none, as in the published commands.",
-        at_least=0,
-        at_most=1,
         quick=0.6,
     )
-    cap: int | None = option(40, "Most accepted recordings of a class.", at_least=0)
-    seed: int = option(0, at_least=0)
+    cap: int | None = amount(40, "Most accepted recordings of a class.")
+    seed: int = amount(0)
 
 
 @dataclass(frozen=True)
@@ -202,7 +180,7 @@ class RelabelTransferOptions(NetworkOptions, RecordingOptions):
         For each there is a base network.
     """
 
-    ontology: str = option(help="In the format of AudioSet's ontology.json.", path=True)
+    ontology: str = path(help="In the format of AudioSet's ontology.json.")
     target: str = option(
         help="Id or name of the class below which the target's classes lie.", metavar="CLASS", quick="animal"
     )
@@ -210,13 +188,13 @@ class RelabelTransferOptions(NetworkOptions, RecordingOptions):
         ("pe-cml",), "Labelling of the base set; repeat it to compare.", choices=LABELLINGS
     )
     labels: str = option("pel", "Labelling of the target set.", choices=LABELLINGS)
-    seconds: float = option(10.0, "Repeat or cut recordings to this.", above=0, quick=3.0)
-    epochs: int = option(100, "Of base networks.", at_least=1, quick=8)
-    tune_epochs: int = option(100, "Of fine-tuning.", at_least=1, quick=8)
-    extract_epochs: int = option(100, "Of perceptrons.", at_least=1, quick=20)
-    lr: float = option(1e-3, "Learning rate of base networks and perceptrons.", above=0, quick=0.005)
-    tune_lr: float = option(1e-3, "Of tuning.", above=0, quick=0.005)
-    decay: float = option(0.987, "Of the rates, an epoch.", above=0, at_most=1)
-    batch: int = option(24, at_least=1)
-    hidden: int = option(128, "Units of the perceptron.", at_least=1)
+    seconds: float = positive(10.0, "Repeat or cut recordings to this.", quick=3.0)
+    epochs: int = count(100, "Of base networks.", quick=8)
+    tune_epochs: int = count(100, "Of fine-tuning.", quick=8)
+    extract_epochs: int = count(100, "Of perceptrons.", quick=20)
+    lr: float = positive(1e-3, "Learning rate of base networks and perceptrons.", quick=0.005)
+    tune_lr: float = positive(1e-3, "Of tuning.", quick=0.005)
+    decay: float = positive(0.987, "Of the rates, an epoch.", at_most=1)
+    batch: int = count(24)
+    hidden: int = count(128, "Units of the perceptron.")
     seed: int = option(0, at_least=0)

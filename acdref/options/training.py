@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from acdref.options import AUGMENTATIONS, NETWORKS, Checked, option
+from acdref.options import AUGMENTATIONS, NETWORKS, Checked, amount, choice, count, option, path, positive
 
 if TYPE_CHECKING:
     from acdref.augment import Augmentation
@@ -20,9 +20,7 @@ class RecordingOptions(Checked):
     """
 
     manifest: str
-    root: str | None = option(
-        None, "Folder that the manifest's paths are relative to  [default: its own]", path=True
-    )
+    root: str | None = path(None, "Folder that the manifest's paths are relative to  [default: its own]")
     classes: tuple[str, ...] | None = option(
         None, "Classes and their order  [default: those that occur]", metavar="A,B,..."
     )
@@ -40,7 +38,7 @@ class ValidatedOptions(RecordingOptions):
     """
 
     val_fold: str | None = option(None, "Folds to validate on.")
-    val: str | None = option(None, "Another manifest to validate on (same root).", path=True)
+    val: str | None = path(None, "Another manifest to validate on (same root).")
 
 
 @dataclass(frozen=True)
@@ -61,36 +59,31 @@ class TrainOptions(ValidatedOptions):
         The last layer is drawn anew if its classes differ.
     """
 
-    epochs: int = option(100, at_least=1)
-    epoch_size: int = option(10_000, "Sequences an epoch.", at_least=1)
-    batch: int = option(8, "Sequences a step.", at_least=1)
-    lr: float = option(1e-4, "Learning rate.", above=0)
-    schedule: str = option(
-        "plateau",
+    epochs: int = count(100)
+    epoch_size: int = count(10_000, "Sequences an epoch.")
+    batch: int = count(8, "Sequences a step.")
+    lr: float = positive(1e-4, "Learning rate.")
+    schedule: str = choice(
+        ("plateau", "cosine"),
         "plateau: halve when validation mAP has not risen for --patience epochs (the paper's); "
         "cosine: warm up, then fall to 0 (for short runs, with --lr 2e-3).",
-        choices=("plateau", "cosine"),
     )
-    patience: int = option(150, "Epochs.", at_least=0)
-    weight_decay: float = option(0.01, at_least=0)
-    average: float = option(
-        0.0,
-        "Decay of a running average of the weights, which is then validated and kept; 0: off.",
-        at_least=0,
-        below=1,
+    patience: int = amount(150, "Epochs.")
+    weight_decay: float = amount(0.01)
+    average: float = amount(
+        0.0, "Decay of a running average of the weights, which is then validated and kept; 0: off.", below=1
     )
     keep: str | None = option(
         None,
         "What decides which weights are kept  [default: mAP with validation, else last]",
         choices=("mAP", "loss", "last"),
     )
-    seed: int = option(0, at_least=0)
-    mix_max: int = option(2, "Most sequences mixed into one.", at_least=1)
-    mixing: str = option(
-        "or",
+    seed: int = amount(0)
+    mix_max: int = count(2, "Most sequences mixed into one.")
+    mixing: str = choice(
+        ("or", "mixup"),
         "or: the sum, labelled with all that is in it.  mixup: the weighted mean of two, and of "
         "their labels (--mix-max 2).",
-        choices=("or", "mixup"),
     )
     seconds: float = option(
         10.0,
@@ -98,15 +91,12 @@ class TrainOptions(ValidatedOptions):
         at_least=2.1,
         at_most=3600,
     )
-    fill: str = option(
-        "concatenate",
+    fill: str = choice(
+        ("concatenate", "repeat"),
         "Fill a sequence with several recordings (the paper's way), or repeat one: better where most "
         "are short.",
-        choices=("concatenate", "repeat"),
     )
-    sampling: str = option(
-        "balanced", "Draw a class, then a recording of it; or any recording.", choices=("balanced", "uniform")
-    )
+    sampling: str = choice(("balanced", "uniform"), "Draw a class, then a recording of it; or any recording.")
     augment: "Augmentation | str" = option(
         "light",
         "Variation of the sound.  light: equaliser, low-pass, speed and level.  paper: algorithm 1, "
@@ -115,11 +105,9 @@ class TrainOptions(ValidatedOptions):
         choices=AUGMENTATIONS,
     )
     net: str | None = option(None, "The network  [default: that of --init, or acdnet]", choices=NETWORKS)
-    width: float = option(1.0, "So many times the paper's channels.", above=0)
-    init: str | None = option(None, "Weights to start from.", metavar="WEIGHTS", path=True)
-    workers: int = option(
-        1, "Processes that prepare sequences; the result does not depend on it.", at_least=0
-    )
+    width: float = positive(1.0, "So many times the paper's channels.")
+    init: str | None = path(None, "Weights to start from.", metavar="WEIGHTS")
+    workers: int = amount(1, "Processes that prepare sequences; the result does not depend on it.")
 
     def __post_init__(self) -> None:
         super().__post_init__()

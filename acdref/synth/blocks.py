@@ -182,9 +182,8 @@ def resonance(f: Samples, centre: Curve, bandwidth: float) -> Samples:
 
 def add_at(out: Samples, start: int, piece: Samples) -> None:
     """Add `piece` to `out` from sample `start` on, in place; what sticks out at the end is lost."""
-    end = min(len(out), start + len(piece))
-    if start < end:
-        out[start:end] += piece[: end - start]
+    place = out[start : start + len(piece)]
+    place += piece[: len(place)]
 
 
 def played(n: int, starts: Iterable[float], make: Callable[[], Samples]) -> Samples:
@@ -207,9 +206,5 @@ def to_peak(x: Samples, peak: float = 1.0) -> Samples:
 
 def _fast_length(n):
     """Smallest 2^a 3^b 5^c >= n with b <= 3 and c <= 4: lengths whose FFT is quick."""
-    best = 1 << (n - 1).bit_length()
-    for five in (1, 5, 25, 125, 625):
-        for three in (1, 3, 9, 27):
-            odd = five * three
-            best = min(best, odd << max(0, (-(-n // odd) - 1).bit_length()))
-    return best
+    odds = [five * three for five in (1, 5, 25, 125, 625) for three in (1, 3, 9, 27)]
+    return min(odd << (-(-n // odd) - 1).bit_length() for odd in odds)

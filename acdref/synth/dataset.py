@@ -181,15 +181,15 @@ def _prepare(directory, force):
     """Make the folder, or check that it may be written to; return what an earlier data set left in it."""
     directory.mkdir(parents=True, exist_ok=True)
     names = set(os.listdir(directory))
-    ours = {name for name in names if _OURS.fullmatch(name)}
     made_here = MARKER in names and _is_marker(directory / MARKER)
-    foreign = sorted(names - ours if made_here else names)
+    ours = {name for name in names if made_here and _OURS.fullmatch(name)}
+    foreign = sorted(names - ours)
     if foreign and not force:
         advice = "use another folder, or --force to write beside them"
         raise FileError(directory, f"holds other files ({foreign[0]}): {advice}")
     # Without its manifest the folder counts as incomplete until the new one is there.
     (directory / "manifest.csv").unlink(missing_ok=True)
-    return ours - {MARKER, "events.tsv", "manifest.csv"} if made_here else set()
+    return ours - {MARKER, "events.tsv", "manifest.csv"}
 
 
 def _is_marker(path):

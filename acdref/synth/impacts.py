@@ -63,8 +63,7 @@ def _blast(s, weight):
     n = int(s.sr * 0.25 * weight)
     noise = s.white(n)
     body = unit(_dulled(s, noise, s.log_uniform(300, 1200) / weight))
-    crack = noise * s.decay(n, s.uniform(0.01, 0.05) * weight, attack=0.0002)
-    crack *= s.uniform(0.8, 1.8)
+    crack = noise * s.decay(n, s.uniform(0.01, 0.05) * weight, attack=0.0002) * s.uniform(0.8, 1.8)
     return crack + body * s.decay(n, s.uniform(0.08, 0.25) * weight, attack=0.0005)
 
 

@@ -39,10 +39,8 @@ def _engine(s, n):
 
 def _passing(s, n):
     """Vehicles that come and go."""
-    out = np.zeros(n, np.float32)
-    for start in s.onsets(n, 2.0, 5.0)[:4]:
-        out += _vehicle(s, n, start / s.sr + s.uniform(0.3, 1.5) * min(1.5, n / s.sr))
-    return out
+    starts = s.onsets(n, 2.0, 5.0)[:4]
+    return sum(_vehicle(s, n, start / s.sr + s.uniform(0.3, 1.5) * min(1.5, n / s.sr)) for start in starts)
 
 
 def _vehicle(s, n, moment):
@@ -194,9 +192,8 @@ def _beeps(s, n):
     size = int(s.sr * on)
     tones = s.wave(pitch, size) + s.uniform(0, 0.4) * s.wave(min(2 * pitch, 7500), size)
     beep = tones * s.swell(size, 0.004, 0.006)
-    group = np.zeros(int(s.sr * (count * (on + off) + pause)), np.float32)
-    for k in range(count):
-        add_at(group, int(k * s.sr * (on + off)), beep)
+    starts = [k * s.sr * (on + off) for k in range(count)]
+    group = played(int(s.sr * (count * (on + off) + pause)), starts, lambda: beep)
     return np.resize(group, n)
 
 

@@ -4,13 +4,8 @@ import numpy as np
 
 from acdref.synth.blocks import Samples, Synth, add_at, glide, high_pass
 
-SCALES = (
-    [0, 2, 4, 5, 7, 9, 11],
-    [0, 2, 3, 5, 7, 8, 10],
-    [0, 2, 4, 7, 9],
-    [0, 3, 5, 7, 10],
-    [0, 2, 3, 5, 7, 9, 10],
-)
+MAJOR, MINOR, DORIAN = [0, 2, 4, 5, 7, 9, 11], [0, 2, 3, 5, 7, 8, 10], [0, 2, 3, 5, 7, 9, 10]
+SCALES = (MAJOR, MINOR, [0, 2, 4, 7, 9], [0, 3, 5, 7, 10], DORIAN)
 
 
 def music(s: Synth, n: int) -> Samples:

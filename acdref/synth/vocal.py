@@ -21,46 +21,43 @@ VOWELS = np.array(FORMANTS, np.float32).T  # (10, 3)
 def voice(s: Synth, n: int) -> Samples:
     """Speech: one speaker, a shout, a whisper, or a babble of several."""
     speakers = s.pick([(8, 1), (1, 2), (1, int(s.rng.integers(3, 6)))])
-    out = np.zeros(n, np.float32)
-    for _ in range(speakers):
-        add_at(out, 0, s.log_uniform(0.4, 1.0) * _speaker(s, n))
-    return out
+    return sum(s.log_uniform(0.4, 1.0) * _speaker(s, n) for _ in range(speakers))
 
 
 def _speaker(s, n):
+    """Phrases of one voice, with pauses between them."""
     tract = s.log_uniform(0.95, 1.4)  # formants of a shorter vocal tract are higher
-    speaker = {
-        "pitch": 105 * tract ** s.uniform(1.5, 3.5) * s.uniform(0.85, 1.2),
-        "formants": VOWELS * tract,
-        "rate": s.uniform(2.8, 6.5),  # syllables per second
-        "effort": s.log_uniform(700, 1900),  # brightness of the source
-        "liveliness": s.uniform(0.05, 0.35),
-        "breath": 1.0 if s.rng.random() < 0.07 else s.log_uniform(0.01, 0.15),  # 1 = whisper
-    }
+    height = 105 * tract ** s.uniform(1.5, 3.5) * s.uniform(0.85, 1.2)  # of the voice, Hz
+    rate = s.uniform(2.8, 6.5)  # syllables per second
+    effort = s.log_uniform(700, 1900)  # brightness of the source
+    liveliness = s.uniform(0.05, 0.35)
+    breath = 1.0 if s.rng.random() < 0.07 else s.log_uniform(0.01, 0.15)  # 1 = whisper
+
+    def phrase(size):
+        """On one breath: the pitch falls, each vowel glides into the next, consonants in between."""
+        count = max(1, round(size / s.sr * rate))
+        edges = np.linspace(0, size, count + 1) + s.uniform(-0.2, 0.2, count + 1) * size / count
+        accents = liveliness * s.rng.standard_normal(2 * count + 1)
+        pitch = height * np.exp2(glide(accents, size) + glide([0.15, -0.2], size))
+        pitch *= 1 + 0.01 * s.wander(size, 40)
+        vowels = VOWELS[s.rng.integers(len(VOWELS), size=2 * count + 1)] * tract
+        source = (1 - breath) * s.harmonics(pitch, effort, size) + 1.5 * breath * s.white(size)
+        voiced = _through_formants(s, source, vowels)
+        loudness, consonants = _syllables(s, size, np.clip(edges, 0, size).astype(int))
+        return voiced / (np.sqrt(np.mean(voiced**2)) + 1e-9) * loudness + consonants
+
     out = np.zeros(n, np.float32)
     start = 0
     while n - start > s.sr // 20:
-        phrase = _phrase(s, speaker, min(int(s.sr * s.uniform(0.6, 3.0)), n - start))
-        add_at(out, start, phrase)
-        start += len(phrase) + int(s.sr * s.log_uniform(0.1, 0.8))
+        size = min(int(s.sr * s.uniform(0.6, 3.0)), n - start)
+        add_at(out, start, phrase(size))
+        start += size + int(s.sr * s.log_uniform(0.1, 0.8))
     return out
 
 
-def _phrase(s, speaker, n):
-    """Syllables on one breath: the pitch falls, each vowel glides into the next, consonants in between."""
-    count = max(1, round(n / s.sr * speaker["rate"]))
-    edges = np.linspace(0, n, count + 1) + s.uniform(-0.2, 0.2, count + 1) * n / count
-    edges = np.clip(edges, 0, n).astype(int)
-    accents = speaker["liveliness"] * s.rng.standard_normal(2 * count + 1)
-    pitch = speaker["pitch"] * np.exp2(glide(accents, n) + glide([0.15, -0.2], n))
-    pitch *= 1 + 0.01 * s.wander(n, 40)
-    vowels = speaker["formants"][s.rng.integers(len(VOWELS), size=2 * count + 1)]
-    breath = speaker["breath"]
-    source = (1 - breath) * s.harmonics(pitch, speaker["effort"], n) + 1.5 * breath * s.white(n)
-
-    out = _through_formants(s, source, vowels)
-    loudness = np.zeros(n, np.float32)
-    consonants = np.zeros(n, np.float32)
+def _syllables(s, n, edges):
+    """The loudness of the vowels between the edges of syllables, and the consonants that begin them."""
+    loudness, consonants = np.zeros((2, n), np.float32)
     for start, end in pairwise(edges):
         onset, size = _consonant(s)
         if size:
@@ -68,8 +65,7 @@ def _phrase(s, speaker, n):
         vowel = min(start + size, end - 1)
         stress = s.log_uniform(0.4, 1.0)
         add_at(loudness, vowel, stress * s.swell(end - vowel, 0.03, s.uniform(0.04, 0.12)))
-    level = np.sqrt(np.mean(out**2)) + 1e-9
-    return out / level * loudness + consonants
+    return loudness, consonants
 
 
 def _consonant(s):

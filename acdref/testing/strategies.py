@@ -16,6 +16,7 @@ Run it with pytest.  To see what a strategy draws: ``strategies.ontologies().exa
 session.
 """
 
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -197,9 +198,7 @@ def ontologies(draw: st.DrawFn, max_nodes: int = 9) -> list[dict[str, Any]]:
     children = {}
     for place, node in enumerate(order):
         later = draw(st.lists(st.booleans(), min_size=n - place - 1, max_size=n - place - 1))
-        children[node] = [
-            ids[child] for child, is_child in zip(order[place + 1 :], later, strict=True) if is_child
-        ]
+        children[node] = [ids[child] for child in compress(order[place + 1 :], later)]
     return [
         {"id": ids[i], "name": f"class {i}", "child_ids": children[i], "restrictions": draw(restrictions)}
         for i in range(n)
