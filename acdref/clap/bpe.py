@@ -134,14 +134,10 @@ class Tokenizer:
         return ids + self._encode_plain(text[start:])
 
     def _encode_plain(self, text):
-        if not text:
-            return []
-        if self._prefix_space and text[0] not in _SPACE:
+        if self._prefix_space and text and text[0] not in _SPACE:
             text = " " + text
-        ids = []
-        for word in _WORDS.finditer("".join(map(_picture, text))):
-            ids += self._pieces(text[word.start() : word.end()])
-        return ids
+        words = _WORDS.finditer("".join(map(_picture, text)))
+        return [id for word in words for id in self._pieces(text[word.start() : word.end()])]
 
     def _joined(self, word):
         """Ids of a word: join the pair that was learnt first, the leftmost of several, until none is left."""

@@ -179,11 +179,8 @@ def _names(stem, precisions):
 
 
 def _first(directory, names):
-    for name in names:
-        path = os.path.join(directory, *name.split("/"))
-        if os.path.lexists(path):  # a broken link is to be complained about, not passed over
-            return path
-    return None
+    paths = (os.path.join(directory, *name.split("/")) for name in names)
+    return next(filter(os.path.lexists, paths), None)  # a broken link is complained about, not passed over
 
 
 def _json(path):

@@ -87,11 +87,8 @@ background=('This is a sound of silence',), template='This is a sound of {}')
         if not classes or not all(classes.values()):
             raise AcdrefError("there is no class, or one has no prompt")
         lists = {name: [words] if isinstance(words, str) else words for name, words in classes.items()}
-        return cls(
-            {name: tuple(map(whole, words)) for name, words in lists.items()},
-            tuple(map(whole, background)),
-            template,
-        )
+        prompts = {name: tuple(map(whole, words)) for name, words in lists.items()}
+        return cls(prompts, tuple(map(whole, background)), template)
 
 
 def read_prompts(path: str | PathLike) -> dict[str, list[str]]:

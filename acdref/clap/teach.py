@@ -121,8 +121,7 @@ def teach(
                     journal.add(path, mark, row)
                 cosines[i], sizes[i] = row, mark[0]
             if progress is not None:
-                left = len(recordings) - (i + 1)
-                progress(i + 1, len(recordings), *_pace(start, score.count, left))
+                progress(i + 1, len(recordings), *_pace(start, score.count, len(recordings) - i - 1))
         scores = TeacherScores(
             paths=recordings.paths,
             classes=tuple(prompts.classes),

@@ -8,24 +8,21 @@ import click
 
 from acdref.commands._options import option, weights_option
 
-_OPTIONS = (
-    weights_option,
-    option(
-        "--backend",
-        ["auto", "numpy", "numba"],
-        "auto: NumPy at first, Numba (where installed) once the job is long enough to repay loading or "
-        "compiling it. They agree to about 1e-5; name one for bit-equal repeats.",
-        default="auto",
-    ),
-    option("--threads", click.IntRange(min=1), "Threads of Numba  [default: all cores]; NumPy uses one."),
+_backend = option(
+    "--backend",
+    ["auto", "numpy", "numba"],
+    "auto: NumPy at first, Numba (where installed) once the job is long enough to repay loading or "
+    "compiling it. They agree to about 1e-5; name one for bit-equal repeats.",
+    default="auto",
+)
+_threads = option(
+    "--threads", click.IntRange(min=1), "Threads of Numba  [default: all cores]; NumPy uses one."
 )
 
 
 def network_options(command):
     """Decorator: the options that :func:`open_network` takes."""
-    for decorate in reversed(_OPTIONS):
-        command = decorate(command)
-    return command
+    return weights_option(_backend(_threads(command)))
 
 
 def open_network(weights, backend, threads, say=None, repeatable=False):

@@ -7,6 +7,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin
 
 import click
+from click.core import ParameterSource
 
 from acdref.options import refusal
 
@@ -112,11 +113,8 @@ def given(*kinds: type) -> list[tuple[str, str]]:
     """What was given on the command line that belongs to some choice: flags, and what they belong to."""
     source = click.get_current_context().get_parameter_source
     owned = [field for kind in kinds for field in dataclasses.fields(kind) if "of" in field.metadata]
-    return [
-        (flag_of(field), field.metadata["of"])
-        for field in owned
-        if source(field.name) is click.core.ParameterSource.COMMANDLINE
-    ]
+    chosen = [field for field in owned if source(field.name) is ParameterSource.COMMANDLINE]
+    return [(flag_of(field), field.metadata["of"]) for field in chosen]
 
 
 def flag_of(field: dataclasses.Field) -> str:

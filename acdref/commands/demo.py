@@ -11,8 +11,7 @@ from acdref.commands._options import PATH, option, threads_option
 @option("--keep", PATH, "Keep scenes and run in DIR  [default: a temporary folder]", metavar="DIR")
 @option("--seed", click.IntRange(min=0), default=0)
 @threads_option
-@click.pass_context
-def command(ctx, keep, seed, threads):
+def command(keep, seed, threads):
     """Synthesise sound scenes, train the shipped ACDnet on them for a minute, tag scenes it has not heard.
 
     The sounds are synthetic and the training short: it shows that everything works, not how well.
@@ -33,7 +32,7 @@ def command(ctx, keep, seed, threads):
     with tempfile.TemporaryDirectory(prefix="acdref-demo-") as temporary, TerminalObserver() as observer:
         result = demo(keep or temporary, observer, seed)
     if result is None:
-        ctx.exit(130)
+        raise click.exceptions.Exit(130)
     click.echo(f"held-out scenes: mAP {result['mAP']:.3f} (chance {result['prior']:.3f})")
     for name, ap in result["ap"].items():
         click.echo(f"  {name:<10} AP {ap:.3f}")

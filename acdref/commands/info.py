@@ -12,9 +12,7 @@ from acdref.options import NETWORKS
 @click.command(short_help="Show backend, weights and layers.")
 @weights_option
 @option("--net", NETWORKS, "Show the layers of this network rather than of weights.")
-@option(
-    "--width", Number(min=0, min_open=True), "With --net: so many times the paper's channels.", default=1.0
-)
+@option("--width", Number(0, min_open=True), "With --net: so many times the paper's channels.", default=1.0)
 @option("--json as_json", bool, "Print JSON, schema acdref.info/1.")
 def command(weights, net, width, as_json):
     """Show the version, the backend and why, the weights with their classes, and the layers of the network

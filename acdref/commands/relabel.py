@@ -128,11 +128,12 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
     how = {"absent": absent, "format": form, "classes": classes}
     if only_check:
         result = check(source, steps, scores, **how)
-        return tell({"file": source} | result, lambda: _summary(source, result), as_json)
+        tell({"file": source} | result, lambda: _summary(source, result), as_json)
+        return
     with Progress() as progress:
         how |= {"to": to, "unknown_out": unknown_out, "progress": lambda n: progress.show(f"{n} clips")}
         report = relabel(source, out, steps, scores, **how).as_dict()
-    return tell({"file": source, "out": out} | report, lambda: report_table(report), as_json)
+    tell({"file": source, "out": out} | report, lambda: report_table(report), as_json)
 
 
 def _steps(ontology, vocabulary, superclasses, **options):

@@ -12,8 +12,7 @@ from acdref.commands._training import options_of, training_options
 @option("--out", PATH, "Folder of the run.", required=True)
 @option("--resume", bool, "Continue the run in --out with its own options.")
 @training_options
-@click.pass_context
-def command(ctx, out, resume, threads, **options):
+def command(out, resume, threads, **options):
     """Train a network, ACDnet by default, on the recordings of MANIFEST.
 
     MANIFEST is a CSV file with the columns path and classes (";"-separated, empty: none of the classes) and
@@ -39,16 +38,11 @@ def command(ctx, out, resume, threads, **options):
     from acdref.ops.threads import set_threads
     from acdref.train import FREE_OPTIONS, train
 
-    given = {
-        name
-        for name in options
-        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        and name not in FREE_OPTIONS
-    }
+    source = click.get_current_context().get_parameter_source
+    given = {name for name in options if source(name).name == "COMMANDLINE"}.difference(FREE_OPTIONS)
     if resume and given:
-        raise click.UsageError(
-            f"--resume continues with the run's own options; leave out: {', '.join(sorted(given))}"
-        )
+        others = ", ".join(sorted(given))
+        raise click.UsageError(f"--resume continues with the run's own options; leave out: {others}")
     if not resume and options["manifest"] is None:
         raise click.UsageError("Missing argument 'MANIFEST'.")
     if resume:
@@ -58,6 +52,6 @@ def command(ctx, out, resume, threads, **options):
         row = train(options_of(**options), out, resume, observer)
     if row is None:
         click.echo(f"acdref: stopped; continue with: acdref train --out {out} --resume", err=True)
-        ctx.exit(130)
+        raise click.exceptions.Exit(130)
     score = "" if row.get("val_mAP") is None else f", validation mAP {row['val_mAP']:.3f}"
     click.echo(f"{out}: {row['epoch']} epochs, loss {row['loss']:.4f}{score}")

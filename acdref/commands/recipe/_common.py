@@ -20,6 +20,11 @@ _CORRECTION = option(
 )
 
 
+def manifest_and_out(command):
+    """Decorator: MANIFEST, which --quick makes, and the recipe's folder."""
+    return click.argument("manifest", required=False, type=PATH)(out_option(command))
+
+
 def recipe_options(command):
     """Decorator: the options that :func:`rules_of` takes, and --json."""
     return _CORRECTION(click_options(RuleOptions)(_JSON(command)))

@@ -5,7 +5,7 @@ import os
 import click
 
 from acdref.commands._options import click_options, option
-from acdref.commands.recipe._common import do, out_option, quick_options, run_options
+from acdref.commands.recipe._common import do, manifest_and_out, quick_options, run_options
 from acdref.commands.recipe._soundscapes import soundscapes
 from acdref.options.recipes import PseudoStrongOptions
 
@@ -13,8 +13,7 @@ OTHER_CLASSES = ("music", "urban", "machinery", "nature")
 
 
 @click.command(short_help="Let a network label short windows for another.")
-@click.argument("manifest", required=False, type=click.Path())
-@out_option
+@manifest_and_out
 @option("--quick", bool, "Try it on made-up soundscapes, with a small network.")
 @click_options(PseudoStrongOptions)
 @run_options
@@ -44,9 +43,8 @@ def command(manifest, out, quick, threads, as_json, **options):
     Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
     interrupted (the same command continues).
     """
-    options = quick_options(
-        PseudoStrongOptions, manifest, quick, options, brought=("more", "transfer", "annotator")
-    )
+    brought = ("more", "transfer", "annotator")
+    options = quick_options(PseudoStrongOptions, manifest, quick, options, brought)
     from acdref.recipes.pseudo_strong import RECIPE, pseudo_strong
 
     if quick:
@@ -68,8 +66,7 @@ def _told(stages, out):
         values = ("-" if stage[key] is None else f"{stage[key]:.3f}" for key in ("mAP", "d_prime", "lwlrap"))
         lines.append(f"{name:{width}}  " + "  ".join(f"{value:>5}" for value in values))
     for window, count in stages["counts"].items():
-        lines.append(
-            f"windows of {window} s: {count['labels']:.2f} labels, {100 * count['none']:.0f} % without any"
-        )
+        none = f"{100 * count['none']:.0f} % without any"
+        lines.append(f"windows of {window} s: {count['labels']:.2f} labels, {none}")
     name = f"psl-{list(stages['counts'])[-1]}s"
     return os.path.join(out, f"{list(stages).index(name) + 1}-{name}", "weights.npz"), "\n".join(lines)

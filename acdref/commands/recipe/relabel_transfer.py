@@ -5,15 +5,14 @@ import os
 import click
 
 from acdref.commands._options import click_options, option
-from acdref.commands.recipe._common import do, out_option, quick_options, run_options
+from acdref.commands.recipe._common import do, manifest_and_out, quick_options, run_options
 from acdref.options.recipes import RelabelTransferOptions
 
 _FIRST = ("ontology", "target", "base", "labels")  # in the help
 
 
 @click.command(short_help="Expand labels by an ontology, train on some classes, transfer to others.")
-@click.argument("manifest", required=False, type=click.Path())
-@out_option
+@manifest_and_out
 @option("--quick", bool, "Try it on made-up sounds, with a small network and few epochs.")
 @click_options(RelabelTransferOptions, _FIRST)
 @click_options(RelabelTransferOptions, without=_FIRST)

@@ -5,15 +5,14 @@ import os
 import click
 
 from acdref.commands._options import PATH, click_options, option
-from acdref.commands.recipe._common import do, out_option, quick_options, run_options
+from acdref.commands.recipe._common import do, manifest_and_out, quick_options, run_options
 from acdref.options.recipes import SelfVerifyOptions
 
 QUICK_CLASSES = ("voice", "dog", "music", "machinery", "alarm", "gunshot")
 
 
 @click.command(short_help="Train on doubtful labels, accept those that networks confirm, train on.")
-@click.argument("manifest", required=False, type=click.Path())
-@out_option
+@manifest_and_out
 @option("--quick", bool, "Try it on made-up sounds, with a small network and few rounds.")
 @click_options(SelfVerifyOptions, without=("seed",))
 @option(
@@ -69,9 +68,7 @@ def _told(stages, out):
     for name, stage in rounds.items():
         test = f"  {stage['test']['accuracy']:8.3f}" if "test" in stage else ""
         lines.append(f"{name:12} {stage.get('accepted', ''):8}  {stage['val_loss']:8.4f}{test}")
-    if "test" in best:
-        test = best["test"]
-        lines.append(f"best: {best['best']}, accuracy {test['accuracy']:.3f}, MAP@3 {test['MAP@3']:.3f}")
-    else:
-        lines.append(f"best: {best['best']}")
+    test = best.get("test")
+    score = f", accuracy {test['accuracy']:.3f}, MAP@3 {test['MAP@3']:.3f}" if test else ""
+    lines.append(f"best: {best['best']}{score}")
     return os.path.join(out, best["weights"]), "\n".join(lines)

@@ -5,14 +5,13 @@ import os
 import click
 
 from acdref.commands._options import click_options, option
-from acdref.commands.recipe._common import do, out_option, quick_options, run_options
+from acdref.commands.recipe._common import do, manifest_and_out, quick_options, run_options
 from acdref.commands.recipe._soundscapes import soundscapes
 from acdref.options.recipes import StrongOptions
 
 
 @click.command(short_help="Train on weak, then on diffuse and on strong labels, and compare.")
-@click.argument("manifest", required=False, type=click.Path())
-@out_option
+@manifest_and_out
 @click_options(StrongOptions, ("events",))
 @option("--quick", bool, "Try it on made-up soundscapes, with a small network.")
 @click_options(StrongOptions, without=("events",))
@@ -58,14 +57,8 @@ def _told(stages, out):
     width = max(map(len, networks))
     lines = [f"{'':{width}}  frames: d'  lwlrap  recordings: d'  lwlrap"]
     for name, stage in networks.items():
-        frames, clips = stage["frames"], stage["clips"]
-        lines.append(
-            f"{name:{width}}  {_number(frames['d_prime']):>10}  {_number(frames['lwlrap']):>6}"
-            f"  {_number(clips['d_prime']):>14}  {_number(clips['lwlrap']):>6}"
-        )
+        values = [stage[part][key] for part in ("frames", "clips") for key in ("d_prime", "lwlrap")]
+        texts = ("-" if value is None else f"{value:.3f}" for value in values)
+        lines.append(f"{name:{width}}  " + "{:>10}  {:>6}  {:>14}  {:>6}".format(*texts))
     number = list(stages).index("tuned-strong") + 1
     return os.path.join(out, f"{number}-tuned-strong", "weights.npz"), "\n".join(lines)
-
-
-def _number(value):
-    return "-" if value is None else f"{value:.3f}"
