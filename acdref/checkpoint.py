@@ -231,9 +231,8 @@ def network_meta(net: "Network", classes: Iterable[str]) -> dict:
 
 def network_arrays(net: "Network") -> dict[str, NDArray]:
     """The network's arrays under their names in a file."""
-    return {f"params/{name}": a for name, a in net.params.items()} | {
-        f"state/{name}": a for name, a in net.state.items()
-    }
+    kinds = {"params": net.params, "state": net.state}
+    return {f"{kind}/{name}": a for kind, own in kinds.items() for name, a in own.items()}
 
 
 def save_weights(path: str | PathLike, net: "Network", classes: Iterable[str], **extra: Any) -> None:
@@ -302,7 +301,7 @@ def restore_network(path: str | PathLike, net: "Network", arrays: dict[str, NDAr
     own = net.params | net.state
     for key, stored in arrays.items():
         name = re.sub(r"^(.*/)?([mv]\.|average\.)?", "", key)
-        if name in own and _without_ones(stored.shape) == _without_ones(own[name].shape):
+        if name in own and np.squeeze(stored).shape == np.squeeze(own[name]).shape:
             arrays[key] = stored.reshape(own[name].shape)
     for kind, own in (("params", net.params), ("state", net.state)):
         for name, a in own.items():
@@ -315,10 +314,6 @@ def restore_network(path: str | PathLike, net: "Network", arrays: dict[str, NDAr
             if not np.isfinite(stored).all():
                 raise CheckpointError(path, f"{kind}/{name} has values that are not finite")
             own[name] = stored.astype(a.dtype)
-
-
-def _without_ones(shape):
-    return [n for n in shape if n != 1]
 
 
 def _digest(entries):

@@ -52,9 +52,8 @@ class Evaluation:
     @property
     def priors(self) -> NDArray:
         """Share of positives of each class: about the AP of random scores."""
-        return np.divide(
-            self.positives, self.known, out=np.full(len(self.known), np.nan), where=self.known > 0
-        )
+        undefined = np.full(len(self.known), np.nan)
+        return np.divide(self.positives, self.known, out=undefined, where=self.known > 0)
 
     @property
     def mean_prior(self) -> float:
@@ -230,8 +229,7 @@ def matching(manifest: Manifest, pattern: str) -> Manifest:
 
 def _columns(manifest, classes):
     """Column numbers of some classes, or of all."""
-    if classes is None:
-        return list(range(len(manifest.classes)))
+    classes = manifest.classes if classes is None else classes
     for name in classes:
         if name not in manifest.classes:
             raise AcdrefError(f"the class {name!r} is not one of {', '.join(manifest.classes)}")

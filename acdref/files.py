@@ -12,6 +12,18 @@ from pathlib import Path
 
 from acdref.errors import FileError
 
+Place = str | os.PathLike[str]
+"""Of a file or folder."""
+
+
+@contextlib.contextmanager
+def naming(path: Place, error: type[FileError] = FileError) -> Iterator[None]:
+    """Context in which whatever the system refuses becomes an error that names `path`, and the cause."""
+    try:
+        yield
+    except OSError as caught:
+        raise error(path, caught.strerror or str(caught)) from None
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str], error: type[FileError] = FileError) -> Iterator[Path]:
@@ -46,10 +58,9 @@ def replacing(path: str | os.PathLike[str], error: type[FileError] = FileError) 
     folder, name = os.path.split(path)
     temporary = Path(folder, f".{name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as caught:
-        raise error(path, caught.strerror or str(caught)) from None
+        with naming(path, error):
+            yield temporary
+            os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -75,11 +86,8 @@ def json_number(value: float) -> float | None:
 
 def sha256(path: str | os.PathLike[str]) -> str:
     """The sha256 of a file's contents, in hexadecimal digits; FileError if it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FileError(path, error.strerror or str(error)) from None
+    with naming(path), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def resource(folder: str, name: str) -> Path:

@@ -56,6 +56,15 @@ def tell(observer: Observer, done: int, count: int) -> None:
         raise Stopped
 
 
+def reports(observer: Observer) -> dict[str, Callable]:
+    """Arguments of what goes through recordings, so that the observer is told of it."""
+    return {
+        "on_failure": lambda error: observer.log(f"left out: {error}"),
+        "progress": lambda done, count, *_: tell(observer, done, count),
+        "say": observer.log,
+    }
+
+
 @dataclass(frozen=True)
 class Job:
     """What to train on, and how.
@@ -181,6 +190,11 @@ class Run:
         self.epoch, self.step, self.loss_sum = 0, 0, 0.0
         self.best = -np.inf
         self.rows: list[dict] = []
+        self._place = "training" if path is None else path.parent
+        self._fingerprint = job.fingerprint or [job.epochs, job.steps]
+        # What changes in training besides the network, by its name in the checkpoint.
+        parts = {"optimiser": self.optimiser, "plateau": job.plateau, "average": self.average}
+        self._parts = {name: part for name, part in parts.items() if part is not None}
 
     def work(self) -> None:
         """Train to the end; :class:`Stopped` if the observer stopped it."""
@@ -213,10 +227,9 @@ class Run:
         logits, tape = self.net.forward(x, train=True)
         loss, dlogits = job.loss(y, logits)
         if not np.isfinite(loss):
-            raise AcdrefError(
-                f"{self._place}: the loss is {loss} in epoch {epoch + 1}, step {step + 1}; "
-                "try a lower --lr (the last checkpoint is untouched)"
-            )
+            cause = f"the loss is {loss} in epoch {epoch + 1}, step {step + 1}"
+            advice = "try a lower --lr (the last checkpoint is untouched)"
+            raise AcdrefError(f"{self._place}: {cause}; {advice}")
         self.optimiser.step(self.net.backward(tape, dlogits))
         if self.average is not None:
             self.average.update(checkpoint.network_arrays(self.net))
@@ -252,11 +265,9 @@ class Run:
 
     def _score(self, row):
         """What decides whether an epoch's weights are kept: the higher the better."""
+        cause = "no recording that has a class could be read, or the scores are NaN (try a lower --lr)"
         for name in ("mAP", "loss"):
             if np.isnan(row.get(f"val_{name}", 0.0)):
-                cause = (
-                    "no recording that has a class could be read, or the scores are NaN (try a lower --lr)"
-                )
                 raise AcdrefError(f"{self._place}: no validation {name} in epoch {row['epoch']}: {cause}")
         scores = {"mAP": row.get("val_mAP"), "loss": -row.get("val_loss", np.nan)}
         return scores.get(self.job.keep, np.nan)
@@ -267,20 +278,6 @@ class Run:
         meta = self.job.meta | {"epoch": row["epoch"], "val_mAP": json_number(row.get("val_mAP", np.nan))}
         meta |= {"val_loss": row["val_loss"]} if "val_loss" in row else {}
         checkpoint.save(self.job.best, checkpoint.network_arrays(net), meta)
-
-    @property
-    def _place(self):
-        return "training" if self.path is None else self.path.parent
-
-    @property
-    def _parts(self):
-        """What changes in training besides the network, by its name in the checkpoint."""
-        parts = {"optimiser": self.optimiser, "plateau": self.job.plateau, "average": self.average}
-        return {name: part for name, part in parts.items() if part is not None}
-
-    @property
-    def _fingerprint(self):
-        return self.job.fingerprint or [self.job.epochs, self.job.steps]
 
     def save(self) -> None:
         """Write the checkpoint, if there is a place for it."""

@@ -44,14 +44,9 @@ class AdamW:
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ):
-        self.params = params
-        self.lr = lr
-        self.betas = betas
-        self.eps = eps
-        self.weight_decay = weight_decay
-        self.steps = 0
-        self._m = {name: np.zeros_like(p) for name, p in params.items()}
-        self._v = {name: np.zeros_like(p) for name, p in params.items()}
+        self.params, self.steps = params, 0
+        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
+        self._moments = {f"{kind}.{name}": np.zeros_like(p) for kind in "mv" for name, p in params.items()}
 
     def step(self, grads: Arrays) -> None:
         """One update from `grads`, a dict with the keys of the parameters."""
@@ -60,7 +55,7 @@ class AdamW:
         size = self.lr / (1 - b1**self.steps)
         correction = math.sqrt(1 - b2**self.steps)
         for name, p in self.params.items():
-            m, v, g = self._m[name], self._v[name], grads[name]
+            m, v, g = self._moments[f"m.{name}"], self._moments[f"v.{name}"], grads[name]
             m += (1 - b1) * (g - m)
             v += (1 - b2) * (g * g - v)
             p *= 1 - self.lr * self.weight_decay
@@ -69,17 +64,13 @@ class AdamW:
     @property
     def arrays(self) -> Arrays:
         """The moments and the step count."""
-        moments = {f"m.{name}": a for name, a in self._m.items()} | {
-            f"v.{name}": a for name, a in self._v.items()
-        }
-        return moments | {"steps": np.array(self.steps)}
+        return self._moments | {"steps": np.array(self.steps)}
 
     def load(self, arrays: Arrays) -> None:
         """Continue from :attr:`arrays`."""
         self.steps = int(arrays["steps"])
-        for name in self.params:
-            self._m[name][...] = arrays[f"m.{name}"]
-            self._v[name][...] = arrays[f"v.{name}"]
+        for name, moment in self._moments.items():
+            moment[...] = arrays[name]
 
 
 class Plateau:
@@ -100,11 +91,8 @@ class Plateau:
     """
 
     def __init__(self, patience: int = 150, factor: float = 0.5):
-        self.patience = patience
-        self.factor = factor
-        self.scale = 1.0
-        self.best = -math.inf
-        self.waited = 0
+        self.patience, self.factor = patience, factor
+        self.scale, self.best, self.waited = 1.0, -math.inf, 0
 
     def update(self, score: float) -> float:
         """Take an epoch's score (NaN counts as no progress); returns the factor for the next epoch."""
@@ -169,8 +157,7 @@ class Average:
     """
 
     def __init__(self, arrays: Arrays, decay: float):
-        self.decay = decay
-        self.steps = 0
+        self.decay, self.steps = decay, 0
         self.values = {name: np.array(a) for name, a in arrays.items()}
 
     def update(self, arrays: Arrays) -> None:
@@ -183,9 +170,8 @@ class Average:
     @property
     def arrays(self) -> Arrays:
         """The averages and the step count."""
-        return {f"average.{name}": a for name, a in self.values.items()} | {
-            "average_steps": np.array(self.steps)
-        }
+        averages = {f"average.{name}": a for name, a in self.values.items()}
+        return averages | {"average_steps": np.array(self.steps)}
 
     def load(self, arrays: Arrays) -> None:
         """Continue from :attr:`arrays`."""

@@ -23,8 +23,8 @@ from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import write_text
-from acdref.fit import Job, Observer, Run, Stopped, initial
+from acdref.files import naming, write_text
+from acdref.fit import Job, Observer, Run, Stopped, initial, reports
 from acdref.losses import bce, bce_probabilities
 from acdref.nets import registry
 from acdref.ops.memory import keep_freed_memory
@@ -115,10 +115,8 @@ def _stored_options(options, out, resume):
 
 def _claim_folder(options, out):
     """Write the options of a new run."""
-    try:
+    with naming(out):
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AcdrefError(f"{out}: {error.strerror or error}") from None
     write_text(out / CONFIG, json.dumps(dataclasses.asdict(options), indent=2) + "\n")
 
 
@@ -151,19 +149,15 @@ def measurable(val: Manifest) -> Manifest:
 
 
 def _chosen(options):
-    manifest = open_dataset(options.manifest, options.root, options.classes)
+    manifest, val = open_dataset(options.manifest, options.root, options.classes), None
     if options.val is not None:
         val = open_dataset(options.val, options.root, manifest.classes)
-        return (manifest if options.fold is None else manifest.where(fold=options.fold)), val
-    if options.val_fold is not None:
+    elif options.val_fold is not None:
         val = manifest.where(fold=options.val_fold)
-        rest = manifest.without(fold=options.val_fold)
-        return (rest if options.fold is None else rest.where(fold=options.fold)), val
-    if options.fold is not None:
-        return manifest.where(fold=options.fold), None
-    if manifest.split is not None and {"train", "val"} <= set(manifest.split):
+        manifest = manifest.without(fold=options.val_fold)
+    elif options.fold is None and {"train", "val"} <= set(manifest.split or ()):
         return manifest.where(split="train"), manifest.where(split="val")
-    return manifest, None
+    return manifest.where(fold=options.fold), val  # all of them without a fold
 
 
 def fingerprint(*manifests: Manifest | None) -> str:
@@ -196,11 +190,8 @@ def _loader(options, manifest, net, observer):
     names = ("seed", "mix_max", "mixing", "seconds", "fill", "sampling", "augment")
     chosen = {name: getattr(options, name) for name in names}
     sequences = Sequences(manifest, **chosen, clips=Clips(sr=front.rate))
-
-    def report(error):
-        observer.log(f"left out: {error}")
-
-    return Loader(sequences, options.batch, options.workers, front.transform, report)
+    left_out = reports(observer)["on_failure"]
+    return Loader(sequences, options.batch, options.workers, front.transform, left_out)
 
 
 def _job(options, out, loader, val, net):
@@ -217,10 +208,8 @@ def _job(options, out, loader, val, net):
         p = score_manifest(net, val, loader.on_failure)
         y = np.where(np.isnan(p), np.nan, val.labels)
         ap = metrics.average_precision(y, p)
-        row = {
-            "val_mAP": metrics.mean_over_classes(ap),
-            "val_accuracy": metrics.mean_over_classes(metrics.accuracy(y, p)),
-        }
+        accuracy = metrics.mean_over_classes(metrics.accuracy(y, p))
+        row = {"val_mAP": metrics.mean_over_classes(ap), "val_accuracy": accuracy}
         if options.keep == "loss":
             row["val_loss"], _ = bce_probabilities(y, np.clip(p, 0, 1))  # of a mean: rounded, it may exceed 1
         return row | {f"AP {name}": value for name, value in zip(val.classes, ap, strict=True)}

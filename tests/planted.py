@@ -157,7 +157,7 @@ PLANTED = {
     "data/loader": [
         ("range(start * self.batch, steps * self.batch)", "range(start, steps * self.batch)"),
         ("if path not in self._reported:", "if self._reported is not None:"),
-        ("                del os.environ[name]\n", "                pass\n"),
+        ("            del os.environ[name]\n", "            pass\n"),
     ],
     "data/sampling": [
         ("[self.seed, epoch, index]", "[self.seed, index]"),
@@ -210,7 +210,7 @@ PLANTED = {
             "self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0",
             "self.epoch, self.step = self.epoch + 1, 0",
         ),
-        ('"plateau": self.job.plateau, ', ""),
+        ('"plateau": job.plateau, ', ""),
         ("np.random.default_rng([job.seed, epoch, step])", "np.random.default_rng([job.seed, step])"),
         ('tuple(meta["classes"]) == tuple(classes)', 'len(meta["classes"]) == len(classes)'),
     ],
@@ -291,8 +291,8 @@ PLANTED = {
         ("        if root == self.root:\n", "        if root:\n"),
         ("key[name] = key[name] and sha256(key[name])", "key[name] = key[name]"),
         (
-            "train.measurable(open_dataset(val, options.root, classes))",
-            "open_dataset(val, options.root, classes)",
+            "train.measurable(open_dataset(options.val, options.root, classes))",
+            "open_dataset(options.val, options.root, classes)",
         ),
     ],
     "recipes/pseudo_strong": [
@@ -301,9 +301,9 @@ PLANTED = {
         ('student(f"weak-{window:g}s", window, 0.0)', 'student(f"weak-{window:g}s", CLIP_SECONDS, 0.0)'),
     ],
     "recipes/relabel_transfer": [
-        ("np.flatnonzero(members & usable)", "np.flatnonzero(members)"),
+        ('usable = features.Features(before["features"]).usable', "usable = True"),
         ("lr * options.decay**epoch", "lr * options.decay**step"),
-        ('keep="loss"', 'keep="last"'),
+        ('"keep": "loss"', '"keep": "last"'),
     ],
     "recipes/self_correct": [('data.training("student", "labels")', 'data.training("student")')],
     "recipes/self_verify": [
@@ -326,7 +326,7 @@ PLANTED = {
         ("np.isnan(given) & ~tagged, np.nan, present", "np.isnan(given), np.nan, present"),
         ("starts = [round(k * FRAME", "starts = [round(k * SPAN"),
     ],
-    "recipes/unlabelled": [('        "decision": dataclasses.asdict(decision),\n', "")],
+    "recipes/unlabelled": [(', "decision": dataclasses.asdict(decision)', "")],
     "relabel/events": [
         ("if offset > onset}", "if offset >= onset}"),
         ('hop = self.frame.get("hop") or length', "hop = length"),
@@ -535,8 +535,8 @@ PLANTED = {
             "",
         ),
         ("epoch * steps + step, total", "step, total"),
-        ("rest if options.fold is None else rest.where", "rest if options.fold is None else manifest.where"),
+        ("manifest = manifest.without(fold=options.val_fold)", "manifest = manifest.where()"),
         ("return options.lr * plateau.scale", "return options.lr"),
-        ('{"train", "val"} <= set(manifest.split)', '{"train", "val"} == set(manifest.split)'),
+        ('{"train", "val"} <= set(manifest.split or ())', '{"train", "val"} == set(manifest.split or ())'),
     ],
 }

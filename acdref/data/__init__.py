@@ -17,14 +17,6 @@ from acdref.tables.manifest import (
 )
 
 __all__ = [
-    "ACD_CLASSES",
-    "Clips",
-    "Loader",
-    "Manifest",
-    "Sequences",
-    "clip_weights",
-    "open_dataset",
-    "read_folder",
-    "read_manifest",
-    "write_manifest",
-]
+    "ACD_CLASSES", "Clips", "Loader", "Manifest", "Sequences", "clip_weights", "open_dataset", "read_folder",
+    "read_manifest", "write_manifest",
+]  # fmt: skip

@@ -72,15 +72,10 @@ class Loader:
     ):
         if batch < 1 or workers < 0:
             raise ValueError("batch must be >= 1 and workers >= 0")
-        self.sequences = sequences
-        self.batch = batch
-        self.workers = workers
-        self.transform = transform
-        self.on_failure = on_failure
+        self.sequences, self.batch, self.workers = sequences, batch, workers
+        self.transform, self.on_failure = transform, on_failure
         self._reported: set[str] = set()
-        self._pool = None
-        self._slots = None
-        self._items = None
+        self._pool = self._slots = self._items = None
 
     def __enter__(self):
         return self
@@ -197,7 +192,7 @@ def _worker_environment():
 
     Both are inherited, so they hold before the child has run a line of its own; here Ctrl-C is only put off.
     """
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    before = {name: os.environ[name] for name in _ONE_THREAD if name in os.environ}
     masked = None
     if hasattr(signal, "pthread_sigmask"):
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -205,11 +200,9 @@ def _worker_environment():
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in _ONE_THREAD:
+            del os.environ[name]
+        os.environ.update(before)
         if masked is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 

@@ -104,13 +104,8 @@ class Sequences:
             raise ValueError(f"mixup is of two sequences, not of mix_max = {mix_max}")
         if fill not in ("concatenate", "repeat"):
             raise ValueError(f"fill = {fill!r}: choose one of 'concatenate', 'repeat'")
-        self.manifest = manifest
-        self.fill = fill
-        self.seed = seed
-        self.mix_max = mix_max
-        self.mix_sigma = mix_sigma
-        self.mixing = mixing
-        self.augment = augment
+        self.manifest, self.seed, self.augment = manifest, seed, augment
+        self.mix_max, self.mix_sigma, self.mixing, self.fill = mix_max, mix_sigma, mixing, fill
         self.samples = round(seconds * self.clips.sr)
         self.failures: dict[str, AudioError] = {}
         self._cumulative = np.cumsum(clip_weights(manifest.labels, sampling))
@@ -154,8 +149,7 @@ class Sequences:
             row, segment = self._draw_segment(rng)
             out[:] = np.resize(segment, len(out))
             return [row]
-        contributors = []
-        filled = 0
+        contributors, filled = [], 0
         while filled < len(out):
             row, segment = self._draw_segment(rng)
             n = min(len(segment), len(out) - filled)
@@ -179,16 +173,13 @@ class Sequences:
                 continue
             # A generator of its own: which recordings follow does not depend on how this one is varied.
             return row, self.augment.source(segment, rng.spawn(1)[0], self.clips.sr)
-        raise ManifestError(
-            self.manifest.source, f"no recording can be decoded, such as {self.failures[path]}"
-        )
+        cause = f"no recording can be decoded, such as {self.failures[path]}"
+        raise ManifestError(self.manifest.source, cause)
 
     def _place(self, n, u, v):
         """Start and length of a segment of a recording of ``n`` samples, from two numbers in [0, 1)."""
-        shortest = min(round(SHORTEST_SECONDS * self.clips.sr), self.samples, n)
         longest = min(self.samples, n)
-        if self.fill == "repeat":
-            shortest = longest
+        shortest = longest if self.fill == "repeat" else min(round(SHORTEST_SECONDS * self.clips.sr), longest)
         length = round(shortest + u * (longest - shortest))
         return round(v * (n - length)), length
 

@@ -72,9 +72,8 @@ def read_events(path: str | os.PathLike, *manifests: Manifest) -> list[list[Even
     for clip in refusing_repeats(LabelFile(path, "strong"), path, "strong"):
         for name in clip.present:
             if name not in column:
-                raise FileError(
-                    path, f"line {clip.line}: {clip.id} has the class {name!r}, the manifest has not"
-                )
+                cause = f"{clip.id} has the class {name!r}, the manifest has not"
+                raise FileError(path, f"line {clip.line}: {cause}")
         times = np.array([event[:2] for event in clip.details], np.float64).reshape(-1, 2)
         found[clip.id] = Events(times, np.array([column[label] for *_, label in clip.details], np.int64))
     lists = [[found.get(name) for name in manifest.paths] for manifest in manifests]

@@ -1,14 +1,14 @@
 """Made-up recordings with doubtful labels, so that a recipe runs without any: what ``--quick`` uses."""
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from acdref.files import replacing, write_table, write_text
+from acdref.files import Place, replacing, write_table, write_text
 from acdref.labels import Ontology
 from acdref.synth import sound
 from acdref.synth.kinds import KINDS, kind_sound, ontology_nodes
@@ -16,7 +16,7 @@ from acdref.synth.kinds import KINDS, kind_sound, ontology_nodes
 RATE = 16000
 
 
-def mislabel(labels: ArrayLike, classes: int, share: float, rng: np.random.Generator) -> NDArray:
+def mislabel(labels: ArrayLike, classes: int, share: float, rng: Generator) -> NDArray:
     """Give a share of clips another class.
 
     Parameters
@@ -44,7 +44,7 @@ def mislabel(labels: ArrayLike, classes: int, share: float, rng: np.random.Gener
 
 
 def single_sounds(
-    folder: str | os.PathLike,
+    folder: Place,
     classes: Sequence[str],
     each: int = 20,
     held_out: int = 8,
@@ -106,11 +106,7 @@ def write_sound(path: Path, samples: NDArray) -> None:
 
 
 def rate(
-    kinds: Iterable[str],
-    ontology: Ontology,
-    rng: np.random.Generator,
-    parents: float = 0.52,
-    missing: float = 0.40,
+    kinds: Iterable[str], ontology: Ontology, rng: Generator, parents: float = 0.52, missing: float = 0.40
 ) -> set[str]:
     """What a rater writes down who hears some kinds of sounds, and knows an ontology.
 
@@ -157,7 +153,7 @@ def rate(
 
 
 def ontology_sounds(
-    folder: str | os.PathLike,
+    folder: Place,
     count: int = 240,
     seconds: float = 3.0,
     seed: int = 0,

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from acdref import checkpoint, train
 from acdref.files import replacing, sha256, write_text
-from acdref.fit import Job, Observer, Stopped, by_steps, fit, tell
+from acdref.fit import Job, Observer, Stopped, by_steps, fit, reports
 from acdref.losses import bce
 from acdref.nets.network import Network
 from acdref.optim import cosine
@@ -30,12 +29,7 @@ _BY_CONTENT = ("manifest", "fold", "val_fold", "val")  # what matters of them is
 
 
 def key_of(
-    options: Any,
-    root: str,
-    recordings: Manifest,
-    *others: Manifest | None,
-    without: Sequence[str] = (),
-    files: Sequence[str] = (),
+    options: Any, root: str, *recordings: Manifest | None, without: tuple = (), files: tuple = ()
 ) -> dict:
     """All that a recipe's result depends on, as JSON can hold it.
 
@@ -44,11 +38,9 @@ def key_of(
     options : dataclass
         With ``init`` among its fields.
     root : str
-    recordings : Manifest
-        Whose classes count.
-    *others : Manifest or None
-        All further recordings.
-    without, files : sequence of str
+    *recordings : Manifest or None
+        All recordings; the first one's classes count.
+    without, files : tuple of str
         Options that do not count, or count as recordings; and files that count by their content, as ``init``
         does.
 
@@ -61,8 +53,8 @@ def key_of(
         key.pop(name, None)
     for name in ("init", *files):
         key[name] = key[name] and sha256(key[name])
-    fingerprint = train.fingerprint(recordings, *others)
-    return key | {"root": root, "classes": recordings.classes, "recordings": fingerprint}
+    classes = next(manifest.classes for manifest in recordings if manifest is not None)
+    return key | {"root": root, "classes": classes, "recordings": train.fingerprint(*recordings)}
 
 
 def learn(
@@ -80,14 +72,11 @@ def learn(
     observer : Observer
     epochs, lr, seed : int, float, int
     """
-    job = Job(
-        epochs=epochs,
-        steps=lesson.steps,
-        batches=by_steps(lesson.batch, lesson.steps),
-        loss=bce,
-        rate=lambda epoch, step: lr * cosine(epoch, epochs),
-        seed=seed,
-    )
+
+    def rate(epoch, step):
+        return lr * cosine(epoch, epochs)
+
+    job = Job(epochs, lesson.steps, by_steps(lesson.batch, lesson.steps), bce, rate, seed=seed)
     return fit(net, job, folder / "last.npz", observer)[-1]["loss"]
 
 
@@ -129,9 +118,9 @@ class Data:
         recordings = open_recordings(options.manifest, options.root)
         nothing = np.full((len(recordings), len(classes)), np.nan)
         recordings = dataclasses.replace(recordings, labels=nothing, classes=tuple(classes))
-        val = options.val
-        if val is not None:  # measurable or refused now, not after hours of teaching
-            val = train.measurable(open_dataset(val, options.root, classes))
+        val = None
+        if options.val is not None:  # measurable or refused now, not after hours of teaching
+            val = train.measurable(open_dataset(options.val, options.root, classes))
         return cls(recordings, val, options)
 
     @property
@@ -165,15 +154,10 @@ class Data:
         """Stage: a network trained on the labels that a stage has left."""
 
         def work(folder, before, observer):
-            options = dataclasses.replace(
-                self.options,
-                manifest=os.path.abspath(before[labels] / TRAIN),
-                root=self.root,
-                classes=self.train.classes,
-                fold=None,
-                val_fold=None,
-                val=None if self.val is None else os.path.abspath(before["given"] / VAL),
-            )
+            manifest = os.path.abspath(before[labels] / TRAIN)
+            val = None if self.val is None else os.path.abspath(before["given"] / VAL)
+            settled = {"root": self.root, "classes": self.train.classes, "fold": None, "val_fold": None}
+            options = dataclasses.replace(self.options, manifest=manifest, val=val, **settled)
             if train.train(options, folder, resume=True, observer=observer) is None:
                 raise Stopped
             _, meta = checkpoint.load(folder / BEST)
@@ -187,16 +171,8 @@ class Data:
         def work(folder, before, observer):
             net, _ = checkpoint.load_weights(before[teacher] / BEST)
             recordings = read_manifest(before["given"] / TRAIN, self.root, self.train.classes)
-            scored = score_set(
-                net,
-                recordings,
-                self.train.classes,
-                folder / SCORES,
-                network_key(net),
-                on_failure=lambda error: observer.log(f"left out: {error}"),
-                progress=partial(tell, observer),
-                say=observer.log,
-            )
+            classes, out, key = self.train.classes, folder / SCORES, network_key(net)
+            scored = score_set(net, recordings, classes, out, key, **reports(observer))
             return {"recordings": len(recordings), "scored": scored}
 
         return Stage(name, work, (SCORES,))
@@ -205,14 +181,8 @@ class Data:
         """Stage: the labels of another after some rules, which scores decide."""
 
         def work(folder, before, observer):
-            report = relabel(
-                before[labels] / TRAIN,
-                folder / TRAIN,
-                Steps(**rules),
-                before[scores] / SCORES,
-                format="manifest",
-                classes=self.train.classes,
-            ).as_dict()
+            files = before[labels] / TRAIN, folder / TRAIN, Steps(**rules), before[scores] / SCORES
+            report = relabel(*files, format="manifest", classes=self.train.classes).as_dict()
             write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
             return report
 

@@ -12,7 +12,6 @@
    from fresh weights and from those of two students.
 """
 
-import os
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -22,12 +21,13 @@ from acdref import checkpoint, train
 from acdref.errors import AcdrefError, ManifestError
 from acdref.evaluate import measures
 from acdref.features.front_ends import front_end
+from acdref.files import Place
 from acdref.fit import Observer, initial, tell
 from acdref.labels import label_counts, pad_batch, soft_labels, window_samples, windows
 from acdref.options.recipes import PseudoStrongOptions
 from acdref.recipes.features import Features, excerpt, fewest_samples, sounds
 from acdref.recipes.parts import Data, key_of, learn
-from acdref.recipes.stages import Stage, run
+from acdref.recipes.stages import Stage, Summaries, run
 from acdref.tables.manifest import open_dataset
 
 RECIPE = "pseudo-strong"
@@ -35,9 +35,7 @@ CLIP_SECONDS = 10.0
 WEIGHTS = "weights.npz"
 
 
-def pseudo_strong(
-    options: PseudoStrongOptions, out: str | os.PathLike, observer: Observer | None = None
-) -> dict[str, dict]:
+def pseudo_strong(options: PseudoStrongOptions, out: Place, observer: Observer | None = None) -> Summaries:
     """Train an annotator and students of its labels of short windows, and measure; or continue to.
 
     Parameters
@@ -82,12 +80,13 @@ def pseudo_strong(
         *(student(f"psl-{window:g}s", window, 1.0) for window in options.windows),
     ]
     window = options.windows[-1]
-    stages.append(student(f"weak-{window:g}s", window, 0.0))
-    stages.append(student(f"mixed-{window:g}s", window, options.mix))
+    stages += [student(f"weak-{window:g}s", window, 0.0), student(f"mixed-{window:g}s", window, options.mix)]
     if options.transfer is not None:
         for name, start in (("fresh", None), ("weak", "weak"), ("psl", f"psl-{window:g}s")):
             stages.append(Stage(f"transfer-{name}", partial(recipe.transfer, start), (WEIGHTS,)))
-    return run(RECIPE, out, recipe.key(), stages, observer)
+    named = {"without": ("more", "transfer"), "files": ("annotator",)}
+    key = key_of(options, recipe.data.root, *recipe.manifests, **named)
+    return run(RECIPE, out, key, stages, observer)
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,9 @@ class _Recordings:
         return self.manifest.classes
 
     def usable(self, x):
-        """Number and labels of each recording that could be decoded."""
-        numbers = self.first + np.arange(len(self.manifest))
-        pairs = zip(numbers.tolist(), self.manifest.labels, strict=True)
-        return [(number, labels) for number, labels in pairs if x.usable[number]]
+        """Numbers (N,) and labels (N, C) of the recordings that could be decoded."""
+        usable = x.usable[self.first :][: len(self.manifest)]
+        return self.first + np.flatnonzero(usable), self.manifest.labels[usable]
 
 
 class _PseudoStrong:
@@ -150,11 +148,6 @@ class _PseudoStrong:
         """A network from weights, or fresh: students begin alike, and otherwise than the annotator."""
         options = self.options if init is None else replace(self.options, init=init)
         return initial(options, classes, 2 * options.seed + student)
-
-    def key(self):
-        """All that the result depends on, as JSON can hold it."""
-        named = {"without": ("more", "transfer"), "files": ("annotator",)}
-        return key_of(self.options, self.data.root, *self.manifests, **named)
 
     def annotator(self, folder, before, observer):
         """The annotator, trained or taken from its file."""
@@ -204,16 +197,15 @@ class _PseudoStrong:
 
     def _left(self, folder, net, x, test, observer):
         """Measure a network on whole recordings, and write its weights."""
-        y, p = [], []
-        recordings = test.usable(x)
-        for done, (number, labels) in enumerate(recordings):
-            tell(observer, done, len(recordings))
-            y.append(labels)
+        numbers, y = test.usable(x)
+        p = []
+        for done, number in enumerate(numbers):
+            tell(observer, done, len(numbers))
             p.append(self._score(net, x[number]))
-        if not y:
+        if not p:
             raise AcdrefError(f"{test.manifest.source}: none of the recordings to measure on can be used")
         checkpoint.save_weights(folder / WEIGHTS, net, test.classes)
-        return measures(np.array(y), np.array(p))
+        return measures(y, p)
 
     def _score(self, net, x):
         """Probabilities of a recording: the mean over windows of 10 s, weighted by duration."""
@@ -237,7 +229,7 @@ class _WindowLesson:
         self.windows = [
             (number, labels, start, end)
             for recordings in sets
-            for number, labels in recordings.usable(x)
+            for number, labels in zip(*recordings.usable(x), strict=True)
             for start, end in window_samples(windows(len(x[number]) / rate, window), rate).tolist()
         ]
         if not self.windows:

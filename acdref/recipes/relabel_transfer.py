@@ -14,8 +14,7 @@ masked that the annotators may have left out (pe-cml).
 """
 
 import json
-import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -25,7 +24,7 @@ from acdref import checkpoint, metrics, train
 from acdref.data import open_dataset
 from acdref.errors import AcdrefError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import json_number, write_text
+from acdref.files import Place, json_number, write_text
 from acdref.fit import Job, Observer, by_steps, fit, initial, tell
 from acdref.labels import Ontology, fix_length
 from acdref.losses import mse
@@ -36,7 +35,7 @@ from acdref.ops.activation import sigmoid
 from acdref.options.recipes import RelabelTransferOptions
 from acdref.recipes import features
 from acdref.recipes.parts import BEST, Data, key_of, save_array
-from acdref.recipes.stages import Stage, run
+from acdref.recipes.stages import Stage, Summaries, run
 
 RECIPE = "relabel-transfer"
 LABELLINGS = {
@@ -49,8 +48,8 @@ SCORES, PERCEPTRON = "test.npy", "perceptron.npz"
 
 
 def relabel_transfer(
-    options: RelabelTransferOptions, out: str | os.PathLike, observer: Observer | None = None
-) -> dict[str, dict]:
+    options: RelabelTransferOptions, out: Place, observer: Observer | None = None
+) -> Summaries:
     """Train base networks on re-labelled recordings, and transfer them to other classes; or continue to.
 
     Parameters
@@ -90,7 +89,8 @@ def relabel_transfer(
         stages.append(Stage(f"base-{name}", partial(recipe.base, name), (BEST, SCORES)))
         stages.append(Stage(f"extracted-{name}", partial(recipe.extracted, name), (SCORES,)))
         stages.append(Stage(f"tuned-{name}", partial(recipe.tuned, name), (BEST, SCORES)))
-    return run(RECIPE, out, recipe.key(), stages, observer)
+    key = key_of(options, recipe.data.root, recipe.recordings, files=("ontology",))
+    return run(RECIPE, out, key, stages, observer)
 
 
 class _RelabelTransfer:
@@ -108,9 +108,8 @@ class _RelabelTransfer:
         split = self.ontology.split_by_root(labels, target)
         self.is_target = split.is_target
         in_target = split.in_target[nodes]
-        self.labels = {
-            name: rule(self.ontology, labels)[:, nodes] for name, rule in LABELLINGS.items()
-        }  # of the manifest's classes
+        # Of the manifest's classes.
+        self.labels = {name: rule(self.ontology, labels)[:, nodes] for name, rule in LABELLINGS.items()}
         self.columns = {"base": np.flatnonzero(~in_target), "target": np.flatnonzero(in_target)}
         for name, columns in self.columns.items():
             if not len(columns):
@@ -136,17 +135,11 @@ class _RelabelTransfer:
     def _names(self, which):
         return tuple(self.recordings.classes[c] for c in self.columns[which])
 
-    def key(self):
-        """All that the result depends on, as JSON can hold it."""
-        return key_of(self.options, self.data.root, self.recordings, files=("ontology",))
-
     def sets(self, folder, before, observer):
         """Which recordings are whose, as numbers by set and part."""
         usable = features.Features(before["features"]).usable
-        sets = {
-            name: self._parts(np.flatnonzero(members & usable))
-            for name, members in (("base", ~self.is_target), ("target", self.is_target))
-        }
+        members = {"base": ~self.is_target & usable, "target": self.is_target & usable}
+        sets = {name: self._parts(np.flatnonzero(chosen)) for name, chosen in members.items()}
         counts = {name: {part: len(rows) for part, rows in parts.items()} for name, parts in sets.items()}
         for name, parts in counts.items():
             if not all(parts.values()):
@@ -174,8 +167,8 @@ class _RelabelTransfer:
         """A perceptron on the base network's values before its last layer."""
         base, _ = checkpoint.load_weights(before[f"base-{labelling}"] / BEST)
         lesson = _TransferLesson(self, "target", self.options.labels, before)
-        lesson.values = lesson.embeddings(base, observer)
-        inputs = len(next(iter(lesson.values.values())))
+        values = lesson.embeddings(base, observer)
+        lesson.input, inputs = values.__getitem__, len(next(iter(values.values())))
         config = PerceptronConfig(inputs, self.options.hidden, len(self.columns["target"]))
         net = Perceptron(config, self.options.seed)
         return lesson.learn(net, folder, observer, self.options.extract_epochs, self.options.lr)
@@ -193,17 +186,17 @@ class _TransferLesson:
 
     Attributes
     ----------
-    values : dict of int to array
-        What networks take of each recording, in place of its features, if there are such values.
+    input : callable
+        From the number of a recording to what networks take of it; its features at first.
     """
 
     def __init__(self, recipe, name, labelling, before):
-        self.recipe, self.options = recipe, recipe.options
+        self.options = recipe.options
         self.parts = json.loads((before["sets"] / "sets.json").read_text())[name]
         self.classes = recipe._names(name)
         self.labels = recipe.labels[labelling][:, recipe.columns[name]]
-        self.features = features.Features(before["features"])
-        self.values = None
+        x = features.Features(before["features"])
+        self.input = lambda i: x[i][fix_length(np.arange(len(x[i])), recipe.steps)]
 
     def learn(self, net, folder, observer, epochs, lr):
         """Train, keep the weights (unless it is a perceptron), measure; returns a summary."""
@@ -213,57 +206,38 @@ class _TransferLesson:
         def batch(epoch, step):
             order = np.random.default_rng([options.seed, epoch]).permutation(rows)
             members = np.array_split(order, steps)[step]
-            return self._inputs(members), self.labels[members]
+            return np.stack([self.input(i) for i in members]), self.labels[members]
 
         def validate(net):
             members = self.parts["val"]
             return {"val_loss": squared_error(self.labels[members], self._logits(net, members))[0]}
 
-        job = Job(
-            epochs,
-            steps,
-            by_steps(batch, steps),
-            squared_error,
-            rate=lambda epoch, step: lr * options.decay**epoch,
-            validate=validate,
-            keep="loss",
-            best=folder / PERCEPTRON,
-            seed=options.seed,
-        )
+        def rate(epoch, step):
+            return lr * options.decay**epoch
+
+        kept = {"validate": validate, "keep": "loss", "best": folder / PERCEPTRON, "seed": options.seed}
         if not isinstance(net, Perceptron):
-            job = replace(job, best=folder / BEST, meta=checkpoint.network_meta(net, self.classes))
+            kept |= {"best": folder / BEST, "meta": checkpoint.network_meta(net, self.classes)}
+        job = Job(epochs, steps, by_steps(batch, steps), squared_error, rate, **kept)
         history = fit(net, job, folder / "last.npz", observer)
         p = sigmoid(self._logits(net, self.parts["test"]).astype(np.float64))
         save_array(folder / SCORES, p)
         ap = metrics.average_precision(self.labels[self.parts["test"]], p)
+        mean = json_number(metrics.mean_over_classes(ap))
         best = min(history, key=lambda row: row["val_loss"])
-        return {
-            "epochs": epochs,
-            "best_epoch": best["epoch"],
-            "val_loss": best["val_loss"],
-            "mAP": json_number(metrics.mean_over_classes(ap)),
-        }
+        return {"epochs": epochs, "best_epoch": best["epoch"], "val_loss": best["val_loss"], "mAP": mean}
 
     def embeddings(self, net, observer):
         """Values of every recording before the network's last layer."""
         values = {}
         rows = [i for part in self.parts.values() for i in part]
         for i in rows:
-            values[i] = embedding(net, self._inputs([i]))[0]
+            values[i] = embedding(net, self.input(i)[None])[0]
             tell(observer, len(values), len(rows))
         return values
 
     def _logits(self, net, rows):
-        return np.concatenate([net.forward(self._inputs([i]))[0] for i in rows])
-
-    def _inputs(self, rows):
-        if self.values is not None:
-            return np.stack([self.values[i] for i in rows])
-        out = []
-        for i in rows:
-            x = self.features[i]
-            out.append(x[fix_length(np.arange(len(x)), self.recipe.steps)])
-        return np.stack(out)
+        return np.concatenate([net.forward(self.input(i)[None])[0] for i in rows])
 
 
 @dataclass(frozen=True)

@@ -9,24 +9,20 @@
 The recordings to validate on keep their labels.
 """
 
-import os
-
+from acdref.files import Place
 from acdref.fit import Observer
 from acdref.options.labels import RuleOptions
 from acdref.options.training import TrainOptions
 from acdref.recipes.parts import Data
-from acdref.recipes.stages import run
+from acdref.recipes.stages import Summaries, run
 
 RECIPE = "self-correct"
 CORRECTION = RuleOptions().step("correct")
 
 
 def self_correct(
-    training: TrainOptions,
-    out: str | os.PathLike,
-    rules: dict = CORRECTION,
-    observer: Observer | None = None,
-) -> dict[str, dict]:
+    training: TrainOptions, out: Place, rules: dict = CORRECTION, observer: Observer | None = None
+) -> Summaries:
     """Train, correct the labels by what was learned, train again; or continue to.
 
     Parameters

@@ -22,17 +22,10 @@ import numpy as np
 from acdref import checkpoint, metrics, train
 from acdref.errors import AcdrefError, FileError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import json_number, write_table, write_text
+from acdref.files import Place, json_number, write_table, write_text
 from acdref.fit import Job, Observer, by_steps, fit, initial, tell
-from acdref.labels import (
-    draw_mixup_weights,
-    excerpt_starts,
-    fix_length,
-    mean_posterior,
-    mixup_batch,
-    stratified_folds,
-    verify,
-)
+from acdref.labels import draw_mixup_weights, fix_length, mixup_batch
+from acdref.labels.verification import excerpt_starts, mean_posterior, stratified_folds, verify
 from acdref.losses import softmax_cross_entropy
 from acdref.nets import registry
 from acdref.ops.softmax import softmax_channels
@@ -41,7 +34,7 @@ from acdref.options.recipes import SelfVerifyOptions
 from acdref.recipes import features
 from acdref.recipes.parts import Data, key_of, save_array
 from acdref.recipes.silence import clip_silence
-from acdref.recipes.stages import Stage, run
+from acdref.recipes.stages import Stage, Summaries, run
 
 RECIPE = "self-verify"
 CLIP_FRAMES, EXCERPT_FRAMES = 3000, 384  # of the paper's spectrograms
@@ -50,11 +43,8 @@ POSTERIORS, ACCEPTED, TEST = "posteriors.npy", "accepted.csv", "test.npy"
 
 
 def self_verify(
-    options: SelfVerifyOptions,
-    out: str | os.PathLike,
-    others: Sequence[str] = (),
-    observer: Observer | None = None,
-) -> dict[str, dict]:
+    options: SelfVerifyOptions, out: Place, others: Sequence[str] = (), observer: Observer | None = None
+) -> Summaries:
     """Train a network for each fold, let them verify labels, train on; or continue to.
 
     Parameters
@@ -122,9 +112,8 @@ class _SelfVerification:
         name = registry.name_of(net)
         self.front = front_end(net)
         frame = self.front.hop / self.front.rate
-        clip, excerpt = CLIP_SECONDS, EXCERPT_SECONDS
-        if name == "vgg-gap":
-            clip, excerpt = CLIP_FRAMES * frame, EXCERPT_FRAMES * frame
+        paper = CLIP_FRAMES * frame, EXCERPT_FRAMES * frame
+        clip, excerpt = paper if name == "vgg-gap" else (CLIP_SECONDS, EXCERPT_SECONDS)
         self.clip_seconds = options.clip or clip
         self.clip_steps = round(self.clip_seconds / frame)
         self.excerpt_steps = round((options.excerpt or excerpt) / frame)
@@ -136,8 +125,7 @@ class _SelfVerification:
 
     def _network(self, fold):
         """The network of a fold before anything was learned."""
-        options = self.options
-        fields = {}
+        options, fields = self.options, {}
         if options.spectrogram == 2 and options.init is None:
             if options.net != "vgg-gap":
                 raise AcdrefError(f"{options.net} has one spectrogram: version 2 is of vgg-gap")
@@ -175,8 +163,7 @@ class _SelfVerification:
             rows = [(self.train.paths[i], self.train.classes[self.labels[i]]) for i in accepted]
             write_table(folder / ACCEPTED, ("path", "class"), rows)
         for fold in range(options.folds):
-            init = previous and previous / _weights(fold)
-            net = checkpoint.load_weights(init)[0] if init else self._network(fold)
+            net = checkpoint.load_weights(previous / _weights(fold))[0] if number else self._network(fold)
             state.train(net, fold, chosen, folder / f"last-{fold}.npz")
             checkpoint.save_weights(folder / _weights(fold), net, self.train.classes)
         nets = [checkpoint.load_weights(folder / _weights(fold))[0] for fold in range(options.folds)]
@@ -244,9 +231,9 @@ class _Round:
         options, recipe, first = self.options, self.recipe, self.number == 0
         rows = np.flatnonzero(chosen & (self.folds >= 0) & (self.folds != fold))
         steps = -(-len(rows) // options.batch)
-        epochs = options.epochs if first else options.tune_epochs
-        constant = options.constant if first else options.tune_constant
-        lr = options.lr if first else options.tune_lr
+        epochs, constant, lr = options.epochs, options.constant, options.lr
+        if not first:
+            epochs, constant, lr = options.tune_epochs, options.tune_constant, options.tune_lr
         seeds = [options.seed, self.number, fold]
 
         def batch(epoch, step):
@@ -260,34 +247,32 @@ class _Round:
                 x, y = mixup_batch(x, weights).astype(np.float32), mixup_batch(y, weights)
             return x, y
 
-        job = Job(
-            epochs,
-            steps,
-            by_steps(batch, steps),
-            softmax_cross_entropy,
-            rate=lambda epoch, step: lr * linear(epoch, epochs, min(constant, epochs - 1)),
-            seed=int(np.random.SeedSequence(seeds).generate_state(1)[0]),
-        )
+        def rate(epoch, step):
+            return lr * linear(epoch, epochs, min(constant, epochs - 1))
+
+        seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
+        job = Job(epochs, steps, by_steps(batch, steps), softmax_cross_entropy, rate, seed=seed)
         self.observer.log(f"fold {fold + 1} of {options.folds}: {len(rows)} recordings")
         fit(net, job, path, self.observer)
 
     def held_out(self, nets):
         """Posteriors of the recordings to train on, each by the network of its fold."""
-        posteriors = np.full((len(self.folds), len(self.recipe.train.classes)), np.nan)
-        for i in np.flatnonzero(self.folds >= 0):
-            posteriors[i] = self._posterior(nets[self.folds[i]], i)
-            tell(self.observer, i + 1, len(self.folds))
-        return posteriors
+        return self._posteriors(0, len(self.folds), lambda i: [nets[self.folds[i]]])
 
     def answers(self, nets):
         """Posteriors of the recordings to measure on: the mean over the networks of all folds."""
-        first, usable = len(self.folds), self.features.usable
-        answers = np.full((len(self.features) - first, len(self.recipe.train.classes)), np.nan)
-        for i in range(first, len(self.features)):
+        return self._posteriors(len(self.folds), len(self.features), lambda i: nets)
+
+    def _posteriors(self, first, end, nets_of):
+        """Posteriors of recordings `first` to `end`: the mean over their networks; NaN without features."""
+        usable = self.features.usable
+        posteriors = np.full((end - first, len(self.recipe.train.classes)), np.nan)
+        for i in range(first, end):
             if usable[i]:
-                answers[i - first] = mean_posterior([[self._posterior(net, i)] for net in nets])[0]
-            tell(self.observer, i - first + 1, len(answers))
-        return answers
+                opinions = [[self._posterior(net, i)] for net in nets_of(i)]
+                posteriors[i - first] = mean_posterior(opinions)[0]
+            tell(self.observer, i - first + 1, len(posteriors))
+        return posteriors
 
     def validation(self, posteriors):
         """Cross-entropy of the verified labels, the mean over the folds, and their accuracy."""
@@ -295,10 +280,8 @@ class _Round:
         p, labels = posteriors[verified], self.recipe.labels[verified]
         costs = -np.log(np.maximum(p[np.arange(len(p)), labels], np.finfo(np.float64).tiny))
         by_fold = [costs[self.folds[verified] == fold].mean() for fold in range(self.options.folds)]
-        return {
-            "val_loss": float(np.mean(by_fold)),
-            "val_accuracy": float((p.argmax(axis=1) == labels).mean()),
-        }
+        accuracy = (p.argmax(axis=1) == labels).mean()
+        return {"val_loss": float(np.mean(by_fold)), "val_accuracy": float(accuracy)}
 
     def _posterior(self, net, i):
         """Mean posterior of the excerpts of a recording, (C,); the excerpts depend on seed, round and i."""

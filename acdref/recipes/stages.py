@@ -12,16 +12,17 @@ training from its checkpoint, scoring from its journal, all else from its beginn
 """
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from acdref.errors import AcdrefError, FileError
-from acdref.files import sha256, write_text
+from acdref.files import Place, naming, sha256, write_text
 from acdref.fit import Observer
 
 SCHEMA = "acdref.recipe/1"
+Summaries = dict[str, dict]
+"""What stages have found, by name."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,8 @@ class Stage:
 
 
 def run(
-    recipe: str,
-    out: str | os.PathLike,
-    options: dict,
-    stages: Sequence[Stage],
-    observer: Observer | None = None,
-) -> dict[str, dict]:
+    recipe: str, out: Place, options: dict, stages: Sequence[Stage], observer: Observer | None = None
+) -> Summaries:
     """Do the stages of a recipe that are not done yet.
 
     Parameters
@@ -93,9 +90,7 @@ def run(
     observer = observer or Observer()
     out = Path(out)
     _claim(recipe, out, options)
-    summaries: dict[str, dict] = {}
-    made: dict[str, str] = {}
-    before: dict[str, Path] = {}
+    summaries, made, before = Summaries(), dict[str, str](), dict[str, Path]()
     for number, stage in enumerate(stages, start=1):
         folder = out / f"{number}-{stage.name}"
         title = f"{number}/{len(stages)} {stage.name}"
@@ -116,12 +111,10 @@ def _claim(recipe, out, options):
     # As JSON gives them back: tuples are lists.
     wanted = json.loads(json.dumps({"schema": SCHEMA, "recipe": recipe, "options": options}))
     if not path.exists():
-        try:
+        with naming(out):
             out.mkdir(parents=True, exist_ok=True)
-            empty = not any(name for name in out.iterdir() if not name.name.startswith("."))
-        except OSError as error:
-            raise AcdrefError(f"{out}: {error.strerror or error}") from None
-        if not empty:
+            holds = [path for path in out.iterdir() if not path.name.startswith(".")]
+        if holds:
             raise AcdrefError(f"{out}: holds other files; choose another folder")
         write_text(path, json.dumps(wanted, indent=2) + "\n")
         return
@@ -132,8 +125,8 @@ def _claim(recipe, out, options):
     changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     if changed:
         words = ", ".join(f"{name}: {before.get(name)}, now {now.get(name)}" for name in changed)
-        cause = f"was begun with other options ({words})"
-        raise AcdrefError(f"{out}: {cause}; give the same ones, or choose another folder")
+        advice = "give the same ones, or choose another folder"
+        raise AcdrefError(f"{out}: was begun with other options ({words}); {advice}")
 
 
 def _flat(options, prefix=""):
@@ -146,10 +139,8 @@ def _flat(options, prefix=""):
 
 def _do(stage, folder, made, before, observer):
     """Work, then say that it is done; returns the summary."""
-    try:
+    with naming(folder):
         folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise FileError(folder, error.strerror or str(error)) from None
     summary = stage.work(folder, before, observer)
     files = {name: sha256(folder / name) for name in stage.files}
     state = {"schema": SCHEMA, "files": files, "made_from": made, "summary": summary}
@@ -164,8 +155,7 @@ def _finished(folder, made):
         return None
     state = _read(path)
     if state.get("made_from") != made:
-        cause = "was made from other files than there are now"
-        raise FileError(folder, f"{cause}; delete it to make it again")
+        raise FileError(folder, "was made from other files than there are now; delete it to make it again")
     for name, digest in state.get("files", {}).items():
         if sha256(folder / name) != digest:
             raise FileError(folder / name, "has changed since; delete its folder to make it again")

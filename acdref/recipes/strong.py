@@ -12,7 +12,6 @@
 Each of 3 to 6 is measured on frames of 0.96 s and on whole recordings.
 """
 
-import os
 from functools import partial
 
 import numpy as np
@@ -21,13 +20,14 @@ from acdref import checkpoint
 from acdref.errors import AcdrefError, ManifestError
 from acdref.evaluate import measures
 from acdref.features.front_ends import front_end
+from acdref.files import Place
 from acdref.fit import Observer, initial, tell
 from acdref.labels import diffuse, draw_strong, frame_events, frame_labels
 from acdref.options.recipes import StrongOptions
 from acdref.recipes.events import read_events
 from acdref.recipes.features import Features, excerpt, fewest_samples, sounds
 from acdref.recipes.parts import Data, key_of, learn
-from acdref.recipes.stages import Stage, run
+from acdref.recipes.stages import Stage, Summaries, run
 
 RECIPE = "strong"
 FRAME = 0.96
@@ -35,9 +35,7 @@ SPAN = 0.975  # what the 96 overlapping windows of a patch see
 WEIGHTS = "weights.npz"
 
 
-def strong(
-    options: StrongOptions, out: str | os.PathLike, observer: Observer | None = None
-) -> dict[str, dict]:
+def strong(options: StrongOptions, out: Place, observer: Observer | None = None) -> Summaries:
     """Train on weak labels, train on with diffuse and with strong ones, and measure; or continue to.
 
     Parameters
@@ -80,7 +78,8 @@ def strong(
         network("tuned-strong", "strong", options.mu_strong),
         *(network(f"strong-{s:g}", "strong", options.mu_strong, share=s) for s in options.shares),
     ]
-    return run(RECIPE, out, recipe.key(), stages, observer)
+    key = key_of(options, recipe.data.root, *recipe.manifests, files=("events",))
+    return run(RECIPE, out, key, stages, observer)
 
 
 class _Strong:
@@ -92,10 +91,9 @@ class _Strong:
             raise ManifestError(self.train.source, "has nothing to measure on: name a --val-fold or --val")
         self.manifests = [self.train, self.test]
         self.events, self.test_events = read_events(options.events, *self.manifests)
-        if all(events is None for events in self.events):
-            raise AcdrefError(f"{options.events}: has none of the recordings to train on")
-        if all(events is None for events in self.test_events):
-            raise AcdrefError(f"{options.events}: has none of the recordings to measure on")
+        for purpose, events in (("train", self.events), ("measure", self.test_events)):
+            if all(one is None for one in events):
+                raise AcdrefError(f"{options.events}: has none of the recordings to {purpose} on")
         net = self._fresh()
         self.front = front_end(net)
         self.span = round(SPAN * self.front.rate)
@@ -104,17 +102,12 @@ class _Strong:
     def _fresh(self):
         return initial(self.options, self.train.classes, self.options.seed)
 
-    def key(self):
-        """All that the result depends on, as JSON can hold it."""
-        return key_of(self.options, self.data.root, *self.manifests, files=("events",))
-
     def network(self, kind, mu, start, share, folder, before, observer):
         """A network trained on patches, from fresh weights or those of another stage, and measured."""
         options, x = self.options, Features(before["sounds"])
         patches = _Patches(self, x, kind, mu, share, tuning=start is not None)
-        if start is None:
-            net, epochs, lr = self._fresh(), options.epochs, options.lr
-        else:
+        net, epochs, lr = self._fresh(), options.epochs, options.lr
+        if start is not None:
             net, _ = checkpoint.load_weights(before[start] / WEIGHTS)
             epochs, lr = options.tune_epochs, options.tune_lr
         loss = learn(net, patches, folder, observer, epochs=epochs, lr=lr, seed=options.seed)
@@ -132,10 +125,9 @@ class _Strong:
         given, events = self.train.labels[i], self.events[i]
         if kind is None:
             return given
+        times, classes = events
         start, n_classes = start / 1000, len(given)
-        present = frame_events(
-            events.times, start + FRAME, FRAME, start=start, classes=events.classes, n_classes=n_classes
-        )
+        present = frame_events(times, start + FRAME, FRAME, start=start, classes=classes, n_classes=n_classes)
         tagged = events.tagged(n_classes)
         # What has an event somewhere else is absent here, whatever the manifest thought of the whole.
         labels = np.where(np.isnan(given) & ~tagged, np.nan, present)

@@ -10,18 +10,18 @@
 """
 
 import dataclasses
-import os
 
 from acdref.clap.prompts import Prompts
 from acdref.clap.scores import Decision
 from acdref.clap.teach import teach
 from acdref.clap.teacher import ClapTeacher
 from acdref.errors import AcdrefError
-from acdref.fit import Observer, tell
+from acdref.files import Place
+from acdref.fit import Observer, reports
 from acdref.options.training import TrainOptions
 from acdref.recipes.parts import SCORES, Data
 from acdref.recipes.self_correct import CORRECTION
-from acdref.recipes.stages import Stage, run
+from acdref.recipes.stages import Stage, Summaries, run
 
 RECIPE = "unlabelled"
 
@@ -31,11 +31,11 @@ def unlabelled(
     prompts: Prompts,
     decision: Decision,
     training: TrainOptions,
-    out: str | os.PathLike,
+    out: Place,
     rules: dict = CORRECTION,
     workers: int = 1,
     observer: Observer | None = None,
-) -> dict[str, dict]:
+) -> Summaries:
     """Label recordings by words, train, correct the labels by what was learned, train again; or continue to.
 
     Parameters
@@ -85,31 +85,18 @@ def unlabelled(
         data.relabelling("labels", "scores", rules, "zero-shot"),
         data.training("student", "labels"),
     ]
-    key = {
-        "rules": rules,
-        "bundle": teacher.describe(),
-        "prompts": dataclasses.asdict(prompts),
-        "decision": dataclasses.asdict(decision),
-    }
-    return run(RECIPE, out, data.key() | key, stages, observer)
+    key = data.key() | {"rules": rules, "bundle": teacher.describe()}
+    key |= {"prompts": dataclasses.asdict(prompts), "decision": dataclasses.asdict(decision)}
+    return run(RECIPE, out, key, stages, observer)
 
 
 def _teaching(data, teacher, prompts, workers):
     def work(folder, before, observer):
-        def progress(done, count, left, rate):
-            tell(observer, done, count)
+        def note(path, text):
+            observer.log(f"{path}: {text}")
 
-        scores = teach(
-            teacher,
-            data.train,
-            prompts,
-            folder / SCORES,
-            workers=workers,
-            on_failure=lambda error: observer.log(f"left out: {error}"),
-            note=lambda path, text: observer.log(f"{path}: {text}"),
-            progress=progress,
-            say=observer.log,
-        )
+        told = {"workers": workers, "note": note} | reports(observer)
+        scores = teach(teacher, data.train, prompts, folder / SCORES, **told)
         used = int((scores.bytes >= 0).sum())
         if not used:
             raise AcdrefError(f"{data.train.source}: none of its {len(data.train)} recordings can be used")
