@@ -1,5 +1,7 @@
 """The graph of an ontology: reading its nodes, refusing what is no DAG, closing it."""
 
+import graphlib
+
 import numpy as np
 
 
@@ -40,37 +42,18 @@ def edge_matrix(children):
 def ancestor_closure(children, names):
     """``closure[l, a]``: whether a is l itself or lies above l along any path.
 
-    Nodes are closed from the roots down, each after all of its parents; a node that never gets its turn lies
-    on a cycle or below one: ValueError, with the names of those on it.
+    Nodes are closed from the roots down, each after all of its parents; ValueError if there is a cycle, with
+    the names of those on it.
     """
+    parents = [np.flatnonzero(row).tolist() for row in edge_matrix(children)]
     closure = np.eye(len(children), dtype=bool)
-    waiting = np.bincount([c for below in children for c in below], minlength=len(children))
-    ready = [node for node, parents in enumerate(waiting) if parents == 0]
-    closed = 0
-    while ready:
-        parent = ready.pop()
-        closed += 1
-        for child in children[parent]:
-            closure[child] |= closure[parent]
-            waiting[child] -= 1
-            if waiting[child] == 0:
-                ready.append(child)
-    if closed < len(children):
-        path = " -> ".join(names[node] for node in _cycle(children, waiting))
-        raise ValueError(f"the ontology has a cycle: {path}")
+    try:
+        for node in graphlib.TopologicalSorter(dict(enumerate(parents))).static_order():
+            closure[node] |= closure[parents[node]].any(axis=0)
+    except graphlib.CycleError as error:
+        path = " -> ".join(names[node] for node in error.args[1])
+        raise ValueError(f"the ontology has a cycle: {path}") from None
     return closure
-
-
-def _cycle(children, waiting):
-    """One cycle among the nodes that still wait for a parent, its first node again at the end."""
-    parent_of = {child: node for node, below in enumerate(children) if waiting[node] for child in below}
-    # Upwards from any waiting node, every parent recorded here waits too: the walk must come back.
-    node = next(node for node, count in enumerate(waiting) if count)
-    path = []
-    while node not in path:
-        path.append(node)
-        node = parent_of[node]
-    return [node, *reversed(path[path.index(node) :])]
 
 
 def _check_node(i, node):

@@ -52,10 +52,9 @@ def exact_means(pieces: Iterable[Piece], n_columns: int) -> NDArray[np.float64]:
         np.maximum.at(highest, columns, scores)
     means = np.full(n_columns, np.nan)
     for c in np.flatnonzero(counts):
-        total = sum(
-            (int(sums[0, c, e]) << 27) + int(sums[1, c, e]) << int(e)
-            for e in np.flatnonzero(sums[:, c].any(axis=0))
-        )
+        shifts = np.flatnonzero(sums[:, c].any(axis=0)).astype(object)  # whole numbers without bound
+        high, low = sums[:, c, shifts.astype(int)].astype(object)
+        total = ((high << 27) + low << shifts).sum()
         mean = float(Fraction(total, 1 << exponents - 2 + 53)) / int(counts[c])
         means[c] = np.clip(mean, lowest[c], highest[c])
     return means
@@ -94,57 +93,56 @@ def exact_quantiles(
     >>> exact_quantiles(lambda: [(np.zeros(3, dtype=int), scores)], 2, 0.75)
     array([0.3, nan])
     """
-    settled = np.zeros((2, n_columns), dtype=np.uint64)  # leading bits of the two scores, the others 0
+    # Two searches per column, c and n_columns + c, for the scores on either side of its quantile.
+    searches = np.arange(2 * n_columns)
+    settled = np.zeros(len(searches), dtype=np.uint64)  # leading bits of the scores sought, the others 0
     shift, left, ranks = 62, budget + 1, None  # a float in [0, 1] has zeros in the two bits above
     while shift and left > budget:
         width = min(_DIGIT_BITS, shift)
         shift -= width
-        bins = np.zeros((2, n_columns, 1 << width), dtype=np.int64)
-        for columns, scores in passes():
-            for i, column, keys in _candidates(columns, scores, settled, shift + width):
-                digits = (keys >> np.uint64(shift)) & np.uint64((1 << width) - 1)
-                np.add.at(bins[i], (column, digits.astype(np.int64)), 1)
+        bins = np.zeros((len(searches), 1 << width), dtype=np.int64)
+        for search, keys in _candidates(passes, settled, shift + width):
+            digits = (keys >> np.uint64(shift)) & np.uint64((1 << width) - 1)
+            np.add.at(bins, (search, digits.astype(np.int64)), 1)
         if ranks is None:
             # As np.quantile: the position among the sorted scores, between the neighbours k and k + 1.
-            counts = bins[0].sum(axis=1)
+            counts = bins[:n_columns].sum(axis=1)
             last = np.maximum(counts - 1, 0)
             position = last * q
             k = np.floor(position).astype(np.int64)
-            ranks = np.stack([k, np.minimum(k + 1, last)])
-        below = np.cumsum(bins, axis=2)
-        digit = np.minimum((below <= ranks[:, :, None]).sum(axis=2), (1 << width) - 1)
-        in_bin = np.take_along_axis(bins, digit[:, :, None], 2)[:, :, 0]
-        ranks -= np.take_along_axis(below, digit[:, :, None], 2)[:, :, 0] - in_bin
+            ranks = np.concatenate([k, np.minimum(k + 1, last)])
+        below = np.cumsum(bins, axis=1)
+        digit = np.minimum((below <= ranks[:, None]).sum(axis=1), (1 << width) - 1)
+        in_bin = bins[searches, digit]
+        ranks -= below[searches, digit] - in_bin
         settled |= digit.astype(np.uint64) << np.uint64(shift)
         left = in_bin.sum()
     if shift:
         _collect(passes, settled, shift, ranks, in_bin)
-    pairs = settled.view(np.float64).T
+    pairs = settled.view(np.float64).reshape(2, n_columns).T
     values = [np.quantile(pair, part) for pair, part in zip(pairs, position - k, strict=True)]
     return np.where(counts > 0, values, np.nan)
 
 
-def _candidates(columns, scores, settled, shift):
-    """For each of the two scores sought: columns and bits of the scores that share its bits above `shift`."""
-    keys = np.abs(scores).view(np.uint64)  # -0.0 is 0
-    for i in (0, 1):
-        shared = (keys >> np.uint64(shift)) == (settled[i] >> np.uint64(shift))[columns]
-        yield i, columns[shared], keys[shared]
+def _candidates(passes, settled, shift):
+    """Searches, and bits of the scores that share those above `shift` that the search has settled."""
+    for columns, scores in passes():
+        keys = np.abs(scores).view(np.uint64)  # -0.0 is 0
+        for search in (columns, columns + len(settled) // 2):
+            shared = (keys >> np.uint64(shift)) == (settled >> np.uint64(shift))[search]
+            yield search[shared], keys[shared]
 
 
 def _collect(passes, settled, shift, ranks, counts):
     """Complete `settled` by the scores of rank `ranks` among those that share its bits above `shift`.
 
-    `counts`, like `ranks` (2, C), says how many these are.
+    `counts`, like `ranks` (2 C,), says how many these are.
     """
-    columns = [np.empty(count, dtype=np.int64) for count in counts.sum(axis=1)]
-    keys = [np.empty(count, dtype=np.uint64) for count in counts.sum(axis=1)]
-    end = [0, 0]
-    for piece in passes():
-        for i, *found in _candidates(*piece, settled, shift):
-            start, end[i] = end[i], end[i] + len(found[0])
-            columns[i][start : end[i]], keys[i][start : end[i]] = found
-    for i in (0, 1):
-        first = np.cumsum(counts[i]) - counts[i]
-        some = counts[i] > 0
-        settled[i, some] = keys[i][np.lexsort((keys[i], columns[i]))][(first + ranks[i])[some]]
+    searches, keys = (np.empty(counts.sum(), dtype=dtype) for dtype in (np.int64, np.uint64))
+    end = 0
+    for found in _candidates(passes, settled, shift):
+        start, end = end, end + len(found[0])
+        searches[start:end], keys[start:end] = found
+    some = counts > 0
+    first = np.cumsum(counts) - counts
+    settled[some] = keys[np.lexsort((keys, searches))][(first + ranks)[some]]
