@@ -17,7 +17,7 @@ import contextlib
 import datetime
 import importlib
 import json
-import multiprocessing.connection
+import multiprocessing
 import os
 import platform
 import random
@@ -228,7 +228,7 @@ def try_all(chosen, jobs):
             while todo and free:
                 busy.append(free.pop())
                 busy[-1].plant(todo.popleft())
-            multiprocessing.connection.wait([workshop.process.sentinel for workshop in busy], timeout=1)
+            time.sleep(0.1)
             for workshop in list(busy):
                 if workshop.process.exitcode is not None or time.monotonic() > workshop.deadline:
                     busy.remove(workshop)
