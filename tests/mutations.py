@@ -165,7 +165,8 @@ class Workshop:
             return "hung", ""
         found = re.search(r"^(?:FAILED|ERROR) (\S+?::.*?)(?: - .*)?$", output, re.MULTILINE)
         # pytest: 0 all passed, 1 some failed, anything else is not a verdict of the tests.
-        return {0: "SURVIVED", 1: "caught"}.get(code, "ERROR"), found.group(1) if found else output[-300:]
+        verdict = {0: "SURVIVED", 1: "caught"}.get(code, "ERROR")
+        return verdict, found.group(1) if found else "" if code == 0 else output[-300:]
 
     def _write(self, text):
         """Without the compiled form beside it: a file of the same size and second would not look changed."""
