@@ -17,7 +17,7 @@ import contextlib
 import datetime
 import importlib
 import json
-import multiprocessing.connection
+import multiprocessing
 import os
 import platform
 import random
@@ -165,7 +165,8 @@ class Workshop:
             return "hung", ""
         found = re.search(r"^(?:FAILED|ERROR) (\S+?::.*?)(?: - .*)?$", output, re.MULTILINE)
         # pytest: 0 all passed, 1 some failed, anything else is not a verdict of the tests.
-        return {0: "SURVIVED", 1: "caught"}.get(code, "ERROR"), found.group(1) if found else output[-300:]
+        verdict = {0: "SURVIVED", 1: "caught"}.get(code, "ERROR")
+        return verdict, found.group(1) if found else "" if code == 0 else output[-300:]
 
     def _write(self, text):
         """Without the compiled form beside it: a file of the same size and second would not look changed."""
@@ -228,7 +229,7 @@ def try_all(chosen, jobs):
             while todo and free:
                 busy.append(free.pop())
                 busy[-1].plant(todo.popleft())
-            multiprocessing.connection.wait([workshop.process.sentinel for workshop in busy], timeout=1)
+            time.sleep(0.1)
             for workshop in list(busy):
                 if workshop.process.exitcode is not None or time.monotonic() > workshop.deadline:
                     busy.remove(workshop)

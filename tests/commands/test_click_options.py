@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from acdref import cli
-from acdref.commands._options import Listed, Number, click_options
+from acdref.commands._options import Listed, Named, Number, click_options
 from acdref.options import Checked, option
 
 
@@ -134,3 +134,7 @@ def test_no_help_page_loads_numpy():
         "walk(group)\nsys.exit(any(name in sys.modules for name in ('numpy', 'numba', 'scipy')))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_last_equals_sign_is_before_the_number():
+    assert Named()("a=b=0.3") == ("a=b", 0.3)

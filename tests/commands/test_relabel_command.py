@@ -7,6 +7,8 @@ import pytest
 from predict_support import program
 from relabel_support import AUDIOSET, MANIFEST, STRONG, shared, write, write_ontology, write_scores
 
+from acdref.clap.scores import TeacherScores
+
 
 @pytest.fixture
 def files(tmp_path):
@@ -148,3 +150,15 @@ def test_super_classes_of_real_clips(tmp_path):
     ]
     assert sum(each["classes"]["music"]["after"] for each in found) == 16684
     assert sum(each["classes"]["music"]["before"] for each in found) == 11962
+
+
+def test_corrections_by_cosines_need_the_scale(files):
+    paths, classes = ("a.wav", "b/c.wav", "d.wav"), ("Guitar", "Electric guitar")
+    TeacherScores(paths, classes, np.array([[0.5, 0.1], [0.3, 0.2], [0.1, 0.4]])).save(files / "cosines.npz")
+    arguments = ("--scores", files / "cosines.npz", "--correct", "--out", files / "o.csv")
+    code, _, err = run(files, "m.csv", *arguments)
+    assert code == 1
+    assert "--logit-scale" in err
+    code, out, err = run(files, "m.csv", *arguments, "--logit-scale", 40)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[2].split()[-7:] == ["1", "2", "1", "0", "0", "0", "0"]

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from train_support import write_corpus
 
 from acdref.augment import AUGMENTATIONS, Augmentation
+from acdref.commands._training import options_of
 from acdref.commands.train import command
 
 
@@ -114,3 +115,10 @@ def test_a_signal_ends_with_a_checkpoint(tmp_path):
     assert process.returncode == 130
     assert "continue with: acdref train --out" in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("mix_max", [1, 2])
+def test_mixup_of_two_or_none(mix_max):
+    given = options_of("m.csv", "none", **dict.fromkeys(("low_pass", "equaliser", "speed")), mixing="mixup",
+                       mix_max=mix_max)  # fmt: skip
+    assert (given.mixing, given.mix_max) == ("mixup", mix_max)

@@ -219,3 +219,9 @@ def test_what_a_layer_must_say():
         with pytest.raises(NotImplementedError):
             call()
     assert layer.arrays(None) == ({}, {}) and layer.rows((1, 2, 3)) == ([], (1, 2, 3))
+
+
+def test_initial_weights_are_hes_or_within_torchs_bound():
+    draw = Draw(0, np.float64)
+    assert draw.normal((100, 100), 50).std() == pytest.approx(np.sqrt(2 / 50), rel=0.05)
+    assert np.abs(draw.uniform((100, 100), 50)).max() == pytest.approx(1 / np.sqrt(50), rel=0.01)
