@@ -56,7 +56,6 @@ MIRRORS = {
     "commands/predict": ["commands/test_predict_command.py", "commands/test_predict_environment.py"],
     "commands/relabel": ["commands/test_relabel_command.py", "commands/test_doubtful_labels_command.py"],
     "data/__init__": ["data/test_data.py"],
-    "errors": ["test_files.py", "audio/test_decode_bad_input.py"],
     "nets/acdnet": ["nets/test_acdnet.py", "nets/test_golden_state.py"],
     "options/__init__": ["options/test_options.py", "commands/test_click_options.py"],
     "options/labels": ["options/test_label_options.py"],

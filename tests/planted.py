@@ -164,7 +164,10 @@ PLANTED = {
         ("round(v * (n - length)), length", "round(v * n), length"),
         ("(groups / groups.sum(axis=0)).mean(axis=1)", "(groups / groups.sum()).sum(axis=1)"),
         ("present = labels == 1", "present = labels != 0"),
-        ("self.failures.setdefault(path, error)", "self.failures[path] = error"),
+        (
+            "shortest = min(round(SHORTEST_SECONDS * self.clips.sr), self.samples, n)",
+            "shortest = self.samples",
+        ),
     ],
     "errors": [
         ("super().__init__(str(path), cause)", 'super().__init__(f"{path}: {cause}")'),

@@ -246,3 +246,11 @@ def test_killed_teach_relabel_train(tmp_path):
     code, _, err = program(*train, "--epoch-size", "2", "--batch", "2", "--seconds", "2.2", "--workers", "0")
     assert code == 0, err
     assert (tmp_path / "run" / "last.npz").exists()
+
+
+def test_a_manifest_by_any_spelling_of_its_ending(files, tmp_path):
+    manifest = tmp_path / "M.CSV"
+    manifest.write_bytes((files / "m.csv").read_bytes())
+    code, printed, err = teach(files, "--root", files / "rec", "--out", tmp_path / "s.npz", source=manifest)
+    assert (code, err) == (0, "")
+    assert "4 of 4 recordings" in printed

@@ -209,3 +209,12 @@ def test_no_worker_outlives_training(tmp_path, how):
 def test_parameters(wrong):
     with pytest.raises(ValueError, match="batch must be"):
         Loader(Numbered(), **wrong)
+
+
+def test_workers_have_one_thread_and_their_parent_what_it_had(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with _worker_environment():
+        assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    assert "MKL_NUM_THREADS" not in os.environ

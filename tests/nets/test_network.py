@@ -7,6 +7,7 @@ from nets_support import BACKENDS, gradient_errors, relative_error
 
 from acdref.losses import bce
 from acdref.nets.network import Network
+from acdref.nets.registry import build
 from acdref.ops import threads
 from acdref.ops.activation import sigmoid
 from acdref.ops.kernel import available
@@ -220,3 +221,10 @@ def test_what_a_subclass_must_say():
     for call in (lambda: Network.build(None), lambda: Network.as_map(None, None)):
         with pytest.raises(NotImplementedError):
             call()
+
+
+def test_probabilities_of_a_softmax_add_up_to_one():
+    net = build("vgg-gap", 3, width=1 / 16, backend="numpy")
+    assert net.output == "softmax"
+    p = net.predict_proba(np.random.default_rng(0).standard_normal((2, 400, 128)).astype(np.float32))
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)

@@ -16,6 +16,7 @@ from acdref.nets.registry import (
     layer_table,
     min_frames,
     name_of,
+    with_classes,
 )
 
 each = pytest.mark.parametrize("name", NETWORKS)
@@ -86,3 +87,16 @@ def test_unknown_networks():
         build("vgg", 3)
     with pytest.raises(ValueError, match="unknown depth"):
         config_from("conv1d", {"classes": 3, "depth": 9})
+
+
+@each
+def test_other_classes_keep_all_but_the_head(name):
+    net = build(name, classes=2, width=1 / 16, seed=1, backend="numpy")
+    other = with_classes(net, 7, seed=2)
+    assert (name_of(other), other.config.classes) == (name, 7)
+    for own, given in ((other.params, net.params), (other.state, net.state)):
+        for key, a in own.items():
+            if key in head(net):
+                assert a.shape != given[key].shape
+            else:
+                np.testing.assert_array_equal(a, given[key])
