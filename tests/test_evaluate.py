@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from predict_support import CLASSES, Loudness, noise, write, write_damaged
 
+from acdref import metrics
 from acdref.errors import AcdrefError, ManifestError
 from acdref.evaluate import evaluate, matching, measures
 from acdref.predict.scoring import score_manifest
@@ -140,3 +141,12 @@ def test_measures_give_both_kinds_of_negatives_the_same_weight():
     assert found["d_prime_explicit"] is None and found["d_prime_complementary"] is None  # infinite
     pooled = measures(y, p)
     assert pooled["AUC"] == pytest.approx(2 / 3) and "d_prime_explicit" not in pooled
+
+
+def test_measures_by_kind_of_negative():
+    y = np.array([[1.0], [1], [1], [0], [0], [0], [0]])
+    p = np.array([[0.8], [0.6], [0.3], [0.1], [0.5], [0.7], [0.9]])
+    explicit = (y == 0) & (p <= 0.5)
+    found = measures(y, p, explicit)
+    assert found["d_prime_explicit"] == pytest.approx(metrics.mean_d_prime(np.array([5 / 6])))
+    assert found["d_prime_complementary"] == pytest.approx(metrics.mean_d_prime(np.array([1 / 6])))

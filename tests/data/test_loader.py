@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from acdref.audio.segments import Clips
-from acdref.data.loader import Loader
+from acdref.data.loader import Loader, _worker_environment
 from acdref.data.sampling import Sequences
 from acdref.errors import AcdrefError, AudioError
 from acdref.features.compressed import features
@@ -154,7 +154,7 @@ class TestWorkers:
 
 SCRIPT = """
 import sys
-from acdref.data.loader import Loader
+from acdref.data.loader import Loader, _worker_environment
 from test_loader import Numbered, process_facts
 if __name__ == "__main__":
     with Loader(Numbered(delay=0.01), 8, 2, process_facts) as loader:
