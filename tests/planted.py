@@ -33,12 +33,16 @@ PLANTED = {
         ("2 ** (bits - 1)", "2**bits"),
         ("-_checked(drive) / 20", "-_checked(drive) / 10"),
     ],
-    "augment/level": [("min(10.0 ** (dbfs / 20.0) / rms, 1.0)", "10.0 ** (dbfs / 20.0) / rms")],
+    "augment/level": [
+        ("min(10.0 ** (dbfs / 20.0) / rms, 1.0)", "10.0 ** (dbfs / 20.0) / rms"),
+    ],
     "augment/rooms": [
         ("10 ** (-ratio / 20)", "10 ** (ratio / 20)"),
         ("-3 * np.log(10) / decay", "-6 * np.log(10) / decay"),
     ],
-    "augment/sound": [("np.abs(x).max(initial=0) <= LOUDEST", "np.isfinite(x).all()")],
+    "augment/sound": [
+        ("np.abs(x).max(initial=0) <= LOUDEST", "np.isfinite(x).all()"),
+    ],
     "augment/spectrum": [
         ("    n = padded_length(len(x))\n", "    n = len(x)\n"),
         ("_falling(0.5 - np.log2(", "_falling(1.0 - np.log2("),
@@ -64,7 +68,7 @@ PLANTED = {
         ("text[0] not in _SPACE", 'text[0] != " "'),
     ],
     "clap/bundle": [
-        ("os.path.lexists(path)", "os.path.exists(path)"),
+        ("filter(os.path.lexists, paths)", "filter(os.path.exists, paths)"),
         ("dict.fromkeys([precision_of(audio), *PRECISIONS])", "dict.fromkeys(PRECISIONS)"),
         ("220500 in (samples, *shape)", "220500 == samples"),
     ],
@@ -93,7 +97,7 @@ PLANTED = {
     ],
     "clap/teach": [
         ("path in self.known and self.known[path][0] == mark[0]", "path in self.known"),
-        ("return (self.count - done) / rate, rate", "return self.count / rate, rate"),
+        ("return left / rate, rate", "return left * rate, rate"),
         (
             "range(n * (part - 1) // parts, n * part // parts)",
             "range(n // parts * (part - 1), n // parts * part)",
@@ -114,23 +118,31 @@ PLANTED = {
         ("if not math.isfinite(number):", "if math.isinf(number):"),
         ('value.rpartition("=")', 'value.partition("=")'),
         ("self.of(part.strip())", "self.of(part)"),
-        ('min_open="above" in about', "min_open=False"),
+        ('Number(*bounds, "above" in about,', "Number(*bounds, False,"),
     ],
     "commands/_progress": [
         ("* self.batch / rate", "/ rate"),
         ("            raise KeyboardInterrupt\n", "            return\n"),
         ("            signal.signal(number, handler)\n", "            pass\n"),
     ],
-    "commands/_teacher": [('if rule != "softmax":', 'if rule == "cosine":')],
-    "commands/_training": [('options["mix_max"] > 2', 'options["mix_max"] >= 2')],
-    "commands/augment": [("ctx.exit(3)", "ctx.exit(1)")],
+    "commands/_teacher": [
+        ('if rule != "softmax":', 'if rule == "cosine":'),
+    ],
+    "commands/_training": [
+        ('options["mix_max"] > 2', 'options["mix_max"] >= 2'),
+    ],
+    "commands/augment": [
+        ("    end(failures)\n", "    end(failures, False)\n"),
+    ],
     "commands/evaluate": [
         ("open_dataset(manifest, root, names)", "open_dataset(manifest, root)"),
-        ("    if result.failures:\n", "    if result.failures and not result.clips:\n"),
+        ("    end(result.failures)\n", "    end(result.failures and not result.clips)\n"),
     ],
-    "commands/export": [('meta["classes"], front_end)', 'meta["classes"])')],
+    "commands/export": [
+        ('meta["classes"], front_end)', 'meta["classes"])'),
+    ],
     "commands/predict": [
-        ("(3 if tally.windows else 1) if tally.failed else 0", "3 if tally.failed else 0"),
+        ("end(tally.failed, tally.windows)", "end(tally.failed)"),
         ("os.path.realpath(out)", "os.path.abspath(out)"),
         ("threshold is None and top is None", "threshold is None"),
         ('ending if ending in _FORMATS else "csv"', '"csv"'),
@@ -139,19 +151,21 @@ PLANTED = {
         ("if (out is None) != only_check:", "if out is None and not only_check:"),
         ('logit_scale=None if options["zero_shot"] else decision["scale"]', "logit_scale=None"),
     ],
-    "commands/synth": [("force=force", "force=True")],
+    "commands/synth": [
+        ("force=force", "force=True"),
+    ],
     "commands/teach": [
-        ("ctx.exit(3 if used else 1)", "ctx.exit(3)"),
+        ("end(used < len(recordings), used)", "end(used < len(recordings))"),
         ("if count > 1)", "if count > 2)"),
         ('paths[0].lower().endswith(".csv")', 'paths[0].endswith(".csv")'),
         ("np.flatnonzero(scores.bytes >= 0)", "np.arange(len(recordings))"),
     ],
     "commands/train": [
-        ("ctx.exit(130)", "ctx.exit(1)"),
-        ("        and name not in FREE_OPTIONS\n", ""),
+        ("exceptions.Exit(130)", "exceptions.Exit(1)"),
+        (".difference(FREE_OPTIONS)", ""),
     ],
     "commands/recipe/_common": [
-        ("ctx.exit(130)", "ctx.exit(0)"),
+        ("exceptions.Exit(130)", "exceptions.Exit(0)"),
         ('for f in fields if source(f.name).name == "DEFAULT"', "for f in fields"),
     ],
     "data/loader": [
@@ -165,8 +179,8 @@ PLANTED = {
         ("(groups / groups.sum(axis=0)).mean(axis=1)", "(groups / groups.sum()).sum(axis=1)"),
         ("present = labels == 1", "present = labels != 0"),
         (
-            "shortest = min(round(SHORTEST_SECONDS * self.clips.sr), self.samples, n)",
-            "shortest = self.samples",
+            "else min(round(SHORTEST_SECONDS * self.clips.sr), longest)",
+            "else round(SHORTEST_SECONDS * self.clips.sr)",
         ),
     ],
     "errors": [
@@ -186,7 +200,9 @@ PLANTED = {
         ("return max(0, 1 + (n - FRAME) // HOP)", "return 1 + (n - FRAME) // HOP"),
         ("x.shape[-1] < FRAME", "x.shape[-1] <= FRAME"),
     ],
-    "features/fourier": [("2 * np.pi / n * np.arange(n)", "2 * np.pi / (n - 1) * np.arange(n)")],
+    "features/fourier": [
+        ("2 * np.pi / n * np.arange(n)", "2 * np.pi / (n - 1) * np.arange(n)"),
+    ],
     "features/front_ends": [
         ("if self.steps(few) >= steps:", "if self.steps(few) > steps:"),
         ("x.shape[0] * x.shape[1] * self.hop", "x.shape[1] * self.hop"),
@@ -246,7 +262,9 @@ PLANTED = {
         ('"above": operator.gt', '"above": operator.ge'),
         ("not math.isfinite(one)", "math.isinf(one)"),
     ],
-    "options/augmentation": [("self.level[0] > self.level[1]", "self.level[0] >= self.level[1]")],
+    "options/augmentation": [
+        ("self.level[0] > self.level[1]", "self.level[0] >= self.level[1]"),
+    ],
     "options/labels": [
         ("at_most=0.5", "at_most=1"),
         ("mask = not self.no_mask", "mask = self.no_mask"),
@@ -282,14 +300,18 @@ PLANTED = {
         ("if path is None and not unlisted:", "if path is None:"),
         ("note = notes.pop() if notes else None", "note = notes[0] if notes else None"),
     ],
-    "recipes/events": [("self.times[:, 1] > self.times[:, 0]", "self.times[:, 1] >= self.times[:, 0]")],
+    "recipes/events": [
+        ("self.times[:, 1] > self.times[:, 0]", "self.times[:, 1] >= self.times[:, 0]"),
+    ],
     "recipes/features": [
         ('whole = text[: text.rfind("\\n") + 1]', "whole = text"),
         ("    os.truncate(part, 4 * int(np.prod(shape)) * ends[-1])", "    # os.truncate(part, 0)"),
         ("np.diff(self.ends) > 0", "np.diff(self.ends) >= 0"),
         ("round(most * front.rate)", "round(most * front.hop)"),
     ],
-    "recipes/made_up": [("rng.integers(1, classes, len(wrong))", "rng.integers(0, classes, len(wrong))")],
+    "recipes/made_up": [
+        ("rng.integers(1, classes, len(wrong))", "rng.integers(0, classes, len(wrong))"),
+    ],
     "recipes/parts": [
         ("        if root == self.root:\n", "        if root:\n"),
         ("key[name] = key[name] and sha256(key[name])", "key[name] = key[name]"),
@@ -308,7 +330,9 @@ PLANTED = {
         ("lr * options.decay**epoch", "lr * options.decay**step"),
         ('"keep": "loss"', '"keep": "last"'),
     ],
-    "recipes/self_correct": [('data.training("student", "labels")', 'data.training("student")')],
+    "recipes/self_correct": [
+        ('data.training("student", "labels")', 'data.training("student")'),
+    ],
     "recipes/self_verify": [
         ("(self.folds != fold)", "(self.folds == fold)"),
         ("np.flatnonzero(chosen & ~self.verified)", "np.flatnonzero(chosen)"),
@@ -329,7 +353,9 @@ PLANTED = {
         ("np.isnan(given) & ~tagged, np.nan, present", "np.isnan(given), np.nan, present"),
         ("starts = [round(k * FRAME", "starts = [round(k * SPAN"),
     ],
-    "recipes/unlabelled": [(', "decision": dataclasses.asdict(decision)', "")],
+    "recipes/unlabelled": [
+        (', "decision": dataclasses.asdict(decision)', ""),
+    ],
     "relabel/events": [
         ("if offset > onset}", "if offset >= onset}"),
         ('hop = self.frame.get("hop") or length', "hop = length"),
@@ -344,7 +370,9 @@ PLANTED = {
         ('"masked": nan_b & ~nan_a', '"masked": nan_b'),
         ('"removed": (a == 1) & (b == 0)', '"removed": (a == 1) & (b != 1)'),
     ],
-    "relabel/steps": [('corrects or (self.percentile or {}).get("mask", False)', "corrects")],
+    "relabel/steps": [
+        ('corrects or (self.percentile or {}).get("mask", False)', "corrects"),
+    ],
     "synth/blocks": [
         ("min(1.0, duration / (attack + release))", "1.0"),
         ("2 * (f - centre) / bandwidth", "(f - centre) / bandwidth"),
@@ -358,9 +386,11 @@ PLANTED = {
         (
             "to_peak(synth.filtered(x, lambda f: high_pass(f, 20)))",
             "synth.filtered(x, lambda f: high_pass(f, 20))",
-        )
+        ),
     ],
-    "synth/music": [('style["scale"][step] / 12', 'style["scale"][step] / 10')],
+    "synth/music": [
+        ('style["scale"][step] / 12', 'style["scale"][step] / 10'),
+    ],
     "synth/scenes": [
         ("(start + last) / sr", "(start + duration) / sr"),
         ("    events.sort(key=lambda event: (event.start, event.name))\n", ""),
@@ -407,13 +437,19 @@ PLANTED = {
         ('fields[column] or "nan"', 'fields[column] or "0"'),
         ("repr(float(score))", 'f"{score:.6f}"'),
     ],
-    "tables/statistics": [("np.minimum(k + 1, last)", "k")],
-    "fast/attention": [("self.mean * self.inverse * self.gamma", "self.mean * self.inverse")],
+    "tables/statistics": [
+        ("np.minimum(k + 1, last)", "k"),
+    ],
+    "fast/attention": [
+        ("self.mean * self.inverse * self.gamma", "self.mean * self.inverse"),
+    ],
     "fast/inference": [
         ("scale = np.exp(largest - largest.max(0))", "scale = np.exp(largest)"),
         ("np.ascontiguousarray(mean.T).reshape(1, -1)", "np.ascontiguousarray(mean).reshape(1, -1)"),
     ],
-    "fast/layers": [('(0, 1) if name.endswith("pointwise") else (1,)', "(1,)")],
+    "fast/layers": [
+        ('(0, 1) if name.endswith("pointwise") else (1,)', "(1,)"),
+    ],
     "fast/norm": [
         ("var * (total / max(total - 1, 1))", "var"),
         ("mean = (counts * means).sum(0) / total", "mean = means.mean(0)"),
@@ -422,7 +458,9 @@ PLANTED = {
         ("array.size < size or array.dtype != dtype", "array.size < size"),
         ("(clip, start, min(start + ROWS, rows))", "(clip, start, start + ROWS)"),
     ],
-    "matmul": [("_VECTOR if m == 1 or n == 1 else _MATRIX", "_MATRIX")],
+    "matmul": [
+        ("_VECTOR if m == 1 or n == 1 else _MATRIX", "_MATRIX"),
+    ],
     "nets/acdnet": [
         ("2 * bins * window * frames", "bins * window * frames"),
         (
@@ -474,7 +512,7 @@ PLANTED = {
     "ops/activation": [
         ("np.where((y > 0) & (y < 6), dy, 0)", "np.where(y > 0, dy, 0)"),
         ("np.where(y > 0, dy, dy * (y + 1))", "np.where(y > 0, dy, dy * y)"),
-        ("np.full(1, 1 / (1 - rate), dy.dtype)", "np.full(1, 1 / rate, dy.dtype)"),
+        ("dy.dtype.type(1 / (1 - rate))", "dy.dtype.type(1 - rate)"),
         (
             "rng.random(x.shape, np.float32) >= np.float32(rate)",
             "rng.random(x.shape, np.float32) < np.float32(rate)",
@@ -502,16 +540,20 @@ PLANTED = {
     "ops/kernel": [
         ('[*package.glob("ops/*.py"), *package.glob("fast/*.py")]', '[*package.glob("ops/*.py")]'),
         ('os.environ.get("XDG_CACHE_HOME") or Path', 'os.environ.get("XDG_CACHE") or Path'),
-        ("            numba.config.CACHE_DIR = before\n", "            pass\n"),
+        ("            config.CACHE_DIR = before\n", "            pass\n"),
     ],
-    "ops/layout": [("0, whole(a.shape[axis]) - a.shape[axis]", "whole(a.shape[axis]) - a.shape[axis], 0")],
+    "ops/layout": [
+        ("0, whole(a.shape[axis]) - a.shape[axis]", "whole(a.shape[axis]) - a.shape[axis], 0"),
+    ],
     "ops/norm": [
         ("unbiased = var * (count / max(count - 1, 1))", "unbiased = var"),
         ("var[i] = (variances + (means - mean[i]) ** 2).mean()", "var[i] = variances.mean()"),
         ("a * dbeta / count - b * mean", "a * dbeta / count + b * mean"),
         ("flat[0].copy()", "np.zeros_like(flat[0])"),
     ],
-    "ops/pointwise": [("        dx += matmul(dy, weight.T)\n", "        dx[...] = matmul(dy, weight.T)\n")],
+    "ops/pointwise": [
+        ("        dx += matmul(dy, weight.T)\n", "        dx[...] = matmul(dy, weight.T)\n"),
+    ],
     "ops/pooling": [
         ("(other > best) | (np.isnan(other) & ~np.isnan(best))", "other > best"),
         ("larger = (other > best) | (", "larger = (other >= best) | ("),
@@ -533,10 +575,7 @@ PLANTED = {
     ],
     "train": [
         ('FREE_OPTIONS = ("workers",)', 'FREE_OPTIONS = ("workers", "seed")'),
-        (
-            "            digest.update(manifest.labels.tobytes())\n",
-            "",
-        ),
+        ("            digest.update(manifest.labels.tobytes())\n", ""),
         ("epoch * steps + step, total", "step, total"),
         ("manifest = manifest.without(fold=options.val_fold)", "manifest = manifest.where()"),
         ("return options.lr * plateau.scale", "return options.lr"),

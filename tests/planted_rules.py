@@ -254,16 +254,24 @@ PLANTED = {
         ("math.fsum(scores)", "sum(scores[1:])", "TestMeanThreshold::test_original_function_on_all_classes"),
     ],
     ("labels/_graph", "labels/test_ontology.py"): [
-        ("closure[child] |= closure[parent]", "closure[child, parent] = True", "TestGraph::test_closure"),
         (
-            "closure[child] |= closure[parent]",
-            "closure[child] = closure[parent]; closure[child, child] = True",
+            "closure[node] |= closure[parents[node]].any(axis=0)",
+            "closure[node, parents[node]] = True",
+            "TestGraph::test_closure",
+        ),
+        (
+            "closure[node] |= closure[parents[node]].any(axis=0)",
+            "closure[node] |= closure[parents[node]].all(axis=0)",
             "TestGraph::test_closure",
         ),
         ('if node["id"] in position', "if False", "TestBadOntology::test_duplicate_id"),
         ("if child not in position", "if False", "TestBadOntology::test_unknown_child"),
-        ("reversed(path[", "(path[", "TestBadOntology::test_cycle"),
-        ("if closed < len(children)", "if False", "TestBadOntology::test_own_child"),
+        ('" -> ".join(names[node]', '" -> ".join(str(node)', "TestBadOntology::test_cycle"),
+        (
+            "except graphlib.CycleError as error:",
+            "except KeyError as error:",
+            "TestBadOntology::test_own_child",
+        ),
     ],
     ("labels/_tables", "labels/test_ontology.py"): [
         (
@@ -282,9 +290,8 @@ PLANTED = {
     ],
     ("labels/ontology", "labels/test_ontology.py"): [
         (
-            "self.closure = ancestor_closure(self.children,",
-            "self.closure = ancestor_closure("
-            "[() if n.get('restrictions') else c for n, c in zip(nodes, self.children)],",
+            "ancestor_closure(self.children,",
+            "ancestor_closure([() if n.get('restrictions') else c for n, c in zip(nodes, self.children)],",
             "TestParentExpand::test_networkx",
         ),
         (
@@ -371,9 +378,8 @@ PLANTED = {
     ],
     ("labels/ontology", "labels/test_audioset.py"): [
         (
-            "self.closure = ancestor_closure(self.children,",
-            "self.closure = ancestor_closure("
-            "[() if n.get('restrictions') else c for n, c in zip(nodes, self.children)],",
+            "ancestor_closure(self.children,",
+            "ancestor_closure([() if n.get('restrictions') else c for n, c in zip(nodes, self.children)],",
             "test_labels_per_clip",
         ),
         ('node.get("restrictions") == ["abstract"]', "False", "test_psla_label_enhancement"),
@@ -528,11 +534,7 @@ PLANTED = {
             "",
             "TestEveryMetricOfClasses::test_unknown_label_is_a_dropped_row",
         ),
-        (
-            "            negative &= weight > 0\n",
-            "",
-            "TestEveryMetricOfClasses::test_nan_score_of_no_weight",
-        ),
+        ("            negative &= weight > 0\n", "", "TestEveryMetricOfClasses::test_nan_score_of_no_weight"),
         (
             "np.isnan(scores) & (positive | negative)",
             "np.isnan(scores)",
@@ -549,11 +551,7 @@ PLANTED = {
             "ClassBlock.cut(y, p, weight, 0)",
             "TestEveryMetricOfClasses::test_many_classes",
         ),
-        (
-            "known + np.count_nonzero(np.isnan(y)) < y.size",
-            "False",
-            "TestEveryMetricOfClasses::test_refuses",
-        ),
+        ("known + np.count_nonzero(np.isnan(y)) < y.size", "False", "TestEveryMetricOfClasses::test_refuses"),
         (
             "range(0, len(matrix), 512)",
             "range(0, len(matrix) - 512, 512)",
@@ -584,11 +582,7 @@ PLANTED = {
             "(durations > shortest)",
             "test_every_class_has_its_quota_or_all_there_are",
         ),
-        (
-            "(durations >= shortest)",
-            "(durations >= 5)",
-            "test_no_clip_twice_too_short_or_without_positives",
-        ),
+        ("(durations >= shortest)", "(durations >= 5)", "test_no_clip_twice_too_short_or_without_positives"),
         ("(y == 1) &", "(y != 0) &", "test_no_clip_twice_too_short_or_without_positives"),
         (
             'np.argsort(positive.sum(axis=0), kind="stable")',
