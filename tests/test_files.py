@@ -1,4 +1,5 @@
 import errno
+import math
 import os
 import subprocess
 import sys
@@ -6,7 +7,7 @@ import sys
 import pytest
 
 from acdref.errors import FileError, ManifestError
-from acdref.files import replacing, sha256, write_text
+from acdref.files import json_number, replacing, sha256, write_text
 
 
 @pytest.fixture
@@ -104,3 +105,18 @@ def test_sha256(tmp_path):
     assert sha256(tmp_path / "x") == expected
     with pytest.raises(FileError, match="none: No such file"):
         sha256(tmp_path / "none")
+
+
+def test_two_processes_do_not_write_into_one_file(old, monkeypatch):
+    with replacing(old) as here:
+        here.write_text("here")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: -1)
+            with replacing(old) as there:
+                there.write_text("there")
+        assert old.read_text() == "there"
+    assert old.read_text() == "here"
+
+
+def test_what_json_cannot_say_is_null():
+    assert [json_number(value) for value in (1.5, math.nan, math.inf, -math.inf)] == [1.5, None, None, None]
