@@ -20,6 +20,7 @@ from acdref.nets.network import Network
 from acdref.optim import AdamW, Average, Plateau
 
 CHECKPOINT_SECONDS = 300
+Say = Callable[[str], object] | None
 
 
 class Stopped(Exception):
@@ -187,8 +188,7 @@ class Run:
         self.net, self.job, self.path, self.observer = net, job, path, observer
         self.optimiser = AdamW(net.params, weight_decay=job.weight_decay)
         self.average = Average(checkpoint.network_arrays(net), job.average) if job.average else None
-        self.epoch, self.step, self.loss_sum = 0, 0, 0.0
-        self.best = -np.inf
+        self.epoch, self.step, self.loss_sum, self.best = 0, 0, 0.0, -np.inf
         self.rows: list[dict] = []
         self._place = "training" if path is None else path.parent
         self._fingerprint = job.fingerprint or [job.epochs, job.steps]
@@ -308,12 +308,7 @@ class Run:
 
 
 def initial(
-    options: Any,
-    classes: Sequence[str],
-    seed: int,
-    several: bool = True,
-    say: Callable[[str], None] | None = None,
-    **fields: Any,
+    options: Any, classes: Sequence[str], seed: int, several: bool = True, say: Say = None, **fields: Any
 ) -> Network:
     """The network that training starts from: a fresh one, or that of a weights file.
 

@@ -87,19 +87,16 @@ def run(
     ...     run("example", f"{folder}/out", {"seed": 0}, [Stage("first", work, ("x.txt",))])
     {'first': {'made': 1}}
     """
-    observer = observer or Observer()
-    out = Path(out)
+    out, observer = Path(out), observer or Observer()
     _claim(recipe, out, options)
     summaries, made, before = Summaries(), dict[str, str](), dict[str, Path]()
     for number, stage in enumerate(stages, start=1):
         folder = out / f"{number}-{stage.name}"
         title = f"{number}/{len(stages)} {stage.name}"
         summary = _finished(folder, made)
+        observer.log(title if summary is None else f"{title}: finished before")
         if summary is None:
-            observer.log(title)
             summary = _do(stage, folder, made, before, observer)
-        else:
-            observer.log(f"{title}: finished before")
         summaries[stage.name], before[stage.name] = summary, folder
         made |= {f"{folder.name}/{name}": sha256(folder / name) for name in stage.files}
     return summaries

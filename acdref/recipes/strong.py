@@ -105,11 +105,9 @@ class _Strong:
     def network(self, kind, mu, start, share, folder, before, observer):
         """A network trained on patches, from fresh weights or those of another stage, and measured."""
         options, x = self.options, Features(before["sounds"])
-        patches = _Patches(self, x, kind, mu, share, tuning=start is not None)
-        net, epochs, lr = self._fresh(), options.epochs, options.lr
-        if start is not None:
-            net, _ = checkpoint.load_weights(before[start] / WEIGHTS)
-            epochs, lr = options.tune_epochs, options.tune_lr
+        patches = _Patches(self, x, kind, mu, share, tuning=bool(start))
+        net = checkpoint.load_weights(before[start] / WEIGHTS)[0] if start else self._fresh()
+        epochs, lr = (options.tune_epochs, options.tune_lr) if start else (options.epochs, options.lr)
         loss = learn(net, patches, folder, observer, epochs=epochs, lr=lr, seed=options.seed)
         summary = {"patches": epochs * patches.size, "strong_set": len(patches.strong), "loss": loss}
         summary |= self._measured(net, x, observer)
