@@ -328,11 +328,9 @@ PLANTED = {
         ("starts = [round(k * FRAME", "starts = [round(k * SPAN"),
     ],
     "recipes/unlabelled": [('        "decision": dataclasses.asdict(decision),\n', "")],
-    "relabel/events": [
-        ("if offset > onset}", "if offset >= onset}"),
-        ('hop = self.frame.get("hop") or length', "hop = length"),
-    ],
     "relabel/job": [
+        ("if offset > onset}", "if offset >= onset}"),
+        ('hop = self.steps.frame.get("hop") or length', "hop = length"),
         ("q = 1.0 - self.steps.percentile", "q = self.steps.percentile"),
         ("(self.score_column < 0).all()", "(self.score_column < 0).any()"),
         ("int((job.score_column >= 0).sum())", "len(job.score_column)"),

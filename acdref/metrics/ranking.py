@@ -7,13 +7,8 @@ from acdref.metrics._classwise import per_class
 from acdref.metrics.averages import mean_over_classes
 
 __all__ = [
-    "average_precision",
-    "balance_negatives",
-    "d_prime",
-    "mean_average_precision",
-    "mean_d_prime",
-    "roc_auc",
-]
+    "average_precision", "balance_negatives", "d_prime", "mean_average_precision", "mean_d_prime", "roc_auc",
+]  # fmt: skip
 
 
 def average_precision(

@@ -334,14 +334,8 @@ def _labels(text, separator):
     return list(dict.fromkeys(filter(None, labels)))
 
 
-_READERS = {
-    "audioset": _AudioSet,
-    "fsd50k": _Fsd50k,
-    "manifest": _Manifest,
-    "strong": _Strong,
-    "framed": _Framed,
-}
-FORMATS = tuple(_READERS)
+FORMATS = ("audioset", "fsd50k", "manifest", "strong", "framed")
+_READERS = dict(zip(FORMATS, (_AudioSet, _Fsd50k, _Manifest, _Strong, _Framed), strict=True))
 
 
 def refusing_repeats(clips: Iterable[Clip], path: str | PathLike, format: str) -> Iterator[Clip]:
