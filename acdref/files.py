@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 
-from acdref.errors import FileError
+from acdref.errors import FileError, naming
 
 
 @contextlib.contextmanager
@@ -46,10 +46,9 @@ def replacing(path: str | os.PathLike[str], error: type[FileError] = FileError) 
     folder, name = os.path.split(path)
     temporary = Path(folder, f".{name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as caught:
-        raise error(path, caught.strerror or str(caught)) from None
+        with naming(path, error):
+            yield temporary
+            os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -75,11 +74,8 @@ def json_number(value: float) -> float | None:
 
 def sha256(path: str | os.PathLike[str]) -> str:
     """The sha256 of a file's contents, in hexadecimal digits; FileError if it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FileError(path, error.strerror or str(error)) from None
+    with naming(path), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def resource(folder: str, name: str) -> Path:

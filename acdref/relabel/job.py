@@ -328,7 +328,7 @@ class _Job:
         """Write the events, or frames, of the classes that each event's label reaches; the clips' labels."""
         y = np.zeros((len(clips), len(self.columns.out_ids)))
         for i, clip in enumerate(clips):
-            events: dict[tuple[float, float, int], None] = {}
+            events = {}
             for onset, offset, label in clip.details:
                 column = self.columns.column_of(label)
                 if column is not None:
