@@ -4,6 +4,8 @@ Every error that a user can cause is an :class:`AcdrefError`; the command line p
 exits with code 1.  An error about a file is a :class:`FileError` and names the file and the cause.
 """
 
+import contextlib
+from collections.abc import Iterator
 from os import PathLike
 
 
@@ -49,3 +51,26 @@ class TeacherError(FileError):
 
 class OptionError(AcdrefError, ValueError):
     """An option with a value that it cannot have."""
+
+
+@contextlib.contextmanager
+def naming(path: str | PathLike[str], error: type[FileError] = FileError) -> Iterator[None]:
+    """Context in which what the system refuses (OSError) becomes an error that names the file.
+
+    Parameters
+    ----------
+    path : str or path-like
+    error : type, optional
+        Subclass of FileError.
+
+    Examples
+    --------
+    >>> with naming("nowhere.csv"):
+    ...     open("nowhere.csv")
+    Traceback (most recent call last):
+    acdref.errors.FileError: nowhere.csv: No such file or directory
+    """
+    try:
+        yield
+    except OSError as caught:
+        raise error(path, caught.strerror or str(caught)) from None

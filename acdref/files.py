@@ -10,19 +10,10 @@ from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 
-from acdref.errors import FileError
+from acdref.errors import FileError, naming
 
 Place = str | os.PathLike[str]
 """Of a file or folder."""
-
-
-@contextlib.contextmanager
-def naming(path: Place, error: type[FileError] = FileError) -> Iterator[None]:
-    """Context in which whatever the system refuses becomes an error that names `path`, and the cause."""
-    try:
-        yield
-    except OSError as caught:
-        raise error(path, caught.strerror or str(caught)) from None
 
 
 @contextlib.contextmanager

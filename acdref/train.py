@@ -21,9 +21,9 @@ import numpy as np
 from acdref import checkpoint, metrics
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
-from acdref.errors import AcdrefError, CheckpointError, ManifestError
+from acdref.errors import AcdrefError, CheckpointError, ManifestError, naming
 from acdref.features.front_ends import front_end
-from acdref.files import naming, write_text
+from acdref.files import write_text
 from acdref.fit import Job, Observer, Run, Stopped, initial, reports
 from acdref.losses import bce, bce_probabilities
 from acdref.nets import registry

@@ -64,7 +64,6 @@ MIRRORS = {
     "options/augmentation": ["options/test_training_options.py"],
     "recipes/features": ["recipes/test_recipe_features.py"],
     "recipes/strong": ["recipes/test_strong_recipe.py"],
-    "relabel/events": ["relabel/test_job.py"],
     "relabel/steps": ["relabel/test_job.py"],
 }
 

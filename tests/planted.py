@@ -356,11 +356,9 @@ PLANTED = {
     "recipes/unlabelled": [
         (', "decision": dataclasses.asdict(decision)', ""),
     ],
-    "relabel/events": [
-        ("if offset > onset}", "if offset >= onset}"),
-        ('hop = self.frame.get("hop") or length', "hop = length"),
-    ],
     "relabel/job": [
+        ("if offset > onset}", "if offset >= onset}"),
+        ('hop = self.steps.frame.get("hop") or length', "hop = length"),
         ("q = 1.0 - self.steps.percentile", "q = self.steps.percentile"),
         ("(self.score_column < 0).all()", "(self.score_column < 0).any()"),
         ("int((job.score_column >= 0).sum())", "len(job.score_column)"),

@@ -254,24 +254,12 @@ PLANTED = {
         ("math.fsum(scores)", "sum(scores[1:])", "TestMeanThreshold::test_original_function_on_all_classes"),
     ],
     ("labels/_graph", "labels/test_ontology.py"): [
-        (
-            "closure[node] |= closure[parents[node]].any(axis=0)",
-            "closure[node, parents[node]] = True",
-            "TestGraph::test_closure",
-        ),
-        (
-            "closure[node] |= closure[parents[node]].any(axis=0)",
-            "closure[node] |= closure[parents[node]].all(axis=0)",
-            "TestGraph::test_closure",
-        ),
+        ("|= closure[parents[node]].any(axis=0)", "[parents[node]] = True", "TestGraph::test_closure"),
+        ("closure[parents[node]].any", "closure[parents[node][-1:]].any", "TestGraph::test_closure"),
         ('if node["id"] in position', "if False", "TestBadOntology::test_duplicate_id"),
         ("if child not in position", "if False", "TestBadOntology::test_unknown_child"),
-        ('" -> ".join(names[node]', '" -> ".join(str(node)', "TestBadOntology::test_cycle"),
-        (
-            "except graphlib.CycleError as error:",
-            "except KeyError as error:",
-            "TestBadOntology::test_own_child",
-        ),
+        ("in error.args[1])", "in error.args[1][::-1])", "TestBadOntology::test_cycle"),
+        ("except graphlib.CycleError as", "except KeyError as", "TestBadOntology::test_own_child"),
     ],
     ("labels/_tables", "labels/test_ontology.py"): [
         (
@@ -506,10 +494,8 @@ PLANTED = {
         ("min(len(classes), k)", "len(classes)", "TestMapAtK::test_golden"),
         ("values[i] += hits / rank", "values[i] += 1 / rank", "TestMapAtK::test_golden"),
     ],
-    ("metrics/averages", "metrics/test_ranking.py"): [
-        ("values[~np.isnan(values)]", "np.nan_to_num(values)", "TestDPrime::test_averages"),
-    ],
     ("metrics/_classwise", "metrics/test_ranking.py"): [
+        ("values[~np.isnan(values)]", "np.nan_to_num(values)", "TestDPrime::test_averages"),
         (
             '"left" if inclusive else "right"',
             '"right" if inclusive else "left"',
@@ -684,13 +670,13 @@ PLANTED = {
             "TestNegatives::test_conflict_is_won_by_the_event",
         ),
         (
-            "has_event[column[offset > onset]] = True",
-            "has_event[:] = present.any(axis=0)",
+            "has_event = np.isin(np.arange(n_classes), column[offset > onset])",
+            "has_event = present.any(axis=0)",
             "TestNegatives::test_conflict_is_won_by_the_event",
         ),
         (
-            "has_event[column[offset > onset]] = True",
-            "has_event[column] = True",
+            "np.isin(np.arange(n_classes), column[offset > onset])",
+            "np.isin(np.arange(n_classes), column)",
             "TestNegatives::test_event_of_no_length_is_no_conflict",
         ),
         ("**columns, share=0.0)", "**columns)", "TestNegatives::test_guard"),

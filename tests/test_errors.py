@@ -21,3 +21,11 @@ def test_of_files(kind, tmp_path):
 
 def test_of_options():
     assert issubclass(errors.OptionError, errors.AcdrefError) and issubclass(errors.OptionError, ValueError)
+
+
+def test_refusals_alone_become_errors_that_name_the_file(tmp_path):
+    with pytest.raises(errors.ManifestError, match=r"^folder: No such file or directory$"):
+        with errors.naming("folder", errors.ManifestError):
+            (tmp_path / "no" / "folder").mkdir()
+    with pytest.raises(ValueError, match="^other$"), errors.naming("folder"):
+        raise ValueError("other")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from acdref.errors import FileError, ManifestError
-from acdref.files import json_number, naming, replacing, sha256, write_text
+from acdref.files import json_number, replacing, sha256, write_text
 
 
 @pytest.fixture
@@ -56,14 +56,6 @@ def test_errors_of_the_system_name_the_file_and_the_cause(old):
     assert caught.value.path == str(old)
     assert caught.value.cause == "No space left on device"
     unchanged(old)
-
-
-def test_refusals_alone_become_errors_that_name_the_file(tmp_path):
-    with pytest.raises(ManifestError, match=r"^folder: No such file or directory$"):
-        with naming("folder", ManifestError):
-            (tmp_path / "no" / "folder").mkdir()
-    with pytest.raises(ValueError, match="^other$"), naming("folder"):
-        raise ValueError("other")
 
 
 def test_a_failure_at_renaming_keeps_the_old_file(old, monkeypatch):

@@ -51,13 +51,13 @@ LOUDEST = 1e10  # leaves room for integers of 32 bits that were stored as floats
 _BLOCK = 16384  # frames decoded at a time: a call for each costs more than the memory
 _UNKNOWN = 1 << 62  # libsndfile's frame count is about 2^63 when the header has none
 
+Say = Callable[[str], object] | None
+
 AudioBlock = namedtuple("AudioBlock", "start end samples")
 AudioBlock.__doc__ = """A window of a recording: `start` and `end` in seconds, `samples` (n,) float32."""
 
 
-def load(
-    path: str | PathLike, sr: int = 16000, report: Callable[[str], object] | None = None
-) -> NDArray[np.float32]:
+def load(path: str | PathLike, sr: int = 16000, report: Say = None) -> NDArray[np.float32]:
     """Read a whole recording.
 
     Parameters
@@ -97,11 +97,7 @@ def load(
 
 
 def blocks(
-    path: str | PathLike,
-    sr: int,
-    seconds: float,
-    hop_seconds: float | None = None,
-    report: Callable[[str], object] | None = None,
+    path: str | PathLike, sr: int, seconds: float, hop_seconds: float | None = None, report: Say = None
 ) -> Iterator[AudioBlock]:
     """Read a recording window by window, in memory bounded by the window.
 

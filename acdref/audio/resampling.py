@@ -92,25 +92,22 @@ def resampled(parts: Iterable[NDArray[np.float32]], sr_in: int, sr_out: int) -> 
     before = -groups[0][1]
     span = (periods - 1) * down + max(offset + len(matrix) for _, offset, matrix in groups) + before
     held = [np.zeros(before, np.float32)]
-    n_held, n_in, n_out = before, 0, 0
+    n_in, n_out = 0, 0
     for part in parts:
         held.append(part)
-        n_held += len(part)
         n_in += len(part)
-        if n_held < span:
+        if sum(map(len, held)) < span:
             continue
         samples = np.concatenate(held)
         while len(samples) >= span:
             yield _chunk(samples, before, up, down, periods, groups)
             n_out += periods * up
             samples = samples[periods * down :]
-        held, n_held = [samples], len(samples)
-    samples = np.concatenate(held)
+        held = [samples]
     left = -(-n_in * up // down) - n_out
+    samples = np.concatenate([*held, np.zeros(span + left * down // up, np.float32)])
     while left > 0:
-        chunk = np.zeros(span, np.float32)
-        chunk[: len(samples)] = samples[:span]
-        yield _chunk(chunk, before, up, down, periods, groups)[:left]
+        yield _chunk(samples, before, up, down, periods, groups)[:left]
         left -= periods * up
         samples = samples[periods * down :]
 

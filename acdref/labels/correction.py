@@ -27,14 +27,9 @@ from acdref.labels._checks import in_range, label_matrix, one_of, score_matrix
 from acdref.labels._tables import nonzero
 
 __all__ = [
-    "above_threshold",
-    "correct_labels",
-    "mean_threshold_correct",
-    "percentile_correct",
-    "percentile_mask",
-    "percentile_thresholds",
-    "positive_thresholds",
-]
+    "above_threshold", "correct_labels", "mean_threshold_correct", "percentile_correct", "percentile_mask",
+    "percentile_thresholds", "positive_thresholds",
+]  # fmt: skip
 
 
 def correct_labels(

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acdref.errors import FileError
+from acdref.errors import FileError, naming
 from acdref.labels._checks import one_of
 from acdref.labels._graph import ancestor_closure, describe, edge_matrix, read_children
 from acdref.labels._tables import Table, nonzero
@@ -128,10 +128,8 @@ class Ontology(Vocabulary):
         ('Guitar',)
         """
         try:
-            with open(path, encoding="utf-8-sig") as file:
+            with naming(path), open(path, encoding="utf-8-sig") as file:
                 return cls(json.load(file))
-        except OSError as error:
-            raise FileError(path, error.strerror) from error
         except json.JSONDecodeError as error:
             raise FileError(path, f"not valid JSON: {error}") from error
         except ValueError as error:

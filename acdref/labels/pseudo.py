@@ -12,14 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from acdref.labels._checks import in_range, score_matrix
 
 __all__ = [
-    "LabelCounts",
-    "inference_windows",
-    "label_counts",
-    "pad_batch",
-    "soft_labels",
-    "window_samples",
+    "LabelCounts", "inference_windows", "label_counts", "pad_batch", "soft_labels", "window_samples",
     "windows",
-]
+]  # fmt: skip
 
 
 class LabelCounts(NamedTuple):

@@ -82,7 +82,11 @@ def frame_events(
     """
     onset, offset, column, n_columns = _events(events, classes, n_classes)
     share = in_range(share, "share", 0, 1)
-    frame, hop, start, duration = _grid(duration, frame, hop, start)
+    frame = _milliseconds(frame, "frame")
+    hop = frame if hop is None else _milliseconds(hop, "hop")
+    if frame < 1 or hop < 1:
+        raise ValueError("frame and hop must be positive")
+    start, duration = _milliseconds(start, "start"), round(duration * 1000)
     n_frames = max((duration - start - frame) // hop + 1, 0)
     length = offset - onset
     needed = np.maximum(np.ceil(share * np.minimum(length, frame)).astype(np.int64), 1)
@@ -186,11 +190,9 @@ def frame_labels(
     columns: dict[str, Any] = {"classes": classes, "n_classes": n_classes}
     present = frame_events(events, **grid, **columns)
     onset, offset, column, _ = _events(events, classes, n_classes)
-    has_event = np.zeros(n_classes, dtype=bool)
-    has_event[column[offset > onset]] = True
-    is_absent = np.zeros(n_classes, dtype=bool)
-    is_absent[_classes(absent, n_classes, "absent")] = True
-    conflict = np.nonzero(is_absent & has_event)[0]
+    has_event = np.isin(np.arange(n_classes), column[offset > onset])
+    is_absent = np.isin(np.arange(n_classes), _classes(absent, n_classes, "absent"))
+    conflict = np.flatnonzero(is_absent & has_event)
     if len(conflict):
         warnings.warn(f"classes {conflict.tolist()} are marked absent but have events", stacklevel=2)
 
@@ -317,15 +319,6 @@ def _booleans(array, name):
     if array.dtype != bool:
         raise ValueError(f"{name} must be boolean, not {array.dtype}")
     return array
-
-
-def _grid(duration, frame, hop, start):
-    """Frame, hop, start and duration in milliseconds."""
-    frame = _milliseconds(frame, "frame")
-    hop = frame if hop is None else _milliseconds(hop, "hop")
-    if frame < 1 or hop < 1:
-        raise ValueError("frame and hop must be positive")
-    return frame, hop, _milliseconds(start, "start"), round(duration * 1000)
 
 
 def _milliseconds(seconds, name):

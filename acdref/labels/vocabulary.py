@@ -202,7 +202,6 @@ class Vocabulary:
     def _matrix(self, Y):
         Y = label_matrix(Y, "Y")
         if Y.shape[1] != len(self):
-            raise ValueError(
-                f"Y has {Y.shape[1]} columns, but there are {len(self)} labels (lift() adds columns)"
-            )
+            found = f"Y has {Y.shape[1]} columns, but there are {len(self)} labels"
+            raise ValueError(f"{found} (lift() adds columns)")
         return Y

@@ -14,7 +14,7 @@ Per class: :func:`average_precision`, :func:`roc_auc`, :func:`accuracy`, :func:`
 Per clip: :func:`lwlrap`, :func:`map_at_k`.
 """
 
-from acdref.metrics.averages import *
+from acdref.metrics._classwise import mean_over_classes as mean_over_classes
 from acdref.metrics.clipwise import *
 from acdref.metrics.detection import *
 from acdref.metrics.ranking import *

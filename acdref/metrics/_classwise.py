@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 _BLOCK = 32  # classes at a time: whole cache lines for the transposition, and it stays in the cache
 
@@ -74,6 +75,28 @@ class ClassBlock(NamedTuple):
         return tuple(
             mass(y & found) for found in (detected, ~detected) for y in (self.positive, self.negative)
         )
+
+
+def mean_over_classes(values: ArrayLike) -> float:
+    """Unweighted mean of the values that are defined (not NaN); NaN if none is.
+
+    Parameters
+    ----------
+    values : array_like, shape (C,)
+        A metric of each class.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> mean_over_classes([0.5, np.nan, 1.0])
+    0.75
+    """
+    values = np.asarray(values, dtype=np.float64)
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if values.size else float("nan")
 
 
 def per_class(metric, y, p, sample_weight):

@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acdref.metrics._classwise import per_class
-from acdref.metrics.averages import mean_over_classes
+from acdref.metrics._classwise import mean_over_classes, per_class
 
 __all__ = ["accuracy", "f_score", "mean_accuracy"]
 

@@ -3,17 +3,11 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acdref.metrics._classwise import per_class
-from acdref.metrics.averages import mean_over_classes
+from acdref.metrics._classwise import mean_over_classes, per_class
 
 __all__ = [
-    "average_precision",
-    "balance_negatives",
-    "d_prime",
-    "mean_average_precision",
-    "mean_d_prime",
-    "roc_auc",
-]
+    "average_precision", "balance_negatives", "d_prime", "mean_average_precision", "mean_d_prime", "roc_auc",
+]  # fmt: skip
 
 
 def average_precision(

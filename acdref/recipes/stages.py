@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from acdref.errors import AcdrefError, FileError
-from acdref.files import Place, naming, sha256, write_text
+from acdref.errors import AcdrefError, FileError, naming
+from acdref.files import Place, sha256, write_text
 from acdref.fit import Observer
 
 SCHEMA = "acdref.recipe/1"

@@ -23,11 +23,10 @@ import numpy as np
 from acdref import labels
 from acdref.clap.scores import TeacherScores
 from acdref.errors import AcdrefError, FileError
-from acdref.relabel.events import RelabelledEvents
 from acdref.relabel.report import SCHEMA, Report
 from acdref.relabel.steps import Steps
 from acdref.tables.columns import Columns
-from acdref.tables.label_files import HOLDS_UNKNOWN, AbsentLabels, LabelFile, refusing_repeats, writing
+from acdref.tables.label_files import HOLDS_UNKNOWN, AbsentLabels, Clip, LabelFile, refusing_repeats, writing
 from acdref.tables.scores import ScoreFile
 from acdref.tables.statistics import exact_means, exact_quantiles
 
@@ -167,7 +166,8 @@ class _Job:
                 raise FileError(self.scores.path, "none of its classes is one of the labels' classes")
         self.thresholds = {}
         if self.by_event:
-            self.events = RelabelledEvents(self.columns, self._expanded, self._mapped, steps.frame)
+            reached = self._mapped(self._expanded(np.eye(len(self.columns.ids)))) == 1
+            self.reached = [np.flatnonzero(row) for row in reached]
 
     def _columns(self, classes):
         steps, found = self.steps, self.found.labels
@@ -293,21 +293,12 @@ class _Job:
         second = contextlib.nullcontext()
         if unknown_out is not None:
             second = writing(unknown_out, self.format, self.file, names)
-        with writing(out, self.format, self.file, names, unknown) as write, second as write_unknown:
-            self._write(write, write_unknown, report, progress)
-        report.dropped = self.columns.dropped
-        return report
-
-    def absent_beside(self):
-        """Context of a callable from the clips in turn to the labels that are marked absent."""
-        return contextlib.nullcontext(lambda clip: []) if self.absent is None else self.absent.beside()
-
-    def _write(self, write, write_unknown, report, progress):
+        first = writing(out, self.format, self.file, names, unknown)
         self.columns.dropped = 0
-        with self.absent_beside() as absent:
+        with first as write, second as write_unknown, self.absent_beside() as absent:
             for clips, before, after, _ in self.batches():
                 if self.by_event:
-                    after = self.events.write(clips, absent, write, report)
+                    after = self._write_events(clips, absent, write, report)
                 else:
                     for clip in self._relabelled(clips, after):
                         write(clip)
@@ -316,6 +307,12 @@ class _Job:
                 report.add(before, after)
                 if progress is not None:
                     progress(report.clips)
+        report.dropped = self.columns.dropped
+        return report
+
+    def absent_beside(self):
+        """Context of a callable from the clips in turn to the labels that are marked absent."""
+        return contextlib.nullcontext(lambda clip: []) if self.absent is None else self.absent.beside()
 
     def _relabelled(self, clips, y):
         """The clips with the labels of a matrix: those that stay in their order, then the new ones."""
@@ -324,6 +321,59 @@ class _Job:
         for i, clip in enumerate(clips):
             present, unknown, *absent = (self.columns.ordered(columns[i], clip) for columns in lists)
             yield clip._replace(present=present, unknown=unknown, absent=absent[0] if framed else None)
+
+    # At the times of events ------------------------------------------------------------------------------
+
+    def _write_events(self, clips, absent, write, report):
+        """Write the events, or frames, of the classes that each event's label reaches; the clips' labels."""
+        y = np.zeros((len(clips), len(self.columns.out_ids)))
+        for i, clip in enumerate(clips):
+            events = {}
+            for onset, offset, label in clip.details:
+                column = self.columns.column_of(label)
+                if column is not None:
+                    events |= dict.fromkeys((onset, offset, int(c)) for c in self.reached[column])
+            y[i, [c for *_, c in events]] = 1.0
+            if self.steps.frame is None:
+                spelled = tuple((onset, offset, self.columns.spelled[c]) for onset, offset, c in events)
+                write(clip._replace(details=spelled))
+                continue
+            negative = self._absent_classes(absent(clip))
+            heard = {c for onset, offset, c in events if offset > onset}
+            report.overruled += len(negative & heard)
+            for frame in self._frames(clip, list(events), negative - heard):
+                write(frame)
+        return y
+
+    def _absent_classes(self, labels):
+        """Classes after mapping that are absent where these labels are and nothing is known of others."""
+        columns = [c for c in map(self.columns.column_of, labels) if c is not None]
+        if not columns:
+            return set()
+        y = np.full((2, len(self.columns.ids)), np.nan)
+        y[0, columns] = 0.0
+        absent, nothing = self._mapped(y)
+        # A super-class without members here is 0 whatever is known.
+        return set(np.flatnonzero((absent == 0) & np.isnan(nothing)).tolist())
+
+    def _frames(self, clip, events, absent):
+        columns = sorted({c for *_, c in events} | absent)
+        if not columns:
+            return
+        at = {c: i for i, c in enumerate(columns)}
+        y = labels.frame_labels(
+            [event[:2] for event in events],
+            [at[c] for *_, c in events],
+            len(columns),
+            [at[c] for c in absent],
+            **self.steps.frame,
+        )
+        length = self.steps.frame.get("frame", 0.96)
+        hop = self.steps.frame.get("hop") or length
+        spelled = [self.columns.spelled[c] for c in columns]
+        for k, row in enumerate(y):
+            present, missing = ([spelled[i] for i in np.flatnonzero(row == value)] for value in (1, 0))
+            yield Clip(clip.line, clip.id, present, (), missing, (k * hop, k * hop + length))
 
 
 def _open_scores(path, steps):

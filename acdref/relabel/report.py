@@ -69,9 +69,7 @@ class Report:
             "clips": self.clips,
             "labels_left_out": self.dropped,
             "absent_overruled": self.overruled,
-            "per_clip": {
-                name: totals[name] / each for name in ("before", "after", "unknown_before", "unknown_after")
-            },
+            "per_clip": {name: totals[name] / each for name in _COUNTS[:4]},
             "total": totals,
             "classes": {
                 self.classes[c]: {"name": self.names[c]}

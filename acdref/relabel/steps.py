@@ -60,13 +60,11 @@ class Steps(Checked):
             raise AcdrefError("expand, mask-children and PSLA's candidates need an ontology")
         corrections = (self.correct, self.percentile, self.mean_threshold)
         if self.zero_shot is not None and any(step is not None for step in corrections):
-            raise AcdrefError(
-                "zero-shot makes all labels: it goes without correct, percentile, mean-threshold"
-            )
+            cause = "it goes without correct, percentile, mean-threshold"
+            raise AcdrefError(f"zero-shot makes all labels: {cause}")
         if self.superclasses is not None and (self.mean_threshold or {}).get("psla"):
-            raise AcdrefError(
-                "super-classes have no hierarchy: PSLA's candidates need the ontology's classes"
-            )
+            cause = "PSLA's candidates need the ontology's classes"
+            raise AcdrefError(f"super-classes have no hierarchy: {cause}")
 
     @property
     def need_scores(self) -> bool:

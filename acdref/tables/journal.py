@@ -13,7 +13,7 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from acdref.errors import FileError
+from acdref.errors import naming
 
 SCHEMA = "acdref.journal/1"
 
@@ -44,11 +44,9 @@ class Journal:
         self._places: dict[str, int] = {}  # in the file: what is in memory does not grow with the classes
 
     def __enter__(self):
-        try:
+        with naming(self.path):
             self._file = open(self.path, "a+b")
             self._read()
-        except OSError as error:
-            raise FileError(self.path, error.strerror or str(error)) from None
         return self
 
     def __exit__(self, *_):
@@ -61,13 +59,11 @@ class Journal:
     def add(self, name: str, stamp: list | None, scores: Iterable[float]) -> None:
         """Write the scores of a recording."""
         entry = {"name": name, "stamp": stamp, "scores": [float(score) for score in scores]}
-        try:
+        with naming(self.path):
             place = self._file.seek(0, os.SEEK_END)
             self._file.write(json.dumps(entry).encode() + b"\n")
             self._file.flush()
             self._places[name], self._stamps[name] = place, stamp
-        except OSError as error:
-            raise FileError(self.path, error.strerror or str(error)) from None
 
     def forget(self, name: str) -> None:
         """Have no scores of this recording."""

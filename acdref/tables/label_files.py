@@ -42,8 +42,7 @@ from acdref.tables.rows import COMMAS, COMMAS_AND_BLANKS, TABS, Rows, csv_line, 
 
 HOLDS_UNKNOWN = ("manifest", "framed")
 
-_HELD = 1 << 17  # hashes of clips in memory at a time: 1 MB
-_PIECE = 4096
+_PIECE = 1 << 17  # hashes of clips in memory at a time: 1 MB
 
 
 class Clip(NamedTuple):
@@ -157,7 +156,7 @@ class LabelFile:
 
 
 @contextlib.contextmanager
-def read_clips(path: str | PathLike, format: str) -> Iterator["_ReadsColumns"]:
+def read_clips(path: str | PathLike, format: str) -> Iterator["_Reader"]:
     """Context in which a label file is read once, whatever file it is: a pipe, too.
 
     Parameters
@@ -193,7 +192,7 @@ def _recognise(path):
 # Reading
 
 
-class _ReadsColumns:
+class _Reader:
     """Reads a CSV file with a header, of which some columns are needed."""
 
     dialect, error = COMMAS, FileError
@@ -202,9 +201,8 @@ class _ReadsColumns:
 
     def __init__(self, rows):
         self.rows, self.header, self.names = rows, rows.header(), {}
-        at = [rows.column(name) for name in self.needed]
-        at += [rows.column(name, needed=False) for name in self.optional]
-        self.at = [i for i in at if i is not None]
+        names = dict.fromkeys(self.needed, True) | dict.fromkeys(self.optional, False)
+        self.at = [rows.column(name, needed) for name, needed in names.items()]
         self.others = [i for i in range(len(self.header)) if i not in self.at]
         self.extra = tuple(self.header[i] for i in self.others)
 
@@ -240,7 +238,7 @@ class _ReadsColumns:
         return start, end
 
 
-class _ReadsFsd50k(_ReadsColumns):
+class _Fsd50k(_Reader):
     needed = ("fname", "labels", "mids")
 
     def clips(self):
@@ -253,27 +251,25 @@ class _ReadsFsd50k(_ReadsColumns):
             yield Clip(line, self.id(fields[id], id), present, details=self.details(fields))
 
 
-class _ReadsManifest(_ReadsColumns):
+class _Manifest(_Reader):
     error = ManifestError
     needed, optional = ("path", "classes"), ("unknown",)
 
     def clips(self):
-        for name in ("fold", "split"):
-            self.rows.column(name, needed=False)
-        verified = self.rows.column("verified", needed=False)
-        id, classes, *unknown = self.at
+        *_, verified = [self.rows.column(name, needed=False) for name in ("fold", "split", "verified")]
+        id, classes, unknown = self.at
         for line, fields in self.rows:
             present = _labels(fields[classes], ";")
-            doubtful = _labels(fields[unknown[0]], ";") if unknown else []
+            doubtful = [] if unknown is None else _labels(fields[unknown], ";")
             for label in doubtful:
                 if label in present:
-                    raise self.rows.bad(f"the class {label!r} is both present and unknown", unknown[0])
+                    raise self.rows.bad(f"the class {label!r} is both present and unknown", unknown)
             if verified is not None and fields[verified].strip() not in ("0", "1"):
                 raise self.rows.bad(f"{fields[verified].strip()!r} is neither 1 nor 0", verified)
             yield Clip(line, self.id(fields[id], id), present, doubtful, details=self.details(fields))
 
 
-class _ReadsAudioSet(_ReadsColumns):
+class _AudioSet(_Reader):
     dialect = COMMAS_AND_BLANKS
 
     def __init__(self, rows):
@@ -287,7 +283,7 @@ class _ReadsAudioSet(_ReadsColumns):
             yield Clip(line, self.id(id), _labels(labels, ","), details=(start.strip(), end.strip()))
 
 
-class _ReadsStrong(_ReadsColumns):
+class _Strong(_Reader):
     dialect = TABS
     format, width = "strong", 4
 
@@ -313,7 +309,7 @@ class _ReadsStrong(_ReadsColumns):
             yield Clip(first, id, list(dict.fromkeys(label for *_, label in events)), details=tuple(events))
 
 
-class _ReadsFramed(_ReadsStrong):
+class _Framed(_Strong):
     format, width = "framed", 5
 
     def clips(self):
@@ -338,15 +334,8 @@ def _labels(text, separator):
     return list(dict.fromkeys(filter(None, labels)))
 
 
-_READERS = {
-    "audioset": _ReadsAudioSet,
-    "fsd50k": _ReadsFsd50k,
-    "manifest": _ReadsManifest,
-    "strong": _ReadsStrong,
-    "framed": _ReadsFramed,
-}
-
-FORMATS = tuple(_READERS)
+FORMATS = ("audioset", "fsd50k", "manifest", "strong", "framed")
+_READERS = dict(zip(FORMATS, (_AudioSet, _Fsd50k, _Manifest, _Strong, _Framed), strict=True))
 
 
 def refusing_repeats(clips: Iterable[Clip], path: str | PathLike, format: str) -> Iterator[Clip]:
@@ -371,39 +360,26 @@ def refusing_repeats(clips: Iterable[Clip], path: str | PathLike, format: str) -
 
     Notes
     -----
-    64-bit hashes of the clips go into a temporary file, 8 bytes each, which is searched one residue class at
-    a time.  Hashes that occur twice are looked up in the label file: a mere collision is no repeat.
+    64-bit hashes of the clips go into a temporary file, 8 bytes each, and are sorted there.  Hashes that
+    occur twice are looked up in the label file: a mere collision is no repeat.
     """
+    twice: set[int] = set()
     with tempfile.TemporaryFile() as spool:
-        count, hashes = 0, []
         for clip in clips:
-            count += 1
-            hashes.append(hash(_key(clip, format)))
-            if len(hashes) == _PIECE:
-                spool.write(np.array(hashes, dtype=np.int64).tobytes())
-                hashes.clear()
+            spool.write(hash(_key(clip, format)).to_bytes(8, "little", signed=True))
             yield clip
-        spool.write(np.array(hashes, dtype=np.int64).tobytes())
-        parts = count // _HELD + 1
-        twice = set()
-        for part in range(parts):
-            values, times = np.unique(_residue_class(spool, part, parts), return_counts=True)
-            twice.update(values[times > 1][:1].tolist())  # one is enough to refuse the file
+        spool.flush()
+        hashes = np.memmap(spool, "<i8")
+        hashes.sort()
+        for start in range(0, len(hashes), _PIECE):
+            piece = np.array(hashes[start : start + _PIECE + 1])
+            twice.update(piece[1:][piece[1:] == piece[:-1]][:1].tolist())  # one is enough to refuse the file
     first: dict = {}
     for clip in clips if twice else ():
         key = _key(clip, format)
         if hash(key) in twice and first.setdefault(key, clip.line) != clip.line:
             cause = f"line {clip.line}: {clip.id} is already in line {first[key]}"
             raise _READERS[format].error(path, cause)
-
-
-def _residue_class(spool, part, parts):
-    spool.seek(0)
-    held = [np.zeros(0, dtype=np.int64)]
-    while data := spool.read(8 * _PIECE):
-        hashes = np.frombuffer(data, dtype=np.int64)
-        held.append(hashes[hashes % parts == part])
-    return np.concatenate(held)
 
 
 def _key(clip, format):
@@ -457,21 +433,18 @@ class AbsentLabels:
 
         At the end of the context FileError, if there is a clip that did not come.
         """
-        clips = itertools.groupby(self._rows(), key=lambda row: row[1])
-        ahead = None
-
-        def advance():
-            nonlocal ahead
-            ahead = next(((id, list(rows)) for id, rows in clips), None)
+        groups = itertools.groupby(self._rows(), key=lambda row: row[1])
+        clips = ((id, list(rows)) for id, rows in groups)
+        ahead = next(clips, None)
 
         def take(clip):
+            nonlocal ahead
             if ahead is None or ahead[0] != clip.id:
                 return []
             labels = [label for *_, label in ahead[1]]
-            advance()
+            ahead = next(clips, None)
             return labels
 
-        advance()
         yield take
         if ahead is not None:
             id, ((line, *_), *_) = ahead
@@ -539,8 +512,10 @@ def writing(
             with _writing_audioset(stream, like, joined) as write:
                 yield write
         else:
-            header, rows = _WRITERS[format](like, joined, names or {}, unknown)
-            line = tab_line if format in ("strong", "framed") else csv_line
+            header = _header(format, like, unknown)
+            line, rows = _ROWS.get(format, (csv_line, None))
+            if rows is None:
+                rows = functools.partial(_column_rows, format, header, like, joined, names or {})
             stream.write(line(header))
             yield lambda clip: stream.writelines(map(line, rows(clip)))
 
@@ -569,61 +544,43 @@ def _writing_audioset(stream, like, joined):
         shutil.copyfileobj(rows, stream)
 
 
-# The header, and a function from a clip to its rows.
+def _header(format, like, unknown):
+    if format == "framed" and like.format != "framed":
+        return ["segment_id", "start_time_seconds", "end_time_seconds", "label", "present"]
+    if format != "manifest":
+        return like.header
+    header = list(like.header) if like.format == "manifest" else ["path", "classes", *like.extra]
+    if unknown and "unknown" not in header:
+        header.insert(header.index("classes") + 1, "unknown")
+    return header
 
 
-def _writes_fsd50k(like, joined, names, unknown):
+def _column_rows(format, header, like, joined, names, clip):
+    """The row of a clip: what its format says in some columns; in the others its details, in their order."""
+
     def spelled(mid):
         # As FSD50K makes its names from AudioSet's.
         return like.names.get(mid) or names.get(mid, mid).replace(", ", "_and_").replace(" ", "_")
 
-    def fields(clip):
+    if format == "fsd50k":
         labels = joined(map(spelled, clip.present), ",")
-        return {"fname": clip.id, "labels": labels, "mids": joined(clip.present, ",")}
-
-    return like.header, functools.partial(_row, like.header, fields)
-
-
-def _writes_manifest(like, joined, names, unknown):
-    header = list(like.header) if like.format == "manifest" else ["path", "classes", *like.extra]
-    if unknown and "unknown" not in header:
-        header.insert(header.index("classes") + 1, "unknown")
-
-    def fields(clip):
+        known = {"fname": clip.id, "labels": labels, "mids": joined(clip.present, ",")}
+    else:
         unknown = joined(clip.unknown, ";")
-        return {"path": clip.id, "classes": joined(clip.present, ";"), "unknown": unknown}
-
-    return header, functools.partial(_row, header, fields)
-
-
-def _row(header, fields, clip):
-    """The row of a clip: what `fields` makes of it; in the other columns its details, in their order."""
-    known, details = fields(clip), iter(clip.details)
+        known = {"path": clip.id, "classes": joined(clip.present, ";"), "unknown": unknown}
+    details = iter(clip.details)
     return [[known[name] if name in known else next(details) for name in header]]
 
 
-def _writes_strong(like, joined, names, unknown):
-    def rows(clip):
-        events = [(repr(onset), repr(offset), label) for onset, offset, label in clip.details]
-        return [(clip.id, *event) for event in events or [("", "", "")]]
-
-    return like.header, rows
+def _strong_rows(clip):
+    events = [(repr(onset), repr(offset), label) for onset, offset, label in clip.details]
+    return [(clip.id, *event) for event in events or [("", "", "")]]
 
 
-def _writes_framed(like, joined, names, unknown):
-    header = ["segment_id", "start_time_seconds", "end_time_seconds", "label", "present"]
-
-    def rows(clip):
-        span = [f"{seconds:.3f}" for seconds in clip.details]
-        verdicts = ((clip.present, "PRESENT"), (clip.absent, "NOT_PRESENT"))
-        return [(clip.id, *span, label, verdict) for labels, verdict in verdicts for label in labels]
-
-    return like.header if like.format == "framed" else header, rows
+def _framed_rows(clip):
+    span = [f"{seconds:.3f}" for seconds in clip.details]
+    verdicts = ((clip.present, "PRESENT"), (clip.absent, "NOT_PRESENT"))
+    return [(clip.id, *span, label, verdict) for labels, verdict in verdicts for label in labels]
 
 
-_WRITERS = {
-    "fsd50k": _writes_fsd50k,
-    "manifest": _writes_manifest,
-    "strong": _writes_strong,
-    "framed": _writes_framed,
-}
+_ROWS = {"strong": (tab_line, _strong_rows), "framed": (tab_line, _framed_rows)}

@@ -123,16 +123,15 @@ class Manifest:
     def _matches(self, name, wanted):
         if wanted is None:
             return np.ones(len(self), dtype=bool)
-        wanted = _values(wanted)
+        values = wanted.split(",") if isinstance(wanted, str) else wanted
+        wanted = {str(value).strip() for value in values}
         column = getattr(self, name)
         if column is None:
             raise ManifestError(self.source, f"has no column {name!r}")
         for value in wanted:
             if value not in column:
-                present = ", ".join(sorted(set(column)))
-                raise ManifestError(
-                    self.source, f"no recording has the {name} {value!r} (there are {present})"
-                )
+                cause = f"no recording has the {name} {value!r} (there are {', '.join(sorted(set(column)))})"
+                raise ManifestError(self.source, cause)
         return np.array([value in wanted for value in column], dtype=bool)
 
 
@@ -382,9 +381,3 @@ def _found(root, nothing):
     if not paths:
         raise ManifestError(root, nothing)
     return paths
-
-
-def _values(wanted):
-    """Fold or split names, from "1,2,3" or an iterable."""
-    values = wanted.split(",") if isinstance(wanted, str) else wanted
-    return {str(value).strip() for value in values}

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from os import PathLike
 
-from acdref.errors import FileError
+from acdref.errors import FileError, naming
 
 COMMAS: dict = {}
 COMMAS_AND_BLANKS = {"skipinitialspace": True}
@@ -61,10 +61,8 @@ class Rows:
         self._width: int | None = None
 
     def __enter__(self):
-        try:
+        with naming(self.path, self._error):
             self._file = open(self.path, encoding="utf-8-sig", newline="")
-        except OSError as error:
-            raise self._error(self.path, error.strerror or str(error)) from None
         self.lines = self._text()
         self._rows = self._split()
         return self
@@ -133,11 +131,10 @@ class Rows:
 
     def _text(self):
         try:
-            yield from self._file
+            with naming(self.path, self._error):
+                yield from self._file
         except UnicodeDecodeError:
             raise self._no_text() from None
-        except OSError as error:
-            raise self._error(self.path, error.strerror or str(error)) from None
 
     def _no_text(self):
         """The error that names the first byte that is no UTF-8: text is decoded in blocks, which hide it."""

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acdref.checkpoint import Arrays
-from acdref.errors import FileError
+from acdref.errors import FileError, naming
 from acdref.files import replacing
 from acdref.tables.label_files import Clip
 from acdref.tables.rows import Rows, csv_line
@@ -59,11 +59,8 @@ class ScoreFile:
 
     def __init__(self, path: str | PathLike, decide: Callable | None = None):
         self.path = str(path)
-        try:
-            with open(path, "rb") as file:
-                first = file.read(2)
-        except OSError as error:
-            raise FileError(self.path, error.strerror or str(error)) from None
+        with naming(path), open(path, "rb") as file:
+            first = file.read(2)
         self.decided = first == b"PK" and _holds_cosines(self.path)
         if self.decided:
             if decide is None:
@@ -147,7 +144,7 @@ def _read_csv(path):
     if not ids:
         raise FileError(path, f"line 1: no column {', '.join(_IDS)}")
     at = [i for i, name in enumerate(columns) if i != ids[0] and name not in _NOT_CLASSES]
-    spanned = {"start", "end"} <= set(columns)
+    span = [columns.index(name) for name in ("start", "end") if {"start", "end"} <= set(columns)]
 
     def number(rows, fields, column):
         try:
@@ -157,10 +154,9 @@ def _read_csv(path):
 
     def windows():
         with Rows(path) as rows:
-            span = [columns.index(name) for name in ("start", "end")] if spanned else ()
             rows.header()
             for line, fields in rows:
-                seconds = np.diff([number(rows, fields, i) for i in span]).sum() if spanned else np.nan
+                seconds = np.diff([number(rows, fields, i) for i in span]).sum() if span else np.nan
                 yield line, fields[ids[0]], seconds, np.array([number(rows, fields, i) for i in at])
 
     return tuple(columns[i] for i in at), lambda: _recordings(windows())

@@ -130,3 +130,12 @@ class TestEveryMetricOfClasses:
     def test_refuses(self, metric, y, p, weight, message):
         with pytest.raises(ValueError, match=message):
             metric(y, p, sample_weight=weight)
+
+
+def test_undefined_values_are_passed_over_by_means():
+    assert metrics.mean_over_classes([0.5, np.nan, 1.0]) == 0.75
+
+
+def test_mean_of_nothing_defined():
+    assert np.isnan(metrics.mean_over_classes([np.nan]))
+    assert np.isnan(metrics.mean_over_classes([]))

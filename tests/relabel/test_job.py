@@ -292,7 +292,6 @@ def test_memory_does_not_grow_with_the_clips(tmp_path, monkeypatch):
     # Buffers of fixed size, made so small that the smaller file fills them already.
     quantiles = functools.partial(relabel_module.exact_quantiles, budget=1000)
     monkeypatch.setattr(relabel_module, "exact_quantiles", quantiles)
-    monkeypatch.setattr(label_files, "_HELD", 100)
     monkeypatch.setattr(label_files, "_PIECE", 128)
     monkeypatch.setattr(relabel_module, "_CHUNK", 64)
     monkeypatch.setattr(score_files, "_CHUNK", 64)

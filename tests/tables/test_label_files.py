@@ -180,7 +180,7 @@ def test_clips_pass_through(tmp_path):
 
 @pytest.mark.parametrize(("first", "again"), [(0, 9_999), (4_095, 4_096), (17, 18)])
 def test_repeated_clip(tmp_path, monkeypatch, first, again):
-    monkeypatch.setattr(label_files, "_HELD", 1000)  # several residue classes
+    monkeypatch.setattr(label_files, "_PIECE", 1000)  # several pieces
     ids = [f"{i}.wav" for i in range(10_000)]
     ids[again] = ids[first]
     with pytest.raises(FileError, match=rf"line {again + 2}: {first}.wav is already in line {first + 2}$"):
