@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.fast.layers import matrix
-from acdref.ops.layout import padded
+from acdref.ops.layout import packed, padded
 from acdref.ops.norm import EPS
 from acdref.ops.pointwise import pointwise
 
@@ -45,6 +45,8 @@ class CompiledAttention:
         The group normalisation's.
     query : array
         Projection of x, padded to whole vectors in both axes; behind it, `query_bias` is added.
+    query_layer : (array, array)
+        The two as kernels want them.
     answer : array
         What the softmax of the queries is multiplied by, to be added to x; padded likewise.
     """
@@ -69,6 +71,7 @@ class CompiledAttention:
         )
         self.query_bias = padded(_product(self.shift[None], self.weight["query"], bias["query"])[0])
         self.query_bias[self.width :] = np.finfo(dtype).min  # what only fills a vector gets no weight
+        self.query_layer = packed(self.query), self.query_bias
         self.summary = summarise(self.key)
         self.normal = self.summary[: self.width, : self.channels] * self.scale + self.shift
         self.context = _product(self.normal, self.weight["value"], bias["value"])

@@ -93,28 +93,25 @@ def _stem(layer, x, block):
 
 def _pooled(block, convolutions, source, bins, y, most):
     """A block without attention, from its input's source to its pooled map."""
-    depthwise, pointwise_ = convolutions
     pool, strip, channels = block.pool, _strip(bins, block.pool), y.shape[2]
 
     def task(start, stop):
         x = source(start * pool[0], stop * pool[0] + 2 * block.dilation)
         inner = scratch("inner", (strip, x.shape[2]), y.dtype)
         outer = scratch("outer", (pool[0] * strip, channels), y.dtype)
-        kernels.pooled_rows(x, block.dilation, depthwise, pointwise_, inner, outer, y[start:stop], pool)
+        kernels.pooled_rows(x, block.dilation, convolutions, inner, outer, y[start:stop], pool)
 
     _by_rows(task, len(y), pool[0] * bins * channels, most)
 
 
 def _mapped(block, convolutions, source, z, most):
     """Make a block's map z, up to its attention; per row, its mean and sum of squares about it."""
-    depthwise, pointwise_ = convolutions
     strip, moments = _strip(z.shape[1]), np.empty((len(z), 2), z.dtype)
 
     def task(start, stop):
         x = source(start, stop + 2 * block.dilation)
         inner = scratch("inner", (strip, x.shape[2]), z.dtype)
-        part = slice(start, stop)
-        kernels.mapped_rows(x, block.dilation, depthwise, pointwise_, inner, z[part], moments[part])
+        kernels.mapped_rows(x, block.dilation, convolutions, inner, z[start:stop], moments[start:stop])
 
     _by_rows(task, len(z), z[0].size, most)
     return moments
@@ -154,13 +151,13 @@ def _summary(z, key):
 def _attend(attention, z, pool, y):
     """Fill y with the pooled map of z plus its attention."""
     _, bins, channels = z.shape
-    query, answer = (packed(attention.query), attention.query_bias), packed(attention.answer)
-    ones, strip, width = np.ones(channels, z.dtype), _strip(bins, pool), len(attention.query_bias)
+    answer, ones, strip = packed(attention.answer), np.ones(channels, z.dtype), _strip(bins, pool)
 
     def task(start, stop):
-        queries = scratch("queries", (strip, width), z.dtype)
+        queries = scratch("queries", (strip, len(attention.query_bias)), z.dtype)
         outer = scratch("outer", (pool[0] * strip, channels), z.dtype)
         rows = z[start * pool[0] : stop * pool[0]]
+        query = attention.query_layer
         kernels.attended_rows(rows, query, answer, queries, outer, ones, y[start:stop], pool)
 
     _by_rows(task, len(y), pool[0] * bins * channels)
