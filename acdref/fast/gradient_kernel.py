@@ -12,7 +12,7 @@ begins with the forward pass of its rows.  These groups are added:
 """
 
 from acdref.fast import vector_loops as loops
-from acdref.fast.inference_kernel import add_product, depthwise_row, layer_product, query_rows
+from acdref.fast.inference_kernel import add_product, depthwise_row, project, query_rows
 from acdref.fast.training_kernel import activate_positions, depthwise_rows
 from acdref.fast.vector_loops import flat
 from acdref.ops.kernel import compile_function
@@ -114,9 +114,9 @@ def attention_gradient(behind, layers, keys, scratch, dweight, dbias, reduced, s
         count, z0 = min(group, stop - first), first * bins * channels
         positions = count * bins
         activate_positions(flat(z), z0, norm, flat(active), 0, channels, positions)
-        layer_product(flat(active), 0, channels, projections, flat(projected), 0, row, positions, 0)
+        project(flat(active), 0, channels, projections, flat(projected), 0, row, positions, 0)
         _unpooled(pooled, flat(d), bins, first, first + count, True)
-        layer_product(flat(d), 0, channels, answers, flat(dqueries), 0, width, positions, 0)
+        project(flat(d), 0, channels, answers, flat(dqueries), 0, width, positions, 0)
         for c in range(0, width, LANES):
             loops.key_weights(projected, 2 * width + c, row, positions, best, scale, c)
             loops.key_gradient(projected, 2 * width + c, projected, width + c, row, positions, mean, c)
@@ -124,7 +124,7 @@ def attention_gradient(behind, layers, keys, scratch, dweight, dbias, reduced, s
             loops.softmax(projected, p * row, width)
             loops.softmax_gradient(projected, p * row, dqueries, p * width, width)
         _add_columns(flat(projected), 0, row, positions, dbias)
-        layer_product(flat(projected), 0, row, back, flat(dx), z0, channels, positions, 0)
+        project(flat(projected), 0, row, back, flat(dx), z0, channels, positions, 0)
         pack_rows(flat(active), 0, positions, channels, packed)
         add_product(flat(projected), 0, row, packed, dweight, positions)
         _add_reduced(flat(active), 0, flat(dx), z0, group_norm, positions, reduced)
@@ -165,7 +165,7 @@ def pointwise_gradient(window, norm1, back, behind, scratch, dweight, dbias, din
         activate_positions(flat(inner), 0, norm1, flat(active), 0, stride, positions)
         pack_rows(flat(dz), 0, positions, channels, packed)
         add_product(flat(active), 0, stride, packed, dweight, positions)
-        layer_product(flat(dz), 0, channels, back, flat(dinner), before, inputs, positions, 0)
+        project(flat(dz), 0, channels, back, flat(dinner), before, inputs, positions, 0)
         _add_reduced(flat(inner), 0, flat(dinner), before, norm1, positions, reduced)
 
 

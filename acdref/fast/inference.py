@@ -6,7 +6,6 @@ Blocks with attention also write the map that attention reads twice: for its sum
 Tasks are cut by shape, so that results do not depend on the number of threads.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -64,15 +63,11 @@ def _logits(net, layers, x):
             _attend(_attention(params, f"{name}.attention", z, moments), z, block.pool, y)
         else:
             _pooled(block, convolutions, source, bins, y, most)
-        source, most = functools.partial(_rows, y), None
+        source, most = (lambda start, stop, y=y: y[start:stop]), None
         rows, bins = rows // block.pool[0], bins // block.pool[1]
     mean = y.mean(0)[:, : config.blocks[-1].channels]  # (F', C)
     flat = np.ascontiguousarray(mean.T).reshape(1, -1)  # (1, C F')
     return pointwise(flat, matrix(params["dense.weight"]), params["dense.bias"])[0]
-
-
-def _rows(y, start, stop):
-    return y[start:stop]
 
 
 def _stem(layer, x, block):
@@ -151,13 +146,13 @@ def _summary(z, key):
 def _attend(attention, z, pool, y):
     """Fill y with the pooled map of z plus its attention."""
     _, bins, channels = z.shape
-    answer, ones, strip = packed(attention.answer), np.ones(channels, z.dtype), _strip(bins, pool)
+    query, answer = attention.query_layer, packed(attention.answer)
+    ones, strip = np.ones(channels, z.dtype), _strip(bins, pool)
 
     def task(start, stop):
-        queries = scratch("queries", (strip, len(attention.query_bias)), z.dtype)
+        queries = scratch("queries", (strip, len(query[1])), z.dtype)
         outer = scratch("outer", (pool[0] * strip, channels), z.dtype)
         rows = z[start * pool[0] : stop * pool[0]]
-        query = attention.query_layer
         kernels.attended_rows(rows, query, answer, queries, outer, ones, y[start:stop], pool)
 
     _by_rows(task, len(y), pool[0] * bins * channels)

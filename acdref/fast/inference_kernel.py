@@ -55,7 +55,7 @@ def depthwise_row(x, x0, dilation, layer, y, y0, bins):
 
 
 @compile_function(part=True)
-def layer_product(x, x0, x_row, layer, y, y0, y_row, positions, ahead):
+def project(x, x0, x_row, layer, y, y0, y_row, positions, ahead):
     """y = x weight + bias for positions that are `x_row` and `y_row` apart; `ahead` as for a tile."""
     weight, bias = layer[0], layer[1]
     shape = positions, len(weight) // len(bias), len(bias)
@@ -77,7 +77,7 @@ def _separable_rows(x, x0, dilation, layers, inner, y, y0, y_row, bins, rows):
     channels = len(pointwise[1])
     for t in range(rows):
         depthwise_row(x, x0 + t * x_bins * inputs, dilation, depthwise, flat(inner), 0, bins)
-        layer_product(flat(inner), 0, inputs, pointwise, y, y0 + t * y_row, channels, bins, 0)
+        project(flat(inner), 0, inputs, pointwise, y, y0 + t * y_row, channels, bins, 0)
 
 
 @compile_function(part=True)
@@ -141,7 +141,7 @@ def summarise(x, positions, key, keys, packed, running, summary):
     scale = running[2]
     for first in range(0, positions, tile):
         count, start = min(tile, positions - first), first * channels
-        layer_product(x, start, channels, key, flat(keys), 0, stride, count, count * channels)
+        project(x, start, channels, key, flat(keys), 0, stride, count, count * channels)
         for c in range(0, width, LANES):
             column_softmax(keys, c, stride, count, running, c)
         for i in range(width):
@@ -156,13 +156,13 @@ def summarise(x, positions, key, keys, packed, running, summary):
 def query_rows(x, x0, query, queries, positions, ahead):
     """queries = softmax(x query + bias); positions may be further apart than a query is wide."""
     row, width = queries.shape[1], len(query[1])
-    layer_product(x, x0, len(query[0]) // width, query, flat(queries), 0, row, positions, ahead)
+    project(x, x0, len(query[0]) // width, query, flat(queries), 0, row, positions, ahead)
     for p in range(positions):
         softmax(queries, p * row, width)
 
 
 @compile_function(part=True)
-def add_attention(x, x0, query, answer, queries, y, y0, positions, ahead):
+def attend(x, x0, query, answer, queries, y, y0, positions, ahead):
     """y = x + softmax(x query + bias) answer."""
     query_rows(x, x0, query, queries, positions, ahead)
     width = queries.shape[1]
@@ -181,5 +181,5 @@ def attended_rows(x, query, answer, queries, outer, ones, y, pool):
             size = count * channels
             for i in range(height):
                 x0 = ((t * height + i) * bins + f) * channels
-                add_attention(flat(x), x0, query, answer, queries, flat(outer), i * size, count, size)
+                attend(flat(x), x0, query, answer, queries, flat(outer), i * size, count, size)
             _pool_strip(outer, pool, ones, y, t, f, count, bins)

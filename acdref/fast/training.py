@@ -91,11 +91,9 @@ class _Stem(_Part):
         self.x[:, :, 1:-1] = x
         self.layer = self._layer("stem.conv")
         self.channels = len(self.layer[1])
-        self.z = self._empty()
-        self.norm = normalisation(net, "stem.conv", self._rows, self.clips, self.rows, self.bins)
-
-    def _empty(self):
-        return np.empty((self.clips, self.rows, self.bins, self.channels), self.dtype)
+        self.shape = self.clips, self.rows, self.bins, self.channels
+        self.z = np.empty(self.shape, self.dtype)
+        self.norm = normalisation(net, "stem.conv", self._rows, *self.shape[:3])
 
     def _rows(self, clip, start, stop, moments):
         x, z = self.x[clip, start : stop + 2], self.z[clip, start:stop]
@@ -106,7 +104,7 @@ class _Stem(_Part):
         self.z = None
 
     def restore(self):
-        self.z = self._empty()
+        self.z = np.empty(self.shape, self.dtype)
 
         def task(*piece):
             self._rows(*piece, moments_of(self.channels, self.dtype))  # which are known
@@ -220,10 +218,8 @@ class _Block(_Part):
 
     def _attention_backward(self, dy, grads):
         parts = for_each(TrainedAttention.backward, list(zip(self.attention, dy, self.chosen, strict=True)))
-        for key in parts[0]:
-            layer, kind = f"{self.name}.attention.{key}".rsplit(".", 1)
-            total = np.sum([part[key] for part in parts], axis=0)
-            store(self.net.params, grads, layer, **{kind: total})
+        totals = {key: np.sum([part[key] for part in parts], axis=0) for key in parts[0]}
+        store(self.net.params, grads, f"{self.name}.attention", **totals)
 
     def _pool_backward(self, dy, grads):
         def task(clip, start, stop, sums):

@@ -9,14 +9,7 @@ The conventions of :mod:`acdref.fast.inference_kernel` hold, and these groups ar
   the pivot, (2, channels) in float64.
 """
 
-from acdref.fast.inference_kernel import (
-    add_attention,
-    conv_row,
-    depthwise_row,
-    layer_product,
-    mean_and_squares,
-    summarise,
-)
+from acdref.fast.inference_kernel import attend, conv_row, depthwise_row, mean_and_squares, project, summarise
 from acdref.fast.vector_loops import activate, flat, largest_of, sums_about
 from acdref.ops.kernel import compile_function
 from acdref.ops.layout import LANES
@@ -94,7 +87,7 @@ def pointwise_moments(window, norm, inner, active, layer, z, moments):
         count, start = min(group, rows - first), first * bins * channels
         depthwise_rows(window, first, count, inner)
         activate_positions(flat(inner), 0, norm, flat(active), 0, inputs, count * bins)
-        layer_product(flat(active), 0, inputs, layer, flat(z), start, channels, count * bins, 0)
+        project(flat(active), 0, inputs, layer, flat(z), start, channels, count * bins, 0)
         _add_moments(flat(z), start, count * bins, first == 0, moments)
 
 
@@ -146,5 +139,5 @@ def attended_rows(z, norm, active, query, queries, answer, outer, plain, y, chos
         count = min(group, rows - first)
         start, positions = first * height * bins * channels, count * height * bins
         activate_positions(flat(z), start, norm, flat(active), 0, channels, positions)
-        add_attention(flat(active), 0, query, answer, queries, flat(outer), 0, positions, 0)
+        attend(flat(active), 0, query, answer, queries, flat(outer), 0, positions, 0)
         pooled_rows(outer, plain, y[first : first + count], chosen[first : first + count], pool)

@@ -235,9 +235,8 @@ def largest_of(emit, z, z0, z_row, pool, norm, c, channels, target, bins):
             v = emit.load(z, emit.at(z0, (window, builder.mul(channels, width)), (i, z_row), (j, channels)))
             v, before = emit.prelu(emit.fma(v, scale, shift), slope), emit.value(best)
             # Larger, or NaN; but behind a NaN nothing is.
-            replaced = builder.and_(
-                builder.fcmp_unordered(">", v, before), builder.fcmp_ordered("ord", before, before)
-            )
+            number = builder.fcmp_ordered("ord", before, before)
+            replaced = builder.and_(builder.fcmp_unordered(">", v, before), number)
             emit.set(best, builder.select(replaced, v, before))
             k = _index(emit, builder.add(builder.mul(i, width), j))
             emit.set(place, builder.select(replaced, k, emit.value(place)))
