@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.fast.layers import matrix
-from acdref.ops.layout import padded
+from acdref.ops.layout import packed, padded
 from acdref.ops.norm import EPS
 from acdref.ops.pointwise import pointwise
 
+Statistics = tuple[np.floating, np.floating]
+"""Mean and inverse deviation of a map."""
 PARTS = ("query", "key", "value", "out")
 
 _product = functools.partial(pointwise, backend="numba")
@@ -45,17 +47,13 @@ class CompiledAttention:
         The group normalisation's.
     query : array
         Projection of x, padded to whole vectors in both axes; behind it, `query_bias` is added.
+    query_layer : (array, array)
+        The two as kernels want them.
     answer : array
         What the softmax of the queries is multiplied by, to be added to x; padded likewise.
     """
 
-    def __init__(
-        self,
-        params: dict[str, NDArray],
-        name: str,
-        statistics: tuple[np.floating, np.floating],
-        summarise: Callable[[NDArray], NDArray],
-    ):
+    def __init__(self, params: dict[str, NDArray], name: str, statistics: Statistics, summarise: Callable):
         self.weight = {part: matrix(params[f"{name}.{part}.weight"]) for part in PARTS}
         bias = {part: params[f"{name}.{part}.bias"] for part in PARTS}
         self.channels, self.width = self.weight["query"].shape
@@ -64,18 +62,18 @@ class CompiledAttention:
         dtype = self.gamma.dtype
         self.scale = (self.gamma * self.inverse).astype(dtype)
         self.shift = (beta - self.mean * self.inverse * self.gamma).astype(dtype)
-        self.query, self.key = (
-            padded(self.weight[part] * self.scale[:, None], (0, 1)) for part in ("query", "key")
-        )
+        self.query = padded(self.weight["query"] * self.scale[:, None], (0, 1))
+        self.key = padded(self.weight["key"] * self.scale[:, None], (0, 1))
         self.query_bias = padded(_product(self.shift[None], self.weight["query"], bias["query"])[0])
         self.query_bias[self.width :] = np.finfo(dtype).min  # what only fills a vector gets no weight
+        self.query_layer = packed(self.query), self.query_bias
         self.summary = summarise(self.key)
         self.normal = self.summary[: self.width, : self.channels] * self.scale + self.shift
         self.context = _product(self.normal, self.weight["value"], bias["value"])
         self.answer = padded(_product(self.context, self.weight["out"], bias["out"]), (0, 1))
 
 
-def statistics(moments: NDArray, sizes: NDArray, share: float) -> tuple[np.floating, np.floating]:
+def statistics(moments: NDArray, sizes: NDArray, share: float) -> Statistics:
     """Mean and inverse deviation of a map from the mean of each part and the sum of squares about it.
 
     `sizes` are the parts' numbers of elements, of which the `share` is of the map: the others are zeros.

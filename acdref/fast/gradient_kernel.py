@@ -11,38 +11,20 @@ begins with the forward pass of its rows.  These groups are added:
 * ``reduced = (partial, sums)``: scratch, and sums for normalisation's backward pass, 3 channels in float64.
 """
 
-from acdref.fast.training_kernel import activate_positions, depthwise_rows, query_rows
-from acdref.fast.vector_loops import (
-    add_column,
-    add_reductions,
-    flat,
-    key_gradient,
-    key_weights,
-    norm_gradient,
-    softmax,
-    softmax_gradient,
-    taps,
-    taps_gradient,
-    unpool,
-)
+from acdref.fast import vector_loops as loops
+from acdref.fast.inference_kernel import add_product, depthwise_row, project, query_rows
+from acdref.fast.training_kernel import activate_positions, depthwise_rows
+from acdref.fast.vector_loops import flat
 from acdref.ops.kernel import compile_function
 from acdref.ops.layout import LANES
-from acdref.ops.microkernel import pack_rows, panel_product
+from acdref.ops.microkernel import pack_rows
 from acdref.ops.vectors import TAPS
 
 
 @compile_function(part=True)
-def _add_columns(x, x0, row, positions, channels, sums):
-    for c in range(0, channels, LANES):
-        add_column(x, x0 + c, row, positions, sums, c)
-
-
-@compile_function(part=True)
-def _add_product(x, row, packed, dweight, positions):
-    """Add x^T y to dweight, (width, channels), where y is packed and positions of x are `row` apart."""
-    width, channels = dweight.shape
-    total = flat(dweight), 0, channels
-    panel_product((x, 0, 1, row), packed, total, total, (width, positions, channels))
+def _add_columns(x, x0, row, positions, sums):
+    for c in range(0, len(sums), LANES):
+        loops.add_column(x, x0 + c, row, positions, sums, c)
 
 
 @compile_function(part=True)
@@ -52,7 +34,7 @@ def _add_reduced(z, z0, d, d0, norm, positions, reduced):
     channels = norm.shape[1]
     partial[:] = 0
     for c in range(0, channels, LANES):
-        add_reductions(z, z0 + c, d, d0 + c, norm, c, channels, positions, partial)
+        loops.add_reductions(z, z0 + c, d, d0 + c, norm, c, channels, positions, partial)
     for c in range(3 * channels):
         sums[c] += partial[c]
 
@@ -62,7 +44,7 @@ def _norm_gradients(z, z0, d, d0, norm, dz, dz0, positions):
     """dz in front of a normalisation and PReLU, from d behind them."""
     channels = norm.shape[1]
     for c in range(0, channels, LANES):
-        norm_gradient(z, z0 + c, d, d0 + c, norm, c, channels, positions, dz, dz0 + c)
+        loops.norm_gradient(z, z0 + c, d, d0 + c, norm, c, channels, positions, dz, dz0 + c)
 
 
 @compile_function(part=True)
@@ -74,13 +56,11 @@ def _unpooled(pooled, d, bins, start, stop, clear):
     if clear:
         d[: (stop - start) * size] = 0
     for t in range(start, min(stop, rows * height)):
+        y0 = t // height * across * channels
         for j in range(width):
+            place, d0 = t % height * width + j, (t - start) * size + j * channels
             for c in range(0, channels, LANES):
-                at = t // height * across * channels + c
-                unpool(
-                    dy, at, chosen, at, t % height * width + j,
-                    d, (t - start) * size + j * channels + c, width * channels, channels, across,
-                )  # fmt: skip
+                loops.unpool(dy, chosen, y0 + c, place, d, d0 + c, width * channels, channels, across)
 
 
 @compile_function(part=True)
@@ -105,20 +85,19 @@ def answer_gradient(behind, query, queries, packed, danswer, start, stop):
         count = min(group, stop - first)
         positions = count * bins
         activate_positions(flat(z), first * bins * channels, norm, flat(active), 0, channels, positions)
-        query_rows(active, query, queries, positions)
+        query_rows(flat(active), 0, query, queries, positions, 0)
         _unpooled(pooled, flat(d), bins, first, first + count, True)
         pack_rows(flat(d), 0, positions, channels, packed)
-        _add_product(flat(queries), queries.shape[1], packed, danswer, positions)
+        add_product(flat(queries), 0, queries.shape[1], packed, danswer, positions)
 
 
 @compile_function
-def attention_gradient(behind, matrices, keys, scratch, dweight, dbias, reduced, start, stop):
+def attention_gradient(behind, layers, keys, scratch, dweight, dbias, reduced, start, stop):
     """Gradient dx of attention's normalised input, and those of its weights.
 
-    * ``matrices = (projections, biases, answers, back)``: `projections` is [query | dsummary^T | key], so
-      that one product gives the queries, the gradient of the keys' weights and the keys; `biases` are theirs
-      and zeros for the other products; `answers` is the answer, transposed; `back` is [query^T; key^T;
-      dsummary], which takes [dquery | dkey | key weights] to dx.
+    * ``layers = (projections, answers, back)``: `projections` is [query | dsummary^T | key], so that one
+      product gives the queries, the gradient of the keys' weights and the keys; `answers` is the answer,
+      transposed; `back` is [query^T; key^T; dsummary], which takes [dquery | dkey | key weights] to dx.
     * ``keys = (best, scale, mean)``: what makes weights of keys, and what their gradient subtracts.
     * ``scratch = (projected, dqueries, packed)``.
 
@@ -126,37 +105,28 @@ def attention_gradient(behind, matrices, keys, scratch, dweight, dbias, reduced,
     pass of attention's own normalisation.
     """
     z, norm, (_, group_norm, dx, active), pooled, d = behind
-    projections, biases, answers, back = matrices
+    projections, answers, back = layers
     best, scale, mean = keys
     projected, dqueries, packed = scratch
     (_, bins, channels), row, width = z.shape, projected.shape[1], dqueries.shape[1]
-    group, wide = len(d) // bins, 3 * width
+    group = len(d) // bins
     for first in range(start, stop, group):
         count, z0 = min(group, stop - first), first * bins * channels
         positions = count * bins
         activate_positions(flat(z), z0, norm, flat(active), 0, channels, positions)
-        panel_product(
-            (flat(active), 0, channels, 1), projections, (biases, 0, 0), (flat(projected), 0, row),
-            (positions, channels, wide),
-        )  # fmt: skip
+        project(flat(active), 0, channels, projections, flat(projected), 0, row, positions, 0)
         _unpooled(pooled, flat(d), bins, first, first + count, True)
-        panel_product(
-            (flat(d), 0, channels, 1), answers, (biases, wide, 0), (flat(dqueries), 0, width),
-            (positions, channels, width),
-        )  # fmt: skip
+        project(flat(d), 0, channels, answers, flat(dqueries), 0, width, positions, 0)
         for c in range(0, width, LANES):
-            key_weights(projected, 2 * width + c, row, positions, best, scale, c)
-            key_gradient(projected, 2 * width + c, projected, width + c, row, positions, mean, c)
+            loops.key_weights(projected, 2 * width + c, row, positions, best, scale, c)
+            loops.key_gradient(projected, 2 * width + c, projected, width + c, row, positions, mean, c)
         for p in range(positions):
-            softmax(projected, p * row, width)
-            softmax_gradient(projected, p * row, dqueries, p * width, width)
-        _add_columns(flat(projected), 0, row, positions, 2 * width, dbias)
-        panel_product(
-            (flat(projected), 0, row, 1), back, (biases, wide + width, 0), (flat(dx), z0, channels),
-            (positions, wide, channels),
-        )  # fmt: skip
+            loops.softmax(projected, p * row, width)
+            loops.softmax_gradient(projected, p * row, dqueries, p * width, width)
+        _add_columns(flat(projected), 0, row, positions, dbias)
+        project(flat(projected), 0, row, back, flat(dx), z0, channels, positions, 0)
         pack_rows(flat(active), 0, positions, channels, packed)
-        _add_product(flat(projected), row, packed, dweight, positions)
+        add_product(flat(projected), 0, row, packed, dweight, positions)
         _add_reduced(flat(active), 0, flat(dx), z0, group_norm, positions, reduced)
 
 
@@ -184,22 +154,18 @@ def pointwise_gradient(window, norm1, back, behind, scratch, dweight, dbias, din
     z, norm, _, _, d = behind
     inner, active, dz, packed = scratch
     (_, bins, channels), (inputs, stride) = z.shape, (norm1.shape[1], active.shape[1])
-    weight, nothing = back
     group = len(d) // bins
     for first in range(start, stop, group):
         count, before = min(group, stop - first), first * bins * inputs
         positions = count * bins
         _behind_pool(behind, first, first + count)
         _norm_gradients(flat(z), first * bins * channels, flat(d), 0, norm, flat(dz), 0, positions)
-        _add_columns(flat(dz), 0, channels, positions, channels, dbias)
+        _add_columns(flat(dz), 0, channels, positions, dbias)
         depthwise_rows(window, first - start, count, inner)
         activate_positions(flat(inner), 0, norm1, flat(active), 0, stride, positions)
         pack_rows(flat(dz), 0, positions, channels, packed)
-        _add_product(flat(active), stride, packed, dweight, positions)
-        panel_product(
-            (flat(dz), 0, channels, 1), weight, (nothing, 0, 0), (flat(dinner), before, inputs),
-            (positions, channels, inputs),
-        )  # fmt: skip
+        add_product(flat(active), 0, stride, packed, dweight, positions)
+        project(flat(dz), 0, channels, back, flat(dinner), before, inputs, positions, 0)
         _add_reduced(flat(inner), 0, flat(dinner), before, norm1, positions, reduced)
 
 
@@ -224,16 +190,12 @@ def depthwise_gradient(window, flipped, norm, inner, dinner, dz, dx, dweight, db
         depthwise_rows(window, first, 1, inner)
         _norm_gradients(flat(inner), 0, flat(dinner), t * size, norm, flat(dz), d0, bins)
         if t >= start:
-            _add_columns(flat(dz), d0, inputs, bins, inputs, dbias)
+            _add_columns(flat(dz), d0, inputs, bins, dbias)
             for c in range(0, inputs, TAPS):
-                taps_gradient(
-                    dz, d0 + c, x, first * x_row + c, x_row * dilation, dilation, c, inputs, bins, dweight
-                )  # fmt: skip
+                x0, reach = first * x_row + c, x_row * dilation
+                loops.taps_gradient(dz, d0 + c, x, x0, reach, dilation, c, inputs, bins, dweight)
     for t in range(len(dx)):
-        for c in range(0, inputs, TAPS):
-            taps(
-                dz, t * frame + c, frame * dilation, dilation, flipped, c, dx, t * size + c, inputs, bins
-            )  # fmt: skip
+        depthwise_row(dz, t * frame, dilation, flipped, flat(dx), t * size, bins)
 
 
 @compile_function
@@ -246,16 +208,12 @@ def norm_reductions(z, norm, dy, reduced):
 
 @compile_function
 def stem_gradient(x, z, norm, dy, dz, packed, dweight, dbias):
-    """Add the share of some rows to the gradients of weight, (9 inputs, channels), and bias."""
+    """Add the share of some rows to the gradients of weight, (3, 3 inputs, channels), and bias."""
     (rows, bins, channels), (_, x_bins, inputs) = z.shape, x.shape
     size = bins * channels
     for t in range(rows):
         _norm_gradients(flat(z), t * size, flat(dy), t * size, norm, flat(dz), 0, bins)
-        _add_columns(flat(dz), 0, channels, bins, channels, dbias)
+        _add_columns(flat(dz), 0, channels, bins, dbias)
         pack_rows(flat(dz), 0, bins, channels, packed)
         for i in range(3):
-            total = flat(dweight), 3 * i * inputs * channels, channels
-            panel_product(
-                (flat(x), (t + i) * x_bins * inputs, 1, inputs), packed, total, total,
-                (3 * inputs, bins, channels),
-            )  # fmt: skip
+            add_product(flat(x), (t + i) * x_bins * inputs, inputs, packed, dweight[i], bins)

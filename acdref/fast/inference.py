@@ -6,7 +6,6 @@ Blocks with attention also write the map that attention reads twice: for its sum
 Tasks are cut by shape, so that results do not depend on the number of threads.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -64,15 +63,11 @@ def _logits(net, layers, x):
             _attend(_attention(params, f"{name}.attention", z, moments), z, block.pool, y)
         else:
             _pooled(block, convolutions, source, bins, y, most)
-        source, most = functools.partial(_rows, y), None
+        source, most = (lambda start, stop, y=y: y[start:stop]), None
         rows, bins = rows // block.pool[0], bins // block.pool[1]
     mean = y.mean(0)[:, : config.blocks[-1].channels]  # (F', C)
     flat = np.ascontiguousarray(mean.T).reshape(1, -1)  # (1, C F')
     return pointwise(flat, matrix(params["dense.weight"]), params["dense.bias"])[0]
-
-
-def _rows(y, start, stop):
-    return y[start:stop]
 
 
 def _stem(layer, x, block):
@@ -93,28 +88,25 @@ def _stem(layer, x, block):
 
 def _pooled(block, convolutions, source, bins, y, most):
     """A block without attention, from its input's source to its pooled map."""
-    depthwise, pointwise_ = convolutions
     pool, strip, channels = block.pool, _strip(bins, block.pool), y.shape[2]
 
     def task(start, stop):
         x = source(start * pool[0], stop * pool[0] + 2 * block.dilation)
         inner = scratch("inner", (strip, x.shape[2]), y.dtype)
         outer = scratch("outer", (pool[0] * strip, channels), y.dtype)
-        kernels.pooled_rows(x, block.dilation, depthwise, pointwise_, inner, outer, y[start:stop], pool)
+        kernels.pooled_rows(x, block.dilation, convolutions, inner, outer, y[start:stop], pool)
 
     _by_rows(task, len(y), pool[0] * bins * channels, most)
 
 
 def _mapped(block, convolutions, source, z, most):
     """Make a block's map z, up to its attention; per row, its mean and sum of squares about it."""
-    depthwise, pointwise_ = convolutions
     strip, moments = _strip(z.shape[1]), np.empty((len(z), 2), z.dtype)
 
     def task(start, stop):
         x = source(start, stop + 2 * block.dilation)
         inner = scratch("inner", (strip, x.shape[2]), z.dtype)
-        part = slice(start, stop)
-        kernels.mapped_rows(x, block.dilation, depthwise, pointwise_, inner, z[part], moments[part])
+        kernels.mapped_rows(x, block.dilation, convolutions, inner, z[start:stop], moments[start:stop])
 
     _by_rows(task, len(z), z[0].size, most)
     return moments
@@ -154,11 +146,11 @@ def _summary(z, key):
 def _attend(attention, z, pool, y):
     """Fill y with the pooled map of z plus its attention."""
     _, bins, channels = z.shape
-    query, answer = (packed(attention.query), attention.query_bias), packed(attention.answer)
-    ones, strip, width = np.ones(channels, z.dtype), _strip(bins, pool), len(attention.query_bias)
+    query, answer = attention.query_layer, packed(attention.answer)
+    ones, strip = np.ones(channels, z.dtype), _strip(bins, pool)
 
     def task(start, stop):
-        queries = scratch("queries", (strip, width), z.dtype)
+        queries = scratch("queries", (strip, len(query[1])), z.dtype)
         outer = scratch("outer", (pool[0] * strip, channels), z.dtype)
         rows = z[start * pool[0] : stop * pool[0]]
         kernels.attended_rows(rows, query, answer, queries, outer, ones, y[start:stop], pool)

@@ -15,15 +15,7 @@ What belongs together travels together, here and in the kernels of training:
 * `pool` is the (rows, bins) of a window.
 """
 
-from acdref.fast.vector_loops import (
-    column_softmax,
-    flat,
-    largest,
-    moments_about_first,
-    prelu,
-    softmax,
-    taps,
-)
+from acdref.fast.vector_loops import column_softmax, flat, largest, moments_about_first, prelu, softmax, taps
 from acdref.ops.kernel import compile_function
 from acdref.ops.layout import LANES
 from acdref.ops.microkernel import pack_rows, panel_product, panels
@@ -38,10 +30,8 @@ def conv_row(x, t, weight, bias, y, y0):
     """
     _, bins, inputs = x.shape
     row, channels = bins * inputs, len(bias)
-    panels(
-        (flat(x), t * row, inputs, 1), weight, (bias, 0, 0), (y, y0, channels),
-        (bins - 2, 3 * inputs, channels), 3, row, 0,
-    )  # fmt: skip
+    shape = bins - 2, 3 * inputs, channels
+    panels((flat(x), t * row, inputs, 1), weight, (bias, 0, 0), (y, y0, channels), shape, 3, row, 0)
 
 
 @compile_function
@@ -57,47 +47,62 @@ def conv_rows(x, layer, y):
 
 
 @compile_function(part=True)
-def _separable_rows(x, x0, dilation, depthwise, inner, pointwise, y, y0, y_row, bins, rows):
-    """`rows` rows of depthwise 3x3 convolution, PReLU (into `inner`) and pointwise convolution."""
-    _, x_bins, inputs = x.shape
-    weight, bias, _ = pointwise
-    row, channels = x_bins * inputs, len(bias)
-    for t in range(rows):
-        for c in range(0, inputs, TAPS):
-            taps(x, x0 + t * row + c, row * dilation, dilation, depthwise, c, inner, c, inputs, bins)
-        panel_product(
-            (flat(inner), 0, inputs, 1), weight, (bias, 0, 0), (y, y0 + t * y_row, channels),
-            (bins, inputs, channels),
-        )  # fmt: skip
+def depthwise_row(x, x0, dilation, layer, y, y0, bins):
+    """`bins` bins of a depthwise 3x3 convolution and PReLU; x0 is the first number that their window sees."""
+    _, x_bins, channels = x.shape
+    for c in range(0, channels, TAPS):
+        taps(x, x0 + c, x_bins * channels * dilation, dilation, layer, c, y, y0 + c, channels, bins)
 
 
 @compile_function(part=True)
-def _pool_row(x, size, pool, slope, y, y0, channels, bins):
-    """One row of the largest prelu(x) of each window; `size` is the length of a row of x."""
+def project(x, x0, x_row, layer, y, y0, y_row, positions, ahead):
+    """y = x weight + bias for positions that are `x_row` and `y_row` apart; `ahead` as for a tile."""
+    weight, bias = layer[0], layer[1]
+    shape = positions, len(weight) // len(bias), len(bias)
+    panels((x, x0, x_row, 1), weight, (bias, 0, 0), (y, y0, y_row), shape, 1, 0, ahead)
+
+
+@compile_function(part=True)
+def add_product(x, x0, x_row, packed, total, positions):
+    """Add x^T y to `total` (width, channels), where y is packed and positions of x are `x_row` apart."""
+    (width, channels), sums = total.shape, (flat(total), 0, total.shape[1])
+    panel_product((x, x0, 1, x_row), packed, sums, sums, (width, positions, channels))
+
+
+@compile_function(part=True)
+def _separable_rows(x, x0, dilation, layers, inner, y, y0, y_row, bins, rows):
+    """`rows` rows of depthwise 3x3 convolution, PReLU (into `inner`) and pointwise convolution."""
+    _, x_bins, inputs = x.shape
+    depthwise, pointwise = layers
+    channels = len(pointwise[1])
+    for t in range(rows):
+        depthwise_row(x, x0 + t * x_bins * inputs, dilation, depthwise, flat(inner), 0, bins)
+        project(flat(inner), 0, inputs, pointwise, y, y0 + t * y_row, channels, bins, 0)
+
+
+@compile_function(part=True)
+def _pool_strip(x, pool, slope, y, t, f, count, bins):
+    """Row t of y for `count` of its `bins` bins, from f on: the largest prelu(x) of each window of x."""
+    (_, y_bins, channels), width = y.shape, pool[1]
+    y0 = (t * y_bins + (y_bins - bins // width) // 2 + f // width) * channels
     for c in range(0, channels, LANES):
-        largest(x, c, size, pool, slope, c, y, y0 + c, channels, bins // pool[1])
+        largest(x, c, count * channels, pool, slope, c, y, y0 + c, channels, count // width)
 
 
 @compile_function
-def pooled_rows(x, dilation, depthwise, pointwise, inner, outer, y, pool):
+def pooled_rows(x, dilation, layers, inner, outer, y, pool):
     """Rows of a block's pooled map y, from the rows of x that their windows see.
 
-    As many bins as `inner` has go through together, a multiple of the pool's width: so few that they stay in
-    the nearest cache.
+    `layers` are the depthwise and the pointwise one.  As many bins as `inner` has go through together, a
+    multiple of the pool's width: so few that they stay in the nearest cache.
     """
-    (_, x_bins, inputs), (rows, y_bins, channels) = x.shape, y.shape
-    bins, strip = x_bins - 2 * dilation, len(inner)
-    height, width = pool
-    pad = (y_bins - bins // width) // 2
+    (_, x_bins, inputs), (rows, _, channels) = x.shape, y.shape
+    bins, strip, height = x_bins - 2 * dilation, len(inner), pool[0]
     for t in range(rows):
         for f in range(0, bins, strip):
-            count = min(strip, bins - f)
-            _separable_rows(
-                x, (t * height * x_bins + f) * inputs, dilation, depthwise, inner, pointwise,
-                flat(outer), 0, count * channels, count, height,
-            )  # fmt: skip
-            y0 = (t * y_bins + pad + f // width) * channels
-            _pool_row(outer, count * channels, pool, pointwise[2], y, y0, channels, count)
+            count, x0 = min(strip, bins - f), (t * height * x_bins + f) * inputs
+            _separable_rows(x, x0, dilation, layers, inner, flat(outer), 0, count * channels, count, height)
+            _pool_strip(outer, pool, layers[1][2], y, t, f, count, bins)
 
 
 @compile_function(part=True)
@@ -110,19 +115,17 @@ def mean_and_squares(x, x0, size, moments, i):
 
 
 @compile_function
-def mapped_rows(x, dilation, depthwise, pointwise, inner, y, moments):
+def mapped_rows(x, dilation, layers, inner, y, moments):
     """Rows of a block up to its attention; moments[t] gets a row's mean, and sum of squares about it."""
     (_, x_bins, inputs), (rows, bins, channels) = x.shape, y.shape
     size, strip = bins * channels, len(inner)
     for t in range(rows):
         for f in range(0, bins, strip):
             count, start = min(strip, bins - f), (t * bins + f) * channels
-            _separable_rows(
-                x, (t * x_bins + f) * inputs, dilation, depthwise, inner, pointwise,
-                flat(y), start, size, count, 1,
-            )  # fmt: skip
+            x0 = (t * x_bins + f) * inputs
+            _separable_rows(x, x0, dilation, layers, inner, flat(y), start, size, count, 1)
             for c in range(0, channels, LANES):
-                prelu(y, start + c, pointwise[2], c, channels, count)
+                prelu(y, start + c, layers[1][2], c, channels, count)
         mean_and_squares(flat(y), t * size, size, moments, t)
 
 
@@ -135,14 +138,10 @@ def summarise(x, positions, key, keys, packed, running, summary):
     and 0.
     """
     (width, channels), (tile, stride) = summary.shape, keys.shape
-    scale, sums = running[2], (flat(summary), 0, channels)
-    weight, bias = key
+    scale = running[2]
     for first in range(0, positions, tile):
         count, start = min(tile, positions - first), first * channels
-        panels(
-            (x, start, channels, 1), weight, (bias, 0, 0), (flat(keys), 0, stride),
-            (count, channels, width), 1, 0, count * channels,
-        )  # fmt: skip
+        project(x, start, channels, key, flat(keys), 0, stride, count, count * channels)
         for c in range(0, width, LANES):
             column_softmax(keys, c, stride, count, running, c)
         for i in range(width):
@@ -150,30 +149,37 @@ def summarise(x, positions, key, keys, packed, running, summary):
                 for c in range(channels):
                     summary[i, c] *= scale[i]
         pack_rows(x, start, count, channels, packed)
-        panel_product((flat(keys), 0, 1, stride), packed, sums, sums, (width, count, channels))
+        add_product(flat(keys), 0, stride, packed, summary, count)
+
+
+@compile_function(part=True)
+def query_rows(x, x0, query, queries, positions, ahead):
+    """queries = softmax(x query + bias); positions may be further apart than a query is wide."""
+    row, width = queries.shape[1], len(query[1])
+    project(x, x0, len(query[0]) // width, query, flat(queries), 0, row, positions, ahead)
+    for p in range(positions):
+        softmax(queries, p * row, width)
+
+
+@compile_function(part=True)
+def attend(x, x0, query, answer, queries, y, y0, positions, ahead):
+    """y = x + softmax(x query + bias) answer."""
+    query_rows(x, x0, query, queries, positions, ahead)
+    width = queries.shape[1]
+    channels = len(answer) // width
+    shape = positions, width, channels
+    panel_product((flat(queries), 0, width, 1), answer, (x, x0, channels), (y, y0, channels), shape)
 
 
 @compile_function
 def attended_rows(x, query, answer, queries, outer, ones, y, pool):
     """Pooled rows of x + softmax(x query + bias) answer, as many as y has; `ones` are the pool's slopes."""
-    (_, bins, channels), (rows, y_bins, _), (strip, width) = x.shape, y.shape, queries.shape
-    weight, bias = query
-    height, pool_width = pool
-    pad = (y_bins - bins // pool_width) // 2
-    for t in range(rows):
+    (_, bins, channels), height, strip = x.shape, pool[0], len(queries)
+    for t in range(len(y)):
         for f in range(0, bins, strip):
             count = min(strip, bins - f)
+            size = count * channels
             for i in range(height):
-                start = ((t * height + i) * bins + f) * channels
-                panels(
-                    (flat(x), start, channels, 1), weight, (bias, 0, 0), (flat(queries), 0, width),
-                    (count, channels, width), 1, 0, count * channels,
-                )  # fmt: skip
-                for p in range(count):
-                    softmax(queries, p * width, width)
-                panel_product(
-                    (flat(queries), 0, width, 1), answer, (flat(x), start, channels),
-                    (flat(outer), i * count * channels, channels), (count, width, channels),
-                )  # fmt: skip
-            y0 = (t * y_bins + pad + f // pool_width) * channels
-            _pool_row(outer, count * channels, pool, ones, y, y0, channels, count)
+                x0 = ((t * height + i) * bins + f) * channels
+                attend(flat(x), x0, query, answer, queries, flat(outer), i * size, count, size)
+            _pool_strip(outer, pool, ones, y, t, f, count, bins)

@@ -9,6 +9,7 @@ Tasks are some rows of one clip, cut by shape; their sums are added in a fixed o
 are bit-equal for any number of threads.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -90,11 +91,9 @@ class _Stem(_Part):
         self.x[:, :, 1:-1] = x
         self.layer = self._layer("stem.conv")
         self.channels = len(self.layer[1])
-        self.z = self._empty()
-        self.norm = normalisation(net, "stem.conv", self._rows, self.clips, self.rows, self.bins)
-
-    def _empty(self):
-        return np.empty((self.clips, self.rows, self.bins, self.channels), self.dtype)
+        self.shape = self.clips, self.rows, self.bins, self.channels
+        self.z = np.empty(self.shape, self.dtype)
+        self.norm = normalisation(net, "stem.conv", self._rows, *self.shape[:3])
 
     def _rows(self, clip, start, stop, moments):
         x, z = self.x[clip, start : stop + 2], self.z[clip, start:stop]
@@ -105,7 +104,7 @@ class _Stem(_Part):
         self.z = None
 
     def restore(self):
-        self.z = self._empty()
+        self.z = np.empty(self.shape, self.dtype)
 
         def task(*piece):
             self._rows(*piece, moments_of(self.channels, self.dtype))  # which are known
@@ -136,7 +135,7 @@ class _Stem(_Part):
                 dweight, dbias,
             )  # fmt: skip
 
-        parts = ((9 * self.inputs, channels), self.dtype), ((channels,), self.dtype)
+        parts = ((3, 3 * self.inputs, channels), self.dtype), ((channels,), self.dtype)
         dweight, dbias = summed(task, self.clips, self.rows, *parts)
         store(self.net.params, grads, "stem.conv", weight=dweight, bias=dbias)
 
@@ -147,16 +146,24 @@ class _Block(_Part):
     def __init__(self, net, name, block, source, pad):
         super().__init__(net, pad)
         self.name, self.block, self.source = name, block, source
-        self.clips, self.height, self.width = source.clips, source.rows - 2 * block.dilation, source.bins
+        shape = source.clips, source.rows - 2 * block.dilation, source.bins
+        self.clips, self.height, self.width = shape
         self.rows, self.bins = self.height // block.pool[0], self.width // block.pool[1]
-        self.positions = rows_together(self.width) * self.width
+        self.count, self.positions = math.prod(shape), rows_together(self.width) * self.width
         weight, bias = self._layer(f"{name}.depthwise")
-        self.depthwise = weight, bias, np.ones_like(bias)
-        self.norm1 = self._depthwise_norm()
-        self.z, self.norm2 = self._pointwise()
-        self.channels = self.z.shape[3]
-        self.attention = self._attention() if block.attention else None
-        self.y, self.chosen = self._pool()
+        self.depthwise, self.pointwise = (weight, bias, np.ones_like(bias)), self._layer(f"{name}.pointwise")
+        self.channels = len(self.pointwise[1])
+        self.norm1 = normalisation(net, f"{name}.depthwise", self._depthwise_moments, *shape)
+        self.z = np.empty((*shape, self.channels), self.dtype)
+        self.norm2 = normalisation(net, f"{name}.pointwise", self._pointwise_moments, *shape)
+        self.attention = None
+        if block.attention:
+            parts = [(net.params, f"{name}.attention", z, self.norm2, block.pool) for z in self.z]
+            self.attention = for_each(TrainedAttention, parts)
+        self.y = np.empty((self.clips, self.rows, self.bins + 2 * pad, self.channels), self.dtype)
+        self.y[:, :, :pad] = self.y[:, :, self.bins + pad :] = 0
+        self.chosen = np.empty((self.clips, self.rows, self.bins, self.channels), np.uint8)
+        for_each(self._pool, pieces(self.clips, self.rows))
         source.release()
 
     def window(self, clip, start, stop):
@@ -172,52 +179,21 @@ class _Block(_Part):
     def _inner(self):
         return self._scratch("inner", self.positions, self.source.channels)
 
-    def _depthwise_norm(self):
-        def task(clip, start, stop, moments):
-            training_kernel.depthwise_moments(self._window(clip, start, stop), self._inner(), moments)
+    def _depthwise_moments(self, clip, start, stop, moments):
+        training_kernel.depthwise_moments(self._window(clip, start, stop), self._inner(), moments)
 
-        return self._normalisation("depthwise", task)
+    def _pointwise_moments(self, clip, start, stop, moments):
+        window, inner, z = self._window(clip, start, stop), self._inner(), self.z[clip, start:stop]
+        active = self._scratch("active", self.positions, self.source.channels)
+        training_kernel.pointwise_moments(window, self.norm1, inner, active, self.pointwise, z, moments)
 
-    def _pointwise(self):
-        layer = self._layer(f"{self.name}.pointwise")
-        z = np.empty((self.clips, self.height, self.width, len(layer[1])), self.dtype)
-
-        def task(clip, start, stop, moments):
-            training_kernel.pointwise_moments(
-                self._window(clip, start, stop), self.norm1, self._inner(),
-                self._scratch("active", self.positions, self.source.channels), layer,
-                z[clip, start:stop], moments,
-            )  # fmt: skip
-
-        return z, self._normalisation("pointwise", task)
-
-    def _normalisation(self, layer, task):
-        return normalisation(
-            self.net, f"{self.name}.{layer}", task, self.clips, self.height, self.width
-        )  # fmt: skip
-
-    def _attention(self):
-        """Of each clip."""
-        name, pool = f"{self.name}.attention", self.block.pool
-        return for_each(TrainedAttention, [(self.net.params, name, z, self.norm2, pool) for z in self.z])
-
-    def _pool(self):
-        pad, pool = self.pad, self.block.pool
-        y = np.empty((self.clips, self.rows, self.bins + 2 * pad, self.channels), self.dtype)
-        y[:, :, :pad] = 0
-        y[:, :, self.bins + pad :] = 0
-        chosen = np.empty((self.clips, self.rows, self.bins, self.channels), np.uint8)
-
-        def task(clip, start, stop):
-            target = y[clip, start:stop], chosen[clip, start:stop]
-            if self.attention is not None:
-                self.attention[clip].pooled_rows(start, stop, *target)
-            else:
-                z = self.z[clip, start * pool[0] : stop * pool[0]]
-                training_kernel.pooled_rows(z, self.norm2, *target, pool)
-
-        for_each(task, pieces(self.clips, self.rows))
-        return y, chosen
+    def _pool(self, clip, start, stop):
+        pool, target = self.block.pool, (self.y[clip, start:stop], self.chosen[clip, start:stop])
+        if self.attention is not None:
+            self.attention[clip].pooled_rows(start, stop, *target)
+        else:
+            z = self.z[clip, start * pool[0] : stop * pool[0]]
+            training_kernel.pooled_rows(z, self.norm2, *target, pool)
 
     # Backward
 
@@ -242,17 +218,15 @@ class _Block(_Part):
 
     def _attention_backward(self, dy, grads):
         parts = for_each(TrainedAttention.backward, list(zip(self.attention, dy, self.chosen, strict=True)))
-        for key in parts[0]:
-            layer, kind = f"{self.name}.attention.{key}".rsplit(".", 1)
-            total = np.sum([part[key] for part in parts], axis=0)
-            store(self.net.params, grads, layer, **{kind: total})
+        totals = {key: np.sum([part[key] for part in parts], axis=0) for key in parts[0]}
+        store(self.net.params, grads, f"{self.name}.attention", **totals)
 
     def _pool_backward(self, dy, grads):
         def task(clip, start, stop, sums):
             gradient_kernel.pool_reductions(self._behind(dy, clip), self._reduced(sums), start, stop)
 
         (sums,) = summed(task, self.clips, self.height, ((3 * self.channels,), np.float64))
-        self._normalisation_backward("pointwise", self.norm2, sums, grads)
+        normalisation_backward(self.net, f"{self.name}.pointwise", self.norm2, sums, self.count, grads)
 
     def _pointwise_backward(self, dy, grads):
         inputs, channels, positions = self.source.channels, self.channels, self.positions
@@ -273,7 +247,7 @@ class _Block(_Part):
         parts = ((inputs, channels), self.dtype), ((channels,), self.dtype), ((3 * inputs,), np.float64)
         dweight, dbias, sums = summed(task, self.clips, self.height, *parts)
         store(self.net.params, grads, f"{self.name}.pointwise", weight=dweight, bias=dbias)
-        self._normalisation_backward("depthwise", self.norm1, sums, grads)
+        normalisation_backward(self.net, f"{self.name}.depthwise", self.norm1, sums, self.count, grads)
         return dinner
 
     def _depthwise_backward(self, dinner, grads):
@@ -294,7 +268,3 @@ class _Block(_Part):
         dweight, dbias = summed(task, self.clips, self.source.rows, *parts)
         store(self.net.params, grads, f"{self.name}.depthwise", weight=dweight, bias=dbias)
         return dx
-
-    def _normalisation_backward(self, layer, norm, sums, grads):
-        count = self.clips * self.height * self.width
-        normalisation_backward(self.net, f"{self.name}.{layer}", norm, sums, count, grads)

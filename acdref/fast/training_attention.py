@@ -65,17 +65,15 @@ class TrainedAttention(CompiledAttention):
 
     def pooled_rows(self, start: int, stop: int, y: NDArray, chosen: NDArray) -> None:
         """Fill y and `chosen`, rows [start, stop) of the pooled map with its attention and its choices."""
-        _, bins, channels = self.z.shape
-        size = rows_together(bins * self.pool[0]) * self.pool[0] * bins
+        (_, bins, channels), height = self.z.shape, self.pool[0]
+        rows = rows_together(bins * height) * height
         training_kernel.attended_rows(
-            self.z[start * self.pool[0] : stop * self.pool[0]], self.norm,
-            self._scratch("active", size, channels), self._query(),
-            self._scratch("queries", size, len(self.query_bias)), packed(self.answer),
-            self._scratch("outer", size, channels), identity(channels, self.z.dtype), y, chosen, self.pool,
+            self.z[start * height : stop * height], self.norm,
+            self._scratch("active", rows * bins, channels), self.query_layer,
+            self._scratch("queries", rows * bins, len(self.query_bias)), packed(self.answer),
+            self._scratch("outer", rows, bins, channels), identity(channels, self.z.dtype),
+            y, chosen, self.pool,
         )  # fmt: skip
-
-    def _query(self):
-        return packed(self.query), self.query_bias
 
     def behind(self, dy: NDArray, chosen: NDArray) -> tuple:
         """What makes the gradient behind the map's normalisation (:mod:`acdref.fast.gradient_kernel`)."""
@@ -94,14 +92,10 @@ class TrainedAttention(CompiledAttention):
         for row, value in ((SLOPE, 1), (MEAN, self.mean), (INVERSE, self.inverse)):
             self.group_norm[row] = value
         grads = {}
-        danswer = self._danswer(dy, chosen)
-        dcontext, grads["out.weight"], grads["out.bias"] = pointwise_backward(
-            danswer, self.context, self.weight["out"]
-        )
-        dnormal, grads["value.weight"], grads["value.bias"] = pointwise_backward(
-            dcontext, self.normal, self.weight["value"]
-        )
-        dweights, dbiases, sums = self._dnormalised(dy, chosen, dnormal)
+        d = self._danswer(dy, chosen)
+        for part, x in (("out", self.context), ("value", self.normal)):
+            d, grads[f"{part}.weight"], grads[f"{part}.bias"] = pointwise_backward(d, x, self.weight[part])
+        dweights, dbiases, sums = self._dnormalised(dy, chosen, d)
         for part, dweight, dbias in zip(("query", "key"), dweights, dbiases, strict=True):
             dweight, dbias = dweight[: self.width, : self.channels], dbias[: self.width]
             grads[f"{part}.weight"] = dweight.T * self.scale[:, None] + self.shift[:, None] * dbias
@@ -118,13 +112,12 @@ class TrainedAttention(CompiledAttention):
 
     def _danswer(self, dy, chosen):
         dtype, (rows, _, channels), width = self.z.dtype, self.z.shape, len(self.query_bias)
-        query = self._query()
 
         def task(_, start, stop, danswer):
             behind = self.behind(dy, chosen)
             size = len(behind[-1])
             gradient_kernel.answer_gradient(
-                behind, query, self._scratch("queries", size, width + LANES),
+                behind, self.query_layer, self._scratch("queries", size, width + LANES),
                 self._scratch("packed", size * channels), danswer, start, stop,
             )  # fmt: skip
 
@@ -138,9 +131,10 @@ class TrainedAttention(CompiledAttention):
         projections = packed(np.concatenate([self.query, dsummary.T, self.key], axis=1))
         back = self.weight["query"].T, self.weight["key"].T, dnormal
         back = packed(np.concatenate([padded(part, (0, 1)) for part in back]))
-        biases = np.zeros(4 * width + channels, dtype)
-        biases[:width] = self.query_bias
-        matrices = projections, biases, packed(self.answer.T), back
+        biases = np.zeros((3, width), dtype)
+        biases[0] = self.query_bias
+        answers, back = (packed(self.answer.T), biases[1]), (back, np.zeros(channels, dtype))
+        layers = (projections, biases.reshape(-1)), answers, back
         keys = self.largest, self.key_scale, (dsummary * self.summary).sum(1)
 
         def task(_, start, stop, dweights, dbiases, sums):
@@ -152,7 +146,7 @@ class TrainedAttention(CompiledAttention):
             )  # fmt: skip
             reduced = self._scratch("partial", 3 * channels), sums
             gradient_kernel.attention_gradient(
-                behind, matrices, keys, memory, dweights, dbiases, reduced, start, stop
+                behind, layers, keys, memory, dweights, dbiases, reduced, start, stop
             )
 
         parts = ((2 * width, channels), dtype), ((2 * width,), dtype), ((3 * channels,), np.float64)

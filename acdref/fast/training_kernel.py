@@ -9,12 +9,10 @@ The conventions of :mod:`acdref.fast.inference_kernel` hold, and these groups ar
   the pivot, (2, channels) in float64.
 """
 
-from acdref.fast.inference_kernel import conv_row, mean_and_squares, summarise
-from acdref.fast.vector_loops import activate, flat, largest_of, softmax, sums_about, taps
+from acdref.fast.inference_kernel import attend, conv_row, depthwise_row, mean_and_squares, project, summarise
+from acdref.fast.vector_loops import activate, flat, largest_of, sums_about
 from acdref.ops.kernel import compile_function
 from acdref.ops.layout import LANES
-from acdref.ops.microkernel import panel_product
-from acdref.ops.vectors import TAPS
 
 
 @compile_function(part=True)
@@ -65,11 +63,7 @@ def depthwise_rows(window, first, rows, z):
     _, x_bins, channels = x.shape
     row, bins = x_bins * channels, x_bins - 2 * dilation
     for t in range(rows):
-        for c in range(0, channels, TAPS):
-            taps(
-                x, (first + t) * row + c, row * dilation, dilation, layer, c,
-                z, t * bins * channels + c, channels, bins,
-            )  # fmt: skip
+        depthwise_row(x, (first + t) * row, dilation, layer, flat(z), t * bins * channels, bins)
 
 
 @compile_function
@@ -88,35 +82,24 @@ def depthwise_moments(window, inner, moments):
 def pointwise_moments(window, norm, inner, active, layer, z, moments):
     """Rows of z: depthwise convolution, normalisation, PReLU, pointwise convolution; and z's moments."""
     (rows, bins, channels), inputs = z.shape, norm.shape[1]
-    weight, bias = layer
     group = len(inner) // bins
     for first in range(0, rows, group):
         count, start = min(group, rows - first), first * bins * channels
         depthwise_rows(window, first, count, inner)
         activate_positions(flat(inner), 0, norm, flat(active), 0, inputs, count * bins)
-        panel_product(
-            (flat(active), 0, inputs, 1), weight, (bias, 0, 0), (flat(z), start, channels),
-            (count * bins, inputs, channels),
-        )  # fmt: skip
+        project(flat(active), 0, inputs, layer, flat(z), start, channels, count * bins, 0)
         _add_moments(flat(z), start, count * bins, first == 0, moments)
-
-
-@compile_function(part=True)
-def _pool_rows(z, z0, norm, y, chosen, first, rows, pool, bins):
-    """Rows of y and `chosen` from `first` on; those of z, `bins` long, from z0."""
-    y_bins, (_, pooled_bins, channels) = y.shape[1], chosen.shape
-    size, pad = bins * channels, (y_bins - pooled_bins) // 2
-    for t in range(rows):
-        for c in range(0, channels, LANES):
-            y0 = ((first + t) * y_bins + pad) * channels + c
-            target = y, y0, chosen, (first + t) * pooled_bins * channels + c
-            largest_of(z, z0 + t * pool[0] * size + c, size, pool, norm, c, channels, target, pooled_bins)
 
 
 @compile_function
 def pooled_rows(z, norm, y, chosen, pool):
     """Rows of y, the largest prelu(scale z + shift) of each window, and which these are."""
-    _pool_rows(flat(z), 0, norm, y, chosen, 0, len(y), pool, z.shape[1])
+    y_bins, (rows, bins, channels) = y.shape[1], chosen.shape
+    size, pad = z.shape[1] * channels, (y_bins - bins) // 2
+    for t in range(rows):
+        for c in range(0, channels, LANES):
+            target = y, (t * y_bins + pad) * channels + c, chosen, t * bins * channels + c
+            largest_of(z, t * pool[0] * size + c, size, pool, norm, c, channels, target, bins)
 
 
 @compile_function
@@ -144,35 +127,17 @@ def summarise_active(z, norm, active, key, keys, packed, running, summary):
         summarise(flat(active), count, key, keys, packed, running, summary)
 
 
-@compile_function(part=True)
-def query_rows(active, query, queries, positions):
-    """queries = softmax(active query + bias); positions may be further apart than a query is wide."""
-    weight, bias = query
-    channels, row, width = active.shape[1], queries.shape[1], len(bias)
-    panel_product(
-        (flat(active), 0, channels, 1), weight, (bias, 0, 0), (flat(queries), 0, row),
-        (positions, channels, width),
-    )  # fmt: skip
-    for p in range(positions):
-        softmax(queries, p * row, width)
-
-
 @compile_function
 def attended_rows(z, norm, active, query, queries, answer, outer, plain, y, chosen, pool):
     """Pooled rows of x + softmax(x query + bias) answer for x = prelu(scale z + shift); `plain` is a table.
 
-    As many rows of z go through together as `active` has room for, whole windows of them.
+    As many rows of z go through together as `outer` has, whole windows of them.
     """
-    _, bins, channels = z.shape
-    rows, width, height = len(y), queries.shape[1], pool[0]
-    group = len(active) // (height * bins)
+    (_, bins, channels), rows, height = z.shape, len(y), pool[0]
+    group = len(outer) // height
     for first in range(0, rows, group):
         count = min(group, rows - first)
         start, positions = first * height * bins * channels, count * height * bins
         activate_positions(flat(z), start, norm, flat(active), 0, channels, positions)
-        query_rows(active, query, queries, positions)
-        panel_product(
-            (flat(queries), 0, width, 1), answer, (flat(active), 0, channels), (flat(outer), 0, channels),
-            (positions, width, channels),
-        )  # fmt: skip
-        _pool_rows(flat(outer), 0, plain, y, chosen, first, count, pool, bins)
+        attend(flat(active), 0, query, answer, queries, flat(outer), 0, positions, 0)
+        pooled_rows(outer, plain, y[first : first + count], chosen[first : first + count], pool)

@@ -35,20 +35,34 @@ def flat(typingctx, x):
     return result(x), codegen
 
 
-def _by_fours(emit, bins, dilation, write):
-    """Write ``write(f, count)`` for all bins f, f + d, ... of a depthwise convolution, d the dilation.
+def _by_fours(emit, bins, dilation):
+    """(f, count) of two loops over bins f, f + d, ... of a depthwise convolution, d the dilation.
 
-    Bins that lie d apart see the same columns: four of them go through together, and load each once.  With
-    nine weights, four are as many as 16 registers hold.
+    What the caller writes for each pair goes into that loop.  Bins that lie d apart see the same columns:
+    four of them go through together, and load each once.  With nine weights, four are as many as 16
+    registers hold.
     """
     builder = emit.builder
     together = builder.mul(dilation, dilation.type(4))
     groups = builder.udiv(bins, together)
     done = builder.mul(groups, together)
     with emit.loop(groups) as group, emit.loop(dilation) as f:
-        write(emit.at(f, (group, together)), 4)
+        yield emit.at(f, (group, together)), 4
     with emit.loop(builder.sub(bins, done)) as f:
-        write(builder.add(done, f), 1)
+        yield builder.add(done, f), 1
+
+
+def _seen(emit, x, x0, x_row, f, channels, reach, count):
+    """(v, k, place): v is what output f + k d multiplies by the weight at a place of the 3x3 window.
+
+    Each v is loaded once; d columns are `reach` numbers.
+    """
+    for i in range(3):
+        row = emit.place(x, emit.at(x0, (x_row, i), (f, channels)))
+        for column in range(count + 2):
+            v = emit.load(row, emit.at(reach.type(0), (reach, column)))
+            for k in range(max(0, column - 2), min(column + 1, count)):
+                yield v, k, 3 * i + column - k
 
 
 @vector_code(lanes=TAPS)
@@ -58,23 +72,16 @@ def taps(emit, x, x0, x_row, dilation, layer, c, y, y0, channels, bins):
     `x_row` is the distance of the rows that the window sees.
     """
     weight, bias, slope = layer
-    weights = [[emit.load(weight, emit.at(c, (channels, 3 * i + j))) for j in range(3)] for i in range(3)]
+    weights = [emit.load(weight, emit.at(c, (channels, place))) for place in range(9)]
     bias, slope = emit.load(bias, c), emit.load(slope, c)
     reach = emit.builder.mul(dilation, channels)
-
-    def outputs(f, count):
+    for f, count in _by_fours(emit, bins, dilation):
         totals = [bias] * count
-        for i in range(3):
-            row = emit.place(x, emit.at(x0, (x_row, i), (f, channels)))
-            for column in range(count + 2):
-                v = emit.load(row, emit.at(reach.type(0), (reach, column)))
-                for k in range(max(0, column - 2), min(column + 1, count)):
-                    totals[k] = emit.fma(v, weights[i][column - k], totals[k])
+        for v, k, place in _seen(emit, x, x0, x_row, f, channels, reach, count):
+            totals[k] = emit.fma(v, weights[place], totals[k])
         place = emit.place(y, emit.at(y0, (f, channels)))
         for k, total in enumerate(totals):
             emit.store(emit.prelu(total, slope), place, emit.at(reach.type(0), (reach, k)))
-
-    _by_fours(emit, bins, dilation, outputs)
 
 
 @vector_code
@@ -100,18 +107,23 @@ def largest(emit, x, x0, x_row, pool, slope, c, y, y0, channels, bins):
         emit.store(emit.value(best), y, emit.at(y0, (f, channels)))
 
 
+def _moments(emit, x, x0, step, count, pivot):
+    """sum(x - pivot), sum (x - pivot)^2 over `count` vectors that are `step` apart."""
+    first, second = emit.total(emit.constant(0)), emit.total(emit.constant(0))
+    with emit.loop(count) as i:
+        v = emit.builder.fsub(emit.load(x, emit.at(x0, (i, step))), pivot)
+        emit.add(v, first)
+        emit.multiply_add(v, v, second)
+    return emit.value(first), emit.value(second)
+
+
 @vector_code
 def moments_about_first(emit, x, x0, size, out, o0):
     """out[o0], out[o0 + 1] = sum(x - x[x0]), sum (x - x[x0])^2 over `size` numbers, a multiple of 16."""
     builder = emit.builder
-    pivot = emit.spread(x, x0)
-    sums = first, second = emit.total(emit.constant(0)), emit.total(emit.constant(0))
-    with emit.loop(builder.udiv(size, size.type(LANES))) as i:
-        v = builder.fsub(emit.load(x, emit.at(x0, (i, LANES))), pivot)
-        emit.add(v, first)
-        emit.multiply_add(v, v, second)
+    sums = _moments(emit, x, x0, LANES, builder.udiv(size, size.type(LANES)), emit.spread(x, x0))
     for index, total in enumerate(sums):
-        value = emit.across(builder.fadd, emit.value(total))
+        value = emit.across(builder.fadd, total)
         builder.store(value, builder.gep(out, [emit.at(o0, (index, 1))], source_etype=emit.element))
 
 
@@ -190,14 +202,9 @@ def activate(emit, z, z0, norm, c, channels, y, y0, y_bin, bins):
 @vector_code
 def sums_about(emit, z, z0, channels, positions, pivot, c, sums):
     """sums[0], sums[1] = sum(z - pivot), sum (z - pivot)^2 over positions."""
-    pivot = emit.load(pivot, c)
-    first, second = emit.total(emit.constant(0)), emit.total(emit.constant(0))
-    with emit.loop(positions) as i:
-        v = emit.builder.fsub(emit.load(z, emit.at(z0, (i, channels))), pivot)
-        emit.add(v, first)
-        emit.multiply_add(v, v, second)
-    emit.store(emit.value(first), sums, c)
-    emit.store(emit.value(second), sums, emit.at(c, (channels, 1)))
+    first, second = _moments(emit, z, z0, channels, positions, emit.load(pivot, c))
+    emit.store(first, sums, c)
+    emit.store(second, sums, emit.at(c, (channels, 1)))
 
 
 @vector_code
@@ -228,9 +235,8 @@ def largest_of(emit, z, z0, z_row, pool, norm, c, channels, target, bins):
             v = emit.load(z, emit.at(z0, (window, builder.mul(channels, width)), (i, z_row), (j, channels)))
             v, before = emit.prelu(emit.fma(v, scale, shift), slope), emit.value(best)
             # Larger, or NaN; but behind a NaN nothing is.
-            replaced = builder.and_(
-                builder.fcmp_unordered(">", v, before), builder.fcmp_ordered("ord", before, before)
-            )
+            number = builder.fcmp_ordered("ord", before, before)
+            replaced = builder.and_(builder.fcmp_unordered(">", v, before), number)
             emit.set(best, builder.select(replaced, v, before))
             k = _index(emit, builder.add(builder.mul(i, width), j))
             emit.set(place, builder.select(replaced, k, emit.value(place)))
@@ -241,16 +247,16 @@ def largest_of(emit, z, z0, z_row, pool, norm, c, channels, target, bins):
 
 
 @vector_code
-def unpool(emit, dy, y0, chosen, i0, place, d, d0, d_bin, channels, bins):
+def unpool(emit, dy, chosen, y0, place, d, d0, d_bin, channels, bins):
     """d += dy where its window's chosen place is `place`; of `bins` windows, that are `d_bin` apart in d."""
     builder = emit.builder
     wanted = _index(emit, place)
     with emit.loop(bins) as i:
-        along = emit.at(y0.type(0), (i, channels))
-        places = builder.load(_place(emit, chosen, builder.add(i0, along)), typ=_PLACES)
+        window = emit.at(y0, (i, channels))
+        places = builder.load(_place(emit, chosen, window), typ=_PLACES)
         places.align = 1
         here = builder.icmp_signed("==", builder.zext(places, emit.integers), wanted)
-        v = builder.select(here, emit.load(dy, builder.add(y0, along)), emit.constant(0))
+        v = builder.select(here, emit.load(dy, window), emit.constant(0))
         target = emit.at(d0, (i, d_bin))
         emit.store(builder.fadd(emit.load(d, target), v), d, target)
 
@@ -293,23 +299,15 @@ def norm_gradient(emit, z, z0, d, d0, norm, c, channels, positions, dz, dz0):
 def taps_gradient(emit, dz, dz0, x, x0, x_row, dilation, c, channels, bins, dweight):
     """dweight[i, j] += sum_f dz[f] x[i, f + j d] for TAPS channels."""
     reach = emit.builder.mul(dilation, channels)
-    places = [[emit.at(c, (channels, 3 * i + j)) for j in range(3)] for i in range(3)]
-    totals = [[emit.total(emit.load(dweight, place)) for place in row] for row in places]
-
-    def bins_apart(f, count):
+    places = [emit.at(c, (channels, place)) for place in range(9)]
+    totals = [emit.total(emit.load(dweight, place)) for place in places]
+    for f, count in _by_fours(emit, bins, dilation):
         place = emit.place(dz, emit.at(dz0, (f, channels)))
         d = [emit.load(place, emit.at(reach.type(0), (reach, k))) for k in range(count)]
-        for i in range(3):
-            row = emit.place(x, emit.at(x0, (x_row, i), (f, channels)))
-            for column in range(count + 2):
-                v = emit.load(row, emit.at(reach.type(0), (reach, column)))
-                for k in range(max(0, column - 2), min(column + 1, count)):
-                    emit.multiply_add(d[k], v, totals[i][column - k])
-
-    _by_fours(emit, bins, dilation, bins_apart)
-    for row, row_totals in zip(places, totals, strict=True):
-        for place, total in zip(row, row_totals, strict=True):
-            emit.store(emit.value(total), dweight, place)
+        for v, k, weight in _seen(emit, x, x0, x_row, f, channels, reach, count):
+            emit.multiply_add(d[k], v, totals[weight])
+    for place, total in zip(places, totals, strict=True):
+        emit.store(emit.value(total), dweight, place)
 
 
 @vector_code

@@ -85,19 +85,13 @@ def onnx_model(net: Network, classes: Sequence[str], front_end: bool = False) ->
     name, shape = input_of(net, front_end)
     _network(graph, net, _front_end(graph, name) if front_end else name)
     float32, tensor = onnx.TensorProto.FLOAT, onnx.helper.make_tensor_value_info
+    inputs, classes_shape = [tensor(name, float32, shape)], ("clips", net.config.classes)
+    outputs = [tensor(name, float32, classes_shape) for name in ("logits", "probabilities")]
     model = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            graph.nodes,
-            name_of(net),
-            [tensor(name, float32, shape)],
-            [tensor(name, float32, ("clips", net.config.classes)) for name in ("logits", "probabilities")],
-            initializer=graph.constants,
-        ),
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="acdref",
-        producer_version=__version__,
-    )
+        onnx.helper.make_graph(graph.nodes, name_of(net), inputs, outputs, initializer=graph.constants),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
+        producer_name="acdref", producer_version=__version__,
+    )  # fmt: skip
     onnx.helper.set_model_props(model, metadata(net, classes))
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -151,15 +145,10 @@ def metadata(net: Network, classes: Sequence[str]) -> dict[str, str]:
     """
     front = front_end_of(net)
     facts = {
-        "classes": json.dumps(list(classes)),
-        "network": name_of(net),
-        "front_end": net.front_end,
-        "sample_rate": front.rate,
-        "hop": front.hop,
-        "min_frames": net.min_frames,
-        "min_samples": front.fewest(net.min_frames),
-        "output": net.output,
-    }
+        "classes": json.dumps(list(classes)), "network": name_of(net),
+        "front_end": net.front_end, "sample_rate": front.rate, "hop": front.hop,
+        "min_frames": net.min_frames, "min_samples": front.fewest(net.min_frames), "output": net.output,
+    }  # fmt: skip
     if net.front_end == "compressed-stft":
         facts |= {"frame": FRAME, "exponent": EXPONENT}
     return {key: str(value) for key, value in facts.items()}
@@ -218,8 +207,7 @@ class _Graph:
     """Nodes and constants, as they come; a value is known by its name."""
 
     def __init__(self):
-        self.nodes = []
-        self.constants = []
+        self.nodes, self.constants = [], []
 
     def add(self, op: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Append a node with one output; returns the name of that, which is made up by default."""
@@ -258,9 +246,8 @@ def _front_end(graph, waveform):
     signal = graph.add("Cast", waveform, to=TensorProto.DOUBLE)
     signal = graph.add("Unsqueeze", signal, graph.integers(-1))  # (N, samples, 1)
     window = 0.5 - 0.5 * np.cos(2 * np.pi / FRAME * np.arange(FRAME))
-    spectra = graph.add(
-        "STFT", signal, graph.constant(HOP, np.int64), graph.constant(window, np.float64), onesided=1
-    )  # (N, T, bins, 2)
+    frames = graph.constant(HOP, np.int64), graph.constant(window, np.float64)
+    spectra = graph.add("STFT", signal, *frames, onesided=1)  # (N, T, bins, 2)
     spectra = graph.add("Cast", spectra, to=TensorProto.FLOAT)
     power = graph.add("ReduceSumSquare", spectra, graph.integers(-1), keepdims=1)
     power = graph.add("Max", power, graph.constant(POWER_FLOOR))
@@ -300,16 +287,11 @@ def _walk(graph, net, several, x):
 
 def _conv(graph, net, layer, x):
     weight, bias = layer.folded(net)
+    weight = weight.transpose(3, 2, 0, 1)  # (out, in, kt, kf)
     x = graph.add(
-        "Conv",
-        x,
-        graph.constant(weight.transpose(3, 2, 0, 1)),  # (out, in, kt, kf)
-        graph.constant(bias),
-        strides=layer.stride,
-        pads=layer.padding * 2,
-        dilations=layer.dilation,
-        group=layer.inputs if layer.depthwise else 1,
-    )
+        "Conv", x, graph.constant(weight), graph.constant(bias), group=layer.inputs if layer.depthwise else 1,
+        strides=layer.stride, pads=layer.padding * 2, dilations=layer.dilation,
+    )  # fmt: skip
     slope = layer.slope(net)
     return _activate(graph, layer.activation, x) if slope is None else _prelu(graph, x, slope)
 
@@ -326,11 +308,9 @@ def _prelu(graph, x, slope):
 
 
 def _activate(graph, activation, x):
-    if activation is None:
-        return x
     if activation == "relu6":
         return graph.add("Clip", x, graph.constant(0), graph.constant(6))
-    return graph.add({"relu": "Relu", "elu": "Elu"}[activation], x)
+    return graph.add({"relu": "Relu", "elu": "Elu"}[activation], x) if activation else x
 
 
 def _max_pool(graph, net, layer, x):
@@ -343,15 +323,16 @@ def _residual(graph, net, layer, x):
     return _activate(graph, layer.activation, graph.add("Add", body, around))
 
 
-def _attention(graph, net, layer, x):
-    def parameters(part, *kinds):
-        return (net.params[f"{layer.name}.{part}.{kind}"] for kind in kinds)
+def _parameters(net, layer, *names):
+    return [net.params[f"{layer.name}.{name}"] for name in names]
 
+
+def _attention(graph, net, layer, x):
     def project(y, part):
-        weight, bias = parameters(part, "weight", "bias")
+        weight, bias = _parameters(net, layer, f"{part}.weight", f"{part}.bias")
         return graph.add("Conv", y, graph.constant(weight.T[:, :, None, None]), graph.constant(bias))
 
-    y = _group_norm(graph, x, *parameters("norm", "gamma", "beta"))
+    y = _group_norm(graph, x, *_parameters(net, layer, "norm.gamma", "norm.beta"))
     q, k, v = (
         graph.add("Reshape", project(y, part), graph.integers(0, 0, -1)) for part in ("query", "key", "value")
     )  # (N, D, T F)
@@ -384,18 +365,15 @@ def _mean(graph, net, layer, x):
 
 
 def _dense(graph, net, layer, x):
-    weight, bias = (graph.constant(net.params[f"{layer.name}.{part}"]) for part in ("weight", "bias"))
+    weight, bias = map(graph.constant, _parameters(net, layer, "weight", "bias"))
     return graph.add("Add", graph.add("MatMul", x, weight), bias)
 
 
 def _mean_sigmoid(graph, net, layer, x):
     """The logit of ``p = mean_t sigmoid(x_t)`` is ``log p - log(1 - p)``; log sigmoid(x) is -softplus(-x)."""
-
-    def log_sum(y):
-        return graph.add("ReduceLogSumExp", graph.add("Neg", y), graph.integers(1), keepdims=0)
-
-    one, zero = graph.add("Softplus", graph.add("Neg", x)), graph.add("Softplus", x)
-    return graph.add("Sub", log_sum(one), log_sum(zero))
+    logs = graph.add("Softplus", graph.add("Neg", x)), graph.add("Softplus", x)
+    sums = (graph.add("ReduceLogSumExp", graph.add("Neg", y), graph.integers(1), keepdims=0) for y in logs)
+    return graph.add("Sub", *sums)
 
 
 EXPORTERS: dict[type[layers.Layer], Callable[..., str]] = {

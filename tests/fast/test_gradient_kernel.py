@@ -164,7 +164,7 @@ def test_stem_gradient(drawn, inputs):
     x, z = shape.normal(rows + 2, bins, inputs), shape.normal(rows, bins, channels)
     d, norm = shape.normal(rows, bins, channels), table(shape.rng, channels)
     features = np.pad(x, ((0, 0), (1, 1), (0, 0)))
-    dweight, dbias = np.zeros((9 * inputs, channels)), np.zeros(channels)
+    dweight, dbias = np.zeros((3, 3 * inputs, channels)), np.zeros(channels)
 
     def task(start, stop):
         kernels.stem_gradient(
@@ -211,14 +211,15 @@ def test_gradients_of_attention(drawn, width):
     sums, group_norm = np.zeros(3 * channels), pooled.group_norm
     pooled.dx = dx = empty(rows, bins, channels)
     dweights, dbiases = np.zeros((2 * width, channels)), np.zeros(2 * width)
-    biases = np.concatenate([bias, np.zeros(3 * width + channels)])
+    biases = np.concatenate([bias, np.zeros(2 * width)])
     key_mean = (dsummary * (k.T @ flat)).sum(1)
     projections = packed(np.concatenate([query, dsummary.T, key], axis=1))
-    matrices = projections, biases, packed(answer.T), packed(back)
+    answers, back_layer = (packed(answer.T), np.zeros(width)), (packed(back), np.zeros(channels))
+    layers = (projections, biases), answers, back_layer
 
     def inputs(start, stop):
         kernels.attention_gradient(
-            pooled.behind(group), matrices, (best, scale, key_mean),
+            pooled.behind(group), layers, (best, scale, key_mean),
             (empty(size, 3 * width + LANES), empty(size, width), empty(size * channels)),
             dweights, dbiases, (empty(3 * channels), sums), start, stop,
         )  # fmt: skip

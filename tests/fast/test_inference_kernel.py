@@ -66,10 +66,9 @@ def test_pooled_rows(drawn, strip):
     height, strip = rows * pool[0] + 2 * dilation, min(bins, strip * pool[1])
     x, layers = shape.normal(height, bins, shape.inputs), random_layers(shape)
     expected = frame(max_pool(separable(shape, x, layers)[None], pool)[0][0], 1)
-    first, second = for_kernel(layers)
     source, y, start = frame(x, dilation), np.zeros(expected.shape), shape.rng.integers(rows)
     kernels.pooled_rows(
-        source[start * pool[0] :], dilation, first, second, empty(strip, inputs),
+        source[start * pool[0] :], dilation, for_kernel(layers), empty(strip, inputs),
         empty(pool[0] * strip, channels), y[start:], pool,
     )  # fmt: skip
     assert not y[:start].any()
@@ -83,10 +82,9 @@ def test_mapped_rows(drawn, strip):
     rows, bins, inputs = shape.rows, shape.bins, whole(shape.inputs)
     x, layers = shape.normal(rows + 2 * shape.dilation, bins, shape.inputs), random_layers(shape)
     expected = frame(separable(shape, x, layers), 0)
-    first, second = for_kernel(layers)
     source, y, moments = frame(x, shape.dilation), empty(*expected.shape), empty(rows, 2)
     kernels.mapped_rows(
-        source, shape.dilation, first, second, empty(min(bins, strip), inputs), y, moments
+        source, shape.dilation, for_kernel(layers), empty(min(bins, strip), inputs), y, moments
     )  # fmt: skip
     assert_close(y, expected, TOLERANCE)
     flat = expected.reshape(rows, -1)

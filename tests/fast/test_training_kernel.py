@@ -164,10 +164,11 @@ def test_attended_rows(drawn, width):
     y, chosen = np.zeros(frame(expected[0], 1).shape), np.full(expected[0].shape, 255, np.uint8)
     plain = np.zeros_like(norm)
     plain[0] = plain[2] = 1
-    size = shape.group * pool[0] * bins
+    height = shape.group * pool[0]
+    size = height * bins
     kernels.attended_rows(
         z, norm, empty(size, channels), (packed(query), bias), empty(size, width), packed(answer),
-        empty(size, channels), plain, y, chosen, pool,
+        empty(height, bins, channels), plain, y, chosen, pool,
     )  # fmt: skip
     assert_close(y, frame(expected[0], 1), TOLERANCE)
     np.testing.assert_array_equal(chosen, expected_chosen[0])

@@ -57,7 +57,7 @@ def largest_of(z, z_row, pool, norm, y, chosen, bins):
 
 @compile_function
 def unpool(dy, chosen, place, d, d_bin, bins):
-    loops.unpool(dy, 0, chosen, 0, place, d, 0, d_bin, 16, bins)
+    loops.unpool(dy, chosen, 0, place, d, 0, d_bin, 16, bins)
 
 
 @compile_function
