@@ -24,8 +24,8 @@ def test_of_options():
 
 
 def test_refusals_alone_become_errors_that_name_the_file(tmp_path):
-    with pytest.raises(errors.ManifestError, match=r"^folder: No such file or directory$"):
-        with errors.naming("folder", errors.ManifestError):
-            (tmp_path / "no" / "folder").mkdir()
-    with pytest.raises(ValueError, match="^other$"), errors.naming("folder"):
+    refused = pytest.raises(errors.ManifestError, match=r"^folder: No such file or directory$")
+    with refused, errors.naming("folder", errors.ManifestError):
+        (tmp_path / "no" / "folder").mkdir()
+    with pytest.raises(ValueError, match=r"^other$"), errors.naming("folder"):
         raise ValueError("other")
