@@ -86,5 +86,5 @@ def test_labels_that_are_no_class_are_treated_in_a_known_way():
 def test_doubt_reaches_at_most_to_the_middle():
     assert RuleOptions(T=0.5).T == 0.5
     for wrong in (-0.01, 0.51):
-        with pytest.raises(OptionError, match="^T must be"):
+        with pytest.raises(OptionError, match=r"^T must be"):
             RuleOptions(T=wrong)
