@@ -278,7 +278,7 @@ PLANTED = {
         ("lr: float = positive(1e-4,", "lr: float = positive(1e-3,"),
     ],
     "predict/backend": [
-        ("self._undecided_until = COMPILING_PAYS", "self._undecided_until = LOADING_PAYS"),
+        ('LOADING_PAYS if backend == "auto" and kernel.available()', "LOADING_PAYS if kernel.available()"),
         ("if not warm and self._seconds < COMPILING_PAYS:", "if self._seconds < COMPILING_PAYS:"),
     ],
     "predict/formats": [

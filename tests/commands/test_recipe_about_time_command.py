@@ -3,9 +3,15 @@
 import json
 import os
 
+import click
 import pytest
+from click.testing import CliRunner
 from predict_support import program
 from soundscape_support import write_soundscape_corpus
+
+from acdref.commands._options import click_options
+from acdref.commands.recipe._common import quick_options
+from acdref.options.recipes import StrongOptions
 
 TINY = ["--net", "mobilenetv2", "--width", "0.01", "--epochs", "1", "--threads", "1"]
 RECIPES = {
@@ -59,3 +65,14 @@ def test_wrong_usage(tmp_path, words, given):
 def test_events_that_are_not_there(corpus, tmp_path):
     code, out, err = program("recipe", "strong", corpus, "--events", "none.tsv", "--out", tmp_path / "r")
     assert (code, out) == (1, "") and "none.tsv: No such file" in err and "Traceback" not in err
+
+
+def test_what_is_given_stays_with_quick():
+    @click.command()
+    @click_options(StrongOptions)
+    def command(**options):
+        found = quick_options(StrongOptions, None, True, options)
+        click.echo(f"{found['epochs']} {found['tune_epochs']} {found['net']}")
+
+    assert CliRunner().invoke(command, ["--epochs", "100"]).stdout == "100 10 mobilenetv2\n"
+    assert CliRunner().invoke(command, ["--net", "acdnet"]).stdout == "30 10 acdnet\n"

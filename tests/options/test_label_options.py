@@ -81,3 +81,10 @@ def test_decisions_that_cannot_be(given, cause):
 def test_labels_that_are_no_class_are_treated_in_a_known_way():
     with pytest.raises(OptionError, match="unknown = 'drop': choose one of 'raise'"):
         Steps(unknown="drop")
+
+
+def test_doubt_reaches_at_most_to_the_middle():
+    assert RuleOptions(T=0.5).T == 0.5
+    for wrong in (-0.01, 0.51):
+        with pytest.raises(OptionError, match=r"^T must be"):
+            RuleOptions(T=wrong)

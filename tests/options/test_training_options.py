@@ -64,3 +64,15 @@ def test_levels_read_from_json_are_a_tuple():
     strengths = Strengths(level=[-30.0, -20.0])
     assert strengths.level == (-30.0, -20.0)
     assert Strengths(**dataclasses.asdict(strengths)) == strengths
+
+
+def test_a_level_may_be_one():
+    assert Strengths(level=(-20, -20)).level == (-20, -20)
+
+
+def test_defaults():
+    """Of one pass over the data, and of how sequences are made."""
+    given = TrainOptions("m.csv")
+    assert (given.epochs, given.epoch_size, given.batch, given.lr) == (100, 10_000, 8, 1e-4)
+    assert (given.schedule, given.patience, given.weight_decay) == ("plateau", 150, 0.01)
+    assert (given.seconds, given.mix_max, given.mixing, given.sampling) == (10.0, 2, "or", "balanced")

@@ -190,3 +190,18 @@ def test_labels_are_the_ontologys(options):
     np.testing.assert_array_equal(recipe.labels["pe-cml"], ontology.children_mask(given)[:, columns])
     np.testing.assert_array_equal(recipe.labels["pel"], ontology.parent_expand(given)[:, columns])
     assert np.isnan(recipe.labels["pe-cml"]).any()
+
+
+def test_the_rate_falls_by_the_epoch_and_the_lowest_loss_is_kept(options, tmp_path, monkeypatch):
+    class Enough(Exception):
+        """What the test wanted to see has been seen."""
+
+    def look(net, job, path, observer):
+        assert job.keep == "loss"
+        rates = [job.rate(epoch, step) for epoch, step in ((0, 0), (0, 5), (3, 0))]
+        assert rates == pytest.approx([0.01, 0.01, 0.01 * 0.9**3])
+        raise Enough
+
+    monkeypatch.setattr("acdref.recipes.relabel_transfer.fit", look)
+    with pytest.raises(Enough):
+        relabel_transfer(replace(options, lr=0.01, decay=0.9), tmp_path / "out")

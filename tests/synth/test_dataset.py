@@ -57,6 +57,7 @@ def test_reading_back(tmp_path):
             {"filename": row["path"], "onset": "", "offset": "", "event_label": ""}
         ]  # annotated, nothing heard
         assert [e["event_label"] for e in mine] == [e.name for e in found]
+        np.testing.assert_allclose([float(e["onset"]) for e in mine], [e.start for e in found], atol=6e-4)
         np.testing.assert_allclose([float(e["offset"]) for e in mine], [e.end for e in found], atol=6e-4)
 
 
