@@ -59,10 +59,10 @@ def test_errors_of_the_system_name_the_file_and_the_cause(old):
 
 
 def test_refusals_alone_become_errors_that_name_the_file(tmp_path):
-    with pytest.raises(ManifestError, match=r"^folder: No such file or directory$"):
-        with naming("folder", ManifestError):
-            (tmp_path / "no" / "folder").mkdir()
-    with pytest.raises(ValueError, match="^other$"), naming("folder"):
+    cause = r"^folder: No such file or directory$"
+    with pytest.raises(ManifestError, match=cause), naming("folder", ManifestError):
+        (tmp_path / "no" / "folder").mkdir()
+    with pytest.raises(ValueError, match=r"^other$"), naming("folder"):
         raise ValueError("other")
 
 
