@@ -85,7 +85,8 @@ class Clips:
             length = 0
             if os.path.isfile(path):  # a FIFO would block
                 with contextlib.suppress(AudioError, ZeroDivisionError), _sound(path) as sound:
-                    length = _less_margin(sound.frames * self.sr // sound.samplerate)
+                    length = sound.frames * self.sr // sound.samplerate
+                    length -= length // 10_000  # which an approximate resampling ratio may cost
             if length > _ABSURD:
                 length = self._measured(path)
             elif length > WHOLE_SECONDS * self.sr:
@@ -159,11 +160,6 @@ class Clips:
                 if position >= start + n:
                     break
         return np.concatenate(parts)
-
-
-def _less_margin(samples):
-    """Less 0.1 per mille, which an approximate resampling ratio may cost."""
-    return samples - samples // 10_000
 
 
 @contextlib.contextmanager

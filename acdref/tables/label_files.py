@@ -251,7 +251,7 @@ class _Fsd50k(_Reader):
             yield Clip(line, self.id(fields[id], id), present, details=self.details(fields))
 
 
-class _Manifest(_Reader):
+class _Manifests(_Reader):
     error = ManifestError
     needed, optional = ("path", "classes"), ("unknown",)
 
@@ -283,7 +283,7 @@ class _AudioSet(_Reader):
             yield Clip(line, self.id(id), _labels(labels, ","), details=(start.strip(), end.strip()))
 
 
-class _Strong(_Reader):
+class _EventLists(_Reader):
     dialect = TABS
     format, width = "strong", 4
 
@@ -309,7 +309,7 @@ class _Strong(_Reader):
             yield Clip(first, id, list(dict.fromkeys(label for *_, label in events)), details=tuple(events))
 
 
-class _Framed(_Strong):
+class _Frames(_EventLists):
     format, width = "framed", 5
 
     def clips(self):
@@ -335,7 +335,7 @@ def _labels(text, separator):
 
 
 FORMATS = ("audioset", "fsd50k", "manifest", "strong", "framed")
-_READERS = dict(zip(FORMATS, (_AudioSet, _Fsd50k, _Manifest, _Strong, _Framed), strict=True))
+_READERS = dict(zip(FORMATS, (_AudioSet, _Fsd50k, _Manifests, _EventLists, _Frames), strict=True))
 
 
 def refusing_repeats(clips: Iterable[Clip], path: str | PathLike, format: str) -> Iterator[Clip]:
@@ -513,9 +513,8 @@ def writing(
                 yield write
         else:
             header = _header(format, like, unknown)
-            line, rows = _ROWS.get(format, (csv_line, None))
-            if rows is None:
-                rows = functools.partial(_column_rows, format, header, like, joined, names or {})
+            by_columns = functools.partial(_column_rows, format, header, like, joined, names or {})
+            line, rows = _ROWS.get(format, (csv_line, by_columns))
             stream.write(line(header))
             yield lambda clip: stream.writelines(map(line, rows(clip)))
 
