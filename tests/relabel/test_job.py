@@ -380,6 +380,11 @@ class TestExplicitNegatives:
         assert report.overruled == 1
         assert found["one_0", "/m/electric"] == [start for start in starts if start not in (0.0, 0.96, 1.92)]
 
+    def test_an_event_without_length_overrules_nothing(self, folder):
+        found, report = self.frames(folder, "filename\tlabel\nthree_0\t/m/guitar\n", {"frame": {}})
+        assert len(found["three_0", "/m/guitar"]) == 10
+        assert report.overruled == 0
+
     def test_absence_is_not_passed_on_to_parents(self, folder):
         found, _ = self.frames(folder, ABSENT, {"ontology": ONTOLOGY, "expand": True, "frame": {}})
         assert len(found["one_0", "/m/acoustic"]) == 10
