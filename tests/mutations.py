@@ -15,12 +15,12 @@ import argparse
 import collections
 import contextlib
 import datetime
+import hashlib
 import importlib
 import json
 import multiprocessing
 import os
 import platform
-import random
 import re
 import shutil
 import signal
@@ -114,16 +114,16 @@ def stale(bug):
 
 
 def sample(chosen, size, seed):
-    """So many of the bugs, taken in turn from every module, in the order in which they are listed."""
-    draw = random.Random(seed)
+    """So many of the bugs, taken in turn from every module, in the order in which they are listed.
+
+    By the hash of each, so that a bug that comes or goes leaves the others where they are.
+    """
+    rank = {bug: hashlib.sha256(f"{seed} {bug}".encode()).digest() for bug in chosen}
     modules = collections.defaultdict(list)
-    for bug in draw.sample(chosen, len(chosen)):
+    for bug in sorted(chosen, key=rank.get):
         modules[bug.module].append(bug)
-    ranked = sorted(
-        ((turn, draw.random(), bug) for of_one in modules.values() for turn, bug in enumerate(of_one)),
-        key=lambda ranks: ranks[:2],
-    )
-    taken = {bug for _, _, bug in ranked[:size]}
+    turns = [(turn, rank[bug], bug) for of_one in modules.values() for turn, bug in enumerate(of_one)]
+    taken = {bug for _, _, bug in sorted(turns, key=lambda ranks: ranks[:2])[:size]}
     return [bug for bug in chosen if bug in taken]
 
 
