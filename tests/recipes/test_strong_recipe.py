@@ -181,6 +181,18 @@ def test_what_is_measured_is_the_networks(finished, recipe, samples):
     assert found["lwlrap"] == pytest.approx(metrics.lwlrap(y, p))
 
 
+def test_the_score_of_a_recording_is_the_mean_over_its_frames(recipe, samples, monkeypatch):
+    class Rising:
+        def predict_proba(self, x):
+            return np.linspace(0, 1, 2 * len(x)).reshape(len(x), 2)
+
+    given = []
+    monkeypatch.setattr("acdref.recipes.strong.measures", lambda *arguments: given.append(arguments))
+    recipe._measured(Rising(), samples, Recorder())
+    (_, clips), (_, frames, _) = given
+    np.testing.assert_allclose(clips, frames.reshape(2, -1, 2).mean(axis=1))
+
+
 def test_killed_at_every_file_it_ends_the_same(finished, options, tmp_path, monkeypatch):
     monkeypatch.setattr("acdref.fit.CHECKPOINT_SECONDS", 0)
     out, deaths = tmp_path / "out", 0
