@@ -298,7 +298,7 @@ PLANTED = {
     ],
     "predict/tagging": [
         ("if path is None and not unlisted:", "if path is None:"),
-        ("note = notes.pop() if notes else None", "note = notes[0] if notes else None"),
+        ("yield Failure(found, error.cause)", "yield Failure(found, str(error))"),
     ],
     "recipes/events": [
         ("self.times[:, 1] > self.times[:, 0]", "self.times[:, 1] >= self.times[:, 0]"),

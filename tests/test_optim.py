@@ -241,3 +241,7 @@ def test_linear_falls_evenly_to_nothing(total, constant):
     if constant < total:
         assert factors[-1] == 0
         np.testing.assert_allclose(np.diff(factors[max(constant - 1, 0) :]), -1 / (total - constant))
+
+
+def test_a_warm_up_moves_from_the_first_step_and_ends_at_one():
+    assert [cosine(step, 20, warmup=4) for step in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
