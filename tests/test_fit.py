@@ -245,3 +245,13 @@ class TestInitial:
     def test_what_makes_none(self):
         with pytest.raises(AcdrefError, match="acdnet has no output"):
             initial(SimpleNamespace(net=None, width=1, init=None), ("a",), 0, output="softmax")
+
+
+def test_other_classes_of_the_same_number_start_anew(tmp_path):
+    options = SimpleNamespace(init=write_tiny_weights(tmp_path / "tiny.npz"), net=None, width=1.0)
+    told = []
+    same = initial(options, CLASSES, 0, say=told.append)
+    assert not told
+    other = initial(options, CLASSES[::-1], 0, say=told.append)
+    assert len(told) == 1 and "the last layer starts anew" in told[0]
+    assert not np.array_equal(other.params["dense.weight"], same.params["dense.weight"])

@@ -10,6 +10,7 @@ import pytest
 from train_support import write_corpus
 
 from acdref import train
+from acdref.errors import ManifestError
 from acdref.fit import Observer
 from acdref.recipes.parts import Data, key_of, save_array
 from acdref.tables.manifest import read_manifest
@@ -101,3 +102,11 @@ def test_recordings_to_validate_on_may_lie_elsewhere(options, tmp_path):
     same = Data(training, training, data.options)
     same.given().work(out, {}, Observer())
     assert (out / "val.csv").read_text() == (out / "train.csv").read_text()
+
+
+def test_what_cannot_be_measured_is_refused_before_teaching(tmp_path):
+    manifest = write_corpus(tmp_path)
+    (tmp_path / "val.csv").write_text("path,classes\n0.wav,\n1.wav,\n")
+    options = train.Options(str(manifest), val=str(tmp_path / "val.csv"))
+    with pytest.raises(ManifestError, match="none is known to have a class"):
+        Data.of_unlabelled(options, ("noise", "tone"))
