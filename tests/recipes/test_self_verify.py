@@ -11,10 +11,11 @@ from predict_support import noise, write
 from recipes_support import Killed, dying_at, tiny_mobilenet
 from train_support import Recorder
 
-from acdref.errors import AcdrefError, ManifestError
+from acdref.errors import AcdrefError, FileError, ManifestError
+from acdref.files import write_text
 from acdref.fit import Stopped
 from acdref.labels import stratified_folds, verify
-from acdref.recipes.self_verify import SelfVerifyOptions, self_verify
+from acdref.recipes.self_verify import SelfVerifyOptions, _SelfVerification, self_verify
 
 CLASSES = ("hum", "noise", "tone")
 RESULTS = (
@@ -230,3 +231,16 @@ def test_options_that_do_not_do(options, tmp_path, change, words):
 def test_other_options_are_refused(finished, options):
     with pytest.raises(AcdrefError, match=r"threshold: 0\.35, now 0\.5"):
         self_verify(replace(options, threshold=0.5), finished[0])
+
+
+def test_another_run_to_average_with_is_of_the_same_recordings(finished, options, tmp_path):
+    recipe, (out, _) = _SelfVerification(options), finished
+    folder = next(out.glob("*-ensemble"))
+    np.testing.assert_array_equal(recipe._answers_of(out), np.load(folder / "test.npy"))
+    (tmp_path / folder.name).mkdir()
+    write_text(tmp_path / "recipe.json", json.dumps({"options": {"recordings": "others"}}))
+    with pytest.raises(FileError, match="no finished run"):
+        recipe._answers_of(tmp_path)
+    np.save(tmp_path / folder.name / "test.npy", np.zeros((6, 3)))
+    with pytest.raises(FileError, match="is of other recordings or labels"):
+        recipe._answers_of(tmp_path)
