@@ -186,10 +186,12 @@ def test_the_score_of_a_recording_is_the_mean_over_its_frames(recipe, samples, m
         def predict_proba(self, x):
             return np.linspace(0, 1, 2 * len(x)).reshape(len(x), 2)
 
-    given = []
+    given, starts, seen = [], [], recipe.seen
     monkeypatch.setattr("acdref.recipes.strong.measures", lambda *arguments: given.append(arguments))
+    monkeypatch.setattr(recipe, "seen", lambda x, start: starts.append(start) or seen(x, start))
     recipe._measured(Rising(), samples, Recorder())
     (_, clips), (_, frames, _) = given
+    assert starts == [15360 * k for k in range(len(frames) // 2)] * 2
     np.testing.assert_allclose(clips, frames.reshape(2, -1, 2).mean(axis=1))
 
 
