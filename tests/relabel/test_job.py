@@ -510,3 +510,9 @@ def test_zero_shot_replaces_labels_and_leaves_classes_that_the_teacher_does_not_
 def test_zero_shot_goes_alone():
     with pytest.raises(AcdrefError, match="zero-shot makes all labels"):
         Steps(zero_shot=Decision(), correct={})
+
+
+def test_who_masks_makes_unknown_labels():
+    assert Steps(percentile={"mask": True}).make_unknown and Steps(correct={}).make_unknown
+    assert not Steps(percentile={"mask": False}).make_unknown
+    assert not Steps(correct={"mask": False}, mean_threshold={}).make_unknown

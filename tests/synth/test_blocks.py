@@ -145,3 +145,8 @@ def test_fast_length_is_smooth_and_close(n):
             rest //= prime
     assert rest == 1 and n <= fast
     assert 13 * fast <= 15 * n  # the widest gap is from 12 to 15
+
+
+def test_a_sound_too_short_to_swell_swells_faster():
+    swell = synth().swell(100, attack=0.1, release=0.3)
+    assert swell.max() > 0.99 and np.argmax(swell) == pytest.approx(25, abs=1)
