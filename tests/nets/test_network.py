@@ -6,7 +6,7 @@ from further_support import SMALL, batch, each, small, with_dropout
 from nets_support import BACKENDS, gradient_errors, relative_error
 
 from acdref.losses import bce
-from acdref.nets.network import Network
+from acdref.nets.network import Network, scaled
 from acdref.nets.registry import build
 from acdref.ops import threads
 from acdref.ops.activation import sigmoid
@@ -228,3 +228,7 @@ def test_probabilities_of_a_softmax_add_up_to_one():
     assert net.output == "softmax"
     p = net.predict_proba(np.random.default_rng(0).standard_normal((2, 400, 128)).astype(np.float32))
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_scaled_channels_are_rounded_and_at_least_four():
+    assert [scaled(channels, 0.25) for channels in (4, 16, 27, 29, 64)] == [4, 4, 7, 7, 16]
