@@ -21,7 +21,7 @@ from acdref.features.compressed import frames
 from acdref.fit import Run
 from acdref.nets import NETWORKS, registry
 from acdref.ops.threads import set_threads
-from acdref.train import Options, _claim_folder, _network, _stored_options, datasets, train
+from acdref.train import Options, _claim_folder, _job, _loader, _network, _stored_options, datasets, train
 
 FILES = ("best.npz", "last.npz", "metrics.csv")
 
@@ -417,3 +417,21 @@ def test_networks_and_lengths_that_cannot_be(dropping, tmp_path):
         AcdrefError, match=r"sequences of 4 s are too short for conv1d: try a higher --seconds"
     ):
         train(replace(dropping, net="conv1d", seconds=4.0), tmp_path / "b")
+
+
+def test_schedules(options, tmp_path):
+    """Halved where the score has not risen for longer than the patience; or over all steps of all epochs."""
+    given = replace(options, patience=0, epochs=10)
+    train_set, val = datasets(given)
+    net = _network(given, train_set.classes, None)
+    with _loader(given, train_set, net, Recorder()) as loader:
+        job = _job(given, tmp_path, loader, val, net)
+        falls = _job(replace(given, schedule="cosine"), tmp_path, loader, val, net)
+    assert job.rate(0, 0) == given.lr
+    for score in (0.5, 0.5):
+        job.plateau.update(score)
+    assert job.rate(1, 0) == given.lr / 2
+    rates = [falls.rate(epoch, step) for epoch in range(10) for step in range(given.steps)]
+    assert (
+        rates[0] == given.lr and rates[1:] == sorted(rates[1:], reverse=True) and rates[-1] < 0.02 * given.lr
+    )
