@@ -369,7 +369,7 @@ PLANTED = {
         ('"removed": (a == 1) & (b == 0)', '"removed": (a == 1) & (b != 1)'),
     ],
     "relabel/steps": [
-        ('corrects or (self.percentile or {}).get("mask", False)', "corrects"),
+        ('step.get("mask", True) for', 'step.get("mask", False) for'),
     ],
     "synth/blocks": [
         ("min(1.0, duration / (attack + release))", "1.0"),

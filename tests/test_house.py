@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import budget
+import mutations
 import pytest
 
 TEXTS = {
@@ -227,3 +228,8 @@ def reshapes(statement):
         and [ast.unparse(argument) for argument in call.args] != ["-1"]
         for call in ast.walk(statement)
     )
+
+
+def test_every_planted_bug_can_be_planted():
+    """``python tests/mutations.py`` plants them; here only whether the source that they change is there."""
+    assert not {str(bug): reason for bug in mutations.bugs() if (reason := mutations.stale(bug))}

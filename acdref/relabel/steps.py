@@ -74,6 +74,5 @@ class Steps(Checked):
     @property
     def make_unknown(self) -> bool:
         """Whether a label may become unknown that was known."""
-        corrects = self.correct is not None and self.correct.get("mask", True)
-        masks = self.mask_children or self.zero_shot is not None
-        return masks or corrects or (self.percentile or {}).get("mask", False)
+        masking = [step.get("mask", True) for step in (self.correct, self.percentile) if step is not None]
+        return self.mask_children or self.zero_shot is not None or any(masking)

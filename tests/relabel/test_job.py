@@ -514,5 +514,6 @@ def test_zero_shot_goes_alone():
 
 def test_who_masks_makes_unknown_labels():
     assert Steps(percentile={"mask": True}).make_unknown and Steps(correct={}).make_unknown
+    assert Steps(percentile={}).make_unknown  # as the job masks where nothing is said
     assert not Steps(percentile={"mask": False}).make_unknown
     assert not Steps(correct={"mask": False}, mean_threshold={}).make_unknown
