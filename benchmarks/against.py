@@ -28,10 +28,10 @@ TOLERANCE = 1e-3  # of the results, relative
 OTHER = "ACDREF_OTHER_CHECKOUT"
 
 CASES = {
-    "inference, 1 thread": {"threads": 1, "backend": "numba", "call": "network"},
-    "inference, 2 threads": {"threads": 2, "backend": "numba", "call": "network"},
-    "training step, 8 clips": {"threads": 2, "backend": "numba", "call": "step"},
-    "inference, NumPy": {"threads": 1, "backend": "numpy", "call": "network"},
+    "inference with 1 thread": {"threads": 1, "backend": "numba", "call": "network"},
+    "inference with 2 threads": {"threads": 2, "backend": "numba", "call": "network"},
+    "training step of 8 clips": {"threads": 2, "backend": "numba", "call": "step"},
+    "inference with NumPy": {"threads": 1, "backend": "numpy", "call": "network"},
     "features": {"threads": 1, "backend": "numpy", "call": "features"},
 }
 

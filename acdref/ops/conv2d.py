@@ -4,7 +4,8 @@ Output row t is made of input rows ``t stride - padding + i dilation``, i < kern
 and bins outside the map count as zero.  A 1-D convolution is that of maps with a single bin.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -54,11 +55,12 @@ class Geometry(NamedTuple):
         )
         return rows, bins
 
-    def taps(self, shape: Sequence[int], window: Pair) -> Iterator[tuple[Pair, tuple, tuple]]:
+    def taps(self, shape: Sequence[int], window: Pair) -> Iterable[tuple[Pair, tuple, tuple]]:
         """What each tap of a window, at all its places, sees of a map (N, T, F, C).
 
-        Yields
-        ------
+        Returns
+        -------
+        iterable, for each tap, of
         (i, j) : (int, int)
             The tap.
         to : index
@@ -74,11 +76,7 @@ class Geometry(NamedTuple):
         >>> y.ravel()
         array([1., 3., 6., 9., 7.])
         """
-        axes = zip(shape[1:3], self.sizes(shape, window), window, *self, strict=True)
-        along_rows, along_bins = ([_overlap(tap, *axis) for tap in range(axis[2])] for axis in axes)
-        for i, (rows_to, rows_of) in enumerate(along_rows):
-            for j, (bins_to, bins_of) in enumerate(along_bins):
-                yield (i, j), (slice(None), rows_to, bins_to), (slice(None), rows_of, bins_of)
+        return _taps(self, *shape[1:3], tuple(window))
 
     @property
     def flat(self) -> tuple[int, ...]:
@@ -88,6 +86,18 @@ class Geometry(NamedTuple):
 
 STEP = Geometry()
 """One row and bin from place to place, no padding, no dilation."""
+
+
+@lru_cache(256)  # a map goes through in strips of one shape
+def _taps(geometry, frames, bins, window):
+    sizes = geometry.sizes((1, frames, bins), window)
+    axes = zip((frames, bins), sizes, window, *geometry, strict=True)
+    along_rows, along_bins = ([_overlap(tap, *axis) for tap in range(axis[2])] for axis in axes)
+    return [
+        ((i, j), (slice(None), rows_to, bins_to), (slice(None), rows_of, bins_of))
+        for i, (rows_to, rows_of) in enumerate(along_rows)
+        for j, (bins_to, bins_of) in enumerate(along_bins)
+    ]
 
 
 def _overlap(tap, size, places, window, stride, padding, dilation):

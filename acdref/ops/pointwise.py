@@ -29,7 +29,9 @@ def pointwise(x: NDArray, weight: NDArray, bias: NDArray, *, backend: str = "num
     (..., C_out) array of x's dtype.
     """
     if backend == "numpy":
-        return matmul(x, weight) + bias
+        y = matmul(x, weight)
+        y += bias
+        return y
     return _product(x, weight, bias)
 
 
