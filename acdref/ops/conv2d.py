@@ -303,7 +303,7 @@ def _input_gradient_numba(dy, weight, shape, geometry):
         for start, stop in _tiles((last - first) * rows, bins, depth):
             start, stop = start + first * rows, stop + first * rows
             dseen = pointwise(flat[start * bins : stop * bins], matrix, zeros, backend="numba")
-            _scatter(dseen, dx, *window, *geometry.flat, rows, bins, start, stop)
+            _scatter(dseen, dx, window, geometry.flat, (rows, bins), start, stop)
 
     threads.run(task, len(clips))
     return dx
@@ -337,13 +337,14 @@ def _tiles(rows, bins, depth):
 def _neighbours_numba(x, window, geometry, rows, bins, start, stop):
     """A matrix with a row for each position of output rows [start, stop), counted over all clips."""
     seen = np.empty(((stop - start) * bins, window[0] * window[1] * x.shape[-1]), x.dtype)
-    _gather(x, seen, *window, *geometry.flat, rows, bins, start, stop)
+    _gather(x, seen, window, geometry.flat, (rows, bins), start, stop)
     return seen
 
 
 @kernel
-def _gather(x, seen, kt, kf, st, sf, pt, pf, dt, df, rows, bins, start, stop):
+def _gather(x, seen, window, geometry, places, start, stop):
     _, frames, width, channels = x.shape
+    (kt, kf), (st, sf, pt, pf, dt, df), (rows, bins) = window, geometry, places
     for row in range(start, stop):
         clip, t0 = row // rows, (row % rows) * st - pt
         for f in range(bins):
@@ -361,8 +362,9 @@ def _gather(x, seen, kt, kf, st, sf, pt, pf, dt, df, rows, bins, start, stop):
 
 
 @kernel
-def _scatter(dseen, dx, kt, kf, st, sf, pt, pf, dt, df, rows, bins, start, stop):
+def _scatter(dseen, dx, window, geometry, places, start, stop):
     _, frames, width, channels = dx.shape
+    (kt, kf), (st, sf, pt, pf, dt, df), (rows, bins) = window, geometry, places
     for row in range(start, stop):
         clip, t0 = row // rows, (row % rows) * st - pt
         for f in range(bins):
@@ -390,7 +392,8 @@ def _depthwise_numba(x, weight, bias, geometry):
     flat_x, flat_y = x.reshape(n, frames, -1), y.reshape(n, rows, -1)  # (N, T, F C)
 
     def task(i, start, stop):
-        _depthwise_rows(flat_x[i], wide, flat_y[i], channels, width, bins, block, *geometry.flat, start, stop)
+        row = channels, width, bins, block
+        _depthwise_rows(flat_x[i], wide, flat_y[i], row, geometry.flat, start, stop)
 
     threads.by_rows(task, n, rows, _PIECES)
     return y
@@ -417,10 +420,10 @@ def _depthwise_weight_gradient_numba(dy, x, size, geometry):
 
     def task(k):
         i, piece = divmod(k, len(pieces))
+        row = channels, x.shape[2], bins, block
         _depthwise_weight_gradient_rows(
-            flat_dy[i], flat_x[i], dwide[k], dbias[k], channels, x.shape[2], bins, block, *geometry.flat,
-            *pieces[piece],
-        )  # fmt: skip
+            flat_dy[i], flat_x[i], dwide[k], dbias[k], row, geometry.flat, *pieces[piece]
+        )
 
     threads.run(task, len(dwide))
     dwide, dbias = dwide.sum(0), dbias.sum(0)
@@ -434,9 +437,8 @@ def _block(bins, channels, geometry):
 
 
 @kernel
-def _depthwise_rows(
-    x, wide, y, channels, width, bins, block, st, sf, pt, pf, dt, df, start, stop
-):  # fmt: skip
+def _depthwise_rows(x, wide, y, row, geometry, start, stop):
+    (channels, width, bins, block), (st, sf, pt, pf, dt, df) = row, geometry
     kt, kf = wide.shape[:2]
     for t in range(start, stop):
         for f in range(0, bins, block):
@@ -455,9 +457,8 @@ def _depthwise_rows(
 
 
 @kernel
-def _depthwise_weight_gradient_rows(
-    dy, x, dwide, dbias, channels, width, bins, block, st, sf, pt, pf, dt, df, start, stop
-):  # fmt: skip
+def _depthwise_weight_gradient_rows(dy, x, dwide, dbias, row, geometry, start, stop):
+    (channels, width, bins, block), (st, sf, pt, pf, dt, df) = row, geometry
     kt, kf = dwide.shape[:2]
     for t in range(start, stop):
         for f in range(0, bins, block):
