@@ -130,13 +130,18 @@ PLANTED = {
     ],
     "commands/_training": [
         ('options["mix_max"] > 2', 'options["mix_max"] >= 2'),
+        ("context.default_map = PRESETS[name]", "pass"),
     ],
     "commands/augment": [
         ("    end(failures)\n", "    end(failures, False)\n"),
     ],
     "commands/evaluate": [
-        ("open_dataset(manifest, root, names)", "open_dataset(manifest, root)"),
+        ('open_dataset(manifest, where["root"], names)', 'open_dataset(manifest, where["root"])'),
         ("    end(result.failures)\n", "    end(result.failures and not result.clips)\n"),
+        ("(*failures, *result.failures)", "result.failures"),
+        ("superclasses.names.index(name) for name in names", "names.index(name) for name in names"),
+        ("paths = tuple(map(recordings.file, range(len(recordings))))", "paths = recordings.paths"),
+        ("_OF_MANIFEST if manifest is None else _OF_FSD50K", "_OF_MANIFEST"),
     ],
     "commands/export": [
         ('meta["classes"], front_end)', 'meta["classes"])'),
@@ -194,6 +199,7 @@ PLANTED = {
             '("explicit", explicit), ("complementary", ~explicit)',
         ),
         ("fnmatchcase(path, pattern)", "pattern in path"),
+        ("metrics.accuracy(y, p, threshold)", "metrics.accuracy(y, p)"),
     ],
     "features/compressed": [
         ("POWER_FLOOR = 1e-12", "POWER_FLOOR = 1e-6"),
@@ -275,7 +281,10 @@ PLANTED = {
     ],
     "options/training": [
         ("max(1, self.epoch_size // self.batch)", "self.epoch_size // self.batch"),
-        ("lr: float = positive(1e-4,", "lr: float = positive(1e-3,"),
+        ("lr: float = positive(3e-3,", "lr: float = positive(1e-3,"),
+        ('"epochs": 1000,', '"epochs": 100,'),
+        ('"sampling": "uniform",', ""),
+        ('**given, "preset_name": name', '"preset_name": name, **given, **PRESETS.get(name, {})'),
     ],
     "predict/backend": [
         ('LOADING_PAYS if backend == "auto" and kernel.available()', "LOADING_PAYS if kernel.available()"),
