@@ -130,7 +130,9 @@ class Data:
 
     def key(self) -> dict:
         """All that training depends on, as JSON can hold it."""
-        return key_of(self.options, self.root, self.train, self.val, without=train.FREE_OPTIONS)
+        return key_of(
+            self.options, self.root, self.train, self.val, without=(*train.FREE_OPTIONS, "preset_name")
+        )
 
     def given(self) -> Stage:
         """Stage: copies of the manifests, so that all that follows starts from the same."""
