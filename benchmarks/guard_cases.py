@@ -172,7 +172,7 @@ def features(folder):
 SMALL = {
     "acdnet": (0.25, (2, 140, 257, 2), 1e-3),
     "vgg-gap": (0.06, (2, 195, 128), 1e-3),
-    "conv1d": (0.1, (2, 62000), 1e-3),
+    "conv1d": (0.1, (3, 80000), 1e-3),
     "resnet50": (0.05, (2, 1, 96, 64), 1e-3),
     "mobilenetv2": (0.08, (4, 100, 64), 1e-4),
 }
@@ -585,7 +585,7 @@ def train(folder):
         "paper": "--net conv1d --width 0.06 --augment paper --sampling uniform",
     }
     for name, words in runs.items():
-        seconds = "--seconds 8" if name == "paper" else ""
+        seconds = "--seconds 10" if name == "paper" else ""
         printed = run(f"train manifest.csv --out {name} {TRAINING} {words} {seconds}", folder)
         yield f"{name}-says", "machine", printed
         with open(folder / name / "metrics.csv", newline="") as file:

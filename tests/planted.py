@@ -55,6 +55,7 @@ PLANTED = {
         ("if not np.isfinite(stored).all():", "if np.isnan(stored).any():"),
         ('config.classes != len(meta["classes"])', 'config.classes < len(meta["classes"])'),
         ("own[name] = stored.astype(a.dtype)", "own[name] = stored"),
+        ('"dense" not in (meta.get("config") or ())', '"layers" not in (meta.get("config") or ())'),
         (
             'with replacing(path, CheckpointError) as temporary, open(temporary, "wb") as file:',
             'with open(path, "wb") as file:',
@@ -468,8 +469,10 @@ PLANTED = {
         ("Block(64, 1, (2, 2), 32)", "Block(64, 1, (2, 2), 16)"),
     ],
     "nets/conv1d_net": [
-        ("replace(self.layers[last - 1], activation=None)", "self.layers[last - 1]"),
+        ("last.plain(self, y)", "last.inference(self)(y)"),
         ("stride: int = 3", "stride: int = 2"),
+        ("Conv1DLayer(256, 9, 1)", "Conv1DLayer(256, 9)"),
+        ("norm_last: bool = False", "norm_last: bool = True"),
     ],
     "nets/layers": [
         ("np.sqrt(2 / fan_in)", "np.sqrt(1 / fan_in)"),
