@@ -308,6 +308,10 @@ PLANTED = {
         ("    os.truncate(part, 4 * int(np.prod(shape)) * ends[-1])", "    # os.truncate(part, 0)"),
         ("np.diff(self.ends) > 0", "np.diff(self.ends) >= 0"),
         ("round(most * front.rate)", "round(most * front.hop)"),
+        (
+            "audio.resample(prepare(x, rate), rate, front.rate)",
+            "prepare(audio.resample(x, rate, front.rate), front.rate)",
+        ),
     ],
     "recipes/made_up": [
         ("rng.integers(1, classes, len(wrong))", "rng.integers(0, classes, len(wrong))"),
@@ -336,7 +340,17 @@ PLANTED = {
     "recipes/self_verify": [
         ("(self.folds != fold)", "(self.folds == fold)"),
         ("np.flatnonzero(chosen & ~self.verified)", "np.flatnonzero(chosen)"),
-        ("min(losses, key=losses.get)", "max(losses, key=losses.get)"),
+        ("min(list(found)[1:] or found,", "max(list(found)[1:] or found,"),
+        ("list(found)[1:] or found", "found"),
+        ('keep="loss"', 'keep="last"'),
+        ("self.recipe.verified & (self.folds == fold)", "self.folds == fold"),
+        ("self._logits(net, first + usable)", "self._logits(net, usable)"),
+        ("x[fix_length(np.arange(len(x)), self.recipe.clip_steps)]", "x[: self.recipe.excerpt_steps]"),
+        ("~self.recipe.verified & (self.folds >= 0)", "self.folds >= 0"),
+        ("if first and options.alpha:", "if options.alpha:"),
+        ("        if not first:\n            epochs", "        if False:\n            epochs"),
+        ("/ _weights(fold))[0] for fold in folds]", "/ _weights(0))[0] for fold in folds]"),
+        ("clip_silence),", "clip_silence, recipe.options.clip),"),
         ("if recordings != train.fingerprint(*self.manifests):", "if not recordings:"),
     ],
     "recipes/silence": [
