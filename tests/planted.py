@@ -272,6 +272,8 @@ PLANTED = {
     "options/recipes": [
         ('os.path.join(os.path.dirname(self.manifest), "events.tsv")', '"events.tsv"'),
         ('"Networks.", at_least=2', '"Networks.", at_least=1'),
+        ("tune_lr: float = positive(2e-4,", "tune_lr: float = positive(1e-4,"),
+        ("excerpts: int = count(25,", "excerpts: int = count(20,"),
     ],
     "options/training": [
         ("max(1, self.epoch_size // self.batch)", "self.epoch_size // self.batch"),
@@ -347,7 +349,10 @@ PLANTED = {
         ("self._logits(net, first + usable)", "self._logits(net, usable)"),
         ("x[fix_length(np.arange(len(x)), self.recipe.clip_steps)]", "x[: self.recipe.excerpt_steps]"),
         ("~self.recipe.verified & (self.folds >= 0)", "self.folds >= 0"),
+        ('json.loads(report.read_text("utf-8"))["weights"], TEST', "report.parent.name, TEST"),
         ("if first and options.alpha:", "if options.alpha:"),
+        ("linear(epoch, epochs, min(constant, epochs - 1))", "linear(epoch, epochs, 0)"),
+        ("TRAINING_FRAMES * frame", "EXCERPT_SECONDS"),
         ("        if not first:\n            epochs", "        if False:\n            epochs"),
         ("/ _weights(fold))[0] for fold in folds]", "/ _weights(0))[0] for fold in folds]"),
         ("clip_silence),", "clip_silence, recipe.options.clip),"),

@@ -32,6 +32,7 @@ from acdref.labels import draw_mixup_weights, fix_length, mixup_batch
 from acdref.labels.verification import excerpt_starts, mean_posterior, stratified_folds, verify
 from acdref.losses import softmax_cross_entropy
 from acdref.nets import registry
+from acdref.nets.vgg import CLIP_FRAMES, TRAINING_FRAMES
 from acdref.ops.softmax import softmax_channels
 from acdref.optim import linear
 from acdref.options.recipes import SelfVerifyOptions
@@ -41,8 +42,7 @@ from acdref.recipes.silence import clip_silence
 from acdref.recipes.stages import Stage, Summaries, run
 
 RECIPE = "self-verify"
-CLIP_FRAMES, EXCERPT_FRAMES = 3000, 384  # of the paper's spectrograms
-CLIP_SECONDS, EXCERPT_SECONDS = 18.0, 2.304  # their length in version 1
+CLIP_SECONDS, EXCERPT_SECONDS = 18.0, 2.304  # the length of the paper's frames in version 1
 POSTERIORS, ACCEPTED, TEST = "posteriors.npy", "accepted.csv", "test.npy"
 
 
@@ -125,7 +125,7 @@ class _SelfVerification:
         name = registry.name_of(net)
         self.front = front_end(net)
         frame = self.front.hop / self.front.rate
-        paper = CLIP_FRAMES * frame, EXCERPT_FRAMES * frame
+        paper = CLIP_FRAMES * frame, TRAINING_FRAMES * frame
         clip, excerpt = paper if name == "vgg-gap" else (CLIP_SECONDS, EXCERPT_SECONDS)
         self.clip_steps = round((options.clip or clip) / frame)
         self.excerpt_steps = round((options.excerpt or excerpt) / frame)

@@ -13,7 +13,7 @@ from recipes_support import Killed, dying_at, tiny_mobilenet
 from train_support import Recorder
 
 from acdref.audio import resample
-from acdref.checkpoint import load, load_weights
+from acdref.checkpoint import load, load_weights, save_weights
 from acdref.errors import AcdrefError, FileError, ManifestError
 from acdref.features.papers import decibel_mel
 from acdref.files import write_text
@@ -225,6 +225,34 @@ def test_a_round_goes_on_from_what_the_one_before_has_kept(options, tmp_path, mo
         net, _ = load_weights(path)
         for name, p in (net.params | net.state).items():
             np.testing.assert_array_equal(start[name], p)
+
+
+def test_trainings_are_as_printed(options, tmp_path, monkeypatch):
+    """Rates that fall linearly to 0, mixup in the first training alone; no weight decay."""
+    jobs = []
+
+    def fit(net, job, path, observer):
+        jobs.append(job)
+        save_weights(job.best, net, CLASSES)
+        return [{"epoch": 1, "val_loss": 1.0, "val_accuracy": 0.5}]
+
+    monkeypatch.setattr("acdref.recipes.self_verify.fit", fit)
+    usual = SelfVerifyOptions(options.manifest, init=options.init, clip=1.2, excerpt=0.5, rounds=1, folds=2)
+    self_verify(usual, tmp_path / "out")
+    for job, epochs, constant, lr in [(jobs[0], 500, 100, 1e-3), (jobs[3], 30, 5, 2e-4)]:
+        assert (job.epochs, job.steps, job.weight_decay, job.keep) == (epochs, 1, 0, "loss")
+        rates = [job.rate(epoch, 0) for epoch in (0, constant - 1, constant, epochs - 1)]
+        assert rates == pytest.approx([lr, lr, lr * (1 - 1 / (epochs - constant)), 0])
+    (mixed,), (plain,) = ([y for _, y in job.batches(0, 0)] for job in (jobs[1], jobs[2]))
+    assert mixed.shape == (12, 3) and ((mixed > 0) & (mixed < 1)).any() and (plain.max(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize(("spectrogram", "rate", "hop"), [(1, 32000, 192), (2, 32000, 128)])
+def test_the_papers_network_takes_its_frames(options, spectrogram, rate, hop):
+    changes = {"net": "vgg-gap", "init": None, "width": 0.05, "clip": None, "excerpt": None}
+    recipe = _SelfVerification(replace(options, spectrogram=spectrogram, **changes))
+    assert (recipe.clip_steps, recipe.excerpt_steps) == (3000, 384)
+    assert (recipe.front.rate, recipe.front.hop) == (rate, hop)
 
 
 def whole(out, i):
