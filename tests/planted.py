@@ -273,6 +273,8 @@ PLANTED = {
     "options/recipes": [
         ('os.path.join(os.path.dirname(self.manifest), "events.tsv")', '"events.tsv"'),
         ('"Networks.", at_least=2', '"Networks.", at_least=1'),
+        ("tune_lr: float = positive(2e-4,", "tune_lr: float = positive(1e-4,"),
+        ("excerpts: int = count(25,", "excerpts: int = count(20,"),
     ],
     "options/training": [
         ("max(1, self.epoch_size // self.batch)", "self.epoch_size // self.batch"),
@@ -309,6 +311,10 @@ PLANTED = {
         ("    os.truncate(part, 4 * int(np.prod(shape)) * ends[-1])", "    # os.truncate(part, 0)"),
         ("np.diff(self.ends) > 0", "np.diff(self.ends) >= 0"),
         ("round(most * front.rate)", "round(most * front.hop)"),
+        (
+            "audio.resample(prepare(x, rate), rate, front.rate)",
+            "prepare(audio.resample(x, rate, front.rate), front.rate)",
+        ),
     ],
     "recipes/made_up": [
         ("rng.integers(1, classes, len(wrong))", "rng.integers(0, classes, len(wrong))"),
@@ -337,7 +343,20 @@ PLANTED = {
     "recipes/self_verify": [
         ("(self.folds != fold)", "(self.folds == fold)"),
         ("np.flatnonzero(chosen & ~self.verified)", "np.flatnonzero(chosen)"),
-        ("min(losses, key=losses.get)", "max(losses, key=losses.get)"),
+        ("min(list(found)[1:] or found,", "max(list(found)[1:] or found,"),
+        ("list(found)[1:] or found", "found"),
+        ('keep="loss"', 'keep="last"'),
+        ("self.recipe.verified & (self.folds == fold)", "self.folds == fold"),
+        ("self._logits(net, first + usable)", "self._logits(net, usable)"),
+        ("x[fix_length(np.arange(len(x)), self.recipe.clip_steps)]", "x[: self.recipe.excerpt_steps]"),
+        ("~self.recipe.verified & (self.folds >= 0)", "self.folds >= 0"),
+        ('json.loads(report.read_text("utf-8"))["weights"], TEST', "report.parent.name, TEST"),
+        ("if first and options.alpha:", "if options.alpha:"),
+        ("linear(epoch, epochs, min(constant, epochs - 1))", "linear(epoch, epochs, 0)"),
+        ("TRAINING_FRAMES * frame", "EXCERPT_SECONDS"),
+        ("        if not first:\n            epochs", "        if False:\n            epochs"),
+        ("/ _weights(fold))[0] for fold in folds]", "/ _weights(0))[0] for fold in folds]"),
+        ("clip_silence),", "clip_silence, recipe.options.clip),"),
         ("if recordings != train.fingerprint(*self.manifests):", "if not recordings:"),
     ],
     "recipes/silence": [

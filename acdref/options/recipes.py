@@ -125,14 +125,16 @@ class SelfVerifyOptions(NetworkOptions, ValidatedOptions):
         As in :class:`acdref.train.Options`; every recording has one class, and the column ``verified`` says
         whose label somebody has checked.  What is "validated on" there is only measured on here.
     clip, excerpt : float or None
-        None: the paper's frames, which are 18 s and 2.3 s in version 1.
+        None: the paper's frames, which are 18 s and 2.3 s in version 1.  Training and verification take
+        excerpts; validation and measuring take whole clips.
     epochs, constant, lr : int, int, float
         Of the initial networks.
     tune_epochs, tune_constant, tune_lr
-        Of the training in each round.
+        Of the training in each round, which goes on from the weights that the round before has kept.
     threshold : float or None
     cap : int or None
-        As in :func:`acdref.labels.verify`.
+        As in :func:`acdref.labels.verify`.  The paper does not say which labels count if there are more than
+        `cap`; here, as in its published code, those with the highest posteriors in all folds together.
     """
 
     spectrogram: int = count(1, "Of vgg-gap. 1: A-weighted mel; 2: logarithmic filterbank.", at_most=2)
@@ -140,13 +142,13 @@ class SelfVerifyOptions(NetworkOptions, ValidatedOptions):
         None,
         "Repeat or cut recordings to this  [default: 3000 of vgg-gap's frames, 18 s]",
         metavar="SECONDS",
-        quick=3.0,
+        quick=2.0,
     )
     excerpt: float | None = positive(
         None,
         "Train on random excerpts of this length  [default: 384 of vgg-gap's frames, 2.304 s]",
         metavar="SECONDS",
-        quick=1.5,
+        quick=1.0,
     )
     folds: int = option(4, "Networks.", at_least=2)
     epochs: int = count(500, "On all labels.", quick=10)
@@ -158,11 +160,11 @@ class SelfVerifyOptions(NetworkOptions, ValidatedOptions):
     tune_constant: int = amount(5, "Of these, before the rate begins to fall.", quick=1)
     tune_lr: float = positive(2e-4, quick=0.002)
     batch: int = count(100, quick=16)
-    excerpts: int = count(25, "Excerpts of a recording that a network is asked about.", quick=2)
+    excerpts: int = count(25, "Of a recording; their mean posterior decides on its label.", quick=2)
     threshold: float | None = share(
         0.95,
         "Smallest mean posterior of a label that is accepted; 0 for none, as in the published commands.",
-        quick=0.6,
+        quick=0.4,
     )
     cap: int | None = amount(40, "Most accepted recordings of a class.")
     seed: int = amount(0)

@@ -38,6 +38,27 @@ def test_values_that_cannot_be(kind, given, cause):
         kind("m.csv", **given)
 
 
+def test_self_verification_is_as_printed():
+    """Dorfer & Widmer, sections 3.2, 4.1 and 4.2."""
+    printed = {
+        "folds": 4,
+        "batch": 100,
+        "epochs": 500,
+        "constant": 100,
+        "lr": 0.001,
+        "alpha": 0.3,
+        "rounds": 10,
+        "tune_epochs": 30,
+        "tune_constant": 5,
+        "tune_lr": 0.0002,
+        "excerpts": 25,
+        "threshold": 0.95,
+        "cap": 40,
+    }
+    options = SelfVerifyOptions("m.csv")
+    assert {name: getattr(options, name) for name in printed} == printed
+
+
 def test_thresholds_may_be_none():
     options = SelfVerifyOptions("m.csv", threshold=None, cap=None)
     assert options.threshold is options.cap is None
