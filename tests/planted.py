@@ -225,6 +225,8 @@ PLANTED = {
     "fit": [
         ('job.keep == "last" or score > self.best', 'job.keep == "last" or score >= self.best'),
         ('"loss": -row.get("val_loss", np.nan)', '"loss": row.get("val_loss", np.nan)'),
+        ('"AUC": row.get("val_AUC")', '"AUC": row.get("val_mAP")'),
+        ("len(scores) > patience + int", "len(scores) >= patience + int"),
         (
             "self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0",
             "self.epoch, self.step = self.epoch + 1, 0",
@@ -313,6 +315,7 @@ PLANTED = {
         ("rng.integers(1, classes, len(wrong))", "rng.integers(0, classes, len(wrong))"),
     ],
     "recipes/parts": [
+        ('checkpoint.load(best)[1]["epoch"] - 1]', 'checkpoint.load(best)[1]["epoch"] - 2]'),
         ("        if root == self.root:\n", "        if root:\n"),
         ("key[name] = key[name] and sha256(key[name])", "key[name] = key[name]"),
         (
@@ -352,6 +355,16 @@ PLANTED = {
         ("p.mean(axis=0)", "p.max(axis=0)"),
         ("np.isnan(given) & ~tagged, np.nan, present", "np.isnan(given), np.nan, present"),
         ("starts = [round(k * FRAME", "starts = [round(k * SPAN"),
+        ("return np.setdiff1d(usable, held), ", "return usable, "),
+        ("left = known[len(held) :]", "left = known"),
+        ('row["val_AUC"] > best[0]["AUC"]', 'row["loss"] < best[0]["loss"]'),
+        ('{"validate": validate, "keep": "AUC"}', '{"validate": validate, "keep": "last"}'),
+        ("self.size = len(weak) if tuning or not mu else len(strong)", "self.size = len(weak)"),
+        (
+            'network("strong-part", "strong", ALL_STRONG)',
+            'network("strong-part", "strong", options.mu_strong)',
+        ),
+        ('network("diffuse-part", "diffuse", ALL_STRONG)', 'network("diffuse-part", "strong", ALL_STRONG)'),
     ],
     "recipes/unlabelled": [
         (', "decision": dataclasses.asdict(decision)', ""),

@@ -15,7 +15,19 @@ from acdref.options.recipes import StrongOptions
 
 TINY = ["--net", "mobilenetv2", "--width", "0.01", "--epochs", "1", "--threads", "1"]
 RECIPES = {
-    "strong": [*TINY, "--tune-epochs", "1", "--batch", "3", "--shares", "0.5"],
+    "strong": [
+        *TINY,
+        "--part-epochs",
+        "1",
+        "--tune-epochs",
+        "1",
+        "--batch",
+        "3",
+        "--shares",
+        "0.5",
+        "--seed",
+        "5",
+    ],
     "pseudo-strong": [*TINY, "--annotator-epochs", "1", "--batch", "6", "--windows", "2"],
 }
 
@@ -40,7 +52,11 @@ def test_a_recipe(corpus, tmp_path, recipe):
     networks = [name for name, stage in found["stages"].items() if "loss" in stage]
     assert {line.split()[0] for line in lines} >= set(networks)
     code, out, err = program(*arguments, "--seed", "1")
-    assert (code, out, err.count("\n")) == (1, "", 1) and "seed: 0, now 1" in err
+    assert (
+        (code, out, err.count("\n")) == (1, "", 1)
+        and "now 1" in err
+        and ": was begun with other options (seed: " in err
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,5 +90,5 @@ def test_what_is_given_stays_with_quick():
         found = quick_options(StrongOptions, None, True, options)
         click.echo(f"{found['epochs']} {found['tune_epochs']} {found['net']}")
 
-    assert CliRunner().invoke(command, ["--epochs", "100"]).stdout == "100 10 mobilenetv2\n"
-    assert CliRunner().invoke(command, ["--net", "acdnet"]).stdout == "30 10 acdnet\n"
+    assert CliRunner().invoke(command, ["--epochs", "100"]).stdout == "100 8 mobilenetv2\n"
+    assert CliRunner().invoke(command, ["--net", "acdnet"]).stdout == "24 8 acdnet\n"
