@@ -113,10 +113,18 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
         In each epoch every window comes once.
     lr : float
         It falls as half a cosine.
+    steps : {"equal", "released"}
+        Equal steps compare labels, not amounts of training.  The authors' code puts 32 windows in a step
+        whatever their length, so that windows of 2 s make five times as many steps as those of 10 s; the
+        epoch with the highest validation mAP counts, and training ends 15 epochs behind it.  What is
+        validated on is a share of the recordings to train on: never what is measured on.
     batch : float
         As much sound in short windows as in long ones.
-    transfer, transfer_epochs
-        The column ``split`` says what to measure on.
+    threshold : float
+        The poster counts labels without naming one.  A recording's labels are those of any of its windows.
+    transfer, transfer_val_fold, transfer_from, transfer_epochs
+        The paper compares the annotator's weights with those of the student of the shortest windows.  What to
+        measure on is of that fold, or the column ``split`` says it.
     """
 
     more: str | None = path(None, "Manifest of more recordings for the annotator alone (same root).")
@@ -131,7 +139,16 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
     annotator_epochs: int = count(100, quick=4)
     epochs: int = count(100, "Of each student.", quick=3)
     lr: float = positive(1e-3, quick=0.003)
-    batch: float = positive(640.0, "Of sound in a step, whatever the windows.", metavar="SECONDS", quick=40.0)
+    steps: str = choice(
+        ("equal", "released"),
+        "equal: as much sound in as many steps, whatever the windows.  released: as in the authors' code, as "
+        "many windows in a step, of whatever length; the epoch with the highest mAP of held-out recordings "
+        "counts, and training ends when it lies far back.",
+    )
+    batch: float = positive(640.0, "equal: of sound in a step.", metavar="SECONDS", quick=40.0)
+    batch_windows: int = count(32, "released: in a step.")
+    held_out: float = option(0.1, "released: share of recordings to validate on.", above=0, below=1)
+    patience: int = count(15, "released: epochs without a higher mAP before training ends.")
     level: float = amount(
         0.0,
         "The level of windows varies by so much up and down, for annotator and student alike.",
@@ -141,8 +158,16 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
     threshold: float = share(0.5, "For counting labels.")
     transfer: str | None = path(
         None,
-        'Another set, with a column "split", to train on from the students (same root).',
+        "Another set, to train on from annotator and student (same root).",
         metavar="MANIFEST",
+    )
+    transfer_val_fold: str | None = option(
+        None, 'Its folds to measure on  [default: "val" of column "split"]'
+    )
+    transfer_from: tuple[str, ...] = option(
+        ("annotator", "psl"),
+        "The weights to start from there; repeat it.",
+        choices=("annotator", "psl", "weak", "fresh"),
     )
     transfer_epochs: int = count(30, quick=2)
     seed: int = amount(0)

@@ -52,7 +52,7 @@ def command(manifest, out, quick, threads, as_json, **options):
     from acdref.recipes.strong import RECIPE, strong
 
     if quick:
-        manifest = soundscapes(os.path.join(out, "sounds"), count=160)
+        manifest = soundscapes(os.path.join(out, "sounds"))
         out = os.path.join(out, "recipe")
     options = StrongOptions(manifest, **options)
     do(RECIPE, out, lambda observer: strong(options, out, observer), as_json, threads, _told)
@@ -62,7 +62,7 @@ def _told(stages, out):
     """The file of the weights, and a table of the networks."""
     networks = {name: stage for name, stage in stages.items() if "strong" in stage}
     width = max(map(len, networks))
-    lines = [f"{'':{width}}   mu  epoch  weak eval: d'  lwlrap  strong eval: d'  lwlrap"]
+    lines = [f"{'':{width}}    mu  epoch  weak eval: d'  lwlrap  strong eval: d'  lwlrap"]
     for name, stage in networks.items():
         values = [stage[part][key] for part in ("weak", "strong") for key in ("d_prime", "lwlrap")]
         texts = ("-" if value is None else f"{value:.3f}" for value in values)
