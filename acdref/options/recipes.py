@@ -66,7 +66,7 @@ class StrongOptions(NetworkOptions, ValidatedOptions):
         quick=0.2,
     )
     epochs: int = count(100, "On weak labels of all recordings.", quick=24)
-    part_epochs: int = count(100, "From scratch on the strong set alone.", quick=24)
+    part_epochs: int = count(100, "From scratch on the strong set alone.", quick=20)
     lr: float = positive(1e-3, quick=0.002)
     tune_epochs: int = count(30, "Of training on.", quick=8)
     tune_lr: float = positive(3e-4, quick=0.001)
