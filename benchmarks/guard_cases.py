@@ -601,7 +601,8 @@ RECIPES = {
     "self-correct": f"manifest.csv {TRAINING} --net acdnet --width 0.2 --threshold-t 0.45 --fp",
     "unlabelled": f"BUNDLE rec {TRAINING.removeprefix('--val-fold 2')} --net mobilenetv2 --width 0.02 "
     "--threshold 0.1 --threshold-t 0.49",
-    "strong": f"manifest.csv {_TINY} --epochs 2 --tune-epochs 1 --batch 3 --shares 0.5",
+    "strong": f"manifest.csv {_TINY} --epochs 2 --part-epochs 2 --tune-epochs 1 --batch 3 --shares 0.5 "
+    "--held-out 0.4",
     "pseudo-strong": f"manifest.csv {_TINY} --annotator-epochs 2 --epochs 1 --batch 6 --windows 2",
     "self-verify": f"single.csv {_TINY} --clip 1.2 --excerpt 0.5 --folds 2 --epochs 2 --constant 1 "
     "--rounds 2 --tune-epochs 1 --tune-constant 0 --batch 4 --excerpts 2 --threshold 0.3 --cap 2",

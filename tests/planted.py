@@ -226,6 +226,8 @@ PLANTED = {
     "fit": [
         ('job.keep == "last" or score > self.best', 'job.keep == "last" or score >= self.best'),
         ('"loss": -row.get("val_loss", np.nan)', '"loss": row.get("val_loss", np.nan)'),
+        ('"AUC": row.get("val_AUC")', '"AUC": row.get("val_mAP")'),
+        ("len(scores) > patience + int", "len(scores) >= patience + int"),
         (
             "self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0",
             "self.epoch, self.step = self.epoch + 1, 0",
@@ -320,6 +322,7 @@ PLANTED = {
         ("rng.integers(1, classes, len(wrong))", "rng.integers(0, classes, len(wrong))"),
     ],
     "recipes/parts": [
+        ('checkpoint.load(best)[1]["epoch"] - 1]', 'checkpoint.load(best)[1]["epoch"] - 2]'),
         ("        if root == self.root:\n", "        if root:\n"),
         ("key[name] = key[name] and sha256(key[name])", "key[name] = key[name]"),
         (
@@ -331,6 +334,15 @@ PLANTED = {
         ("weights=[len(cut) for cut in cuts]", "weights=None"),
         ("options.level * level[places] / 20", "options.level * level[places] / 10"),
         ('student(f"weak-{window:g}s", window, 0.0)', 'student(f"weak-{window:g}s", CLIP_SECONDS, 0.0)'),
+        ("own.max(axis=0)", "own.mean(axis=0)"),
+        ("share[MANY + 1 :].sum()", "share[MANY:].sum()"),
+        ("if equal else options.batch_windows", "if not equal else options.batch_windows"),
+        ('"keep": "mAP", "patience"', '"keep": "last", "patience"'),
+        ("held = [self.parts(recordings, lesson.x)[1]", "held = [self.parts(recordings, lesson.x)[0]"),
+        ("for part in (~held, held)]", "for part in (~held | held, held)]"),
+        ('{"annotator": "annotator", "psl"', '{"annotator": "weak", "psl"'),
+        ("sum(axis=1) == 1).all()", "sum(axis=1) == 1).any()"),
+        ("self.front, rate, options = front or recipe.front,", "self.front, rate, options = recipe.front,"),
     ],
     "recipes/relabel_transfer": [
         ('usable = features.Features(before["features"]).usable', "usable = True"),
@@ -372,6 +384,16 @@ PLANTED = {
         ("p.mean(axis=0)", "p.max(axis=0)"),
         ("np.isnan(given) & ~tagged, np.nan, present", "np.isnan(given), np.nan, present"),
         ("starts = [round(k * FRAME", "starts = [round(k * SPAN"),
+        ("return np.setdiff1d(usable, held), ", "return usable, "),
+        ("left = known[len(held) :]", "left = known"),
+        ('row["val_AUC"] > best[0]["AUC"]', 'row["loss"] < best[0]["loss"]'),
+        ('{"validate": validate, "keep": "AUC"}', '{"validate": validate, "keep": "last"}'),
+        ("self.size = len(weak) if tuning or not mu else len(strong)", "self.size = len(weak)"),
+        (
+            'network("strong-part", "strong", ALL_STRONG)',
+            'network("strong-part", "strong", options.mu_strong)',
+        ),
+        ('network("diffuse-part", "diffuse", ALL_STRONG)', 'network("diffuse-part", "strong", ALL_STRONG)'),
     ],
     "recipes/unlabelled": [
         (', "decision": dataclasses.asdict(decision)', ""),

@@ -26,6 +26,10 @@ def test_what_to_transfer_to_is_needed():
     ("kind", "given", "cause"),
     [
         (StrongOptions, {"shares": (0.1, 1.5)}, "parts must lie between 0 and 1"),
+        (StrongOptions, {"mu_strong": (0.1, 1.5)}, "mu_strong must be at most 1, not 1.5"),
+        (StrongOptions, {"mu_strong": ()}, "mu_strong must have one value at least"),
+        (StrongOptions, {"held_out": 1.0}, "held_out must be below 1"),
+        (StrongOptions, {"held_out": 0.0, "mu_diffuse": (0.2, 0.7)}, "several values of mu need held-out"),
         (PseudoStrongOptions, {"windows": (2.0, 0.0)}, "windows must be positive numbers"),
         (PseudoStrongOptions, {"windows": ()}, "windows must be positive numbers"),
         (SelfVerifyOptions, {"spectrogram": 3}, "spectrogram must be at most 2"),
