@@ -144,7 +144,9 @@ def _error(answer, path, entry):
         return math.inf, " is missing"
     try:
         if path.suffix == ".npy":
-            return _array_error(_load(answer), _load(path), entry["rtol"], entry["atol"])
+            atol = entry["atol"]
+            allowed = atol[path.stem] if isinstance(atol, dict) else atol
+            return _array_error(_load(answer), _load(path), entry["rtol"], allowed)
         return _text_error(answer, path, entry)
     except FileError as error:
         return math.inf, f": {error.cause}"

@@ -62,7 +62,8 @@ class Case:
     inputs, outputs : dict of str to array, number or text
     paper : str
         "1, eq. 4": number of the paper as in the README, and place; empty for what no paper has.
-    rtol, atol : float
+    rtol : float
+    atol : float, or dict of str to float with one for each output
         An answer x to an expected y must have abs(x - y) <= atol + rtol * abs(y), and NaN where y has it.
     mistakes : sequence of Mistake
     """
@@ -73,7 +74,7 @@ class Case:
     outputs: Mapping[str, Value]
     paper: str = ""
     rtol: float = 0.0
-    atol: float = 0.0
+    atol: float | Mapping[str, float] = 0.0
     mistakes: Sequence[Mistake] = field(default=())
 
     @property

@@ -23,6 +23,7 @@ CASES = [
         mistakes=[Mistake("x was squared", {"y": np.arange(5.0) ** 2})],
     ),
     Case("numbers/unknown/one", "NaN stays", {"x": [np.nan, 1]}, {"y": [np.nan, 1]}),
+    Case("numbers/both/one", "two", {"x": 1}, {"y.a": 1.0, "z": 1.0}, atol={"y.a": 0.1, "z": 0.01}),
     Case("words/upper/two", "upper case", {"in.txt": "a\nb\n"}, {"out.txt": "A\nB\n"}),
     Case("words/tags/one", "tags", {"in.txt": "a"}, {"tags.json": '{"a": [1, 0.5], "b": null}'}, atol=0.01),
     Case("words/lines/two", "tags", {"in.txt": "a"}, {"tags.jsonl": '{"a": 1}\n{"a": 2}\n'}),
@@ -64,6 +65,11 @@ def test_within_tolerance(folders):
 def test_beyond_tolerance(folders):
     verdict = answer(folders, "numbers/twice/five/y.npy", 2 * np.arange(5.0) * (1 + 1.1e-3))
     assert verdict.status == "failed" and verdict.error > 1 and verdict.where == "y[4] is 8.0088, expected 8"
+
+
+def test_a_tolerance_for_each_output(folders):
+    assert answer(folders, "numbers/both/one/y.a.npy", 1.05).status == "passed"
+    assert answer(folders, "numbers/both/one/z.npy", 1.05).where == "z is 1.05, expected 1"
 
 
 def test_a_known_mistake_is_named(folders):
@@ -130,7 +136,7 @@ def test_what_is_not_answered_is_missing(folders):
 def test_a_damaged_answer_fails_alone(folders, content):
     (folders[1] / "numbers/twice/five/y.npy").write_bytes(content)
     verdicts = check(*folders)[0]
-    assert [one.status for one in verdicts] == ["failed"] + ["passed"] * 4
+    assert [one.status for one in verdicts] == ["failed"] + ["passed"] * 5
     assert verdicts[0].where == "y: cannot be read as an array (.npy)"
 
 
@@ -176,7 +182,7 @@ def test_rows_by_section(folders):
     answer(folders, "words/upper/two/out.txt", "A\n")
     rows = by_section(check(*folders)[0])
     assert [(row["section"], row["cases"], row["answered"], row["passed"]) for row in rows] == [
-        ("numbers", 2, 2, 2),
+        ("numbers", 3, 3, 3),
         ("words", 3, 3, 2),
     ]
     assert rows[1]["where"] == "upper/two out.txt has 1 entries, expected 2"

@@ -52,7 +52,9 @@ def test_each_case_has_what_a_reader_needs(exported):
     for case in exported[1]:
         assert case.outputs, case.name
         assert case.formula.strip() == case.formula != "", case.name
-        assert case.rtol >= 0 and case.atol >= 0, case.name
+        several = isinstance(case.atol, dict)
+        assert not several or case.atol.keys() == case.outputs.keys(), case.name
+        assert case.rtol >= 0 and min(case.atol.values() if several else [case.atol]) >= 0, case.name
         for mistake in case.mistakes:
             assert mistake.cause and set(mistake.outputs) <= set(case.outputs), case.name
 
