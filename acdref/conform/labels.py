@@ -1,4 +1,4 @@
-"""Cases of the label rules that draw nothing; of frames, windows and folds see :mod:`acdref.conform.timing`."""
+"""Cases of the label rules that draw nothing; frames, windows and folds stand in the module timing."""
 
 from collections.abc import Iterator
 
@@ -18,14 +18,15 @@ STATISTICS = ("mean", "median", "p25", "p10", "p5")
 
 def cases() -> Iterator[Case]:
     """All of this section's."""
-    for chapter in (_joining, _mixing, _correction, _percentiles, _mean_thresholds, _clap, _z_scores):
-        yield from chapter()
-    for chapter in (_expansion, _masking, _candidates, _splits, _columns, _superclasses, _counts, _odds):
+    joining = (_joining, _mixing, _pairings, _gains)
+    by_scores = (_correction, _percentiles, _mean_thresholds, _flags, _clap, _clap_labels, _z_scores)
+    by_graph = (_expansion, _masking, _candidates, _splits, _columns, _superclasses)
+    for chapter in (*joining, *by_scores, *by_graph, _counts, _odds):
         yield from chapter()
     yield from timing.cases()
 
 
-def drawn(seed: int, n: int, c: int, unknown: float = 0.15, positive: float = 0.3):
+def _drawn(seed, n, c, unknown=0.15, positive=0.3):
     """Random labels with unknown ones, and scores of two decimals, so that some are tied; a few are NaN."""
     rng = np.random.default_rng(seed)
     y = (rng.random((n, c)) < positive).astype(np.float64)
@@ -46,7 +47,7 @@ def _joining():
             "all_of_three": {"labels": every},
             "one_clip": {"labels": every[:1]},
             "no_classes": {"labels": np.zeros((2, 0))},
-            "batches": {"labels": drawn(1, 12, 5)[0].reshape(3, 4, 5)},
+            "batches": {"labels": _drawn(1, 12, 5)[0].reshape(3, 4, 5)},
         },
         {
             "the largest value was taken, so that 1 with unknown is unknown": lambda labels: {
@@ -60,17 +61,18 @@ def _joining():
     )
 
 
+MIXED = np.array([[0.0, 1.0, NAN, 0.25], [1.0, 1.0, 0.0, NAN], [0.0, 0.0, 1.0, 0.5], [1.0, 0.0, NAN, 0.0]])
+WEIGHTS = np.array([0.25, 0.0, 1.0, 0.7])
+
+
 def _mixing():
-    y = np.array([[0.0, 1.0, NAN, 0.25], [1.0, 1.0, 0.0, NAN], [0.0, 0.0, 1.0, 0.5], [1.0, 0.0, NAN, 0.0]])
-    weights = np.array([0.25, 0.0, 1.0, 0.7])
-    naive = "a weight of 0 was multiplied with NaN"
     yield from rule_cases(
         "labels/mixup",
         "weight * first + (1 - weight) * second",
         lambda first, second, weight: {"mixed": rules.mixup(first, second, weight)},
-        {"rows": {"first": y, "second": y[::-1], "weight": weights}},
+        {"rows": {"first": MIXED, "second": MIXED[::-1], "weight": WEIGHTS}},
         {
-            naive: lambda first, second, weight: {
+            "a weight of 0 was multiplied with NaN": lambda first, second, weight: {
                 "mixed": weight[:, None] * first + (1 - weight[:, None]) * second
             },
             "the weights were exchanged": lambda first, second, weight: {
@@ -80,6 +82,10 @@ def _mixing():
         "1, eq. 1 and 2",
         rtol=1e-14,  # two products and a sum
     )
+
+
+def _pairings():
+    y, weights = MIXED, WEIGHTS
 
     def batch_rule(batch, weights, pairing):
         return {"mixed": rules.mixup_batch(batch, weights, PAIRINGS[pairing])}
@@ -106,6 +112,9 @@ def _mixing():
         "1, eq. 1 and 2",
         rtol=1e-14,
     )
+
+
+def _gains():
     yield from rule_cases(
         "labels/apply_gains",
         "10^(gain / 20) * source, and their sum",
@@ -157,12 +166,12 @@ def _correction():
     both = {"fp": 1, "mask": 1, "boundary": 0}
     variants["nothing_is_sure"] = {"y": y, "p": p, "T": 0.0} | both
     variants["nothing_is_doubtful"] = {"y": y, "p": p, "T": 0.5} | both
-    some, score = drawn(3, 40, 5)
+    some, score = _drawn(3, 40, 5)
     variants["random"] = {"y": some, "p": score, "T": 0.2} | both
     variants["no_clips"] = {"y": some[:0], "p": score[:0], "T": 0.05} | both
     yield from rule_cases(
         "labels/correct_labels",
-        "0 becomes 1 above 1 - T, unknown between 0.5 and that; with fp 1 becomes 0 below T, unknown up to 0.5",
+        "0 becomes 1 above 1 - T, NaN from 0.5 to that; with fp 1 becomes 0 below T, NaN from that to 0.5",
         lambda y, p, T, fp, mask, boundary: {
             "corrected": rules.correct_labels(y, p, T, bool(fp), bool(mask), BOUNDARIES[boundary])
         },
@@ -204,7 +213,7 @@ def _otherwise(sure=np.greater, against=np.greater, comparing=np.float64):
 
 
 def _percentiles():
-    y, p = drawn(4, 30, 4, positive=0.2)
+    y, p = _drawn(4, 30, 4, positive=0.2)
     few = np.array([[0, 0, 1], [0, 0, 1], [0, NAN, NAN], [0, 0, 1], [0, 0, 1], [1, 0, NAN]], dtype=np.float64)
     tied = (
         np.array([[1, 4, 9], [2, 4, 5], [3, 9, 5], [4, 4, NAN], [NAN, 4, 1], [9, 4, 3]]) / 10
@@ -230,13 +239,14 @@ def _percentiles():
         "1, table 2, rows 2 and 3",
         rtol=1e-13,  # one interpolation
     )
-    for function, value, row in (("percentile_mask", NAN, 2), ("percentile_correct", 1.0, 3)):
+    for function, value, word, row in (
+        ("percentile_mask", NAN, "NaN", 2),
+        ("percentile_correct", 1.0, "1", 3),
+    ):
         rule = getattr(rules, function)
         yield from rule_cases(
             f"labels/{function}",
-            f"{value:g} where y is 0 and the score is above the class's threshold (percentile_thresholds)".replace(
-                "nan", "NaN"
-            ),
+            f"{word} where y is 0 and the score is above its class's percentile_thresholds",
             lambda y, p, q, rule=rule: {"relabelled": rule(y, p, q)},
             variants,
             {
@@ -257,9 +267,15 @@ def _quantile(method="linear"):
     return thresholds
 
 
+def _with_candidates():
+    """Labels, scores and which pairs may change; the last class has no positives."""
+    y, p = _drawn(5, 30, 4)
+    y[:, 3] = np.where(y[:, 3] == 1, 0, y[:, 3])
+    return y, p, np.random.default_rng(6).random(y.shape) < 0.5
+
+
 def _mean_thresholds():
-    y, p = drawn(5, 30, 4)
-    y[:, 3] = np.where(y[:, 3] == 1, 0, y[:, 3])  # a class without positives
+    y, p, allowed = _with_candidates()
     small = {
         "y": np.array([[1.0], [1.0], [0.0], [0.0], [NAN]]),
         "p": np.array([[0.5], [1.0], [0.75], [0.8], [0.9]]),
@@ -273,7 +289,6 @@ def _mean_thresholds():
         "1, table 2, row 4",
         rtol=1e-13,
     )
-    allowed = np.random.default_rng(6).random(y.shape) < 0.5
 
     def rule(y, p, candidates, statistic):
         candidates = np.asarray(candidates, dtype=bool)
@@ -306,6 +321,10 @@ def _mean_thresholds():
         },
         "1, table 2, row 4",
     )
+
+
+def _flags():
+    y, p, allowed = _with_candidates()
     met = p[np.flatnonzero((y[:, 1] == 0) & allowed[:, 1] & (p[:, 1] > 0))[0], 1]
     yield from rule_cases(
         "labels/above_threshold",
@@ -320,54 +339,65 @@ def _mean_thresholds():
     )
 
 
-def _clap():
+def _cosines():
+    """Variants of cosines of clips with prompts: one row constant, one with an unknown."""
     rng = np.random.default_rng(7)
-    cosines = np.round(rng.uniform(-0.1, 0.5, (6, 11)), 3)
+    cosines, background = (
+        np.round(rng.uniform(-0.1, 0.5, (6, 11)), 3),
+        np.round(rng.uniform(-0.1, 0.5, (6, 2)), 3),
+    )
     cosines[1] = 0.25
     cosines[2, 3] = NAN
     given = {"cosines": cosines, "scale": 1 / 0.07, "background": np.zeros((6, 0))}
-    variants = {
+    return {
         "classes_alone": given,
-        "background": given | {"background": np.round(rng.uniform(-0.1, 0.5, (6, 2)), 3)},
+        "background": given | {"background": background},
         "large_scale": given | {"scale": 2000.0},
     }
 
-    def rule(cosines, scale, background):
-        return {"probabilities": rules.clap_probabilities(cosines, scale, background)}
 
+def _probabilities(cosines, scale, background):
+    return {"probabilities": rules.clap_probabilities(cosines, scale, background)}
+
+
+def _clap():
     yield from rule_cases(
         "labels/clap_probabilities",
         "softmax over classes and background of scale * cosine, of which the classes are kept",
-        rule,
-        variants,
+        _probabilities,
+        _cosines(),
         {
-            "the scale was left out": lambda cosines, scale, background: rule(cosines, 1.0, background),
-            "the background did not compete": lambda cosines, scale, background: rule(
-                cosines, scale, cosines[:, :0]
+            "the scale was left out": lambda cosines, scale, background: _probabilities(
+                cosines, 1.0, background
+            ),
+            "the background did not compete": lambda cosines, scale, background: _probabilities(
+                cosines, scale, background[:, :0]
             ),
         },
         "1, sec. 3.4",
         rtol=1e-11,  # exp of up to scale * 0.6: the last bits of the cosines count so often
         atol=1e-300,
     )
+
+
+def _clap_labels():
     four = np.array([[0.3, 0.2, 0.1], [0.2, 0.2, 0.2], [0.3, 0.3, -0.2], [0.1, NAN, 0.1]])
+
+    def winner(threshold, **given):
+        p = _probabilities(**given)["probabilities"]
+        return {"labels": (p == p.max(axis=1, keepdims=True)).astype(np.float64)}
+
     yield from rule_cases(
         "labels/clap_labels",
         "1 where the probability of clap_probabilities is above the threshold, else 0; NaN where it is NaN",
         lambda threshold, **given: {"labels": rules.clap_labels(threshold=threshold, **given)},
-        {name: inputs | {"threshold": 0.2} for name, inputs in variants.items()}
+        {name: inputs | {"threshold": 0.2} for name, inputs in _cosines().items()}
         | {"small": {"cosines": four, "scale": 10.0, "background": np.zeros((4, 0)), "threshold": 0.3}},
         {
             "the scale was left out": lambda scale, **given: {
                 "labels": rules.clap_labels(scale=1.0, **given)
             },
-            "the most probable class alone was labelled": lambda threshold, **given: {
-                "labels": (
-                    rule(**given)["probabilities"]
-                    == rule(**given)["probabilities"].max(axis=1, keepdims=True)
-                )
-                * 1.0
-            },
+            "the most probable class alone was labelled": winner,
             "an unknown score gave the label 0": lambda **given: {
                 "labels": np.nan_to_num(rules.clap_labels(**given))
             },
@@ -424,7 +454,7 @@ def _standardised(column):
 EDGES = np.array(
     [[0, 1], [1, 2], [1, 3], [3, 2], [2, 4], [2, 5], [6, 7], [6, 8], [9, 8], [8, 10], [7, 11], [5, 12]]
 )
-"""A small graph as (parent, child): roots 0, 6, 9 and 13; 2 has the parents 1 and 3, 8 the parents 6 and 9."""
+"""A small graph as (parent, child): the roots are 0, 6, 9, 13; 2 has the parents 1 and 3, 8 has 6 and 9."""
 
 N_NODES = 14
 
@@ -449,7 +479,7 @@ def _clips():
     unknown = np.zeros((3, N_NODES))
     unknown[[0, 1, 1, 2, 2], [4, 2, 12, 5, 0]] = [NAN, NAN, 1, NAN, 1]
     graph = {"n_nodes": N_NODES, "edges": EDGES}
-    random = drawn(9, 12, N_NODES, unknown=0.05, positive=0.1)[0]
+    random = _drawn(9, 12, N_NODES, unknown=0.05, positive=0.1)[0]
     return {
         "by_hand": graph | {"Y": y},
         "unknown": graph | {"Y": unknown},
@@ -512,7 +542,7 @@ def _first_parents(edges):
 def _masking():
     yield from rule_cases(
         "labels/children_mask",
-        "parent_expand, and NaN at all descendants of each label that has none of them among the original labels",
+        "parent_expand, and NaN below each label 1 that has no original label 1 below it",
         lambda n_nodes, edges, Y: {"masked": _ontology(n_nodes, edges).children_mask(Y)},
         _clips(),
         {
@@ -624,7 +654,7 @@ def _columns():
 
 
 def _superclasses():
-    y = drawn(11, 8, 6)[0]
+    y = _drawn(11, 8, 6)[0]
     members = np.array([[0, 0], [1, 0], [1, 1], [3, 2], [4, 2], [5, 2]])
 
     def rule(y, members, n_superclasses):
@@ -647,7 +677,7 @@ def _superclasses():
 
 
 def _counts():
-    y, p = drawn(12, 12, 3)
+    y = _drawn(12, 12, 3)[0]
     y[:, 2] = NAN
     yield from rule_cases(
         "labels/class_priors",
@@ -658,7 +688,7 @@ def _counts():
         "4, sec. 4",
         rtol=1e-15,
     )
-    condition, outcome = y[:, :2], drawn(13, 12, 3)[0]
+    condition, outcome = y[:, :2], _drawn(13, 12, 3)[0]
     yield from rule_cases(
         "labels/contingency",
         "[[both, condition only], [outcome only, neither]] over clips where both are known",
@@ -674,7 +704,7 @@ def _counts():
         },
         "4, sec. 4",
     )
-    truth, noisy, repaired = (drawn(seed, 30, 4, positive=0.5)[0] for seed in (14, 15, 16))
+    truth, noisy, repaired = (_drawn(seed, 30, 4, positive=0.5)[0] for seed in (14, 15, 16))
     yield from rule_cases(
         "labels/repair_counts",
         "errors; of these repaired and masked; of the right labels harmed and lost",

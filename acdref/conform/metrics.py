@@ -14,7 +14,16 @@ RTOL = 1e-11  # sums and quotients of a few dozen numbers in float64
 
 def cases() -> Iterator[Case]:
     """All of this section's."""
-    for chapter in (_average_precision, _roc_auc, _balanced, _d_prime, _detection, _lwlrap, _map_at_k):
+    for chapter in (
+        _average_precision,
+        _roc_auc,
+        _balanced,
+        _d_prime,
+        _accuracy,
+        _f_score,
+        _lwlrap,
+        _map_at_k,
+    ):
         yield from chapter()
 
 
@@ -60,7 +69,7 @@ def _average_precision():
 
     yield from rule_cases(
         "metrics/average_precision",
-        "AP = sum over distinct scores of (R_n - R_(n-1)) P_n, not interpolated; mean over the classes defined",
+        "AP = sum over distinct scores of (R_n - R_(n-1)) P_n, not interpolated; mean over classes",
         rule,
         {name: inputs | {"undefined": NAN} for name, inputs in _variants().items()}
         | {"random_undefined_zero": _variants()["random"] | {"undefined": 0.0}},
@@ -157,7 +166,7 @@ def _balanced():
 
     yield from rule_cases(
         "metrics/balance_negatives",
-        "a negative in a pool of m weighs n / (2 m), n in both pools; 1 where a pool is empty, and for others",
+        "a negative in a pool of m weighs n / (2 m), n in both; 1 if a pool is empty, and for others",
         rule,
         {"random": {"y": y, "p": p, "explicit": explicit}},
         {
@@ -200,58 +209,62 @@ def _d_prime():
     )
 
 
-def _detection():
-    variants = {
-        name: inputs | {"threshold": np.full(inputs["y"].shape[1], 0.5)}
-        for name, inputs in _variants().items()
+def _thresholds():
+    """Variants with a threshold: one for all, one by class, one that float64 alone tells from a score."""
+    alike = {
+        name: given | {"threshold": np.full(given["y"].shape[1], 0.5)} for name, given in _variants().items()
     }
-    variants["by_class"] = _variants()["random"] | {"threshold": np.arange(8) / 10}
-    variants["float32"] = {
-        "y": np.array([[1.0], [0.0]]), "p": np.array([[np.float32(0.2)], [np.float32(0.3)]], dtype=np.float64),
-        "weight": np.ones((2, 1)), "threshold": np.array([0.2]),
-    }  # fmt: skip
+    close = {"y": np.array([[1.0], [0.0]]), "p": np.float32([[0.2], [0.3]]).astype(np.float64)}
+    return alike | {
+        "by_class": _variants()["random"] | {"threshold": np.arange(8) / 10},
+        "float32": close | {"weight": np.ones((2, 1)), "threshold": np.array([0.2])},
+    }
 
+
+def _wrong_detection(rule):
+    """What goes wrong with thresholds."""
+    return {
+        "a score equal to the threshold was detected": lambda threshold, **others: rule(
+            threshold=np.nextafter(threshold, -1), **others
+        ),
+        "unknown labels counted as negatives": lambda y, p, **others: rule(**_as_negatives(y, p), **others),
+        "the weights were not looked at": lambda y, weight, **others: rule(
+            y=y, weight=np.ones(y.shape), **others
+        ),
+        "score and threshold were compared as float32": lambda p, threshold, **others: rule(
+            p=p.astype(np.float32), threshold=threshold.astype(np.float32), **others
+        ),
+    }
+
+
+def _accuracy():
     def rule(y, p, weight, threshold):
         values = metrics.accuracy(y, p, threshold, weight)
         return {"accuracy": values, "mean": metrics.mean_over_classes(values)}
-
-    def wrong(rule):
-        return {
-            "a score equal to the threshold was detected": lambda threshold, **others: rule(
-                threshold=np.nextafter(threshold, -1), **others
-            ),
-            "unknown labels counted as negatives": lambda y, p, **others: rule(
-                **_as_negatives(y, p), **others
-            ),
-            "the weights were not looked at": lambda y, weight, **others: rule(
-                y=y, weight=np.ones(y.shape), **others
-            ),
-            "score and threshold were compared as float32": lambda p, threshold, **others: rule(
-                p=p.astype(np.float32), threshold=threshold.astype(np.float32), **others
-            ),
-        }
 
     yield from rule_cases(
         "metrics/accuracy",
         "(TP + TN) / n of each class, detected where score > threshold; mean over the classes defined",
         rule,
-        variants,
-        wrong(rule),
+        _thresholds(),
+        _wrong_detection(rule),
         "1, sec. 4.1",
         rtol=RTOL,
     )
 
-    def f_rule(y, p, weight, threshold, beta, undefined):
+
+def _f_score():
+    def rule(y, p, weight, threshold, beta, undefined):
         return {"f_score": metrics.f_score(y, p, threshold, beta, weight, undefined)}
 
-    others = {"beta": 1.0, "undefined": NAN}
+    variants = {name: given | {"beta": 1.0, "undefined": NAN} for name, given in _thresholds().items()}
     yield from rule_cases(
         "metrics/f_score",
         "(1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP)",
-        f_rule,
-        {name: inputs | others for name, inputs in variants.items()}
-        | {"recall_twice": variants["random"] | {"beta": 2.0, "undefined": 0.0}},
-        wrong(f_rule) | {"beta was not squared": lambda beta, **given: f_rule(beta=np.sqrt(beta), **given)},
+        rule,
+        variants | {"recall_twice": variants["random"] | {"beta": 2.0, "undefined": 0.0}},
+        _wrong_detection(rule)
+        | {"beta was not squared": lambda beta, **given: rule(beta=np.sqrt(beta), **given)},
         rtol=RTOL,
     )
 
@@ -267,21 +280,27 @@ def _lwlrap():
 
     yield from rule_cases(
         "metrics/lwlrap",
-        "mean over all positive labels of (positives scored at or above it) / (classes scored at or above it)",
+        "mean over all positive labels of (positives at or above its score) / (classes at or above it)",
         rule,
         {
             "small": {
                 "y": np.array([[1.0, 0, 0], [0, 1, 1]]), "p": np.array([[0.9, 0.5, 0.1], [0.8, 0.7, 0.1]]),
                 "weight": np.ones(2),
             },
-            "tied": {"y": np.array([[1.0, 0, 0, 1]]), "p": np.array([[0.5, 0.5, 0.2, 0.5]]), "weight": np.ones(1)},
+            "tied": {
+                "y": np.array([[1.0, 0, 0, 1]]),
+                "p": np.array([[0.5, 0.5, 0.2, 0.5]]),
+                "weight": np.ones(1),
+            },
             "random": random,
             "weighted": random | {"weight": np.arange(20) % 4 / 2},
             "no_positives": {"y": np.zeros((2, 3)), "p": np.ones((2, 3)), "weight": np.ones(2)},
         },
         {
             "tied scores got the best of their ranks": _best_ranks,
-            "classes were averaged without weights": lambda **given: {"lwlrap": rule(**given)["values"].mean()},
+            "classes were averaged without weights": lambda **given: {
+                "lwlrap": rule(**given)["values"].mean()
+            },
             "the weights of the clips were not looked at": lambda y, p, weight: rule(y, p, np.ones(len(y))),
             "clips were averaged, not labels": _by_clip,
         },

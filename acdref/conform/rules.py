@@ -1,4 +1,4 @@
-"""Cases of a function from its inputs alone: the rule gives what is expected, wrong rules give the mistakes."""
+"""Cases of a function from inputs alone: its rule gives what is expected, wrong rules give the mistakes."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -47,7 +47,8 @@ def rule_cases(
     Examples
     --------
     >>> wrong = {"x was squared": lambda x: {"y": x**2}}
-    >>> cases = rule_cases("a/twice", "y = 2 x", lambda x: {"y": 2 * x}, {"two": {"x": 2}, "three": {"x": 3}}, wrong)
+    >>> variants = {"two": {"x": 2}, "three": {"x": 3}}
+    >>> cases = rule_cases("a/twice", "y = 2 x", lambda x: {"y": 2 * x}, variants, wrong)
     >>> [(case.name, case.outputs, len(case.mistakes)) for case in cases]
     [('a/twice/two', {'y': 4}, 0), ('a/twice/three', {'y': 6}, 1)]
     """

@@ -15,9 +15,10 @@ LEFTOVERS = ("balanced", "first")
 
 def cases() -> Iterator[Case]:
     """Those of the section "labels" that stand here."""
-    for chapter in (_frames, _frame_labels, _diffuse, _posteriors, _verification, _folds, _windows, _batches):
+    for chapter in (_frames, _frame_labels, _diffuse, _posteriors, _verification, _folds, _round_folds):
         yield from chapter()
-    yield from _soft_labels()
+    for chapter in (_windows, _samples, _batches, _soft_labels):
+        yield from chapter()
 
 
 GRID = {"duration": 10.0, "frame": 0.96, "hop": 0.96, "start": 0.0}
@@ -113,7 +114,7 @@ def _framed(merge=False, summed=False, enough=np.greater_equal, event_counts=Tru
 
 
 def _merged(times):
-    merged: list[list[int]] = []
+    merged = []
     for onset, offset in sorted(times.tolist()):
         if merged and onset <= merged[-1][1]:
             merged[-1][1] = max(merged[-1][1], offset)
@@ -241,20 +242,16 @@ def _verification():
         "verified": np.array([0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1], dtype=bool),
     }
 
-    def rule(threshold, cap, verified, **given):
+    def rule(threshold, cap, probs, labels, verified):
         limits = (None if np.isnan(threshold) else threshold, None if cap < 0 else cap)
-        return {
-            "accepted": rules.verify(
-                verified=np.asarray(verified, dtype=bool), threshold=limits[0], cap=limits[1], **given
-            )
-        }
+        return {"accepted": rules.verify(probs, labels, np.asarray(verified, dtype=bool), *limits)}
 
-    def turned(probs, labels, verified, threshold, cap):
-        return {
-            "accepted": rule(threshold, cap, verified[::-1], probs=probs[::-1], labels=labels[::-1])[
-                "accepted"
-            ][::-1]
-        }
+    def turned(threshold, cap, **given):
+        backwards = {name: value[::-1] for name, value in given.items()}
+        return {"accepted": rule(threshold, cap, **backwards)["accepted"][::-1]}
+
+    def verified_too(verified, **others):
+        return {"accepted": verified | rule(verified=0 * verified, **others)["accepted"]}
 
     yield from rule_cases(
         "labels/verify",
@@ -272,10 +269,7 @@ def _verification():
                 np.nextafter(threshold, 2), **others
             ),
             "later clips came first among equals": turned,
-            "verified clips counted towards the cap": lambda verified, probs, labels, **others: {
-                "accepted": verified
-                | rule(verified=0 * verified, probs=probs, labels=labels, **others)["accepted"]
-            },
+            "verified clips counted towards the cap": verified_too,
             "it was not asked whether the label is the most probable class": lambda probs, labels, **others: (
                 rule(probs=np.where(np.eye(probs.shape[1])[labels] == 1, probs, 0), labels=labels, **others)
             ),
@@ -284,10 +278,14 @@ def _verification():
     )
 
 
-def _folds():
+def _classes():
+    """Classes of clips, and which are verified."""
     rng = np.random.default_rng(22)
-    labels, verified = rng.integers(0, 4, 37) * 3 + 1, rng.random(37) < 0.4
-    accepted = verified | (rng.random(37) < 0.3)
+    return rng.integers(0, 4, 61) * 3 + 1, rng.random(61) < 0.4
+
+
+def _folds():
+    labels, verified = _classes()
 
     def rule(labels, verified, n_folds, leftovers):
         return {
@@ -330,6 +328,11 @@ def _folds():
         },
         "2, sec. 4",
     )
+
+
+def _round_folds():
+    labels, verified = _classes()
+    accepted = verified | (np.arange(len(labels)) % 4 == 0)
     yield from rule_cases(
         "labels/round_folds",
         "stratified_folds by the official flags; by the round's flags with refold",
@@ -389,6 +392,9 @@ def _windows():
         "5, method",
         rtol=1e-14,
     )
+
+
+def _samples():
     yield from rule_cases(
         "labels/window_samples",
         "floor(t * sr)",
