@@ -55,6 +55,7 @@ PLANTED = {
         ("if not np.isfinite(stored).all():", "if np.isnan(stored).any():"),
         ('config.classes != len(meta["classes"])', 'config.classes < len(meta["classes"])'),
         ("own[name] = stored.astype(a.dtype)", "own[name] = stored"),
+        ('"dense" not in (meta.get("config") or ())', '"layers" not in (meta.get("config") or ())'),
         (
             'with replacing(path, CheckpointError) as temporary, open(temporary, "wb") as file:',
             'with open(path, "wb") as file:',
@@ -231,6 +232,8 @@ PLANTED = {
     "fit": [
         ('job.keep == "last" or score > self.best', 'job.keep == "last" or score >= self.best'),
         ('"loss": -row.get("val_loss", np.nan)', '"loss": row.get("val_loss", np.nan)'),
+        ('"AUC": row.get("val_AUC")', '"AUC": row.get("val_mAP")'),
+        ("len(scores) > patience + int", "len(scores) >= patience + int"),
         (
             "self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0",
             "self.epoch, self.step = self.epoch + 1, 0",
@@ -278,6 +281,8 @@ PLANTED = {
     "options/recipes": [
         ('os.path.join(os.path.dirname(self.manifest), "events.tsv")', '"events.tsv"'),
         ('"Networks.", at_least=2', '"Networks.", at_least=1'),
+        ("tune_lr: float = positive(2e-4,", "tune_lr: float = positive(1e-4,"),
+        ("excerpts: int = count(25,", "excerpts: int = count(20,"),
     ],
     "options/training": [
         ("max(1, self.epoch_size // self.batch)", "self.epoch_size // self.batch"),
@@ -317,11 +322,16 @@ PLANTED = {
         ("    os.truncate(part, 4 * int(np.prod(shape)) * ends[-1])", "    # os.truncate(part, 0)"),
         ("np.diff(self.ends) > 0", "np.diff(self.ends) >= 0"),
         ("round(most * front.rate)", "round(most * front.hop)"),
+        (
+            "audio.resample(prepare(x, rate), rate, front.rate)",
+            "prepare(audio.resample(x, rate, front.rate), front.rate)",
+        ),
     ],
     "recipes/made_up": [
         ("rng.integers(1, classes, len(wrong))", "rng.integers(0, classes, len(wrong))"),
     ],
     "recipes/parts": [
+        ('checkpoint.load(best)[1]["epoch"] - 1]', 'checkpoint.load(best)[1]["epoch"] - 2]'),
         ("        if root == self.root:\n", "        if root:\n"),
         ("key[name] = key[name] and sha256(key[name])", "key[name] = key[name]"),
         (
@@ -333,6 +343,15 @@ PLANTED = {
         ("weights=[len(cut) for cut in cuts]", "weights=None"),
         ("options.level * level[places] / 20", "options.level * level[places] / 10"),
         ('student(f"weak-{window:g}s", window, 0.0)', 'student(f"weak-{window:g}s", CLIP_SECONDS, 0.0)'),
+        ("own.max(axis=0)", "own.mean(axis=0)"),
+        ("share[MANY + 1 :].sum()", "share[MANY:].sum()"),
+        ("if equal else options.batch_windows", "if not equal else options.batch_windows"),
+        ('"keep": "mAP", "patience"', '"keep": "last", "patience"'),
+        ("held = [self.parts(recordings, lesson.x)[1]", "held = [self.parts(recordings, lesson.x)[0]"),
+        ("for part in (~held, held)]", "for part in (~held | held, held)]"),
+        ('{"annotator": "annotator", "psl"', '{"annotator": "weak", "psl"'),
+        ("sum(axis=1) == 1).all()", "sum(axis=1) == 1).any()"),
+        ("self.front, rate, options = front or recipe.front,", "self.front, rate, options = recipe.front,"),
     ],
     "recipes/relabel_transfer": [
         ('usable = features.Features(before["features"]).usable', "usable = True"),
@@ -345,7 +364,20 @@ PLANTED = {
     "recipes/self_verify": [
         ("(self.folds != fold)", "(self.folds == fold)"),
         ("np.flatnonzero(chosen & ~self.verified)", "np.flatnonzero(chosen)"),
-        ("min(losses, key=losses.get)", "max(losses, key=losses.get)"),
+        ("min(list(found)[1:] or found,", "max(list(found)[1:] or found,"),
+        ("list(found)[1:] or found", "found"),
+        ('keep="loss"', 'keep="last"'),
+        ("self.recipe.verified & (self.folds == fold)", "self.folds == fold"),
+        ("self._logits(net, first + usable)", "self._logits(net, usable)"),
+        ("x[fix_length(np.arange(len(x)), self.recipe.clip_steps)]", "x[: self.recipe.excerpt_steps]"),
+        ("~self.recipe.verified & (self.folds >= 0)", "self.folds >= 0"),
+        ('json.loads(report.read_text("utf-8"))["weights"], TEST', "report.parent.name, TEST"),
+        ("if first and options.alpha:", "if options.alpha:"),
+        ("linear(epoch, epochs, min(constant, epochs - 1))", "linear(epoch, epochs, 0)"),
+        ("TRAINING_FRAMES * frame", "EXCERPT_SECONDS"),
+        ("        if not first:\n            epochs", "        if False:\n            epochs"),
+        ("/ _weights(fold))[0] for fold in folds]", "/ _weights(0))[0] for fold in folds]"),
+        ("clip_silence),", "clip_silence, recipe.options.clip),"),
         ("if recordings != train.fingerprint(*self.manifests):", "if not recordings:"),
     ],
     "recipes/silence": [
@@ -361,6 +393,16 @@ PLANTED = {
         ("p.mean(axis=0)", "p.max(axis=0)"),
         ("np.isnan(given) & ~tagged, np.nan, present", "np.isnan(given), np.nan, present"),
         ("starts = [round(k * FRAME", "starts = [round(k * SPAN"),
+        ("return np.setdiff1d(usable, held), ", "return usable, "),
+        ("left = known[len(held) :]", "left = known"),
+        ('row["val_AUC"] > best[0]["AUC"]', 'row["loss"] < best[0]["loss"]'),
+        ('{"validate": validate, "keep": "AUC"}', '{"validate": validate, "keep": "last"}'),
+        ("self.size = len(weak) if tuning or not mu else len(strong)", "self.size = len(weak)"),
+        (
+            'network("strong-part", "strong", ALL_STRONG)',
+            'network("strong-part", "strong", options.mu_strong)',
+        ),
+        ('network("diffuse-part", "diffuse", ALL_STRONG)', 'network("diffuse-part", "strong", ALL_STRONG)'),
     ],
     "recipes/unlabelled": [
         (', "decision": dataclasses.asdict(decision)', ""),
@@ -477,8 +519,10 @@ PLANTED = {
         ("Block(64, 1, (2, 2), 32)", "Block(64, 1, (2, 2), 16)"),
     ],
     "nets/conv1d_net": [
-        ("replace(self.layers[last - 1], activation=None)", "self.layers[last - 1]"),
+        ("last.plain(self, y)", "last.inference(self)(y)"),
         ("stride: int = 3", "stride: int = 2"),
+        ("Conv1DLayer(256, 9, 1)", "Conv1DLayer(256, 9)"),
+        ("norm_last: bool = False", "norm_last: bool = True"),
     ],
     "nets/layers": [
         ("np.sqrt(2 / fan_in)", "np.sqrt(1 / fan_in)"),

@@ -33,7 +33,7 @@ import re
 import stat
 from collections import namedtuple
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from os import PathLike
 
 import numpy as np
@@ -43,7 +43,7 @@ from acdref.audio.resampling import HIGHEST_RATE, LOWEST_RATE, checked_rate, res
 from acdref.errors import AudioError
 from acdref.matmul import matmul
 
-__all__ = ["AudioBlock", "blocks", "load", "resample"]
+__all__ = ["AudioBlock", "blocks", "load", "load_unresampled", "resample"]
 
 MOST_CHANNELS = 64
 LOUDEST = 1e10  # leaves room for integers of 32 bits that were stored as floats without scaling
@@ -94,6 +94,39 @@ def load(path: str | PathLike, sr: int = 16000, report: Say = None) -> NDArray[n
     ((16000,), dtype('float32'))
     """
     return np.concatenate(list(_stream(path, checked_rate(sr), report)))
+
+
+def load_unresampled(path: str | PathLike, report: Say = None) -> tuple[NDArray[np.float32], int]:
+    """Read a whole recording at its own rate, for what comes before resampling.
+
+    Parameters
+    ----------
+    path, report
+        As of :func:`load`.
+
+    Returns
+    -------
+    samples : (n,) float32 array
+        Mean of the channels, n >= 1.
+    sr : int
+        In Hz.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be used: see the table at the head of this module.
+
+    Examples
+    --------
+    >>> import soundfile, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(f"{folder}/stereo.wav", np.zeros((44100, 2)), 44100)
+    ...     x, sr = load_unresampled(f"{folder}/stereo.wav")
+    >>> x.shape, sr
+    ((44100,), 44100)
+    """
+    with _decoder(path) as sound:
+        return np.concatenate(list(_mono(path, sound, report))), sound.samplerate
 
 
 def blocks(
@@ -203,12 +236,19 @@ def _samples(seconds, sr, what):
 
 def _stream(path, sr, report):
     """Yield the recording in pieces, mono, at the rate `sr`."""
+    with _decoder(path) as sound:
+        yield from resampled(_mono(path, sound, report), sound.samplerate, sr)
+
+
+@contextmanager
+def _decoder(path):
+    """The open file, whose rate and channels are possible."""
     with _opened(path) as raw, _sound(path, raw) as sound:
         if not LOWEST_RATE <= sound.samplerate <= HIGHEST_RATE:
             raise AudioError(path, f"an impossible sampling rate of {sound.samplerate} Hz")
         if sound.channels > MOST_CHANNELS:
             raise AudioError(path, f"{sound.channels} channels are more than {MOST_CHANNELS}")
-        yield from resampled(_mono(path, sound, report), sound.samplerate, sr)
+        yield sound
 
 
 def _opened(path):

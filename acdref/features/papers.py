@@ -48,7 +48,8 @@ def a_weighted_mel(x: ArrayLike) -> NDArray[np.float32]:
     -----
     Periodic Hann window of 1024 samples, hop 192, centred, mirrored at the ends.  Powers become decibels,
     not below -100 nor 99 below the clip's loudest; the A-weighting, not below -80 dB, is added; and then the
-    mel bank (slaney, 0 to 16 kHz) sums *decibels*.  That is the published code, and no slip here.
+    mel bank (slaney, 0 to 16 kHz) sums *decibels*: so the paper has it, weighting first and the bank last.
+    What it does not print, edges, floors and the kind of bank, is that of the published code.
 
     Examples
     --------
@@ -82,7 +83,8 @@ def log_filterbank(x: ArrayLike) -> NDArray[np.float32]:
     -----
     The clip is scaled to the peak 1.  Symmetric Hann window of 1024 samples, hop 128, frame t from sample
     128 t on, with silence behind the end; magnitudes of the bins below the Nyquist frequency, through
-    :func:`log_filters`; ``log10(1 + x)``.
+    :func:`log_filters`; ``log10(1 + x)``.  That is the published code.  The paper prints the logarithm of
+    the power spectrogram, and the filterbank behind it.
 
     Examples
     --------

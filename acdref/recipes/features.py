@@ -70,7 +70,7 @@ def stage(
         Numbered through.
     front : FrontEnd
     prepare : callable, optional
-        From samples and their rate to samples, before the front end.
+        From samples at the recording's own rate, and that rate, to samples; resampled after that.
     most : float, optional
         Seconds of a recording that are used.
 
@@ -126,9 +126,11 @@ def excerpt(x: np.ndarray, start: int, n: int) -> np.ndarray:
 
 
 def _features(path, front, prepare, most):
-    x = audio.load(path, front.rate)
-    if prepare is not None:
-        x = prepare(x, front.rate)
+    if prepare is None:
+        x = audio.load(path, front.rate)
+    else:
+        x, rate = audio.load_unresampled(path)
+        x = audio.resample(prepare(x, rate), rate, front.rate)
     if most is not None:
         x = x[: round(most * front.rate)]
     if len(x) and front.steps(len(x)) < 1:  # of a patch, say: what is shorter is heard again

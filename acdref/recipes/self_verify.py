@@ -6,7 +6,10 @@
 4. ``initial``: a network for each fold, trained on all labels of the other folds;
 5. ``round-1``, ...: labels that the network of their fold confirms are accepted; each network is trained on,
    with the verified and the accepted recordings of the other folds;
-6. ``ensemble``: the round with the lowest validation loss, and the mean of its networks, measured.
+6. ``ensemble``: the round with the lowest mean validation loss, and the mean of its networks, measured.
+
+A network is validated after every epoch, in the first training and in each round, on the verified recordings
+of its fold, and the epoch with the lowest loss is kept.
 
 Whatever the network, its logits are taken as those of a softmax.
 """
@@ -16,6 +19,7 @@ import json
 import os
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -28,6 +32,7 @@ from acdref.labels import draw_mixup_weights, fix_length, mixup_batch
 from acdref.labels.verification import excerpt_starts, mean_posterior, stratified_folds, verify
 from acdref.losses import softmax_cross_entropy
 from acdref.nets import registry
+from acdref.nets.vgg import CLIP_FRAMES, TRAINING_FRAMES
 from acdref.ops.softmax import softmax_channels
 from acdref.optim import linear
 from acdref.options.recipes import SelfVerifyOptions
@@ -37,8 +42,7 @@ from acdref.recipes.silence import clip_silence
 from acdref.recipes.stages import Stage, Summaries, run
 
 RECIPE = "self-verify"
-CLIP_FRAMES, EXCERPT_FRAMES = 3000, 384  # of the paper's spectrograms
-CLIP_SECONDS, EXCERPT_SECONDS = 18.0, 2.304  # their length in version 1
+CLIP_SECONDS, EXCERPT_SECONDS = 18.0, 2.304  # the length of the paper's frames in version 1
 POSTERIORS, ACCEPTED, TEST = "posteriors.npy", "accepted.csv", "test.npy"
 
 
@@ -60,9 +64,9 @@ def self_verify(
     Returns
     -------
     dict of str to dict
-        The stages' summaries.  A round's has the number of accepted labels, validation loss and accuracy, and
-        accuracy, MAP@3 and F-score by class on the recordings to measure on; that of ``ensemble`` has the
-        best round.
+        The stages' summaries.  A round's has the number of accepted labels; the mean over the folds of
+        validation loss and accuracy, and the epochs that were kept; accuracy, MAP@3 and F-score by class on
+        the recordings to measure on.  That of ``ensemble`` has the best round, and ``initial`` beside it.
 
     Raises
     ------
@@ -75,21 +79,30 @@ def self_verify(
     -----
     Dorfer & Widmer 2018.  Folds are frozen, and verification starts from the given flags in each round: an
     accepted label may be dropped in the next.  A network judges and is validated on recordings that neither
-    it nor its predecessors were trained on.  Stopped at any moment and begun again with the same arguments,
-    it ends with the same weights, bit for bit.
+    it nor its predecessors were trained on.  Whole recordings, repeated or cut to one length, are validated
+    and measured on; random excerpts of them serve training and verification.
+
+    The first training is none of the iterations from which the paper selects: it is reported, and chosen only
+    where there are no rounds.  A round goes on from the weights that were kept in the one before, not from
+    those of its last epoch.  The paper says that it continues "training the same model" and keeps "the best
+    parametrization"; the two agree if that is the model, and the published code does so.  The optimiser
+    starts anew in each round, as there.
+
+    Stopped at any moment and begun again with the same arguments, it ends with the same weights, bit for bit.
     """
     others = tuple(others)
     recipe = _SelfVerification(options)
     measured = () if recipe.test is None else (TEST,)
-    made = (POSTERIORS, *map(_weights, range(options.folds)), *measured)
+    made = (*map(_weights, range(options.folds)), *measured)
     stages = [
         recipe.data.given(),
-        features.stage("features", recipe.manifests, recipe.front, clip_silence, recipe.clip_seconds),
+        features.stage("features", recipe.manifests, recipe.front, clip_silence),
         Stage("folds", recipe.folds, ("folds.json",)),
         Stage("initial", partial(recipe.round, 0), made),
     ]
     for number in range(1, options.rounds + 1):
-        stages.append(Stage(_round_name(number), partial(recipe.round, number), (*made, ACCEPTED)))
+        verified = (POSTERIORS, ACCEPTED, *made)
+        stages.append(Stage(_round_name(number), partial(recipe.round, number), verified))
     stages.append(Stage("ensemble", partial(recipe.ensemble, others), ("report.json", *measured)))
     return run(RECIPE, out, recipe.key(others), stages, observer)
 
@@ -112,10 +125,9 @@ class _SelfVerification:
         name = registry.name_of(net)
         self.front = front_end(net)
         frame = self.front.hop / self.front.rate
-        paper = CLIP_FRAMES * frame, EXCERPT_FRAMES * frame
+        paper = CLIP_FRAMES * frame, TRAINING_FRAMES * frame
         clip, excerpt = paper if name == "vgg-gap" else (CLIP_SECONDS, EXCERPT_SECONDS)
-        self.clip_seconds = options.clip or clip
-        self.clip_steps = round(self.clip_seconds / frame)
+        self.clip_steps = round((options.clip or clip) / frame)
         self.excerpt_steps = round((options.excerpt or excerpt) / frame)
         if self.excerpt_steps < registry.min_frames(net):
             fewest = registry.min_frames(net) * frame
@@ -153,38 +165,45 @@ class _SelfVerification:
 
     def round(self, number, folder, before, observer):
         """Verification by the networks of the round before, and training; 0: training on all."""
-        options, state = self.options, _Round(self, number, before, observer)
-        previous = before[_round_name(number - 1)] if number else None
-        chosen = np.ones(len(self.train), dtype=bool)
+        state, folds = _Round(self, number, before, observer), range(self.options.folds)
         if number:
-            posteriors = np.load(previous / POSTERIORS)
-            chosen = verify(posteriors, self.labels, self.verified, options.threshold, options.cap)
-            accepted = np.flatnonzero(chosen & ~self.verified)
-            rows = [(self.train.paths[i], self.train.classes[self.labels[i]]) for i in accepted]
-            write_table(folder / ACCEPTED, ("path", "class"), rows)
-        for fold in range(options.folds):
-            net = checkpoint.load_weights(previous / _weights(fold))[0] if number else self._network(fold)
-            state.train(net, fold, chosen, folder / f"last-{fold}.npz")
-            checkpoint.save_weights(folder / _weights(fold), net, self.train.classes)
-        nets = [checkpoint.load_weights(folder / _weights(fold))[0] for fold in range(options.folds)]
-        posteriors = state.held_out(nets)
-        save_array(folder / POSTERIORS, posteriors)
-        summary = {"accepted": len(accepted)} if number else {}
-        summary |= state.validation(posteriors)
+            previous = before[_round_name(number - 1)]
+            nets = [checkpoint.load_weights(previous / _weights(fold))[0] for fold in folds]
+            chosen = self._verified(state, nets, folder)
+            summary = {"accepted": int((chosen & ~self.verified).sum())}
+        else:
+            nets = [self._network(fold) for fold in folds]
+            chosen, summary = np.ones(len(self.train), dtype=bool), {}
+        kept = [state.train(nets[fold], fold, chosen, folder) for fold in folds]
+        for measure in ("val_loss", "val_accuracy"):
+            summary[measure] = float(np.mean([row[measure] for row in kept]))
+        summary["best_epochs"] = [row["epoch"] for row in kept]
         if self.test is not None:
             summary["test"] = self._answered(folder, state.answers(nets))
         return summary
 
+    def _verified(self, state, nets, folder):
+        """Which labels count as verified, (N,) bool: the given ones, and those that are accepted."""
+        if not (folder / POSTERIORS).exists():
+            save_array(folder / POSTERIORS, state.held_out(nets))
+        posteriors, options = np.load(folder / POSTERIORS), self.options
+        chosen = verify(posteriors, self.labels, self.verified, options.threshold, options.cap)
+        accepted = np.flatnonzero(chosen & ~self.verified)
+        rows = [(self.train.paths[i], self.train.classes[self.labels[i]]) for i in accepted]
+        write_table(folder / ACCEPTED, ("path", "class"), rows)
+        return chosen
+
     def ensemble(self, others, folder, before, observer):
         """The best round by validation loss, averaged with other runs."""
-        losses = {}
-        for name in map(_round_name, range(self.options.rounds + 1)):
-            losses[name] = json.loads((before[name] / "finished.json").read_text())["summary"]["val_loss"]
-        best = min(losses, key=losses.get)
-        summary = {"best": best, "val_loss": losses[best], "weights": before[best].name}
+        names = map(_round_name, range(self.options.rounds + 1))
+        found = {name: json.loads((before[name] / "finished.json").read_text())["summary"] for name in names}
+        best = min(list(found)[1:] or found, key=lambda name: found[name]["val_loss"])
+        summary = {"best": best, "weights": before[best].name}
+        summary |= {measure: found[best][measure] for measure in ("val_loss", "val_accuracy")}
         if self.test is not None:
             answers = [np.load(before[best] / TEST), *map(self._answers_of, others)]
             summary["test"] = self._answered(folder, mean_posterior(answers))
+        summary["initial"] = found["initial"]
         write_text(folder / "report.json", json.dumps(summary, indent=2) + "\n")
         return summary
 
@@ -205,12 +224,11 @@ class _SelfVerification:
         }
 
     def _answers_of(self, other):
-        """What another run says of the same recordings."""
+        """What the best round of another run, without what that was averaged with, says of the same."""
         try:
-            with open(os.path.join(other, "recipe.json"), encoding="utf-8") as file:
-                recordings = json.load(file)["options"]["recordings"]
-            (folder,) = (name for name in os.listdir(other) if name.endswith("-ensemble"))
-            answers = np.load(os.path.join(other, folder, TEST))
+            recordings = json.loads(Path(other, "recipe.json").read_text("utf-8"))["options"]["recordings"]
+            (report,) = Path(other).glob("*-ensemble/report.json")
+            answers = np.load(Path(other, json.loads(report.read_text("utf-8"))["weights"], TEST))
         except (OSError, ValueError, KeyError, TypeError):
             raise FileError(other, "holds no finished run of self-verify that was measured") from None
         if recordings != train.fingerprint(*self.manifests):
@@ -226,8 +244,8 @@ class _Round:
         self.features = features.Features(before["features"])
         self.folds = np.array(json.loads((before["folds"] / "folds.json").read_text()))
 
-    def train(self, net, fold, chosen, path):
-        """Train on the chosen recordings of the other folds."""
+    def train(self, net, fold, chosen, folder):
+        """Train on the chosen recordings of the other folds; returns the row of the epoch that is kept."""
         options, recipe, first = self.options, self.recipe, self.number == 0
         rows = np.flatnonzero(chosen & (self.folds >= 0) & (self.folds != fold))
         steps = -(-len(rows) // options.batch)
@@ -250,52 +268,80 @@ class _Round:
         def rate(epoch, step):
             return lr * linear(epoch, epochs, min(constant, epochs - 1))
 
-        seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
-        job = Job(epochs, steps, by_steps(batch, steps), softmax_cross_entropy, rate, seed=seed)
+        job = Job(
+            epochs,
+            steps,
+            by_steps(batch, steps),
+            softmax_cross_entropy,
+            rate,
+            validate=partial(self.validation, fold=fold),
+            keep="loss",
+            best=folder / _weights(fold),
+            meta=checkpoint.network_meta(net, recipe.train.classes),
+            seed=int(np.random.SeedSequence(seeds).generate_state(1)[0]),
+        )
         self.observer.log(f"fold {fold + 1} of {options.folds}: {len(rows)} recordings")
-        fit(net, job, path, self.observer)
+        return min(fit(net, job, folder / f"last-{fold}.npz", self.observer), key=lambda row: row["val_loss"])
+
+    def validation(self, net, fold):
+        """Loss and accuracy on the verified recordings of a fold, each as a whole."""
+        rows = np.flatnonzero(self.recipe.verified & (self.folds == fold))
+        logits, labels = self._logits(net, rows), self.recipe.labels[rows]
+        loss, _ = softmax_cross_entropy(np.eye(logits.shape[1])[labels], logits)
+        return {"val_loss": loss, "val_accuracy": (logits.argmax(axis=1) == labels).mean()}
 
     def held_out(self, nets):
-        """Posteriors of the recordings to train on, each by the network of its fold."""
-        return self._posteriors(0, len(self.folds), lambda i: [nets[self.folds[i]]])
+        """Posteriors of the recordings that nobody has checked, each by the network of its fold.
 
-    def answers(self, nets):
-        """Posteriors of the recordings to measure on: the mean over the networks of all folds."""
-        return self._posteriors(len(self.folds), len(self.features), lambda i: nets)
-
-    def _posteriors(self, first, end, nets_of):
-        """Posteriors of recordings `first` to `end`: the mean over their networks; NaN without features."""
-        usable = self.features.usable
-        posteriors = np.full((end - first, len(self.recipe.train.classes)), np.nan)
-        for i in range(first, end):
-            if usable[i]:
-                opinions = [[self._posterior(net, i)] for net in nets_of(i)]
-                posteriors[i - first] = mean_posterior(opinions)[0]
-            tell(self.observer, i - first + 1, len(posteriors))
+        The mean over random excerpts, which depend on seed, round and recording.
+        """
+        options, posteriors = self.options, self._unknown(len(self.folds))
+        doubtful = np.flatnonzero(~self.recipe.verified & (self.folds >= 0))
+        for done, i in enumerate(doubtful, 1):
+            rng = np.random.default_rng([options.seed, self.number, i])
+            logits = nets[self.folds[i]].forward(self._excerpts(i, rng, options.excerpts))[0]
+            posteriors[i] = mean_posterior(_softmax(logits)[:, None])[0]
+            tell(self.observer, done, len(doubtful))
         return posteriors
 
-    def validation(self, posteriors):
-        """Cross-entropy of the verified labels, the mean over the folds, and their accuracy."""
-        verified = self.recipe.verified & (self.folds >= 0)
-        p, labels = posteriors[verified], self.recipe.labels[verified]
-        costs = -np.log(np.maximum(p[np.arange(len(p)), labels], np.finfo(np.float64).tiny))
-        by_fold = [costs[self.folds[verified] == fold].mean() for fold in range(self.options.folds)]
-        accuracy = (p.argmax(axis=1) == labels).mean()
-        return {"val_loss": float(np.mean(by_fold)), "val_accuracy": float(accuracy)}
+    def answers(self, nets):
+        """Posteriors of the recordings to measure on, each as a whole: the mean over the networks."""
+        first = len(self.folds)
+        usable = np.flatnonzero(self.features.usable[first:])
+        posteriors = self._unknown(len(self.features) - first)
+        if len(usable):
+            posteriors[usable] = mean_posterior([_softmax(self._logits(net, first + usable)) for net in nets])
+        return posteriors
 
-    def _posterior(self, net, i):
-        """Mean posterior of the excerpts of a recording, (C,); the excerpts depend on seed, round and i."""
-        rng = np.random.default_rng([self.options.seed, self.number, i])
-        x = self._excerpts(i, rng, self.options.excerpts)
-        logits = net.forward(x)[0].astype(np.float64)
-        return mean_posterior(softmax_channels(logits)[:, None])[0]
+    def _unknown(self, count):
+        return np.full((count, len(self.recipe.train.classes)), np.nan)
+
+    def _logits(self, net, rows):
+        """Logits (N, C) of recordings, each as a whole; as many at a time as take the memory of a batch."""
+        recipe = self.recipe
+        few = max(1, self.options.batch * recipe.excerpt_steps // recipe.clip_steps)
+        logits = self._unknown(len(rows))
+        for start in range(0, len(rows), few):
+            part = slice(start, start + few)
+            logits[part] = net.forward(np.stack([self._whole(i) for i in rows[part]]))[0]
+            tell(self.observer, min(start + few, len(rows)), len(rows))
+        return logits
+
+    def _whole(self, i):
+        """A recording, repeated or cut to the length of all, (steps, ...)."""
+        x = self.features[i]
+        return x[fix_length(np.arange(len(x)), self.recipe.clip_steps)]
 
     def _excerpts(self, i, rng, count):
-        """Random excerpts (count, steps, ...) of a recording, repeated or cut to the length of all."""
+        """Random excerpts (count, steps, ...) of the same."""
         x, recipe = self.features[i], self.recipe
         steps = fix_length(np.arange(len(x)), recipe.clip_steps)
         starts = excerpt_starts(recipe.clip_steps, rng, recipe.excerpt_steps, count)
         return np.stack([x[steps[start : start + recipe.excerpt_steps]] for start in starts])
+
+
+def _softmax(logits):
+    return softmax_channels(logits.astype(np.float64))
 
 
 def _single(manifest):

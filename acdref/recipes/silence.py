@@ -85,7 +85,8 @@ def clip_silence(x: ArrayLike, sr: int) -> NDArray:
 
     Notes
     -----
-    Dorfer & Widmer's ``norm -0.1 silence 1 0.025 0.15% norm -0.1 reverse silence 1 0.025 0.15% reverse``.
+    Dorfer & Widmer: what they do to a recording before they resample it.  The paper has the peak and SoX, the
+    published code ``norm -0.1 silence 1 0.025 0.15% norm -0.1 reverse silence 1 0.025 0.15% reverse``.
 
     Examples
     --------

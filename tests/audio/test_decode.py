@@ -140,6 +140,9 @@ def test_load_resamples(write, sr):
     path = write(x, sr)
     np.testing.assert_array_equal(audio.load(path), audio.resample(x, sr, 16000))
     np.testing.assert_array_equal(audio.load(path, sr), x)
+    as_it_is, own_rate = audio.load_unresampled(path)
+    np.testing.assert_array_equal(as_it_is, x)
+    assert own_rate == sr
 
 
 def test_decoding_needs_no_scipy_and_no_numba(write):

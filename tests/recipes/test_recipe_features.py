@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import soundfile
 from predict_support import noise, write
 from recipes_support import Killed, dying_at
 from train_support import Recorder
@@ -44,10 +45,19 @@ def test_they_are_the_front_ends(recordings, tmp_path):
     assert "1.wav: an empty file" in "".join(observer.lines)
 
 
-def test_prepared_and_cut(recordings, tmp_path):
-    work(recordings, tmp_path / "f", prepare=lambda x, sr: np.repeat(x, 2), most=0.25)
+def test_prepared_at_the_own_rate_then_resampled_and_cut(recordings, tmp_path):
+    write(tmp_path / "2.wav", noise(0.7)[:8000], 11025)
+    rates = []
+
+    def prepare(x, sr):
+        rates.append(sr)
+        return np.repeat(x, 2)
+
+    work(recordings, tmp_path / "f", prepare=prepare, most=0.25)
     found = features.Features(tmp_path / "f")
-    x = np.repeat(audio.load(recordings.file(2), FRONT.rate), 2)[: FRONT.rate // 4]
+    assert rates == [16000, 11025]
+    x, _ = soundfile.read(tmp_path / "2.wav", dtype="float32")
+    x = audio.resample(np.repeat(x, 2), 11025, FRONT.rate)[: FRONT.rate // 4]
     np.testing.assert_array_equal(found[2], FRONT.transform(x))
 
 

@@ -148,7 +148,7 @@ def test_options_that_do_not_do(options, tmp_path, change, words):
         relabel_transfer(replace(options, **change), tmp_path / "out")
 
 
-@pytest.mark.parametrize(("name", "shape"), [("conv1d", (2, 62000)), ("resnet50", (2, 2, 96, 64))])
+@pytest.mark.parametrize(("name", "shape"), [("conv1d", (2, 80000)), ("resnet50", (2, 2, 96, 64))])
 def test_embeddings_of(name, shape):
     net = registry.build(name, 3, 0.0625, backend="numpy")
     x = np.random.default_rng(0).standard_normal(shape)

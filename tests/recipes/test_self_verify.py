@@ -7,15 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from predict_support import noise, write
 from recipes_support import Killed, dying_at, tiny_mobilenet
 from train_support import Recorder
 
+from acdref.audio import resample
+from acdref.checkpoint import load, load_weights, save_weights
 from acdref.errors import AcdrefError, FileError, ManifestError
+from acdref.features.papers import decibel_mel
 from acdref.files import write_text
 from acdref.fit import Stopped
 from acdref.labels import stratified_folds, verify
-from acdref.recipes.self_verify import SelfVerifyOptions, _SelfVerification, self_verify
+from acdref.labels.verification import excerpt_starts
+from acdref.recipes.features import Features
+from acdref.recipes.self_verify import SelfVerifyOptions, _Round, _SelfVerification, self_verify
+from acdref.recipes.silence import clip_silence
 
 CLASSES = ("hum", "noise", "tone")
 RESULTS = (
@@ -29,14 +36,14 @@ RESULTS = (
 )
 
 
-def write_corpus(folder):
+def write_corpus(folder, rate=16000):
     """24 recordings to train on, half of them verified, and six to measure on; the manifest's path."""
     rows = ["path,classes,verified,split"]
-    t = np.arange(16000) / 16000
+    t = np.arange(rate) / rate
     for i in range(30):
         c = i % 3
         sound = (0.3 * np.sin(2 * np.pi * 60 * t), noise(1.0, 0.2, i), 0.3 * np.sin(2 * np.pi * 3000 * t))[c]
-        write(folder / f"{i}.wav", sound)
+        write(folder / f"{i}.wav", sound[:rate], rate)
         label = CLASSES[(c + 1) % 3 if i in (4, 7) else c]
         verified = i % 2 if i < 24 else 1
         rows.append(f"{i}.wav,{label},{verified},{'train' if i < 24 else 'val'}")
@@ -53,13 +60,13 @@ def options(tmp_path_factory):
         clip=1.2,
         excerpt=0.5,
         folds=2,
-        epochs=2,
-        constant=1,
-        lr=2e-2,
+        epochs=3,
+        constant=2,
+        lr=5e-2,
         rounds=2,
         tune_epochs=2,
         tune_constant=0,
-        tune_lr=1e-2,
+        tune_lr=1e-1,
         batch=6,
         excerpts=2,
         threshold=0.35,
@@ -86,9 +93,11 @@ def test_stages(finished):
     assert list(stages) == names
     assert stages["given"] == {"recordings": 24, "validation": 6}
     assert stages["folds"] == {"verified": 12, "others": 12}
-    losses = {name: stages[name]["val_loss"] for name in names[3:6]}
+    losses = {name: stages[name]["val_loss"] for name in names[4:6]}
     assert stages["ensemble"]["best"] == min(losses, key=losses.get)
+    assert stages["ensemble"]["val_loss"] == min(losses.values())
     assert stages["ensemble"]["weights"] in {path.name for path in out.iterdir()}
+    assert stages["ensemble"]["initial"] == stages["initial"]
     assert not list(out.rglob("*.tmp")) and not list(out.rglob("*.part"))
 
 
@@ -111,8 +120,9 @@ def test_accepted_is_what_the_round_before_verifies(finished, options, before, s
     """And from the given flags, not from those of the round before."""
     out, stages = finished
     rows, labels, verified = given(out)
-    posteriors = np.load(out / before / "posteriors.npy")
-    np.testing.assert_allclose(posteriors.sum(axis=1), 1)
+    posteriors = np.load(out / stage / "posteriors.npy")
+    assert np.isnan(posteriors[verified]).all()
+    np.testing.assert_allclose(posteriors[~verified].sum(axis=1), 1)
     chosen = verify(posteriors, labels, verified, options.threshold, options.cap)
     with open(out / stage / "accepted.csv", newline="") as file:
         accepted = {(row["path"], row["class"]) for row in csv.DictReader(file)}
@@ -121,29 +131,179 @@ def test_accepted_is_what_the_round_before_verifies(finished, options, before, s
     assert 0 < len(accepted) == stages[stage[2:]]["accepted"]
 
 
+def test_verification_takes_the_mean_of_random_excerpts(finished, options):
+    out, _ = finished
+    _, _, verified = given(out)
+    posteriors = np.load(out / "6-round-2" / "posteriors.npy")
+    folds = np.array(json.loads((out / "3-folds" / "folds.json").read_text()))
+    nets = [load_weights(out / "5-round-1" / f"fold-{fold}.npz")[0] for fold in (0, 1)]
+    for i in np.flatnonzero(~verified):
+        starts = excerpt_starts(120, np.random.default_rng([options.seed, 2, i]), 50, options.excerpts)
+        excerpts = [posterior(nets[folds[i]], whole(out, i)[start : start + 50]) for start in starts]
+        np.testing.assert_allclose(posteriors[i], np.mean(excerpts, axis=0), rtol=1e-5)
+
+
 def test_no_network_has_heard_what_it_judges(options, tmp_path, monkeypatch):
-    """Neither in this round nor in those before."""
-    from acdref.recipes import self_verify as module
+    """Neither in this round nor in those before; and it is validated on what is verified of its fold."""
+    heard, validated, judged, training = [set(), set()], [set(), set()], [], []
+    train, excerpts, whole = _Round.train, _Round._excerpts, _Round._whole
 
-    heard, judged = [set(), set()], []
-    train, held_out = module._Round.train, module._Round.held_out
+    def spying_train(self, net, fold, *more):
+        training.append(fold)
+        kept = train(self, net, fold, *more)
+        training.clear()
+        return kept
 
-    def spying_train(self, net, fold, chosen, path):
-        excerpts = self._excerpts
-        self._excerpts = lambda i, rng, count: (heard[fold].add(int(i)), excerpts(i, rng, count))[1]
-        train(self, net, fold, chosen, path)
-        self._excerpts = excerpts
+    def spying_excerpts(self, i, *more):
+        if training:
+            heard[training[0]].add(int(i))
+        else:
+            judged.append(int(i))
+            assert i not in heard[self.folds[i]]
+        return excerpts(self, i, *more)
 
-    def spying_held_out(self, nets):
-        for i, fold in enumerate(self.folds):
-            judged.append((int(i), int(fold)))
-            assert i not in heard[fold]
-        return held_out(self, nets)
+    def spying_whole(self, i):
+        if training:
+            validated[training[0]].add(int(i))
+        return whole(self, i)
 
-    monkeypatch.setattr(module._Round, "train", spying_train)
-    monkeypatch.setattr(module._Round, "held_out", spying_held_out)
-    self_verify(replace(options, rounds=1, epochs=1), tmp_path / "out")
-    assert len(judged) == 48 and heard[0] | heard[1] == set(range(24))
+    monkeypatch.setattr(_Round, "train", spying_train)
+    monkeypatch.setattr(_Round, "_excerpts", spying_excerpts)
+    monkeypatch.setattr(_Round, "_whole", spying_whole)
+    out = tmp_path / "out"
+    self_verify(replace(options, rounds=1, epochs=1), out)
+    _, _, verified = given(out)
+    folds = np.array(json.loads((out / "3-folds" / "folds.json").read_text()))
+    assert heard[0] | heard[1] == set(range(24)) and judged == np.flatnonzero(~verified).tolist()
+    for fold in (0, 1):
+        assert validated[fold] == set(np.flatnonzero(verified & (folds == fold)))
+        assert not validated[fold] & heard[fold]
+
+
+@pytest.mark.parametrize("stage", ["4-initial", "5-round-1", "6-round-2"])
+def test_each_training_keeps_the_epoch_with_the_lowest_loss_of_whole_clips(finished, stage):
+    """As an own loop over the verified recordings of the fold finds it."""
+    out, stages = finished
+    _, labels, verified = given(out)
+    folds = np.array(json.loads((out / "3-folds" / "folds.json").read_text()))
+    losses, accuracies, epochs = [], [], []
+    for fold in (0, 1):
+        net, meta = load_weights(out / stage / f"fold-{fold}.npz")
+        rows = [dict(row) for row in load(out / stage / f"last-{fold}.npz")[1]["rows"]]
+        own = np.flatnonzero(verified & (folds == fold))
+        p = np.array([posterior(net, whole(out, i)) for i in own])
+        losses.append(-np.log(p[np.arange(len(own)), labels[own]]).mean())
+        accuracies.append((p.argmax(axis=1) == labels[own]).mean())
+        epochs.append(meta["epoch"])
+        assert meta["val_loss"] == pytest.approx(losses[-1], rel=1e-5)
+        assert meta["val_loss"] == min(row["val_loss"] for row in rows)
+        assert meta["val_loss"] == next(row["val_loss"] for row in rows if row["epoch"] == meta["epoch"])
+    found = stages[stage[2:]]
+    assert found["val_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert found["val_accuracy"] == pytest.approx(np.mean(accuracies)) and found["best_epochs"] == epochs
+
+
+def test_some_training_keeps_another_epoch_than_the_last(finished, options):
+    """Without which the test above would not tell the two apart."""
+    stages = finished[1]
+    assert min(stages["initial"]["best_epochs"]) < options.epochs
+    assert min(stages["round-1"]["best_epochs"] + stages["round-2"]["best_epochs"]) < options.tune_epochs
+
+
+def test_a_round_goes_on_from_what_the_one_before_has_kept(options, tmp_path, monkeypatch):
+    starts, train = [], _Round.train
+
+    def spying_train(self, net, fold, *more):
+        starts.append({name: p.copy() for name, p in (net.params | net.state).items()})
+        return train(self, net, fold, *more)
+
+    monkeypatch.setattr(_Round, "train", spying_train)
+    out = tmp_path / "out"
+    self_verify(options, out)
+    kept = [out / stage / f"fold-{fold}.npz" for stage in ("4-initial", "5-round-1") for fold in (0, 1)]
+    for start, path in zip(starts[2:], kept, strict=True):
+        net, _ = load_weights(path)
+        for name, p in (net.params | net.state).items():
+            np.testing.assert_array_equal(start[name], p)
+
+
+def test_trainings_are_as_printed(options, tmp_path, monkeypatch):
+    """Rates that fall linearly to 0, mixup in the first training alone; no weight decay."""
+    jobs = []
+
+    def fit(net, job, path, observer):
+        jobs.append(job)
+        save_weights(job.best, net, CLASSES)
+        return [{"epoch": 1, "val_loss": 1.0, "val_accuracy": 0.5}]
+
+    monkeypatch.setattr("acdref.recipes.self_verify.fit", fit)
+    usual = SelfVerifyOptions(options.manifest, init=options.init, clip=1.2, excerpt=0.5, rounds=1, folds=2)
+    self_verify(usual, tmp_path / "out")
+    for job, epochs, constant, lr in [(jobs[0], 500, 100, 1e-3), (jobs[3], 30, 5, 2e-4)]:
+        assert (job.epochs, job.steps, job.weight_decay, job.keep) == (epochs, 1, 0, "loss")
+        rates = [job.rate(epoch, 0) for epoch in (0, constant - 1, constant, epochs - 1)]
+        assert rates == pytest.approx([lr, lr, lr * (1 - 1 / (epochs - constant)), 0])
+    (mixed,), (plain,) = ([y for _, y in job.batches(0, 0)] for job in (jobs[1], jobs[2]))
+    assert mixed.shape == (12, 3) and ((mixed > 0) & (mixed < 1)).any() and (plain.max(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize(("spectrogram", "rate", "hop"), [(1, 32000, 192), (2, 32000, 128)])
+def test_the_papers_network_takes_its_frames(options, spectrogram, rate, hop):
+    changes = {"net": "vgg-gap", "init": None, "width": 0.05, "clip": None, "excerpt": None}
+    recipe = _SelfVerification(replace(options, spectrogram=spectrogram, **changes))
+    assert (recipe.clip_steps, recipe.excerpt_steps) == (3000, 384)
+    assert (recipe.front.rate, recipe.front.hop) == (rate, hop)
+
+
+def whole(out, i):
+    """Features of a recording of the finished run, 1.2 s long: the first of them again at the end."""
+    x = np.array(Features(out / "2-features")[i])
+    return np.concatenate([x, x])[:120]
+
+
+def posterior(net, x):
+    logits = net.forward(x[None])[0][0].astype(np.float64)
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+@pytest.mark.parametrize("stage", ["4-initial", "6-round-2"])
+def test_measured_is_the_mean_of_the_networks_on_whole_clips(finished, stage):
+    out, _ = finished
+    nets = [load_weights(out / stage / f"fold-{fold}.npz")[0] for fold in (0, 1)]
+    expected = [np.mean([posterior(net, whole(out, i)) for net in nets], axis=0) for i in range(24, 30)]
+    np.testing.assert_allclose(np.load(out / stage / "test.npy"), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"), [((0.1, 0.5, 0.4, 0.4), "round-2"), ((0.9, 0.5, 0.6), "round-1"), ((0.1,), "initial")]
+)
+def test_the_best_is_one_of_the_rounds(options, tmp_path, losses, best):
+    """The first training only where there are none; of equal ones the first."""
+    before = {}
+    for number, loss in enumerate(losses):
+        name = f"round-{number}" if number else "initial"
+        before[name] = tmp_path / name
+        before[name].mkdir()
+        summary = {"val_loss": loss, "val_accuracy": number / 4}
+        write_text(before[name] / "finished.json", json.dumps({"summary": summary}))
+        np.save(before[name] / "test.npy", np.full((6, 3), number / 4))
+    recipe = _SelfVerification(replace(options, rounds=len(losses) - 1))
+    summary = recipe.ensemble((), tmp_path, before, None)
+    assert (summary["best"], summary["weights"]) == (best, best)
+    assert summary["initial"] == {"val_loss": losses[0], "val_accuracy": 0}
+    assert json.loads((tmp_path / "report.json").read_text()) == summary
+    np.testing.assert_array_equal(np.load(tmp_path / "test.npy"), np.load(before[best] / "test.npy"))
+
+
+def test_silence_is_clipped_at_the_own_rate_and_spectrograms_are_whole(options, tmp_path):
+    path = write_corpus(tmp_path, 8000)
+    self_verify(replace(options, manifest=path, clip=0.5, rounds=0, epochs=1, constant=0), tmp_path / "out")
+    found = Features(tmp_path / "out" / "2-features")
+    for i in (0, 1, 26):
+        x, rate = soundfile.read(tmp_path / f"{i}.wav", dtype="float32")
+        assert rate == 8000
+        np.testing.assert_array_equal(found[i], decibel_mel(resample(clip_silence(x, rate), rate, 16000)))
+        assert len(found[i]) > 50
 
 
 def test_measured(finished):
@@ -181,9 +341,11 @@ def test_ensembles_average(options, tmp_path):
     short = replace(options, rounds=0, epochs=1, constant=0)
     self_verify(replace(short, seed=6), tmp_path / "other")
     self_verify(short, tmp_path / "both", [str(tmp_path / "other")])
-    own = np.load(tmp_path / "both/4-initial/test.npy")
-    theirs = np.load(tmp_path / "other/5-ensemble/test.npy")
+    own, theirs = (np.load(tmp_path / f"{name}/4-initial/test.npy") for name in ("both", "other"))
     np.testing.assert_allclose(np.load(tmp_path / "both/5-ensemble/test.npy"), (own + theirs) / 2, rtol=1e-12)
+    # A run that was averaged itself counts once.
+    recipe = _SelfVerification(short)
+    np.testing.assert_array_equal(recipe._answers_of(tmp_path / "both"), own)
     with pytest.raises(AcdrefError, match="nowhere: holds no finished run"):
         self_verify(short, tmp_path / "third", ["nowhere"])
 
@@ -241,6 +403,8 @@ def test_another_run_to_average_with_is_of_the_same_recordings(finished, options
     write_text(tmp_path / "recipe.json", json.dumps({"options": {"recordings": "others"}}))
     with pytest.raises(FileError, match="no finished run"):
         recipe._answers_of(tmp_path)
-    np.save(tmp_path / folder.name / "test.npy", np.zeros((6, 3)))
+    write_text(tmp_path / folder.name / "report.json", json.dumps({"weights": "best"}))
+    (tmp_path / "best").mkdir()
+    np.save(tmp_path / "best" / "test.npy", np.zeros((6, 3)))
     with pytest.raises(FileError, match="is of other recordings or labels"):
         recipe._answers_of(tmp_path)
