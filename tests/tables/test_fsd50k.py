@@ -44,8 +44,8 @@ def make(folder, clips, name="eval"):
 
 
 CLIPS = [
-    ("10", 0.5, ["Mechanical_fan"]),
-    ("11", 0.49, ["Dishes_and_pots_and_pans"]),
+    ("10", 0.5, ["Dishes_and_pots_and_pans"]),
+    ("11", 0.49, ["Mechanical_fan"]),
     ("12", 0.6, ["Wind"]),
     ("13", 0.6, ["Meow"]),
     ("14", 0.6, []),
