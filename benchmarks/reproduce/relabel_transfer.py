@@ -33,7 +33,7 @@ NETWORK = MobileNetConfig(
     dropout=0.0,
 )
 """MobileNetV2 with three blocks, 10,201 parameters with one class, in place of the 1-D network."""
-DATA = {"count": 400, "seconds": 2.0, "parts": {"train": 0.5, "val": 0.1, "test": 0.4}}
+DATA = {"count": 300, "seconds": 2.0, "parts": {"train": 0.5, "val": 0.1, "test": 0.4}}
 SETTING = {
     "target": ("animal",),
     "seconds": 2.0,
