@@ -610,7 +610,7 @@ RECIPES = {
     "self-verify": f"single.csv {_TINY} --clip 1.2 --excerpt 0.5 --folds 2 --epochs 2 --constant 1 "
     "--rounds 2 --tune-epochs 1 --tune-constant 0 --batch 4 --excerpts 2 --threshold 0.3 --cap 2",
     "relabel-transfer": f"tree/tree.csv --ontology o.json --target Tone {_TINY} --base ol --base pe-cml "
-    "--seconds 1 --epochs 2 --tune-epochs 1 --extract-epochs 2 --batch 4 --hidden 4",
+    "--labels pel --seconds 1 --epochs 2 --tune-epochs 1 --extract-epochs 2 --batch 4 --hidden 4",
 }
 
 

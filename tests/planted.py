@@ -357,7 +357,17 @@ PLANTED = {
     "recipes/relabel_transfer": [
         ('usable = features.Features(before["features"]).usable', "usable = True"),
         ("lr * options.decay**epoch", "lr * options.decay**step"),
-        ('"keep": "loss"', '"keep": "last"'),
+        ('"keep": "mAP"', '"keep": "last"'),
+        (
+            'lesson = _TransferLesson(self, "target", labels, before)\n        values',
+            'lesson = _TransferLesson(self, "target", "ol", before)\n        values',
+        ),
+        ("self.labels[self.parts[part]], p)", "np.nan_to_num(self.labels[self.parts[part]]), p)"),
+        (
+            'values = np.load(self.folder(before, "embeddings", base)',
+            'values = np.load(self.folder(before, "embeddings", self.options.base[0])',
+        ),
+        ("default_rng(self.options.seed).permutation(members)", "default_rng(0).permutation(members)"),
     ],
     "recipes/self_correct": [
         ('data.training("student", "labels")', 'data.training("student")'),
