@@ -65,10 +65,10 @@ class StrongOptions(NetworkOptions, ValidatedOptions):
         below=1,
         quick=0.2,
     )
-    epochs: int = count(100, "On weak labels of all recordings.", quick=24)
-    part_epochs: int = count(100, "From scratch on the strong set alone.", quick=20)
+    epochs: int = count(100, "On weak labels of all recordings.", quick=20)
+    part_epochs: int = count(100, "From scratch on the strong set alone.", quick=16)
     lr: float = positive(1e-3, quick=0.002)
-    tune_epochs: int = count(30, "Of training on.", quick=8)
+    tune_epochs: int = count(30, "Of training on.", quick=6)
     tune_lr: float = positive(3e-4, quick=0.001)
     mu_diffuse: tuple[float, ...] = share(
         (0.7,),
