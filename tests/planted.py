@@ -66,7 +66,7 @@ PLANTED = {
         ("before.rstrip(_SPACE)", 'before.rstrip(" ")'),
         ("key=len, reverse=True", "key=len"),
         ('not line.startswith("#version")', 'not line.startswith("#")'),
-        ("text[0] not in _SPACE", 'text[0] != " "'),
+        ('not text.startswith(" ")', "text[0] not in _SPACE"),
     ],
     "clap/bundle": [
         ("filter(os.path.lexists, paths)", "filter(os.path.exists, paths)"),
