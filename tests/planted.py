@@ -67,7 +67,7 @@ PLANTED = {
         ("before.rstrip(_SPACE)", 'before.rstrip(" ")'),
         ("key=len, reverse=True", "key=len"),
         ('not line.startswith("#version")', 'not line.startswith("#")'),
-        ("text[0] not in _SPACE", 'text[0] != " "'),
+        ('not text.startswith(" ")', "text[0] not in _SPACE"),
     ],
     "clap/bundle": [
         ("filter(os.path.lexists, paths)", "filter(os.path.exists, paths)"),
@@ -174,6 +174,39 @@ PLANTED = {
     "commands/recipe/_common": [
         ("exceptions.Exit(130)", "exceptions.Exit(0)"),
         ('for f in fields if source(f.name).name == "DEFAULT"', "for f in fields"),
+    ],
+    "conform/clap": [
+        ("TRUNCATIONS[truncation], PADDINGS[padding]", 'TRUNCATIONS[truncation], "pad"'),
+        ("windows.mean(axis=0, dtype=np.float64)", "windows[0]"),
+    ],
+    "conform/formats": [
+        ('{"guard": bool(guard)}', "{}"),
+        ('"fp": bool(fp), "mask": bool(mask)', '"mask": bool(mask)'),
+    ],
+    "conform/labels": [
+        ('BOUNDARIES = ("closed", "literal")', 'BOUNDARIES = ("literal", "closed")'),
+        (
+            "rules.correct_labels(y, p, T, bool(fp), bool(mask)",
+            "rules.correct_labels(y, p, T, bool(fp), True",
+        ),
+    ],
+    "conform/metrics": [
+        ("metrics.average_precision(y, p, weight, undefined)", "metrics.average_precision(y, p)"),
+        ("metrics.accuracy(y, p, threshold, weight)", "metrics.accuracy(y, p, 0.5, weight)"),
+    ],
+    "conform/rules": [
+        (
+            "if _same(mistaken, outputs, rtol, atol):\n                continue",
+            "if False:\n                continue",
+        ),
+        ("{**outputs, **one.outputs}", "outputs"),
+        ("if wrong.keys() - told:", "if False:"),
+        ("if len(names) > 1:", "if False:"),
+        ("np.allclose(x, y, rtol, atol, equal_nan=True)", "np.allclose(x, y, 0, 0, equal_nan=True)"),
+    ],
+    "conform/timing": [
+        ('LEFTOVERS = ("balanced", "first")', 'LEFTOVERS = ("first", "balanced")'),
+        ("rules.frame_events(share=share, **given)", "rules.frame_events(**given)"),
     ],
     "data/loader": [
         ("range(start * self.batch, steps * self.batch)", "range(start, steps * self.batch)"),
