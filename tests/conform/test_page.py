@@ -1,18 +1,18 @@
 """The page for implementers names every function of the cases, and every input and output where it does so.
 
-A function's paragraph begins with a line that starts with its name in bold, **`section/function`**, and goes
-on to the next such line or heading; several functions may share one.
+A function's paragraph begins with a line that starts with its name, `section/function`, and goes on to the next
+such line or heading; several functions may share one.
 """
 
-import importlib
 import re
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from acdref.conform.writing import all_cases
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
-DESCRIBED = ("sound", "layers", "networks", "training")
 PREFIXES = {"gradient.": "gradient.NAME", "running.": "running.NAME", "after.": "after.NAME", "d": "dNAME"}
 
 
@@ -20,10 +20,11 @@ def paragraphs():
     """Text by function."""
     found, names = defaultdict(str), []
     for line in PAGE.read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
+        named = re.match(r"[#*\s|-]*`(\w+/\w+)`", line)
+        if named:
+            names = re.findall(r"`(\w+/\w+)`", line.partition(" in: ")[0]) or [named[1]]
+        elif line.startswith("#"):
             names = []
-        elif line.startswith("**`"):
-            names = re.findall(r"\*\*`([a-z_0-9]+/[a-z_0-9]+)`\*\*", line)
         for name in names:
             found[name] += line + "\n"
     return found
@@ -32,10 +33,8 @@ def paragraphs():
 def names():
     """Inputs and outputs by function."""
     found = defaultdict(set)
-    for module in DESCRIBED:
-        for case in importlib.import_module(f"acdref.conform.{module}").cases():
-            function = case.name.rpartition("/")[0]
-            found[function] |= {*case.inputs, *case.outputs}
+    for case in all_cases():
+        found[case.name.rpartition("/")[0]] |= {*case.inputs, *case.outputs}
     return found
 
 
@@ -62,9 +61,10 @@ def stands(name, code):
     return re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", code)
 
 
-def test_every_function_has_its_paragraph(page):
+def test_every_function_has_its_paragraph_and_every_paragraph_its_function(page):
     described, functions = page
-    assert not set(functions) - set(described)
+    sections = {name.partition("/")[0] for name in functions}
+    assert {name for name in described if name.partition("/")[0] in sections} == set(functions)
 
 
 def test_every_input_and_output_is_named_there(page):
