@@ -75,6 +75,16 @@ def ogg(packets):
         yield struct.pack("<4sBBqIIIB", b"OggS", 0, flags, 0, 7, number, 0, len(lacing)) + lacing + packet
 
 
+def test_streams_that_run_side_by_side_are_one_chain(tmp_path):
+    flags = [2, 2, 0, 0, 4, 4, 2, 0, 4]  # the first page of a stream, a later one, its last
+    pages = [struct.pack("<4sBBqIIIB", b"OggS", 0, flag, 0, 7, 0, 0, 1) + b"\x03abc" for flag in flags]
+    (tmp_path / "x").write_bytes(b"".join(pages))
+    with open(tmp_path / "x", "rb") as file:
+        views = containers.chains(file.fileno())
+    size = len(pages[0])
+    assert [(view.start, view.length) for view in views] == [(0, 6 * size), (6 * size, 3 * size)]
+
+
 @pytest.mark.parametrize("size", [5, 254, 255, 4000])
 def test_flac_in_ogg(tmp_path, size):
     flac = encoded(sound(2), format="FLAC", subtype="PCM_16")
