@@ -43,7 +43,11 @@ LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*")
 
 # Tests of the modules whose mirror has another name, or more than one file.
 MIRRORS = {
-    "audio/decode": ["audio/test_decode.py", "audio/test_decode_bad_input.py"],
+    "audio/decode": [
+        "audio/test_decode.py",
+        "audio/test_decode_bad_input.py",
+        "audio/test_containers.py",
+    ],
     "commands/_network": ["commands/test_predict_command.py", "commands/test_info_command.py"],
     "commands/_options": ["commands/test_click_options.py", "commands/test_recipe_command.py"],
     "commands/_progress": ["commands/test_progress.py"],

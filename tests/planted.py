@@ -5,8 +5,18 @@ PLANTED = {
     "audio/decode": [
         ("sound.channels > MOST_CHANNELS", "sound.channels >= MOST_CHANNELS"),
         ("start, skip = start + hop,", "start, skip = start + size,"),
-        ("(decoded + i) / sound.samplerate", "i / sound.samplerate"),
-        ("decoded + sound.samplerate / 100 and", "decoded + sound.samplerate * 100 and"),
+        ("(tally.decoded + i) / sound.samplerate", "i / sound.samplerate"),
+        ("decoded + sound.samplerate / 100:", "decoded + sound.samplerate * 100:"),
+        ("block[max(0, skip - before) : n]", "block[:n]"),
+        ("if not _is_mp3(sound) or containers.has_length(view) else 0", ""),
+        ("if tally.energy < _CANCELLED * tally.of_channels", "if tally.energy < 0"),
+    ],
+    "audio/containers": [
+        ("begun = not is_first", "begun = True"),
+        ("self.position >= _FAR - _TAG", "self.position >= _FAR"),
+        ("claimed == 0 and more > 0 and not _chunks(fd, begin, more)", "claimed == 0 and more > 0"),
+        ('start = _found(fd, b"OggS", contents)', "pass"),
+        ("samples // 8 * bits // sr + padding", "samples // 8 * bits // sr"),
     ],
     "audio/resampling": [
         ("-(-n_in * up // down) - n_out", "n_in * up // down - n_out"),
