@@ -172,12 +172,10 @@ def header_seconds(path: str) -> float:
     AudioError
         If there is no such file, or no header that says so.
     """
-    if not os.path.isfile(path):  # a FIFO would block
-        raise AudioError(path, "no such file")
-    with _sound(path) as sound:
-        if not sound.samplerate or sound.frames > _ABSURD:
-            raise AudioError(path, "its header does not say how long it is")
-        return sound.frames / sound.samplerate
+    header = audio.header(path)
+    if header is None:
+        raise AudioError(path, "its header does not say how long it is")
+    return header[0] / header[1]
 
 
 @contextlib.contextmanager
