@@ -164,20 +164,6 @@ class Clips:
         return np.concatenate(parts)
 
 
-def header_seconds(path: str) -> float:
-    """How long a recording is by its header, which nothing is decoded for.
-
-    Raises
-    ------
-    AudioError
-        If there is no such file, or no header that says so.
-    """
-    header = audio.header(path)
-    if header is None:
-        raise AudioError(path, "its header does not say how long it is")
-    return header[0] / header[1]
-
-
 @contextlib.contextmanager
 def _sound(path):
     """Open by descriptor: from a name, libsndfile would guess the format."""
