@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 FORMAT = "acdref-weights"
 VERSION = 1
+_RECONSTRUCTED = (
+    "weights of the 1-D network (conv1d) of before, whose layer table was a reconstruction: train again"
+)
 
 
 def save(path: str | PathLike, arrays: dict[str, NDArray], meta: dict) -> None:
@@ -194,7 +197,8 @@ def load(path: str | PathLike) -> tuple[dict[str, NDArray], dict]:
     Raises
     ------
     CheckpointError
-        If the file is missing, not of this format, cut short, or was changed since it was written.
+        If the file is missing, not of this format, cut short, or was changed since it was written; or if its
+        network is one that there is no more.
     """
     with Arrays(path, "not a weights file of acdref, or a damaged one", CheckpointError) as archive:
         entries = {name: archive.read(name) for name in archive.names}
@@ -213,6 +217,8 @@ def load(path: str | PathLike) -> tuple[dict[str, NDArray], dict]:
         raise CheckpointError(path, f"not a weights file of acdref (format {meta.get('format')!r})")
     if meta.get("version") != VERSION:
         raise CheckpointError(path, f"format version {meta.get('version')}: this acdref reads {VERSION}")
+    if meta.get("network") == "conv1d" and "dense" not in (meta.get("config") or ()):
+        raise CheckpointError(path, _RECONSTRUCTED)
     return entries, meta
 
 

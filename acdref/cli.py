@@ -16,7 +16,7 @@ from acdref.errors import AcdrefError
 
 # Modules of acdref.commands, in the order of the help page; the command object is the module's `command`.
 COMMANDS = ("predict", "train", "augment", "evaluate", "relabel", "teach", "recipe")
-COMMANDS += ("info", "export", "synth", "demo")
+COMMANDS += ("info", "export", "conform", "synth", "demo")
 
 EXIT_ERROR, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 1, 2, 3, 130
 

@@ -33,7 +33,9 @@ class Evaluation:
     ap : ndarray
         Average precision; NaN for a class without positives.
     accuracy : ndarray
-        At the threshold 0.5; NaN for a class without known labels.
+        At the threshold; NaN for a class without known labels.
+    threshold : float
+        A class is found where its score is above.
     """
 
     classes: tuple
@@ -43,6 +45,7 @@ class Evaluation:
     known: np.ndarray
     ap: np.ndarray
     accuracy: np.ndarray
+    threshold: float = 0.5
 
     @property
     def mean_ap(self) -> float:
@@ -85,6 +88,7 @@ class Evaluation:
             "ap": by_class(self.ap),
             "priors": by_class(self.priors),
             "accuracies": by_class(self.accuracy),
+            "threshold": self.threshold,
             "positives": {name: int(n) for name, n in zip(self.classes, self.positives, strict=True)},
             "clips": self.clips,
             "failures": [{"path": error.path, "error": error.cause} for error in self.failures],
@@ -97,6 +101,7 @@ def evaluate(
     classes: Sequence[str] | None = None,
     on_failure: Callable[[AudioError], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    threshold: float = 0.5,
 ) -> Evaluation:
     """Score the recordings of a manifest and compare with its labels.
 
@@ -111,6 +116,8 @@ def evaluate(
         Called at once with the AudioError of each recording that cannot be used; it is left out.
     progress : callable, optional
         Called with (done, count) after each recording.
+    threshold : float
+        Of the accuracy.
 
     Returns
     -------
@@ -146,7 +153,8 @@ def evaluate(
         positives=(y == 1).sum(axis=0),
         known=(~np.isnan(y)).sum(axis=0),
         ap=metrics.average_precision(y, p),
-        accuracy=metrics.accuracy(y, p),
+        accuracy=metrics.accuracy(y, p, threshold),
+        threshold=threshold,
     )
 
 

@@ -88,11 +88,12 @@ class Job:
     plateau : Plateau, optional
         What `rate` depends on, if it does; told each epoch's validation mAP.
     validate : callable, optional
-        From the network to measures, after each epoch: ``val_mAP`` or ``val_loss`` among them, and perhaps
-        others.
-    keep : {"mAP", "loss", "last"}
-        Which weights count: those with the highest ``val_mAP``, the lowest ``val_loss``, or the last; of
-        equal ones the first.
+        From the network to measures, after each epoch: what `keep` names among them, and perhaps others.
+    keep : {"mAP", "AUC", "loss", "last"}
+        Which weights count: those with the highest ``val_mAP`` or ``val_AUC``, the lowest ``val_loss``, or
+        the last; of equal ones the first.
+    patience : int, optional
+        Training is over when the epoch whose weights count lies so many epochs back.
     best : path, optional
         Weights file of what counts so far.  Without it, the last weights count.
     metrics : path, optional
@@ -117,6 +118,7 @@ class Job:
     plateau: Plateau | None = None
     validate: Callable[[Network], dict] | None = None
     keep: str = "last"
+    patience: int | None = None
     best: Path | None = None
     metrics: Path | None = None
     meta: dict = field(default_factory=lambda: {"format": checkpoint.FORMAT, "version": checkpoint.VERSION})
@@ -200,9 +202,15 @@ class Run:
         """Train to the end; :class:`Stopped` if the observer stopped it."""
         job = self.job
         self.observer.start(job.epochs, job.steps, job.size)
-        while self.epoch < job.epochs:
+        while self.epoch < job.epochs and not self._gave_up():
             self._do_steps()
             self._close_epoch()
+
+    def _gave_up(self):
+        """Whether nothing has become better for too long."""
+        scores = [self._score(row) for row in self.rows]
+        patience = self.job.patience
+        return patience is not None and len(scores) > patience + int(np.argmax([*scores, -np.inf]))
 
     def _do_steps(self):
         """The rest of the current epoch."""
@@ -266,10 +274,10 @@ class Run:
     def _score(self, row):
         """What decides whether an epoch's weights are kept: the higher the better."""
         cause = "no recording that has a class could be read, or the scores are NaN (try a lower --lr)"
-        for name in ("mAP", "loss"):
+        for name in ("mAP", "AUC", "loss"):
             if np.isnan(row.get(f"val_{name}", 0.0)):
                 raise AcdrefError(f"{self._place}: no validation {name} in epoch {row['epoch']}: {cause}")
-        scores = {"mAP": row.get("val_mAP"), "loss": -row.get("val_loss", np.nan)}
+        scores = {"mAP": row.get("val_mAP"), "AUC": row.get("val_AUC"), "loss": -row.get("val_loss", np.nan)}
         return scores.get(self.job.keep, np.nan)
 
     def _write_best(self, net, row):

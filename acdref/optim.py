@@ -74,7 +74,7 @@ class AdamW:
 
 
 class Plateau:
-    """Factor that halves when a score has not risen for a while (Braun & Gamper, section 3.1).
+    """Factor that halves when a score has not risen for a while (Braun & Gamper, section 2.2).
 
     Parameters
     ----------

@@ -82,6 +82,8 @@ def train(
         run = Run(net, _job(options, out, loader, val, net), out / LAST, observer)
         if not begun:  # only now: options that make no run leave the folder as it was
             _claim_folder(options, out)
+            if options.schedule == "plateau" and (val is None or options.epochs <= options.patience + 2):
+                observer.log("the rate stays: to halve it takes validation, and epochs beyond --patience")
         if continues:
             run.restore(out / LAST)
             if run.epoch == options.epochs:
@@ -102,6 +104,8 @@ def _stored_options(options, out, resume):
     config = out / CONFIG
     try:
         stored = json.loads(config.read_text())
+        if "preset_name" not in stored:  # a run from before there were presets, and other defaults
+            stored = {"preset_name": None, "seconds": 10.0} | stored
         stored["classes"] = stored["classes"] and tuple(stored["classes"])
         if "augment" not in stored:  # a run from before there was more than these three
             given = {name: stored.pop(name) for name in ("low_pass", "equaliser", "speed")}

@@ -15,6 +15,7 @@ PLANTED = {
     ],
     "audio/segments": [
         ("            self._whole.move_to_end(path)\n", ""),
+        ("sound.frames / sound.samplerate", "sound.frames / 16000"),
         ("        x.setflags(write=False)\n", ""),
         ("if position + len(block.samples) > start:", "if position > start:"),
     ],
@@ -55,6 +56,7 @@ PLANTED = {
         ("if not np.isfinite(stored).all():", "if np.isnan(stored).any():"),
         ('config.classes != len(meta["classes"])', 'config.classes < len(meta["classes"])'),
         ("own[name] = stored.astype(a.dtype)", "own[name] = stored"),
+        ('"dense" not in (meta.get("config") or ())', '"layers" not in (meta.get("config") or ())'),
         (
             'with replacing(path, CheckpointError) as temporary, open(temporary, "wb") as file:',
             'with open(path, "wb") as file:',
@@ -130,13 +132,18 @@ PLANTED = {
     ],
     "commands/_training": [
         ('options["mix_max"] > 2', 'options["mix_max"] >= 2'),
+        ("context.default_map = PRESETS[name]", "pass"),
     ],
     "commands/augment": [
         ("    end(failures)\n", "    end(failures, False)\n"),
     ],
     "commands/evaluate": [
-        ("open_dataset(manifest, root, names)", "open_dataset(manifest, root)"),
+        ('open_dataset(manifest, where["root"], names)', 'open_dataset(manifest, where["root"])'),
         ("    end(result.failures)\n", "    end(result.failures and not result.clips)\n"),
+        ("(*failures, *result.failures)", "result.failures"),
+        ("superclasses.names.index(name) for name in names", "names.index(name) for name in names"),
+        ("paths = tuple(map(recordings.file, range(len(recordings))))", "paths = recordings.paths"),
+        ("_OF_MANIFEST if manifest is None else _OF_FSD50K", "_OF_MANIFEST"),
     ],
     "commands/export": [
         ('meta["classes"], front_end)', 'meta["classes"])'),
@@ -194,6 +201,7 @@ PLANTED = {
             '("explicit", explicit), ("complementary", ~explicit)',
         ),
         ("fnmatchcase(path, pattern)", "pattern in path"),
+        ("metrics.accuracy(y, p, threshold)", "metrics.accuracy(y, p)"),
     ],
     "features/compressed": [
         ("POWER_FLOOR = 1e-12", "POWER_FLOOR = 1e-6"),
@@ -225,6 +233,8 @@ PLANTED = {
     "fit": [
         ('job.keep == "last" or score > self.best', 'job.keep == "last" or score >= self.best'),
         ('"loss": -row.get("val_loss", np.nan)', '"loss": row.get("val_loss", np.nan)'),
+        ('"AUC": row.get("val_AUC")', '"AUC": row.get("val_mAP")'),
+        ("len(scores) > patience + int", "len(scores) >= patience + int"),
         (
             "self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0",
             "self.epoch, self.step = self.epoch + 1, 0",
@@ -277,7 +287,10 @@ PLANTED = {
     ],
     "options/training": [
         ("max(1, self.epoch_size // self.batch)", "self.epoch_size // self.batch"),
-        ("lr: float = positive(1e-4,", "lr: float = positive(1e-3,"),
+        ("lr: float = positive(3e-3,", "lr: float = positive(1e-3,"),
+        ('"epochs": 1000,', '"epochs": 100,'),
+        ('"sampling": "uniform",', ""),
+        ('**given, "preset_name": name', '"preset_name": name, **given, **PRESETS.get(name, {})'),
     ],
     "predict/backend": [
         ('LOADING_PAYS if backend == "auto" and kernel.available()', "LOADING_PAYS if kernel.available()"),
@@ -319,6 +332,7 @@ PLANTED = {
         ("rng.integers(1, classes, len(wrong))", "rng.integers(0, classes, len(wrong))"),
     ],
     "recipes/parts": [
+        ('checkpoint.load(best)[1]["epoch"] - 1]', 'checkpoint.load(best)[1]["epoch"] - 2]'),
         ("        if root == self.root:\n", "        if root:\n"),
         ("key[name] = key[name] and sha256(key[name])", "key[name] = key[name]"),
         (
@@ -330,11 +344,30 @@ PLANTED = {
         ("weights=[len(cut) for cut in cuts]", "weights=None"),
         ("options.level * level[places] / 20", "options.level * level[places] / 10"),
         ('student(f"weak-{window:g}s", window, 0.0)', 'student(f"weak-{window:g}s", CLIP_SECONDS, 0.0)'),
+        ("own.max(axis=0)", "own.mean(axis=0)"),
+        ("share[MANY + 1 :].sum()", "share[MANY:].sum()"),
+        ("if equal else options.batch_windows", "if not equal else options.batch_windows"),
+        ('"keep": "mAP", "patience"', '"keep": "last", "patience"'),
+        ("held = [self.parts(recordings, lesson.x)[1]", "held = [self.parts(recordings, lesson.x)[0]"),
+        ("for part in (~held, held)]", "for part in (~held | held, held)]"),
+        ('{"annotator": "annotator", "psl"', '{"annotator": "weak", "psl"'),
+        ("sum(axis=1) == 1).all()", "sum(axis=1) == 1).any()"),
+        ("self.front, rate, options = front or recipe.front,", "self.front, rate, options = recipe.front,"),
     ],
     "recipes/relabel_transfer": [
         ('usable = features.Features(before["features"]).usable', "usable = True"),
         ("lr * options.decay**epoch", "lr * options.decay**step"),
-        ('"keep": "loss"', '"keep": "last"'),
+        ('"keep": "mAP"', '"keep": "last"'),
+        (
+            'lesson = _TransferLesson(self, "target", labels, before)\n        values',
+            'lesson = _TransferLesson(self, "target", "ol", before)\n        values',
+        ),
+        ("self.labels[self.parts[part]], p)", "np.nan_to_num(self.labels[self.parts[part]]), p)"),
+        (
+            'values = np.load(self.folder(before, "embeddings", base)',
+            'values = np.load(self.folder(before, "embeddings", self.options.base[0])',
+        ),
+        ("default_rng(self.options.seed).permutation(members)", "default_rng(0).permutation(members)"),
     ],
     "recipes/self_correct": [
         ('data.training("student", "labels")', 'data.training("student")'),
@@ -371,6 +404,16 @@ PLANTED = {
         ("p.mean(axis=0)", "p.max(axis=0)"),
         ("np.isnan(given) & ~tagged, np.nan, present", "np.isnan(given), np.nan, present"),
         ("starts = [round(k * FRAME", "starts = [round(k * SPAN"),
+        ("return np.setdiff1d(usable, held), ", "return usable, "),
+        ("left = known[len(held) :]", "left = known"),
+        ('row["val_AUC"] > best[0]["AUC"]', 'row["loss"] < best[0]["loss"]'),
+        ('{"validate": validate, "keep": "AUC"}', '{"validate": validate, "keep": "last"}'),
+        ("self.size = len(weak) if tuning or not mu else len(strong)", "self.size = len(weak)"),
+        (
+            'network("strong-part", "strong", ALL_STRONG)',
+            'network("strong-part", "strong", options.mu_strong)',
+        ),
+        ('network("diffuse-part", "diffuse", ALL_STRONG)', 'network("diffuse-part", "strong", ALL_STRONG)'),
     ],
     "recipes/unlabelled": [
         (', "decision": dataclasses.asdict(decision)', ""),
@@ -425,7 +468,15 @@ PLANTED = {
         ("name in self._places and self._stamps[name] == stamp", "name in self._places"),
         ('.encode() + b"\\n")\n            self._file.flush()\n', '.encode() + b"\\n")\n'),
     ],
+    "tables/fsd50k": [
+        ('"val": ("dev", 200, 8.0)', '"val": ("dev", 200, 5.0)'),
+        ("active = np.flatnonzero((y == 1).any(axis=1))", "active = range(len(y))"),
+        ("np.random.default_rng(seed)", "np.random.default_rng(0)"),
+        ("map(fsd50k_name, labels)", "labels"),
+        ('unknown="ignore"', 'unknown="raise"'),
+    ],
     "tables/label_files": [
+        ('display.replace(", and ", ", ")', "display"),
         ("if end < start:", "if end <= start:"),
         ("return os.path.normpath(clip.id)", "return clip.id"),
         ('header.index("classes") + 1', 'header.index("classes")'),
@@ -487,8 +538,10 @@ PLANTED = {
         ("Block(64, 1, (2, 2), 32)", "Block(64, 1, (2, 2), 16)"),
     ],
     "nets/conv1d_net": [
-        ("replace(self.layers[last - 1], activation=None)", "self.layers[last - 1]"),
+        ("last.plain(self, y)", "last.inference(self)(y)"),
         ("stride: int = 3", "stride: int = 2"),
+        ("Conv1DLayer(256, 9, 1)", "Conv1DLayer(256, 9)"),
+        ("norm_last: bool = False", "norm_last: bool = True"),
     ],
     "nets/layers": [
         ("np.sqrt(2 / fan_in)", "np.sqrt(1 / fan_in)"),

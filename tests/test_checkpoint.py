@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import sys
 import time
 import zipfile
 
@@ -12,8 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from predict_support import noise
+from predict_support import write as write_recording
 
 from acdref import checkpoint
+from acdref.cli import main
 from acdref.errors import CheckpointError, FileError, TeacherError
 from acdref.nets import NETWORKS, ACDNet, ACDNetConfig, Block, build
 
@@ -106,6 +110,55 @@ def test_an_unknown_network(tmp_path):
     checkpoint.save(tmp_path / "w.npz", checkpoint.network_arrays(net), meta)
     with pytest.raises(CheckpointError, match="there is no network 'conv3d'"):
         checkpoint.load_weights(tmp_path / "w.npz")
+
+
+def write_old_conv1d(path, classes=CLASSES):
+    """Weights as they were written when the layer table of the 1-D network was a reconstruction."""
+    net = build("conv1d", classes=len(classes), width=1 / 16)
+    table = [(64, 17), (64, 15), (64, 15), (64, 14), (512, 11), (64, 10), (512, 9), (128, 7), (128, 7)]
+    layers = [{"channels": c // 16, "size": size, "stride": 3} for c, size in table]
+    arrays, before = {}, 1
+    for number, layer in enumerate(layers, 1):
+        channels = layer["channels"]
+        arrays[f"params/conv{number}.weight"] = np.zeros((layer["size"], 1, before, channels), np.float32)
+        before = channels
+    meta = checkpoint.network_meta(net, classes)
+    checkpoint.save(path, arrays, meta | {"config": {"classes": len(classes), "layers": layers}})
+    return path
+
+
+def test_weights_of_the_reconstructed_network_are_refused_by_name(tmp_path):
+    path = write_old_conv1d(tmp_path / "old.npz")
+    words = r"old\.npz: weights of the 1-D network \(conv1d\) of before, .* a reconstruction: train again"
+    for read in (checkpoint.load, checkpoint.load_weights):
+        with pytest.raises(CheckpointError, match=words):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "predict {0}/a.wav --weights {0}/old.npz",
+        "evaluate {0}/m.csv --weights {0}/old.npz",
+        "train {0}/m.csv --out {0}/run --init {0}/old.npz",
+        "recipe relabel-transfer {0}/m.csv --out {0}/out --ontology {0}/o.json --target t --init {0}/old.npz",
+        "info --weights {0}/old.npz",
+    ],
+)
+def test_commands_refuse_weights_of_the_reconstructed_network(words, tmp_path, monkeypatch, capsys):
+    write_old_conv1d(tmp_path / "old.npz")
+    (tmp_path / "m.csv").write_text("path,classes\na.wav,t\nb.wav,u\n")
+    nodes = [{"id": name, "name": name, "child_ids": []} for name in "tu"]
+    (tmp_path / "o.json").write_text(json.dumps(nodes))
+    for name in "ab":
+        write_recording(tmp_path / f"{name}.wav", noise(0.5))
+    monkeypatch.setattr(sys, "argv", ["acdref", *words.format(tmp_path).split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.out) == (1, "")
+    assert f"{tmp_path}/old.npz: weights of the 1-D network (conv1d) of before" in printed.err
+    assert not any((tmp_path / name).exists() for name in ("run", "out"))
 
 
 def test_more_arrays_beside_the_network_do_no_harm(tmp_path):

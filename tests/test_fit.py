@@ -72,6 +72,7 @@ def test_it_learns_and_says_what_it_did(tmp_path):
     [
         ("loss", [0.5, 0.3, 0.4, 0.3], 1),  # the first of two equal ones
         ("mAP", [0.5, 0.6, 0.2, 0.6], 1),
+        ("AUC", [0.5, 0.6, 0.2, 0.6], 1),
         ("last", [0.5, 0.6, 0.2, 0.1], 3),
         ("loss", [-np.inf, 1.0, 1.0, 1.0], 0),
     ],
@@ -82,7 +83,7 @@ def test_the_weights_that_count(tmp_path, keep, values, kept):
     def recorded(net):
         states.append({name: a.copy() for name, a in network_arrays(net).items()})
         value = next(values)
-        return {"val_mAP": value, "val_loss": value}
+        return {"val_mAP": value, "val_AUC": value, "val_loss": value}
 
     net, best = network(), tmp_path / "best.npz"
     rows = fit(net, job(validate=recorded, keep=keep, best=best), tmp_path / "last.npz")
@@ -90,6 +91,32 @@ def test_the_weights_that_count(tmp_path, keep, values, kept):
     arrays, meta = load(best)
     assert same(states[kept], arrays)
     assert (meta["epoch"], meta["val_loss"]) == (kept + 1, rows[kept]["val_loss"])
+
+
+@pytest.mark.parametrize("stops", [(), (1, 4)])
+@pytest.mark.parametrize(
+    ("keep", "values", "epochs"),
+    [
+        ("mAP", [0.5, 0.6, 0.6, 0.4, 0.9, 0.9], 4),  # as good is not better
+        ("mAP", [0.1, 0.2, 0.1, 0.3, 0.2, 0.4], 6),
+        ("loss", [0.5, 0.6, 0.7, 0.1, 0.1, 0.1], 3),
+    ],
+)
+def test_it_gives_up_when_nothing_becomes_better(tmp_path, keep, values, epochs, stops):
+    """Two epochs behind the best one, also when it was stopped between."""
+    last = tmp_path / "last.npz"
+
+    def measured(net):
+        epoch = len(load(last)[1]["rows"]) if last.exists() else 0
+        return {"val_mAP": values[epoch], "val_loss": values[epoch]}
+
+    patient = job(6, validate=measured, keep=keep, patience=2, best=tmp_path / "best.npz")
+    for stop in stops:
+        with pytest.raises(Stopped):
+            fit(network(), patient, last, Recorder(stop))
+    rows = fit(network(), patient, last)
+    assert [row["epoch"] for row in rows] == list(range(1, epochs + 1))
+    assert fit(network(), patient, last) == rows
 
 
 def test_without_a_file_of_the_best_the_last_count(tmp_path):

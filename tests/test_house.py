@@ -27,7 +27,7 @@ FLOORS = (
     ("data",),
     ("clap", "teacher"),
     ("fit", "train", "evaluate", "predict", "relabel", "recipes", "info", "demo", "listen"),
-    ("testing",),
+    ("conform", "testing"),
     ("commands", "cli"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -187,13 +187,28 @@ def test_the_configuration_of_a_run_from_before_these_options(options, tmp_path)
     _claim_folder(options, tmp_path)
     path = tmp_path / "config.json"
     stored = json.loads(path.read_text())
-    del stored["seconds"], stored["augment"]
+    del stored["seconds"], stored["augment"], stored["preset_name"]
     path.write_text(json.dumps(stored | {"low_pass": 0.3, "equaliser": 4.0, "speed": 0.15}))
     resumed = _stored_options(Options(""), tmp_path, resume=True)
-    assert resumed.seconds == 10
+    assert (resumed.seconds, resumed.preset_name) == (10, None)
     assert resumed.augment == Augmentation(
         equaliser=4.0, low_pass=0.3, speed=0.15, level=AUGMENTATIONS["light"].level
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"val_fold": None}, True),
+        ({"epochs": 1, "patience": 0}, True),
+        ({"epochs": 3, "patience": 0}, False),
+        ({"epochs": 1, "schedule": "cosine"}, False),
+    ],
+)
+def test_a_rate_that_cannot_be_halved_is_told(options, tmp_path, given, told):
+    observer = Recorder(1)
+    train(replace(options, **given), tmp_path / "run", observer=observer)
+    assert any("the rate stays" in line for line in observer.lines) == told
 
 
 def test_an_unknown_augmentation():

@@ -9,7 +9,9 @@ import soundfile
 from acdref.fit import Observer
 from acdref.train import Options
 
-OPTIONS = Options(manifest="", epochs=2, epoch_size=4, batch=2, lr=1e-3, val_fold="2", seed=3, workers=0)
+OPTIONS = Options.preset(
+    "paper", "", epochs=2, epoch_size=4, batch=2, lr=1e-3, val_fold="2", seed=3, workers=0, augment="light"
+)
 
 
 def write_corpus(folder):

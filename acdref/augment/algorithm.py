@@ -1,26 +1,32 @@
-"""What training draws: algorithm 1 of Braun & Gamper.
+"""What training draws: our reading of Braun & Gamper's "Algorithm 1, Modified mixup augmentation".
 
-The paper's order, and the field of :class:`Augmentation` that holds the strength of each step:
+The body of that algorithm is a picture, and not in the text of the paper that we have.  What section 3.1 says
+in words decides which steps there are, and which belong to a source and which to the mixture; their order
+within either is our choice.  In the order in which they are applied, with the field of :class:`Augmentation`
+that holds the strength of each:
 
-==========================  =================================  ==============================================
-each source                 ``equaliser``                      random spectral shaping
-..                          ``band_pass``                      band-pass
-..                          ``room``                           reverberation, the early part kept in time
-..                          ``mix_sigma`` of the sequences     level, N(0, 2) dB
-..                          ``pitch``                          pitch shift and time stretch
-the mixture                 ``codec``                          codecs
-..                          ``distortion``                     non-linear distortion
-..                          ``level``                          signal level over a wide range
-..                          ``microphone``                     low-pass of the microphone
-==========================  =================================  ==============================================
+===========  ===============================  =====================================================
+each source  ``equaliser``                    3.1: "random spectral ... filtering"
+..           ``band_pass``                    3.1: "bandpass filtering"
+..           ``low_pass``                     our own: a narrow band without a lower edge
+..           ``room``                         3.1: "reverberation"; the early part stays in time
+..           ``pitch``                        3.1: "pitch shifting and time stretching", by one vocoder
+..           ``speed``                        our own: pitch and tempo together, as a tape does it
+..           ``mix_sigma`` of the sequences   3.1: "random source levels with N(0, 2) dB"; 3.2: alpha_data
+the mixture  ``codec``                        3.1: "audio codecs"
+..           ``distortion``                   3.1: "non-linear distortion functions"
+..           ``microphone``                   our own, for 3.1's "post-microphone": a low-pass
+..           ``level``                        3.1: "varying signal levels"
+===========  ===============================  =====================================================
 
-A source is here a segment of one recording, so that each recording of a sequence has a room of its own.  The
-microphone's low-pass comes before the level, not after it: the two commute but for a gain, and only a level
-that is set last keeps the samples within full scale.  ``low_pass`` and ``speed`` are ours: a narrow band
-without a lower edge, and the tape's way to change the pitch, which costs a quarter of the vocoder's.
+Our reasons for the order: a source's steps are in that of the text, but for its level, which is set where
+sources are added (a gain commutes with the steps after it).  So are the mixture's, with the low-pass before
+the level, since only a level that is set last keeps the samples within full scale.  A source is here a
+segment of one recording, so that each recording of a sequence has a room of its own.
 
-Of the distributions the paper gives N(0, 2) dB; all others are our choice.  Frequencies
-are relative to half the sampling rate (8 kHz) in the code, and in Hz below.
+Of the distributions the paper gives N(0, 2) dB; all others are our choice, and so is how often each step is
+taken (of "paper", a quarter of the segments are band-passed, say).  Frequencies are relative to half the
+sampling rate (8 kHz) in the code, and in Hz below.
 
 ==============  ==============================================================================================
 ``equaliser``   gains N(0, s dB) at 8 frequencies from 60 Hz on
@@ -206,4 +212,5 @@ AUGMENTATIONS = {
     "mixture": _CHAIN,
     "paper": PAPER,
 }
-"""Named choices: nothing; what is cheap; one half of algorithm 1 or the other, with the level; all of it."""
+"""Named choices: nothing; what is cheap; section 3.1's half for sources, or that for mixtures, with the
+level; all of it."""

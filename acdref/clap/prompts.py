@@ -16,20 +16,20 @@ from acdref.options.labels import PromptOptions
 
 TEMPLATE = PromptOptions.template
 
-# Braun & Gamper's table 1 has a prompt for each of its 11 classes; the wording here is acdref's own.
 DEFAULTS = {
-    "voice": "human speech or singing",
+    "voice": "speech or singing",
     "music": "music",
-    "cat": "a cat",
-    "dog": "a dog",
-    "clapping": "clapping hands and applause",
-    "urban": "city traffic and vehicles",
-    "machinery": "machinery and tools",
-    "nature": "nature, water and animals",
-    "windnoise": "wind noise in a microphone",
-    "alarm": "an alarm or a siren",
+    "cat": "cat meow",
+    "dog": "dog barking",
+    "clapping": "clapping or applause",
+    "urban": "an urban environment like traffic and city noise",
+    "machinery": "machines, tools and industrial sounds",
+    "nature": "nature sounds like wind, water, fire, animals",
+    "windnoise": "wind noise distorting the microphone",
+    "alarm": "alarms and sirens",
     "gunshot": "gunshots and explosions",
 }
+"""The prompts of Braun & Gamper's Table 1, to the letter."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,11 @@ class Listed(click.ParamType):
 
 
 def click_options(
-    of: type, only: Sequence[str] | None = None, without: Collection[str] = (), unset: bool = False
+    of: type,
+    only: Sequence[str] | None = None,
+    without: Collection[str] = (),
+    unset: bool = False,
+    **more: Any,
 ) -> Callable:
     """Decorator: the options that a dataclass has, in its order.
 
@@ -98,12 +102,14 @@ def click_options(
     without : collection of str
     unset : bool
         What is not given is None, whatever the default in Python.
+    **more
+        Further arguments of `click.option`.
     """
     fields = {f.name: f for f in dataclasses.fields(of) if "help" in f.metadata and f.name not in without}
 
     def decorate(command):
         for name in reversed(only or tuple(fields)):
-            command = _click_option(fields[name], unset)(command)
+            command = _click_option(fields[name], unset, more)(command)
         return command
 
     return decorate
@@ -122,14 +128,14 @@ def flag_of(field: dataclasses.Field) -> str:
     return field.metadata.get("flag") or f"--{field.name.replace('_', '-')}"
 
 
-def _click_option(field, unset):
+def _click_option(field, unset, more):
     about = field.metadata
     default = None if unset or field.default is dataclasses.MISSING else field.default
     several, kind = _type(field)
     if isinstance(kind, Listed):
         default = ",".join(f"{value:g}" for value in default or ()) or default
     names, metavar = f"{flag_of(field)} {field.name}", about.get("metavar")
-    return option(names, kind, about["help"], default=default, multiple=several, metavar=metavar)
+    return option(names, kind, about["help"], default=default, multiple=several, metavar=metavar, **more)
 
 
 def option(names: str, kind: Any, help: str | None = None, **more: Any) -> Callable[[Callable], Callable]:

@@ -6,9 +6,10 @@ import click
 
 from acdref.commands._options import click_options, threads_option
 from acdref.options.augmentation import Strengths
-from acdref.options.training import TrainOptions
+from acdref.options.training import PRESETS, TrainOptions
 
 _OWN = ("low_pass", "equaliser", "speed")  # strengths in place of those that --augment names
+_PRESET = ("preset_name",)
 _LAST = ("net", "width", "init", "workers")
 
 
@@ -18,10 +19,17 @@ def training_options(command):
         threads_option,
         click_options(TrainOptions, _LAST),
         click_options(Strengths, _OWN, unset=True),
-        click_options(TrainOptions, without=_LAST),
+        click_options(TrainOptions, without=_PRESET + _LAST),
+        click_options(TrainOptions, _PRESET, is_eager=True, callback=_take_preset),
     ):
         command = options(command)
     return command
+
+
+def _take_preset(context, parameter, name):
+    """What is not given has the preset's value, on a help page too."""
+    context.default_map = PRESETS[name]
+    return name
 
 
 def options_of(manifest, augment, **options):

@@ -1,33 +1,54 @@
 """`acdref evaluate`: measure a network on labelled recordings."""
 
+import dataclasses
+
 import click
 
 from acdref.commands._network import network_options, open_network, weights_path
-from acdref.commands._options import PATH, Listed, click_options, option
+from acdref.commands._options import PATH, Listed, Number, click_options, option
 from acdref.commands._progress import Progress, end, tell
 from acdref.options.training import RecordingOptions
 
+_OF_MANIFEST = ("root", "fold", "split")
+_OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
+
 
 @click.command(short_help="Measure weights on labelled recordings.")
-@click.argument("manifest", type=PATH)
+@click.argument("manifest", required=False, type=PATH)
 @click_options(RecordingOptions, ("root",))
 @click.option("--fold", metavar="K,...", help="Only recordings of these folds.")
 @click.option("--split", metavar="S,...", help="Only recordings of these splits.")
 @click.option("--match", metavar="GLOB", help="Only recordings whose path matches; * stands for / too.")
+@option("--fsd50k", PATH, "In place of MANIFEST: FSD50K's folder, sampled as in the paper.", metavar="DIR")
+@option("--class-map", PATH, "fsd50k: the authors' audio_content_ontology.csv.", metavar="CSV")
+@option(
+    "--part",
+    ["test", "val"],
+    "fsd50k: test: of eval, clips of 5 s and more, 140 of each class. val: of dev, 8 s, 200.",
+    default="test",
+)
+@option("--seed", click.IntRange(min=0), "fsd50k: of the sampling.", default=0)
+@option("--manifest-out", PATH, "fsd50k: write the sampled clips here too, for `acdref train --val`.")
 @option("--classes", Listed(), "Measure only these classes  [default: all of the weights]", metavar="A,B,...")
+@option(
+    "--threshold", Number(0, 1), "Of the accuracy: a class is found where its score is above.", default=0.5
+)
 @network_options
 @option("--json as_json", bool, "Print JSON, schema acdref.evaluate/1.")
-def command(manifest, root, fold, split, match, classes, weights, backend, threads, as_json):
-    """Measure how well the weights find the classes of MANIFEST's recordings.
+def command(manifest, fsd50k, match, classes, threshold, weights, backend, threads, as_json, **where):
+    """Measure how well the weights find the classes of MANIFEST's recordings, or of FSD50K's.
 
     MANIFEST is a CSV file with the columns path and classes (";"-separated, empty: none of the classes), and
     perhaps unknown, fold and split; or a folder with one subfolder per class. Its classes must be among those
     of the weights; classes that it never names count as absent everywhere (see --classes).
 
+    --fsd50k DIR evaluates as Braun & Gamper do: DIR has FSD50K.ground_truth, FSD50K.dev_audio and
+    FSD50K.eval_audio as they are published, and --class-map says which labels belong to which class.
+
     Printed are each class's average precision (AP) beside its prior, the share of positives, which is about
     the AP of random scores; their means over the classes that have positives (mAP); and the class-average
-    accuracy at 0.5 beside that of finding nothing, ever. A recording's score is the mean over its windows of
-    10 s. Recordings that cannot be used are left out and listed on stderr.
+    accuracy beside that of finding nothing, ever. A recording's score is the mean over its windows of 10 s.
+    Recordings that cannot be used are left out and listed on stderr.
 
     \b
     Examples:
@@ -35,28 +56,80 @@ def command(manifest, root, fold, split, match, classes, weights, backend, threa
       acdref evaluate manifest.csv --root recordings --fold 4 --weights run/best.npz --json
       acdref evaluate manifest.csv --fold 4 --match '*sonyc*'
       acdref evaluate dogs_and_cats/ --classes dog,cat
+      acdref evaluate --fsd50k FSD50K/ --class-map audio_content_ontology.csv --weights run/best.npz
 
     \b
     JSON: mAP, prior (its baseline), accuracy, accuracy_of_none (its baseline), ap, priors, accuracies,
-    positives (by class), clips, failures, weights, manifest. Undefined values are null.
+    positives (by class), threshold, clips, failures, weights, and manifest, or fsd50k, class_map, part and
+    seed. Undefined values are null.
 
     \b
     Exit codes: 0 success; 1 nothing could be measured (one line on stderr says why); 2 wrong usage;
     3 partial: some recordings were left out; 130 interrupted.
     """
+    _check(manifest, fsd50k, where)
     with Progress() as progress:
         net, names = open_network(weights, backend, threads, progress.log if progress.live else None)
 
         from acdref.evaluate import evaluate, matching
-        from acdref.tables.manifest import open_dataset
 
-        recordings = open_dataset(manifest, root, names).where(fold=fold, split=split)
+        failures = []
+        if fsd50k is None:
+            recordings, source = _listed(manifest, names, where), {"manifest": manifest}
+        else:
+            recordings, source = _sampled(fsd50k, names, where, failures, progress)
         if match is not None:
             recordings = matching(recordings, match)
-        result = evaluate(net, recordings, classes, progress.left_out, progress.progress)
-    source = {"weights": weights_path(weights), "manifest": manifest}
-    tell(result.as_dict() | source, lambda: _table(result), as_json)
+        result = evaluate(net, recordings, classes, progress.left_out, progress.progress, threshold)
+    result = dataclasses.replace(result, failures=(*failures, *result.failures))
+    tell(result.as_dict() | {"weights": weights_path(weights)} | source, lambda: _table(result), as_json)
     end(result.failures)
+
+
+def _check(manifest, fsd50k, where):
+    """Wrong usage, if the options do not say what to measure on, or say it twice."""
+    if (manifest is None) == (fsd50k is None):
+        raise click.UsageError("give either MANIFEST or --fsd50k DIR")
+    source = click.get_current_context().get_parameter_source
+    for name in _OF_MANIFEST if manifest is None else _OF_FSD50K:
+        if source(name).name == "COMMANDLINE":
+            other = "MANIFEST" if manifest is None else "--fsd50k"
+            raise click.UsageError(f"--{name.replace('_', '-')} goes with {other}")
+    if fsd50k is not None and where["class_map"] is None:
+        raise click.UsageError("--fsd50k needs --class-map CSV, which says what belongs to which class")
+
+
+def _listed(manifest, names, where):
+    """The recordings of a manifest."""
+    from acdref.tables.manifest import open_dataset
+
+    recordings = open_dataset(manifest, where["root"], names)
+    return recordings.where(fold=where["fold"], split=where["split"])
+
+
+def _sampled(fsd50k, names, where, failures, progress):
+    """The recordings sampled from FSD50K, and how."""
+    from acdref.errors import FileError
+    from acdref.labels import SuperClasses
+    from acdref.tables.fsd50k import fsd50k_set
+    from acdref.tables.manifest import write_manifest
+
+    def left_out(error):
+        failures.append(error)
+        progress.left_out(error)
+
+    how = {name: where[name] for name in ("part", "seed")}
+    superclasses = SuperClasses.from_csv(where["class_map"])
+    for name in names:
+        if name not in superclasses.names:
+            raise FileError(where["class_map"], f"has no column {name!r}, a class of the weights")
+    recordings = fsd50k_set(fsd50k, superclasses, **how, on_failure=left_out, progress=progress.progress)
+    if where["manifest_out"] is not None:  # with whole paths: what it validates has a root of its own
+        paths = tuple(map(recordings.file, range(len(recordings))))
+        write_manifest(dataclasses.replace(recordings, paths=paths), where["manifest_out"])
+    labels = recordings.labels[:, [superclasses.names.index(name) for name in names]]
+    recordings = dataclasses.replace(recordings, labels=labels, classes=tuple(names))
+    return recordings, {"fsd50k": fsd50k, "class_map": where["class_map"]} | how
 
 
 def _table(result):
@@ -70,7 +143,7 @@ def _table(result):
     left_out = f", {len(result.failures)} left out" if result.failures else ""
     lines += [
         f"{'mean':<{width}}  {'':>9}  {mean_prior}  {mean_ap}  (mAP)",
-        f"accuracy at 0.5: {accuracy:.3f} (finding nothing: {of_none:.3f})",
+        f"accuracy at {result.threshold:g}: {accuracy:.3f} (finding nothing: {of_none:.3f})",
         f"{result.clips} recordings{left_out}",
     ]
     return "\n".join(lines)

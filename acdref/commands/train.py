@@ -19,6 +19,10 @@ def command(out, resume, threads, **options):
     perhaps fold or split, or a folder with one subfolder per class.  Without --val-fold and --val, rows whose
     split is "val" serve for validation, if there are any.
 
+    Without options the preset "cpu" counts: a good network from a small corpus on two cores in about an hour.
+    --preset paper is Braun & Gamper's training to the letter, which wants AudioSet, and weeks on a CPU; what
+    else is given counts in place of a preset's value. docs/presets.md has every value of both, and why.
+
     The run's folder gets config.json, metrics.csv, best.npz (weights with the best validation mAP) and
     last.npz.  It may be stopped at any moment, even by kill -9: --resume continues to the same result, bit
     for bit.
@@ -26,7 +30,8 @@ def command(out, resume, threads, **options):
     \b
     Examples:
       acdref train manifest.csv --root recordings --out run --val-fold 4
-      acdref train recordings/ --out run --epochs 20 --epoch-size 1000 --schedule cosine --lr 2e-3
+      acdref train recordings/ --out run --epochs 20 --epoch-size 1000 --lr 2e-3
+      acdref train audioset.csv --val fsd50k.csv --out run --preset paper --workers 4
       acdref train manifest.csv --out run --net mobilenetv2 --width 0.5 --lr 1e-3
       acdref train --out run --resume
       acdref predict --weights run/best.npz new/

@@ -32,7 +32,7 @@ class Sequences:
         "or": the sum, labelled with all that is in any source.  "mixup": the weighted mean of two, whose
         labels have the same weights; `mix_max` is 2 at most.
     fill : {"concatenate", "repeat"}
-        How a sequence is filled: with segments of 5 to 10 s of one recording after another (the paper's way),
+        How a sequence is filled: with segments of 5 to 10 s of one recording after another (section 3.1),
         or with a single recording, repeated where it is shorter.  Where most recordings last a second or two,
         concatenation puts half a dozen of them into each sequence.
     sampling : {"balanced", "uniform"}
@@ -58,9 +58,10 @@ class Sequences:
 
     Notes
     -----
-    Braun & Gamper, section 3.1 and algorithm 1; mixup is eq. (1) and (2), with which they compare.  The same
-    numbers draw the same recordings, varied alike, for either mixing.  Mixup's weight is uniform in [0, 1]
-    (the paper does not say) and comes on top of the gains, which belong to the sources and touch no label.
+    Braun & Gamper, sections 3.1 and 3.2; mixup is eq. (1) and (2), with which they compare.  They say nothing
+    of drawing classes equally: "uniform" is theirs, "balanced" is ours, for small corpora.  The same numbers
+    draw the same recordings, varied alike, for either mixing.  Mixup's weight is uniform in [0, 1] (the paper
+    does not say) and comes on top of the gains, which belong to the sources and touch no label.
 
     A change of speed or tempo can make a segment a little shorter than 5 s.
 

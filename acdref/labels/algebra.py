@@ -194,8 +194,8 @@ def draw_gains(rng: np.random.Generator, n: int, sigma: float = 2.0) -> NDArray[
 
     Notes
     -----
-    The a_i of Braun & Gamper, algorithm 1: Normal(0, sigma).  Section 3.1 gives the levels as N(0, 2) dB,
-    read here as the standard deviation.  ``sigma = 0`` gives zeros: a plain sum.
+    Braun & Gamper's alpha_data of section 3.2, N(0, sigma) in dB.  Section 3.1 gives the levels as N(0, 2)
+    dB, read here as the standard deviation.  ``sigma = 0`` gives zeros: a plain sum.
 
     Examples
     --------
@@ -227,8 +227,9 @@ def apply_gains(sources: ArrayLike, gains: ArrayLike) -> NDArray:
 
     Notes
     -----
-    Braun & Gamper, algorithm 1: amplitude (not power) decibels, hence the 20.  Summing the result over its
-    first axis gives the mixture; its label is the :func:`or_join` of the sources' labels, whatever the gains.
+    Braun & Gamper, section 3.2, read as amplitude (not power) decibels, hence the 20.  Summing the result
+    over its first axis gives the mixture; its label is the :func:`or_join` of the sources' labels, whatever
+    the gains.
     A gain of exactly 0 dB returns the source bit for bit; -inf dB silences it.
 
     Examples

@@ -164,6 +164,8 @@ class Conv(Layer):
         Shape of the weight as a parameter, if not (*size, inputs, outputs), or (*size, 1, channels).
     first : bool
         The input is the network's own: nobody needs its gradient, and the backward pass returns None.
+    norm_last : bool
+        The activation comes before the normalisation, which then is not folded; not with PReLU.
     """
 
     name: str
@@ -180,6 +182,7 @@ class Conv(Layer):
     drawn: str = "normal"
     stored: tuple[int, ...] | None = None
     first: bool = False
+    norm_last: bool = False
 
     reads_input = True
 
@@ -207,9 +210,17 @@ class Conv(Layer):
 
     def folded(self, net: Network) -> tuple[NDArray, NDArray]:
         """Weight, as :meth:`weight`, and bias with the normalisation by running statistics folded in."""
-        scale, shift = batch_norm_affine(*self._scale(net), *self._running(net))
-        bias = net.params[f"{self.name}.bias"] * scale + shift if self.bias else shift
-        return self.weight(net) * scale, bias
+        scale, shift = self.affine(net)
+        bias = self.bias_of(net)
+        return self.weight(net) * scale, shift if bias is None else bias * scale + shift
+
+    def affine(self, net: Network) -> tuple[NDArray, NDArray]:
+        """Scale and shift, (outputs,), that the normalisation by running statistics amounts to."""
+        return batch_norm_affine(*self._scale(net), *self._running(net))
+
+    def bias_of(self, net: Network) -> NDArray | None:
+        """The convolution's own bias, if it has one."""
+        return net.params.get(f"{self.name}.bias")
 
     def slope(self, net: Network) -> NDArray | None:
         """PReLU's, if it has one."""
@@ -241,6 +252,11 @@ class Conv(Layer):
         return conv2d(x, weight, bias, self.geometry, **how)  # (N, T', F', outputs)
 
     def inference(self, net):
+        if self.norm_last:
+            weight, own, (scale, shift) = self.weight(net), self.bias_of(net), self.affine(net)
+            return lambda x: (
+                _activate(self.activation, self._convolved(net, x, weight, own), net.backend) * scale + shift
+            )
         (weight, bias), slope = self.folded(net), self.slope(net)
 
         def layer(x):
@@ -255,9 +271,13 @@ class Conv(Layer):
         if not train:
             return self.inference(net)(x), None
         backend, slope = net.backend, self.slope(net)
-        z = self._convolved(net, x, self.weight(net), net.params.get(f"{self.name}.bias"))
+        z = self._convolved(net, x, self.weight(net), self.bias_of(net))
+        if self.norm_last:
+            z = _activate(self.activation, z, backend)
         y, statistics, running = batch_norm(z, *self._scale(net), *self._running(net), slope, backend=backend)
         net.state[f"{self.name}_norm.mean"], net.state[f"{self.name}_norm.var"] = running
+        if self.norm_last:
+            return y, (z, statistics, z)
         y = _activate(self.activation, y, backend)
         return y, (z, statistics, y if self.activation in ACTIVATIONS else None)
 
@@ -268,10 +288,13 @@ class Conv(Layer):
     def backward(self, net, dy, x, tape, grads):
         z, statistics, y = tape
         name, backend, slope = self.name, net.backend, self.slope(net)
-        dy = _activate_backward(self.activation, dy, y, backend)
+        if not self.norm_last:
+            dy = _activate_backward(self.activation, dy, y, backend)
         dz, grads[f"{name}_norm.gamma"], grads[f"{name}_norm.beta"], dslope = batch_norm_backward(
             dy, z, *self._scale(net), statistics, slope, backend=backend
         )
+        if self.norm_last:
+            dz = _activate_backward(self.activation, dz, z, backend)
         if slope is not None:
             grads[f"{name}_prelu.slope"] = dslope
         how = {"depthwise": self.depthwise, "backend": backend}
@@ -292,6 +315,42 @@ class Conv(Layer):
             kind += f", dilation {self.dilation[0]}"
         row = Row(self.name, kind, shape, weights + vectors * self.outputs, weights * shape[1] * shape[2])
         return [row], shape
+
+
+@dataclass(frozen=True)
+class Hidden(Conv):
+    """Affine map of vectors, (N, inputs) -> (N, outputs), batch normalisation, activation.
+
+    A convolution of maps with one position; `stored` should be (inputs, outputs), as of :class:`Dense`.
+    """
+
+    size: Pair = (1, 1)
+    bias: bool = True
+    activation: str | None = "elu"
+
+    span = None
+
+    def plain(self, net: Network, x: NDArray) -> NDArray:
+        """The affine map alone, (N, outputs)."""
+        return pointwise(x, self.weight(net)[0, 0], net.params[f"{self.name}.bias"], backend=net.backend)
+
+    def inference(self, net):
+        layer = super().inference(net)
+        return lambda x: layer(x[:, None, None])[:, 0, 0]  # (N, outputs)
+
+    def forward(self, net, x, train):
+        if not train:
+            return self.inference(net)(x), None
+        y, tape = super().forward(net, x[:, None, None], True)
+        return y[:, 0, 0], tape  # (N, outputs)
+
+    def backward(self, net, dy, x, tape, grads):
+        dx = super().backward(net, dy[:, None, None], x[:, None, None], tape, grads)
+        return dx if dx is None else dx[:, 0, 0]  # (N, inputs)
+
+    def rows(self, shape):
+        found, shape = super().rows(shape)
+        return [found[0]._replace(kind="dense")], shape
 
 
 @dataclass(frozen=True)

@@ -286,14 +286,37 @@ def _walk(graph, net, several, x):
 
 
 def _conv(graph, net, layer, x):
-    weight, bias = layer.folded(net)
+    weight, bias = _affine(net, layer)
     weight = weight.transpose(3, 2, 0, 1)  # (out, in, kt, kf)
     x = graph.add(
-        "Conv", x, graph.constant(weight), graph.constant(bias), group=layer.inputs if layer.depthwise else 1,
+        "Conv", x, graph.constant(weight), *map(graph.constant, bias),
+        group=layer.inputs if layer.depthwise else 1,
         strides=layer.stride, pads=layer.padding * 2, dilations=layer.dilation,
     )  # fmt: skip
     slope = layer.slope(net)
-    return _activate(graph, layer.activation, x) if slope is None else _prelu(graph, x, slope)
+    x = _activate(graph, layer.activation, x) if slope is None else _prelu(graph, x, slope)
+    return _norm(graph, net, layer, x, (-1, 1, 1))
+
+
+def _hidden(graph, net, layer, x):
+    weight, bias = _affine(net, layer)
+    x = graph.add("Gemm", x, graph.constant(weight[0, 0]), *map(graph.constant, bias))
+    return _norm(graph, net, layer, _activate(graph, layer.activation, x), -1)
+
+
+def _affine(net, layer):
+    """Weight, and bias or nothing, with the normalisation folded in, unless it comes last."""
+    if not layer.norm_last:
+        weight, bias = layer.folded(net)
+        return weight, [bias]
+    return layer.weight(net), [layer.bias_of(net)] if layer.bias else []
+
+
+def _norm(graph, net, layer, x, shape):
+    if not layer.norm_last:
+        return x
+    scale, shift = (graph.constant(v.reshape(shape)) for v in layer.affine(net))
+    return graph.add("Add", graph.add("Mul", x, scale), shift)
 
 
 def _prelu(graph, x, slope):
@@ -378,6 +401,7 @@ def _mean_sigmoid(graph, net, layer, x):
 
 EXPORTERS: dict[type[layers.Layer], Callable[..., str]] = {
     layers.Conv: _conv,
+    layers.Hidden: _hidden,
     layers.Attention: _attention,
     layers.MaxPool: _max_pool,
     layers.Dropout: lambda graph, net, layer, x: x,

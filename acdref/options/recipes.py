@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from acdref.errors import OptionError
 from acdref.options import LABELLINGS, NETWORKS, Checked, amount, choice, count, option, path, positive, share
 from acdref.options.training import RecordingOptions, ValidatedOptions
 
@@ -24,15 +25,24 @@ class StrongOptions(NetworkOptions, ValidatedOptions):
     ----------
     manifest, root, classes, fold, val_fold, val
         As in :class:`acdref.train.Options`.  The labels are the weak ones.  What is "validated on" there is
-        only measured on here, and the labels that are 0 in it are the explicit negatives.
+        only measured on here.  A label that is 0 there is an explicit negative: a class that nobody was asked
+        about belongs in the column ``unknown``, for d' of recordings with implicit negatives is another, much
+        larger one.
     events : str
         See :func:`acdref.recipes.events.read_events`; the recordings in it are the strong set.
-    epochs, lr : int, float
-        In an epoch each recording gives one patch, and the rate falls as half a cosine.
+    held_out : float
+        The paper holds a validation set out, and does not say which measure picks mu and checkpoint of each
+        network from it: here d' of frames, for all networks.  0: the last epoch counts, and mu has one value.
+    epochs, part_epochs, lr : int, int, float
+        In an epoch each recording of a network's own set gives one patch, and the rate falls as half a
+        cosine.
     tune_epochs, tune_lr
-        Of those that are trained on from the weak network.  Their epochs have as many patches.
+        Of those that are trained on from ``weak-all``.  Their epochs have as many patches as that one's.
+    mu_diffuse, mu_strong : tuple of float
+        The paper picked 0.7 and 0.8, and reports 0.7 to 0.95 as the best for d' and about 0.2 for lwlrap.
+        Each further candidate costs another training.
     shares : tuple of float
-        Parts of the strong set for which ``tuned-strong`` is done again; a smaller one is part of a larger.
+        Parts of the strong set for which ``plus-strong`` is done again; a smaller one is part of a larger.
     """
 
     events: str | None = path(
@@ -40,12 +50,33 @@ class StrongOptions(NetworkOptions, ValidatedOptions):
         "Strong labels: rows of recording, onset, offset, class  [default: events.tsv beside MANIFEST]",
         metavar="TSV",
     )
-    epochs: int = count(100, "On weak labels.", quick=30)
+    strong_set: float = option(
+        1.0,
+        "Share of the recordings with events to train on whose events are used, as if there were no others.",
+        above=0,
+        at_most=1,
+        quick=0.4,
+    )
+    held_out: float = option(
+        0.1,
+        "Share of the strong set that nothing is trained on: d' of its frames picks mu and each network's "
+        "epoch.",
+        at_least=0,
+        below=1,
+        quick=0.2,
+    )
+    epochs: int = count(100, "On weak labels of all recordings.", quick=24)
+    part_epochs: int = count(100, "From scratch on the strong set alone.", quick=20)
     lr: float = positive(1e-3, quick=0.002)
-    tune_epochs: int = count(30, "Of training on.", quick=10)
+    tune_epochs: int = count(30, "Of training on.", quick=8)
     tune_lr: float = positive(3e-4, quick=0.001)
-    mu_diffuse: float = share(0.7, "Share of patches with diffuse labels, the others have weak ones.")
-    mu_strong: float = share(0.8, "Share of patches with strong labels.")
+    mu_diffuse: tuple[float, ...] = share(
+        (0.7,),
+        "Share of patches with diffuse labels, the others have weak ones; of several the best counts.",
+        metavar="A,B,...",
+    )
+    mu_strong: tuple[float, ...] = share((0.8,), "The same for strong labels.", metavar="A,B,...")
+    control: bool = option(False, "Also train on with weak labels alone.")
     shares: tuple[float, ...] = positive(
         (),
         'Also with parts of the strong set, as "0.1,0.3".',
@@ -60,6 +91,8 @@ class StrongOptions(NetworkOptions, ValidatedOptions):
         super().__post_init__()
         if self.events is None:
             object.__setattr__(self, "events", os.path.join(os.path.dirname(self.manifest), "events.tsv"))
+        if not self.held_out and len(self.mu_diffuse) + len(self.mu_strong) > 2:
+            raise OptionError("several values of mu need held-out recordings to choose by")
 
 
 @dataclass(frozen=True)
@@ -80,10 +113,18 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
         In each epoch every window comes once.
     lr : float
         It falls as half a cosine.
+    steps : {"equal", "released"}
+        Equal steps compare labels, not amounts of training.  The authors' code puts 32 windows in a step
+        whatever their length, so that windows of 2 s make five times as many steps as those of 10 s; the
+        epoch with the highest validation mAP counts, and training ends 15 epochs behind it.  What is
+        validated on is a share of the recordings to train on: never what is measured on.
     batch : float
         As much sound in short windows as in long ones.
-    transfer, transfer_epochs
-        The column ``split`` says what to measure on.
+    threshold : float
+        The poster counts labels without naming one.  A recording's labels are those of any of its windows.
+    transfer, transfer_val_fold, transfer_from, transfer_epochs
+        The paper compares the annotator's weights with those of the student of the shortest windows.  What to
+        measure on is of that fold, or the column ``split`` says it.
     """
 
     more: str | None = path(None, "Manifest of more recordings for the annotator alone (same root).")
@@ -98,7 +139,16 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
     annotator_epochs: int = count(100, quick=4)
     epochs: int = count(100, "Of each student.", quick=3)
     lr: float = positive(1e-3, quick=0.003)
-    batch: float = positive(640.0, "Of sound in a step, whatever the windows.", metavar="SECONDS", quick=40.0)
+    steps: str = choice(
+        ("equal", "released"),
+        "equal: as much sound in as many steps, whatever the windows.  released: as in the authors' code, as "
+        "many windows in a step, of whatever length; the epoch with the highest mAP of held-out recordings "
+        "counts, and training ends when it lies far back.",
+    )
+    batch: float = positive(640.0, "equal: of sound in a step.", metavar="SECONDS", quick=40.0)
+    batch_windows: int = count(32, "released: in a step.")
+    held_out: float = option(0.1, "released: share of recordings to validate on.", above=0, below=1)
+    patience: int = count(15, "released: epochs without a higher mAP before training ends.")
     level: float = amount(
         0.0,
         "The level of windows varies by so much up and down, for annotator and student alike.",
@@ -108,8 +158,16 @@ class PseudoStrongOptions(NetworkOptions, ValidatedOptions):
     threshold: float = share(0.5, "For counting labels.")
     transfer: str | None = path(
         None,
-        'Another set, with a column "split", to train on from the students (same root).',
+        "Another set, to train on from annotator and student (same root).",
         metavar="MANIFEST",
+    )
+    transfer_val_fold: str | None = option(
+        None, 'Its folds to measure on  [default: "val" of column "split"]'
+    )
+    transfer_from: tuple[str, ...] = option(
+        ("annotator", "psl"),
+        "The weights to start from there; repeat it.",
+        choices=("annotator", "psl", "weak", "fresh"),
     )
     transfer_epochs: int = count(30, quick=2)
     seed: int = amount(0)
@@ -178,25 +236,34 @@ class RelabelTransferOptions(NetworkOptions, RecordingOptions):
     ----------
     manifest, root, classes, fold
         As in :class:`acdref.train.Options`; the classes are ids or names of the ontology.
-    base : tuple of {"ol", "pel", "pe-cml"}
-        For each there is a base network.
+    target : tuple of str
+        For each there is a split of its own.  The paper has four: Human sounds, Sounds of things,
+        Source-ambiguous sounds, Natural sounds.
+    base, labels : tuple of {"ol", "pel", "pe-cml"}
+        For each of `base` there is a base network, which is transferred to the target set labelled in each
+        way of `labels`.
     """
 
     ontology: str = path(help="In the format of AudioSet's ontology.json.")
-    target: str = option(
-        help="Id or name of the class below which the target's classes lie.", metavar="CLASS", quick="animal"
+    target: tuple[str, ...] = option(
+        help="Id or name of a class: the target set is about it and those below; may be given several times.",
+        metavar="CLASS",
+        several=True,
+        quick=("animal",),
     )
     base: tuple[str, ...] = option(
-        ("pe-cml",), "Labelling of the base set; repeat it to compare.", choices=LABELLINGS
+        LABELLINGS, "Labelling of the base set; one or more.", choices=LABELLINGS, quick=("ol", "pe-cml")
     )
-    labels: str = option("pel", "Labelling of the target set.", choices=LABELLINGS)
-    seconds: float = positive(10.0, "Repeat or cut recordings to this.", quick=3.0)
-    epochs: int = count(100, "Of base networks.", quick=8)
-    tune_epochs: int = count(100, "Of fine-tuning.", quick=8)
-    extract_epochs: int = count(100, "Of perceptrons.", quick=20)
-    lr: float = positive(1e-3, "Learning rate of base networks and perceptrons.", quick=0.005)
+    labels: tuple[str, ...] = option(
+        LABELLINGS, "Labelling of the target set; one or more.", choices=LABELLINGS
+    )
+    seconds: float = positive(10.0, "Repeat or cut recordings to this.", quick=2.0)
+    epochs: int = count(100, "Of base networks.", quick=6)
+    tune_epochs: int = count(100, "Of fine-tuning, and of training from scratch.", quick=6)
+    extract_epochs: int = count(100, "Of perceptrons.", quick=15)
+    lr: float = positive(1e-3, "Learning rate of all but fine-tuning.", quick=0.005)
     tune_lr: float = positive(1e-3, "Of tuning.", quick=0.005)
     decay: float = positive(0.987, "Of the rates, an epoch.", at_most=1)
     batch: int = count(24)
-    hidden: int = count(128, "Units of the perceptron.")
+    hidden: int = count(256, "Units of the perceptron.")
     seed: int = option(0, at_least=0)

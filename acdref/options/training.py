@@ -1,12 +1,36 @@
 """The options of training."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from acdref.options import AUGMENTATIONS, NETWORKS, Checked, amount, choice, count, option, path, positive
 
 if TYPE_CHECKING:
     from acdref.augment import Augmentation
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "cpu": {},
+    "paper": {
+        "epochs": 1000,
+        "epoch_size": 10_000,
+        "lr": 1e-4,
+        "schedule": "plateau",
+        "weight_decay": 0.01,
+        "average": 0.0,
+        "keep": "mAP",
+        "seconds": 10.0,
+        "fill": "concatenate",
+        "sampling": "uniform",
+        "augment": "paper",
+    },
+}
+"""What each preset changes of the defaults of :class:`TrainOptions`; docs/presets.md says why."""
+
+
+def _changes(name):
+    """What a preset changes, as words of the command line."""
+    flags = (f"--{field.replace('_', '-')} {value}" for field, value in PRESETS[name].items())
+    return f"{name}: {' '.join(flags)}."
 
 
 @dataclass(frozen=True)
@@ -45,33 +69,50 @@ class ValidatedOptions(RecordingOptions):
 class TrainOptions(ValidatedOptions):
     """Everything that determines a run; `config.json` holds it.
 
+    The defaults are the preset "cpu": a good network from a small corpus on two cores in about an hour.
+    :meth:`preset` begins with another one's values, "paper" being Braun & Gamper's training to the letter.
+
     Attributes
     ----------
+    preset_name : str or None
+        A record of whose values those are that were not given; it changes none.  None: of a run from before
+        there were presets.
     epoch_size : int
-        10 000 in the paper; rounded down to whole batches.
+        Rounded down to whole batches.
     mixing : {"or", "mixup"}
         See :class:`acdref.data.sampling.Sequences`.
     seconds : float
-        10 in the paper.  Validation and prediction keep to windows of 10 s.
+        Validation and prediction keep to windows of 10 s.
     augment : Augmentation or str
         How sequences are varied, or the name of one of :data:`acdref.augment.AUGMENTATIONS`.
     init : str or None
         The last layer is drawn anew if its classes differ.
+
+    Examples
+    --------
+    >>> TrainOptions("m.csv").epochs, TrainOptions.preset("paper", "m.csv", lr=1e-3).epochs
+    (14, 1000)
     """
 
-    epochs: int = count(100)
-    epoch_size: int = count(10_000, "Sequences an epoch.")
+    preset_name: str | None = choice(
+        tuple(PRESETS),
+        "Values of the options that are not given.  cpu: the defaults below, a good network from a small "
+        f"corpus on two cores in about an hour.  {_changes('paper')}  See docs/presets.md.",
+        flag="--preset",
+    )
+    epochs: int = count(14)
+    epoch_size: int = count(2000, "Sequences an epoch.")
     batch: int = count(8, "Sequences a step.")
-    lr: float = positive(1e-4, "Learning rate.")
+    lr: float = positive(3e-3, "Learning rate.")
     schedule: str = choice(
-        ("plateau", "cosine"),
-        "plateau: halve when validation mAP has not risen for --patience epochs (the paper's); "
-        "cosine: warm up, then fall to 0 (for short runs, with --lr 2e-3).",
+        ("cosine", "plateau"),
+        "cosine: warm up, then fall to 0.  plateau: halve when validation mAP has not risen for --patience "
+        "epochs (the paper's).",
     )
     patience: int = amount(150, "Epochs.")
-    weight_decay: float = amount(0.01)
+    weight_decay: float = amount(0.05)
     average: float = amount(
-        0.0, "Decay of a running average of the weights, which is then validated and kept; 0: off.", below=1
+        0.998, "Decay of a running average of the weights, which is then validated and kept; 0: off.", below=1
     )
     keep: str | None = option(
         None,
@@ -86,21 +127,24 @@ class TrainOptions(ValidatedOptions):
         "their labels (--mix-max 2).",
     )
     seconds: float = option(
-        10.0,
+        4.0,
         "Length of a sequence; shorter ones are faster where recordings are short.",
         at_least=2.1,
         at_most=3600,
     )
     fill: str = choice(
-        ("concatenate", "repeat"),
-        "Fill a sequence with several recordings (the paper's way), or repeat one: better where most "
-        "are short.",
+        ("repeat", "concatenate"),
+        "Repeat one recording, better where most are short; or fill a sequence with segments of several "
+        "(the paper's way).",
     )
-    sampling: str = choice(("balanced", "uniform"), "Draw a class, then a recording of it; or any recording.")
+    sampling: str = choice(
+        ("balanced", "uniform"),
+        "Draw a class, then a recording of it; or any recording (the paper draws no class more often).",
+    )
     augment: "Augmentation | str" = option(
         "light",
-        "Variation of the sound.  light: equaliser, low-pass, speed and level.  paper: algorithm 1, "
-        "that is source (equaliser, band-pass, room, pitch and tempo of each recording) and mixture (codec, "
+        "Variation of the sound.  light: equaliser, low-pass, speed and level.  paper: what its section 3.1 "
+        "names, source (equaliser, band-pass, room, pitch and tempo of each recording) and mixture (codec, "
         "distortion, microphone), and level.  See `acdref augment`.",
         choices=AUGMENTATIONS,
     )
@@ -108,6 +152,24 @@ class TrainOptions(ValidatedOptions):
     width: float = positive(1.0, "So many times the paper's channels.")
     init: str | None = path(None, "Weights to start from.", metavar="WEIGHTS")
     workers: int = amount(1, "Processes that prepare sequences; the result does not depend on it.")
+
+    @classmethod
+    def preset(cls, name: str, manifest: str, **given: Any) -> Self:
+        """Options with the values of one of :data:`PRESETS` where none are given.
+
+        Parameters
+        ----------
+        name : str
+        manifest : str
+        **given
+            As for the class itself.
+
+        Raises
+        ------
+        OptionError
+            If there is no such preset, or a value is out of its bounds.
+        """
+        return cls(manifest, **{**PRESETS.get(name, {}), **given, "preset_name": name})
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,18 +3,20 @@
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from acdref import checkpoint, train
 from acdref.files import replacing, sha256, write_text
 from acdref.fit import Job, Observer, Stopped, by_steps, fit, reports
 from acdref.losses import bce
 from acdref.nets.network import Network
+from acdref.ops.activation import sigmoid
+from acdref.ops.softmax import softmax_channels
 from acdref.optim import cosine
 from acdref.options.training import TrainOptions
 from acdref.predict.score_set import network_key, score_set
@@ -58,26 +60,58 @@ def key_of(
 
 
 def learn(
-    net: Network, lesson: Any, folder: Path, observer: Observer, *, epochs: int, lr: float, seed: int
-) -> float:
-    """Train a network in place, or continue to; the rate falls as half a cosine.  Returns the last loss.
+    net: Network,
+    lesson: Any,
+    folder: Path,
+    observer: Observer,
+    *,
+    epochs: int,
+    lr: float,
+    seed: int,
+    validate: Callable[[Network], dict] | None = None,
+    keep: str = "last",
+    patience: int | None = None,
+) -> dict:
+    """Train a network in place, or continue to; the rate falls as half a cosine.
 
     Parameters
     ----------
     net : network
+        Gets the weights that count.
     lesson : object
         Its ``batch(epoch, step)`` gives features and labels 0, 1 or NaN; an epoch has ``steps`` of them.
     folder : Path
         Of the stage.
     observer : Observer
     epochs, lr, seed : int, float, int
+    validate, keep, patience
+        As in :class:`acdref.fit.Job`.
+
+    Returns
+    -------
+    dict
+        The epoch whose weights count: its number, ``loss`` and measures of validation.
     """
 
     def rate(epoch, step):
         return lr * cosine(epoch, epochs)
 
-    job = Job(epochs, lesson.steps, by_steps(lesson.batch, lesson.steps), bce, rate, seed=seed)
-    return fit(net, job, folder / "last.npz", observer)[-1]["loss"]
+    best = None if keep == "last" else folder / BEST
+    batches = by_steps(lesson.batch, lesson.steps)
+    how: dict[str, Any] = {"validate": validate, "keep": keep, "patience": patience, "best": best}
+    job = Job(epochs, lesson.steps, batches, bce, rate, seed=seed, **how)
+    rows = fit(net, job, folder / "last.npz", observer)
+    return rows[-1 if best is None else checkpoint.load(best)[1]["epoch"] - 1]
+
+
+def probabilities(net: Network, x: NDArray, size: int) -> NDArray:
+    """Probabilities (N, C) of short sounds, of which so many go through the network together.
+
+    ``net.predict_proba`` takes them one at a time: for short ones up to ten times the work.
+    """
+    batches = (x[start : start + size] for start in range(0, len(x), size))
+    logits = np.concatenate([net.forward(batch)[0] for batch in batches])
+    return softmax_channels(logits) if net.output == "softmax" else sigmoid(logits)  # (N, C)
 
 
 def save_array(path: Path, array: ArrayLike) -> None:
@@ -130,7 +164,9 @@ class Data:
 
     def key(self) -> dict:
         """All that training depends on, as JSON can hold it."""
-        return key_of(self.options, self.root, self.train, self.val, without=train.FREE_OPTIONS)
+        return key_of(
+            self.options, self.root, self.train, self.val, without=(*train.FREE_OPTIONS, "preset_name")
+        )
 
     def given(self) -> Stage:
         """Stage: copies of the manifests, so that all that follows starts from the same."""

@@ -3,21 +3,23 @@
 1. ``given``: the recordings to train and to measure on;
 2. ``sounds``: the samples of these and all other recordings, decoded once for all;
 3. ``annotator``: a network trained on whole recordings with the manifest's labels, or that of a weights file;
-4. ``counts``: how many labels windows get from it;
+4. ``counts``: how many labels windows, and recordings by all their windows, get from it;
 5. ``weak``: a student with the manifest's labels, on windows of 10 s: the baseline;
 6. ``psl-10s``, ``psl-5s``, ``psl-2s``: students whose labels are the annotator's probabilities of a window;
 7. ``weak-2s``, ``mixed-2s``: the ablation: each window has its recording's labels, or their mean with the
    annotator's probabilities;
-8. ``transfer-fresh``, ``transfer-weak``, ``transfer-psl``: networks for another set of recordings, trained
-   from fresh weights and from those of two students.
+8. ``transfer-annotator``, ``transfer-psl``: networks for another set of recordings, trained from the
+   annotator's weights and from those of the student of the shortest windows; on request also
+   ``transfer-weak`` and ``transfer-fresh``, from the baseline's and from fresh ones.
 """
 
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 
 import numpy as np
 
-from acdref import checkpoint, train
+from acdref import checkpoint, metrics, train
 from acdref.errors import AcdrefError, ManifestError
 from acdref.evaluate import measures
 from acdref.features.front_ends import front_end
@@ -26,12 +28,13 @@ from acdref.fit import Observer, initial, tell
 from acdref.labels import label_counts, pad_batch, soft_labels, window_samples, windows
 from acdref.options.recipes import PseudoStrongOptions
 from acdref.recipes.features import Features, excerpt, fewest_samples, sounds
-from acdref.recipes.parts import Data, key_of, learn
+from acdref.recipes.parts import Data, key_of, learn, probabilities
 from acdref.recipes.stages import Stage, Summaries, run
 from acdref.tables.manifest import open_dataset
 
 RECIPE = "pseudo-strong"
 CLIP_SECONDS = 10.0
+MANY = 4  # labels of a recording; the poster has one bar for all that have more
 WEIGHTS = "weights.npz"
 
 
@@ -49,8 +52,10 @@ def pseudo_strong(options: PseudoStrongOptions, out: Place, observer: Observer |
     -------
     dict of str to dict
         The stages' summaries.  Those of networks have what :func:`acdref.evaluate.measures` gives, on
-        whole recordings; that of ``counts`` has, by length of the windows, their number, the labels of a
-        window in the mean, and the share of windows without any.
+        whole recordings, and ``MAP@3`` where each recording has one class; that of ``counts`` has, by length
+        of the windows, their number, the labels of a window in the mean, the share of windows without any,
+        and in ``clips`` the shares of recordings with 0, 1, ... and more than four labels in all their
+        windows; and the latter of the manifest's labels, as ``given``.
 
     Raises
     ------
@@ -63,8 +68,8 @@ def pseudo_strong(options: PseudoStrongOptions, out: Place, observer: Observer |
     -----
     Dinkel et al. 2022.  The annotator's probabilities are computed anew for each batch, from what the student
     hears: the same level, the same zeros behind shorter windows.  All students are trained on as much sound
-    in as many steps.  Stopped at any moment and begun again with the same arguments, it ends with the same
-    weights, bit for bit.
+    in as many steps, or in as many as in the released code.  Stopped at any moment and begun again with the
+    same arguments, it ends with the same weights, bit for bit.
     """
     recipe = _PseudoStrong(options)
 
@@ -82,8 +87,9 @@ def pseudo_strong(options: PseudoStrongOptions, out: Place, observer: Observer |
     window = options.windows[-1]
     stages += [student(f"weak-{window:g}s", window, 0.0), student(f"mixed-{window:g}s", window, options.mix)]
     if options.transfer is not None:
-        for name, start in (("fresh", None), ("weak", "weak"), ("psl", f"psl-{window:g}s")):
-            stages.append(Stage(f"transfer-{name}", partial(recipe.transfer, start), (WEIGHTS,)))
+        starts = {"annotator": "annotator", "psl": f"psl-{window:g}s", "weak": "weak", "fresh": None}
+        for name in options.transfer_from:
+            stages.append(Stage(f"transfer-{name}", partial(recipe.transfer, starts[name]), (WEIGHTS,)))
     named = {"without": ("more", "transfer"), "files": ("annotator",)}
     key = key_of(options, recipe.data.root, *recipe.manifests, **named)
     return run(RECIPE, out, key, stages, observer)
@@ -116,7 +122,8 @@ class _PseudoStrong:
         if options.more is not None:
             self.large += self._add(open_dataset(options.more, options.root, self.train.classes))
         if options.transfer is not None:
-            target = train.Options(options.transfer, root=options.root)
+            fold = options.transfer_val_fold
+            target = train.Options(options.transfer, root=options.root, val_fold=fold)
             self.target, self.target_test = self._add(*train.datasets(target))
         self._check_networks()
 
@@ -160,19 +167,26 @@ class _PseudoStrong:
         return self._trained(folder, net, lesson, options.annotator_epochs, self.test, observer)
 
     def counts(self, folder, before, observer):
-        """How many labels the windows to train on get from the annotator."""
+        """How many labels the windows to train on get from the annotator, and their recordings have."""
         net, _ = checkpoint.load_weights(before["annotator"] / WEIGHTS)
         x = Features(before["sounds"])
-        return {f"{window:g}": self._count(net, x, window, observer) for window in self.options.windows}
+        given = {"given": {"clips": _histogram(self.parts(self.train, x)[0][1], 0.5)}}
+        return given | {
+            f"{window:g}": self._count(net, x, window, observer) for window in self.options.windows
+        }
 
     def _count(self, net, x, window, observer):
         lesson = _WindowLesson(self, x, (self.train,), window)
-        p = []
-        for k in range(len(lesson.windows)):
-            tell(observer, k, len(lesson.windows))
-            p.append(net.predict_proba(self.seen(lesson.heard([k]), front_end(net)))[0])
-        share, mean = label_counts(p, self.options.threshold)
-        return {"windows": len(p), "labels": mean, "none": float(share[0])}
+        p, anywhere = [], []
+        for _, chosen in groupby(range(len(lesson.windows)), lambda k: lesson.windows[k][0]):
+            tell(observer, len(p), len(lesson.windows))
+            own = probabilities(net, self.seen(lesson.heard(chosen), front_end(net)), lesson.size)
+            p += list(own)
+            anywhere.append(own.max(axis=0))  # beyond a threshold in any of the recording's windows
+        threshold = self.options.threshold
+        share, mean = label_counts(p, threshold)
+        clips = _histogram(anywhere, threshold)
+        return {"windows": len(p), "labels": mean, "none": float(share[0]), "clips": clips}
 
     def student(self, window, mix, folder, before, observer):
         """A network whose labels are `mix` parts the annotator's, the rest the recording's."""
@@ -184,16 +198,47 @@ class _PseudoStrong:
         return self._trained(folder, net, lesson, self.options.epochs, self.test, observer)
 
     def transfer(self, start, folder, before, observer):
-        """A network for the other recordings, from fresh weights or those of a student."""
+        """A network for the other recordings, from fresh weights or those of another stage."""
         net = self._network(self.target.classes, start and before[start] / WEIGHTS)
-        lesson = _WindowLesson(self, Features(before["sounds"]), (self.target,), CLIP_SECONDS)
+        sets, front = (self.target,), front_end(net)
+        lesson = _WindowLesson(self, Features(before["sounds"]), sets, CLIP_SECONDS, front=front)
         return self._trained(folder, net, lesson, self.options.transfer_epochs, self.target_test, observer)
 
     def _trained(self, folder, net, lesson, epochs, test, observer):
         options = self.options
-        loss = learn(net, lesson, folder, observer, epochs=epochs, lr=options.lr, seed=options.seed)
-        summary = {"windows": len(lesson.windows), "steps": epochs * lesson.steps, "loss": loss}
-        return summary | self._left(folder, net, lesson.x, test, observer)
+        how = {"epochs": epochs, "lr": options.lr, "seed": options.seed, **self._choice(lesson)}
+        row = learn(net, lesson, folder, observer, **how)
+        summary = {
+            "windows": len(lesson.windows),
+            "epoch": row["epoch"],
+            "steps": row["epoch"] * lesson.steps,
+        }
+        return summary | {"loss": row["loss"]} | self._left(folder, net, lesson.x, test, observer)
+
+    def parts(self, recordings, x):
+        """Numbers (N,) and labels (N, C) of what is trained on, and of what is held out to validate on."""
+        numbers, labels = recordings.usable(x)
+        held = np.zeros(len(numbers), dtype=bool)
+        if self.options.steps == "released":
+            order = np.random.default_rng([self.options.seed, recordings.first]).permutation(len(numbers))
+            held[order[: round(self.options.held_out * len(numbers))]] = True
+        return [(numbers[part], labels[part]) for part in (~held, held)]
+
+    def _choice(self, lesson):
+        """What decides which epoch counts, and when to end: arguments of `learn`."""
+        if self.options.steps == "equal":
+            return {}
+        held = [self.parts(recordings, lesson.x)[1] for recordings in lesson.sets]
+        numbers, y = (np.concatenate(part) for part in zip(*held, strict=True))
+        if not (y == 1).any():
+            cause = f"none of {len(y)} held-out recordings has a class; raise --held-out"
+            raise AcdrefError(f"{lesson.sets[0].manifest.source}: {cause}")
+
+        def validate(net):
+            p = [self._score(net, lesson.x[number]) for number in numbers]
+            return {"val_mAP": metrics.mean_average_precision(y, p)}
+
+        return {"validate": validate, "keep": "mAP", "patience": self.options.patience}
 
     def _left(self, folder, net, x, test, observer):
         """Measure a network on whole recordings, and write its weights."""
@@ -205,7 +250,11 @@ class _PseudoStrong:
         if not p:
             raise AcdrefError(f"{test.manifest.source}: none of the recordings to measure on can be used")
         checkpoint.save_weights(folder / WEIGHTS, net, test.classes)
-        return measures(y, p)
+        found = measures(y, p)
+        if ((y == 1).sum(axis=1) == 1).all():
+            best = np.argsort(-np.stack(p), axis=1, kind="stable")
+            found["MAP@3"] = metrics.map_at_k((y == 1).argmax(axis=1)[:, None].tolist(), best, 3)
+        return found
 
     def _score(self, net, x):
         """Probabilities of a recording: the mean over windows of 10 s, weighted by duration."""
@@ -223,18 +272,19 @@ class _PseudoStrong:
 class _WindowLesson:
     """What a network is trained on: windows of recordings, each once in an epoch."""
 
-    def __init__(self, recipe, x, sets, window, annotator=None, mix=0.0):
-        self.recipe, self.x, self.annotator, self.mix = recipe, x, annotator, mix
-        rate = recipe.front.rate
+    def __init__(self, recipe, x, sets, window, annotator=None, mix=0.0, front=None):
+        self.recipe, self.x, self.sets, self.annotator, self.mix = recipe, x, sets, annotator, mix
+        self.front, rate, options = front or recipe.front, recipe.front.rate, recipe.options
         self.windows = [
             (number, labels, start, end)
             for recordings in sets
-            for number, labels in zip(*recordings.usable(x), strict=True)
+            for number, labels in zip(*recipe.parts(recordings, x)[0], strict=True)
             for start, end in window_samples(windows(len(x[number]) / rate, window), rate).tolist()
         ]
         if not self.windows:
             raise AcdrefError(f"{sets[0].manifest.source}: none of the recordings to train on can be used")
-        self.size = max(1, round(recipe.options.batch / window))
+        equal = options.steps == "equal"
+        self.size = max(1, round(options.batch / window)) if equal else options.batch_windows
         self.steps = -(-len(self.windows) // self.size)
 
     def heard(self, chosen, gains=None):
@@ -254,10 +304,17 @@ class _WindowLesson:
         places = slice(step * self.size, (step + 1) * self.size)
         gains = 10 ** (options.level * level[places] / 20)
         items = self.heard(order[places], gains)
-        x = self.recipe.seen(items, self.recipe.front)
+        x = self.recipe.seen(items, self.front)
         labels = np.stack([self.windows[k][1] for k in order[places]])
         if self.annotator is not None:
             front = front_end(self.annotator)
-            theirs = x if front is self.recipe.front else self.recipe.seen(items, front)
-            labels = soft_labels(self.annotator.predict_proba(theirs), labels, self.mix)
+            theirs = x if front is self.front else self.recipe.seen(items, front)
+            labels = soft_labels(probabilities(self.annotator, theirs, self.size), labels, self.mix)
         return x, labels
+
+
+def _histogram(p, threshold):
+    """Shares of recordings with 0, 1, 2, 3, 4 and more labels."""
+    share = label_counts(p, threshold).share
+    counts = {str(k): float(share[k : k + 1].sum()) for k in range(MANY + 1)}
+    return counts | {f">{MANY}": float(share[MANY + 1 :].sum())}

@@ -2,14 +2,25 @@
 
 1. ``given``: the recordings to train and to measure on;
 2. ``sounds``: their samples, decoded once for all;
-3. ``weak``: a network trained on the manifest's labels, each random patch of 0.96 s with its recording's;
-4. ``tuned-weak``: trained on in the same way, as long as the following ones;
-5. ``tuned-diffuse``: trained on, a share mu of the patches now from recordings with known events, labelled
-   with all classes that have an event anywhere in the recording;
-6. ``tuned-strong``: the same, labelled with the classes that fill half of the patch or have half of an event
-   in it; ``strong-0.1`` and so on are the same with a share of these recordings.
 
-Each of 3 to 6 is measured on frames of 0.96 s and on whole recordings.
+then the six rows of the paper's Table 1, trained on random patches of 0.96 s, from scratch on the strong set
+(the recordings with known events) alone:
+
+3. ``weak-part`` (Weak-67k): each patch with its recording's labels in the manifest;
+4. ``diffuse-part`` (Diffuse-67k): with all classes that have an event anywhere in the recording;
+5. ``strong-part`` (Strong-67k): with the classes that fill half of the patch or have half of an event in it;
+
+and on all recordings:
+
+6. ``weak-all`` (Weak-1.8M): from scratch, with the manifest's labels;
+7. ``plus-diffuse`` (+ Diffuse): trained on from there, a share mu of the patches from the strong set and with
+   diffuse labels;
+8. ``plus-strong`` (+ Strong): the same with strong labels; ``plus-strong-0.1`` and so on are the same with a
+   share of the strong set (Fig. 3), ``plus-weak`` is trained on with nothing new.
+
+Of each the epoch counts, of several mu also the mu, with the highest d' on the frames of held-out recordings
+of the strong set.  Each is measured twice: on whole recordings, by the manifest's labels of them, and on
+frames of 0.96 s, by their events.
 """
 
 from functools import partial
@@ -26,17 +37,18 @@ from acdref.labels import diffuse, draw_strong, frame_events, frame_labels
 from acdref.options.recipes import StrongOptions
 from acdref.recipes.events import read_events
 from acdref.recipes.features import Features, excerpt, fewest_samples, sounds
-from acdref.recipes.parts import Data, key_of, learn
+from acdref.recipes.parts import Data, key_of, learn, probabilities
 from acdref.recipes.stages import Stage, Summaries, run
 
 RECIPE = "strong"
 FRAME = 0.96
 SPAN = 0.975  # what the 96 overlapping windows of a patch see
 WEIGHTS = "weights.npz"
+ALL_WEAK, ALL_STRONG = (0.0,), (1.0,)  # for mu: what training from scratch draws from
 
 
 def strong(options: StrongOptions, out: Place, observer: Observer | None = None) -> Summaries:
-    """Train on weak labels, train on with diffuse and with strong ones, and measure; or continue to.
+    """Train on weak, diffuse and strong labels, alone and after weak ones, and measure; or continue to.
 
     Parameters
     ----------
@@ -48,8 +60,9 @@ def strong(options: StrongOptions, out: Place, observer: Observer | None = None)
     Returns
     -------
     dict of str to dict
-        The stages' summaries; those of networks have ``frames`` and ``clips``, each as
-        :func:`acdref.evaluate.measures` gives them.
+        The stages' summaries; those of networks have ``weak`` (whole recordings) and ``strong`` (frames),
+        each as :func:`acdref.evaluate.measures` gives them, the ``mu`` and the ``epoch`` that count, and in
+        ``tried`` of each mu the epoch and its AUC of held-out frames.
 
     Raises
     ------
@@ -60,67 +73,120 @@ def strong(options: StrongOptions, out: Place, observer: Observer | None = None)
 
     Notes
     -----
-    Hershey et al. 2021.  A class without event in a recording of the strong set is absent from it, unless the
-    manifest says that this is unknown.  Networks that need more than 0.96 s see the patch repeated.  Stopped
-    at any moment and begun again with the same arguments, it ends with the same weights, bit for bit.
+    Hershey et al. 2021, Table 1.  A class without event in a recording of the strong set is absent from it,
+    unless the manifest says that this is unknown.  Networks that need more than 0.96 s see the patch
+    repeated.  Stopped at any moment and begun again with the same arguments, it ends with the same weights,
+    bit for bit.
     """
     recipe = _Strong(options)
 
-    def network(name, kind=None, mu=0.0, start="weak", share=1.0):
-        return Stage(name, partial(recipe.network, kind, mu, start, share), (WEIGHTS,))
+    def network(name, kind, mus, start=None, share=1.0):
+        return Stage(name, partial(recipe.network, kind, mus, start, share), (WEIGHTS,))
 
     stages = [
         recipe.data.given(),
         sounds(recipe.manifests, recipe.front.rate),
-        network("weak", start=None),
-        network("tuned-weak"),
-        network("tuned-diffuse", "diffuse", options.mu_diffuse),
-        network("tuned-strong", "strong", options.mu_strong),
-        *(network(f"strong-{s:g}", "strong", options.mu_strong, share=s) for s in options.shares),
+        network("weak-part", None, ALL_STRONG),
+        network("diffuse-part", "diffuse", ALL_STRONG),
+        network("strong-part", "strong", ALL_STRONG),
+        network("weak-all", None, ALL_WEAK),
+        *([network("plus-weak", None, ALL_WEAK, "weak-all")] if options.control else []),
+        network("plus-diffuse", "diffuse", options.mu_diffuse, "weak-all"),
+        network("plus-strong", "strong", options.mu_strong, "weak-all"),
+        *(network(f"plus-strong-{s:g}", "strong", options.mu_strong, "weak-all", s) for s in options.shares),
     ]
     key = key_of(options, recipe.data.root, *recipe.manifests, files=("events",))
     return run(RECIPE, out, key, stages, observer)
 
 
 class _Strong:
+    """The recipe's recordings, numbered through: those to train on, then those to measure on."""
+
     def __init__(self, options):
         self.options = options
         self.data = Data.named_by(options)
-        self.train, self.test = self.data.train, self.data.val
-        if self.test is None:
-            raise ManifestError(self.train.source, "has nothing to measure on: name a --val-fold or --val")
-        self.manifests = [self.train, self.test]
-        self.events, self.test_events = read_events(options.events, *self.manifests)
-        for purpose, events in (("train", self.events), ("measure", self.test_events)):
+        train, test = self.data.train, self.data.val
+        if test is None:
+            raise ManifestError(train.source, "has nothing to measure on: name a --val-fold or --val")
+        self.manifests = [train, test]
+        parts = read_events(options.events, *self.manifests)
+        for purpose, events in zip(("train", "measure"), parts, strict=True):
             if all(one is None for one in events):
                 raise AcdrefError(f"{options.events}: has none of the recordings to {purpose} on")
+        self.count, self.classes = len(train), train.classes
+        self.labels, self.events = np.concatenate([train.labels, test.labels]), parts[0] + parts[1]
         net = self._fresh()
         self.front = front_end(net)
         self.span = round(SPAN * self.front.rate)
         self.samples = max(self.span, fewest_samples(net))
 
     def _fresh(self):
-        return initial(self.options, self.train.classes, self.options.seed)
+        return initial(self.options, self.classes, self.options.seed)
 
-    def network(self, kind, mu, start, share, folder, before, observer):
+    def parts(self, x, share=1.0):
+        """Numbers of the recordings to train on, of the strong set among them, and of those held out."""
+        options = self.options
+        usable = np.flatnonzero(x.usable[: self.count])
+        known = np.array([self.events[i] is not None for i in usable])
+        known = np.random.default_rng([options.seed, 1]).permutation(usable[known])
+        known = _first(known, options.strong_set)
+        held = _first(known, options.held_out) if options.held_out else known[:0]
+        left = known[len(held) :]
+        if not len(left):
+            cause = f"none of its recordings to train on is left ({len(held)} held out)"
+            raise AcdrefError(f"{options.events}: {cause}")
+        return np.setdiff1d(usable, held), _first(left, share), held
+
+    def network(self, kind, mus, start, share, folder, before, observer):
         """A network trained on patches, from fresh weights or those of another stage, and measured."""
         options, x = self.options, Features(before["sounds"])
-        patches = _Patches(self, x, kind, mu, share, tuning=bool(start))
-        net = checkpoint.load_weights(before[start] / WEIGHTS)[0] if start else self._fresh()
+        weak, known, held = self.parts(x, share)
         epochs, lr = (options.tune_epochs, options.tune_lr) if start else (options.epochs, options.lr)
-        loss = learn(net, patches, folder, observer, epochs=epochs, lr=lr, seed=options.seed)
-        summary = {"patches": epochs * patches.size, "strong_set": len(patches.strong), "loss": loss}
-        summary |= self._measured(net, x, observer)
-        checkpoint.save_weights(folder / WEIGHTS, net, self.train.classes)
-        return summary
+        if mus == ALL_STRONG and not start:
+            epochs = options.part_epochs
+        tried, best = [], None
+        for mu in mus:
+            patches = _Patches(self, x, kind, mu, weak, known, tuning=bool(start))
+            net = checkpoint.load_weights(before[start] / WEIGHTS)[0] if start else self._fresh()
+            place = folder / f"mu-{mu:g}"
+            place.mkdir(exist_ok=True)
+            how = {"epochs": epochs, "lr": lr, "seed": options.seed, **self._choice(x, held)}
+            row = learn(net, patches, place, observer, **how)
+            tried.append({"mu": mu, "epoch": row["epoch"], "AUC": row.get("val_AUC"), "loss": row["loss"]})
+            if best is None or row["val_AUC"] > best[0]["AUC"]:
+                best = tried[-1], net
+        chosen, net = best
+        summary = {"patches": epochs * patches.size, "strong_set": len(known), "held_out": len(held)}
+        summary |= {name: chosen[name] for name in ("mu", "epoch", "loss")} | {"tried": tried}
+        test = range(self.count, len(self.labels))
+        scores = self.scores(net, x, test, observer)
+        if not scores:
+            raise AcdrefError(f"{self.manifests[1].source}: no recording to measure on lasts {FRAME} s")
+        checkpoint.save_weights(folder / WEIGHTS, net, self.classes)
+        return summary | {"weak": self.weak_measures(scores), "strong": self.strong_measures(scores)}
+
+    def _choice(self, x, held):
+        """What decides which epoch counts: arguments of `learn`."""
+        if not len(held):
+            return {}
+        truth = [self._truth(i, self._frames(x[i]))[0] for i in held]
+        y = np.concatenate(truth)
+        if not ((y == 1).any(axis=0) & (y == 0).any(axis=0)).any():
+            cause = f"the {len(held)} recordings held out tell nothing apart"
+            raise AcdrefError(f"{self.options.events}: {cause}; raise --held-out, or choose another --seed")
+
+        def validate(net):
+            return {"val_AUC": self.strong_measures(self.scores(net, x, held, Observer()))["AUC"]}
+
+        return {"validate": validate, "keep": "AUC"}
 
     def seen(self, x, start):
         """Features of the patch of a recording that begins at a sample."""
         return self.front.transform(np.resize(excerpt(x, start, self.span), self.samples))
 
     def label(self, i, kind, start):
-        """Labels of the patch of training recording i that begins at a millisecond."""
-        given, events = self.train.labels[i], self.events[i]
+        """Labels of the patch of recording i that begins at a millisecond."""
+        given, events = self.labels[i], self.events[i]
         if kind is None:
             return given
         times, classes = events
@@ -131,32 +197,40 @@ class _Strong:
         labels = np.where(np.isnan(given) & ~tagged, np.nan, present)
         return labels[0] if kind == "strong" else diffuse(labels, tagged)[0]
 
-    def _measured(self, net, x, observer):
-        frames, clips = [], []
-        for i, events in enumerate(self.test_events):
-            tell(observer, i, len(self.test))
-            sound = x[len(self.train) + i]
-            count = int(len(sound) / self.front.rate / FRAME + 1e-9)
-            if events is None or not count:
-                continue
-            starts = [round(k * FRAME * self.front.rate) for k in range(count)]
-            p = net.predict_proba(np.stack([self.seen(sound, start) for start in starts]))
-            y, explicit, clip = self._truth(i, events, count)
-            frames.append((y, p, explicit))
-            clips.append((clip, p.mean(axis=0)))
-        if not frames:
-            raise AcdrefError(f"{self.test.source}: no recording to measure on lasts {FRAME} s")
-        y, p, explicit = (np.concatenate(part) for part in zip(*frames, strict=True))
-        whole = measures(*map(np.stack, zip(*clips, strict=True)))
-        return {"frames": measures(y, p, explicit), "clips": whole}
+    def _frames(self, sound):
+        """How many whole frames a recording has."""
+        return int(len(sound) / self.front.rate / FRAME + 1e-9)
 
-    def _truth(self, i, events, count):
-        """Labels of a recording's frames, which of their zeros are explicit, and labels of the whole."""
-        given = self.test.labels[i]
-        tagged = events.tagged(len(given))
-        absent = (given == 0) & ~tagged
+    def scores(self, net, x, numbers, observer):
+        """Probabilities of recordings' frames, (K, C) by number; those without a whole frame are left out."""
+        found = {}
+        for done, i in enumerate(numbers):
+            tell(observer, done, len(numbers))
+            starts = [round(k * FRAME * self.front.rate) for k in range(self._frames(x[i]))]
+            if starts:
+                frames = np.stack([self.seen(x[i], start) for start in starts])
+                found[i] = probabilities(net, frames, self.options.batch)
+        return found
+
+    def weak_measures(self, scores):
+        """Of whole recordings: the mean over their frames against the manifest's labels."""
+        return measures(self.labels[list(scores)], [p.mean(axis=0) for p in scores.values()])
+
+    def strong_measures(self, scores):
+        """Of the frames of recordings whose events are known, against these."""
+        known = [i for i in scores if self.events[i] is not None]
+        if not known:
+            raise AcdrefError(f"{self.options.events}: none of its recordings to measure on lasts {FRAME} s")
+        y, explicit = zip(*(self._truth(i, len(scores[i])) for i in known), strict=True)
+        p = [scores[i] for i in known]
+        return measures(*map(np.concatenate, (y, p, explicit)))
+
+    def _truth(self, i, count):
+        """Labels of a recording's frames, and which of their zeros are explicit negatives."""
+        given, events = self.labels[i], self.events[i]
+        absent = (given == 0) & ~events.tagged(len(given))
         y = frame_labels(events.times, events.classes, len(given), np.flatnonzero(absent), count * FRAME)
-        return y, np.broadcast_to(absent, y.shape), np.where(tagged, 1.0, np.where(absent, 0.0, np.nan))
+        return y, np.broadcast_to(absent, y.shape)
 
 
 class _Patches:
@@ -165,16 +239,11 @@ class _Patches:
     Recordings come in passes: none a second time before each has come once.
     """
 
-    def __init__(self, recipe, x, kind, mu, share, tuning):
+    def __init__(self, recipe, x, kind, mu, weak, strong, tuning):
         options = recipe.options
         self.recipe, self.x, self.kind, self.mu = recipe, x, kind, mu
-        self.weak = np.flatnonzero(x.usable[: len(recipe.train)])
-        known = np.array([recipe.events[i] is not None for i in self.weak])
-        shuffled = np.random.default_rng([options.seed, 1]).permutation(self.weak[known])
-        self.strong = shuffled[: max(1, round(share * len(shuffled)))]
-        if not len(self.strong):
-            raise AcdrefError(f"{options.events}: none of its recordings to train on can be used")
-        self.size = len(self.weak)
+        self.weak, self.strong = weak, strong
+        self.size = len(weak) if tuning or not mu else len(strong)
         self.seed = options.seed, 3 if tuning else 2  # all that are trained on draw the same patches
         self.steps = -(-self.size // options.batch)
         self._drawn = None, None
@@ -201,6 +270,11 @@ class _Patches:
             start = int(u * (max(length - round(1000 * FRAME), 0) + 1))
             drawn.append((i, self.kind if is_strong else None, start))
         return drawn
+
+
+def _first(numbers, share):
+    """A share of some recordings, one at least: a smaller share is part of a larger."""
+    return numbers[: max(1, round(share * len(numbers)))]
 
 
 def _passes(pool, count, rng):

@@ -334,6 +334,17 @@ def _labels(text, separator):
     return list(dict.fromkeys(filter(None, labels)))
 
 
+def fsd50k_name(display: str) -> str:
+    """FSD50K's own name of a label, as it is made of AudioSet's.
+
+    Examples
+    --------
+    >>> fsd50k_name("Motor vehicle (road)"), fsd50k_name("Dishes, pots, and pans")
+    ('Motor_vehicle_(road)', 'Dishes_and_pots_and_pans')
+    """
+    return display.replace(", and ", ", ").replace(", ", "_and_").replace(" ", "_")
+
+
 FORMATS = ("audioset", "fsd50k", "manifest", "strong", "framed")
 _READERS = dict(zip(FORMATS, (_AudioSet, _Fsd50k, _Manifests, _EventLists, _Frames), strict=True))
 
@@ -558,8 +569,7 @@ def _column_rows(format, header, like, joined, names, clip):
     """The row of a clip: what its format says in some columns; in the others its details, in their order."""
 
     def spelled(mid):
-        # As FSD50K makes its names from AudioSet's.
-        return like.names.get(mid) or names.get(mid, mid).replace(", ", "_and_").replace(" ", "_")
+        return like.names.get(mid) or fsd50k_name(names.get(mid, mid))
 
     if format == "fsd50k":
         labels = joined(map(spelled, clip.present), ",")

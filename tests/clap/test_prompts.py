@@ -8,7 +8,23 @@ from acdref.tables.manifest import ACD_CLASSES
 
 def test_the_defaults_are_the_super_classes():
     assert tuple(DEFAULTS) == ACD_CLASSES
-    assert Prompts.of().classes["dog"] == ("This is a sound of a dog",)
+
+
+def test_the_defaults_are_the_papers_table_1():
+    """With the prefix of section 3.4, "This is a sound of"; all written out."""
+    assert Prompts.of().classes == {
+        "voice": ("This is a sound of speech or singing",),
+        "music": ("This is a sound of music",),
+        "cat": ("This is a sound of cat meow",),
+        "dog": ("This is a sound of dog barking",),
+        "clapping": ("This is a sound of clapping or applause",),
+        "urban": ("This is a sound of an urban environment like traffic and city noise",),
+        "machinery": ("This is a sound of machines, tools and industrial sounds",),
+        "nature": ("This is a sound of nature sounds like wind, water, fire, animals",),
+        "windnoise": ("This is a sound of wind noise distorting the microphone",),
+        "alarm": ("This is a sound of alarms and sirens",),
+        "gunshot": ("This is a sound of gunshots and explosions",),
+    }
 
 
 def test_template_and_background():

@@ -15,19 +15,37 @@ from acdref.options.recipes import StrongOptions
 
 TINY = ["--net", "mobilenetv2", "--width", "0.01", "--epochs", "1", "--threads", "1"]
 RECIPES = {
-    "strong": [*TINY, "--tune-epochs", "1", "--batch", "3", "--shares", "0.5"],
+    "strong": [
+        *TINY,
+        "--part-epochs",
+        "1",
+        "--tune-epochs",
+        "1",
+        "--batch",
+        "3",
+        "--shares",
+        "0.5",
+        "--seed",
+        "5",
+    ],
     "pseudo-strong": [*TINY, "--annotator-epochs", "1", "--batch", "6", "--windows", "2"],
 }
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    return write_soundscape_corpus(tmp_path_factory.mktemp("corpus"))
+    """With another set, for the transfer, whose recordings have one class each."""
+    path = write_soundscape_corpus(tmp_path_factory.mktemp("corpus"))
+    rows = "0.wav,a,train\n1.wav,b,train\n2.wav,a,val\n3.wav,b,val\n"
+    path.with_name("other.csv").write_text(f"path,classes,split\n{rows}")
+    return path
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe(corpus, tmp_path, recipe):
     arguments = ["recipe", recipe, str(corpus), "--out", str(tmp_path / "r"), *RECIPES[recipe]]
+    if recipe == "pseudo-strong":
+        arguments += ["--transfer", str(corpus.with_name("other.csv")), "--transfer-epochs", "1"]
     code, out, err = program(*arguments)
     assert code == 0, err
     *lines, weights = out.splitlines()
@@ -38,9 +56,14 @@ def test_a_recipe(corpus, tmp_path, recipe):
     assert found["weights"] == weights
     assert err.count("finished before") == len(found["stages"])
     networks = [name for name, stage in found["stages"].items() if "loss" in stage]
-    assert {line.split()[0] for line in lines} >= set(networks)
+    assert {line.split()[0] for line in lines if line} >= set(networks)
+    assert len(networks) == {"strong": 7, "pseudo-strong": 7}[recipe]
     code, out, err = program(*arguments, "--seed", "1")
-    assert (code, out, err.count("\n")) == (1, "", 1) and "seed: 0, now 1" in err
+    assert (
+        (code, out, err.count("\n")) == (1, "", 1)
+        and "now 1" in err
+        and ": was begun with other options (seed: " in err
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,5 +97,47 @@ def test_what_is_given_stays_with_quick():
         found = quick_options(StrongOptions, None, True, options)
         click.echo(f"{found['epochs']} {found['tune_epochs']} {found['net']}")
 
-    assert CliRunner().invoke(command, ["--epochs", "100"]).stdout == "100 10 mobilenetv2\n"
-    assert CliRunner().invoke(command, ["--net", "acdnet"]).stdout == "30 10 acdnet\n"
+    assert CliRunner().invoke(command, ["--epochs", "100"]).stdout == "100 8 mobilenetv2\n"
+    assert CliRunner().invoke(command, ["--net", "acdnet"]).stdout == "24 8 acdnet\n"
+
+
+def test_what_is_printed_of_strong():
+    from acdref.commands.recipe.strong import _told
+
+    stage = {"mu": 0.8, "epoch": 7, "strong": {"d_prime": 1.25, "lwlrap": None}}
+    stage["weak"] = {"d_prime": 0.5, "lwlrap": 0.75}
+    weights, text = _told({"given": {}, "weak-all": stage, "plus-strong": stage}, "out")
+    assert weights == os.path.join("out", "3-plus-strong", "weights.npz")
+    head, *rows = text.splitlines()
+    columns = ["eval:", "d'", "lwlrap"]
+    assert head.split() == ["mu", "epoch", "weak", *columns, "strong", *columns]
+    assert rows[1].split() == ["plus-strong", "0.80", "7", "0.500", "0.750", "1.250", "-"]
+    assert len(rows) == 2 and len({len(line) for line in text.splitlines()}) == 1
+
+
+def test_what_is_printed_of_pseudo_strong():
+    from acdref.commands.recipe.pseudo_strong import _told
+
+    shares = {"0": 0.25, "1": 0.5, "2": 0.25, "3": 0.0, "4": 0.0, ">4": 0.0}
+    found = {"mAP": 0.5, "d_prime": 1.25, "lwlrap": 0.75}
+    counts = {"given": {"clips": shares}, "2": {"none": 0.18, "clips": shares}}
+    moved = {
+        "transfer-annotator": found | {"MAP@3": 0.75},
+        "transfer-psl": found | {"MAP@3": 0.875, "mAP": None},
+    }
+    weights, text = _told({"counts": counts, "psl-2s": found, **moved}, "out")
+    assert weights == os.path.join("out", "2-psl-2s", "weights.npz")
+    lines = [line.split() for line in text.splitlines()]
+    assert lines[:2] == [["mAP", "d'", "lwlrap"], ["psl-2s", "0.500", "1.250", "0.750"]]
+    percents = ["25", "%", "50", "%", "25", "%", *3 * ["0", "%"]]
+    assert lines[3][-9:] == ["0", "1", "2", "3", "4", ">4", "windows", "without", "any"]
+    assert lines[4:6] == [
+        ["in", "the", "manifest", *percents],
+        ["in", "windows", "of", "2", "s", *percents, "18", "%"],
+    ]
+    assert lines[7:] == [
+        ["mAP", "MAP@3", "lwlrap"],
+        ["transfer-annotator", "0.500", "0.750", "0.750"],
+        ["transfer-psl", "-", "0.875", "0.750"],
+        ["improvement", "-", "+0.125", "+0.000"],
+    ]

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +15,7 @@ from train_support import write_corpus
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.commands._training import options_of
 from acdref.commands.train import command
+from acdref.options.training import TrainOptions
 
 
 def invoke(*arguments):
@@ -49,6 +50,50 @@ def test_strengths_take_the_place_of_a_named_augmentation(tmp_path):
     stored = json.loads((tmp_path / "run" / "config.json").read_text())
     expected = replace(AUGMENTATIONS["paper"], equaliser=0.0, speed=0.2)
     assert Augmentation(**stored["augment"]) == expected
+
+
+def configuration(folder, *arguments):
+    """What a run of one step at most stores of these arguments."""
+    result = invoke(write_corpus(folder), "--out", folder / "run", *SMALL, *arguments)
+    assert result.exit_code == 0, result.output
+    return json.loads((folder / "run" / "config.json").read_text())
+
+
+def test_without_a_preset_it_is_cpu(tmp_path):
+    stored = configuration(tmp_path)
+    defaults = asdict(TrainOptions(""))
+    own = ("manifest", "epochs", "epoch_size", "batch", "val_fold", "workers")
+    assert {name: value for name, value in stored.items() if name not in own} == json.loads(
+        json.dumps({name: value for name, value in defaults.items() if name not in own})
+    )
+    assert (stored["preset_name"], stored["epochs"], stored["epoch_size"]) == ("cpu", 1, 2)
+
+
+def test_what_is_given_overrides_the_preset(tmp_path):
+    """Wherever it stands, and though it is the other preset's value."""
+    small = ("--preset", "paper", "--fill", "repeat", "--augment", "none", "--seconds", 2.1)
+    stored = configuration(tmp_path, *small, "--equaliser", 1)
+    given = {"fill": "repeat", "seconds": 2.1, "epochs": 1, "epoch_size": 2, "batch": 2, "val_fold": "2"}
+    augment = Augmentation(equaliser=1.0)
+    expected = TrainOptions.preset("paper", stored["manifest"], workers=0, augment=augment, **given)
+    assert stored == json.loads(json.dumps(asdict(expected)))
+    assert (stored["schedule"], stored["sampling"], stored["lr"]) == ("plateau", "uniform", 1e-4)
+
+
+def test_help_has_the_values_of_the_preset():
+    cpu, paper = (
+        " ".join(invoke(*before, "--help").stdout.split()) for before in ((), ("--preset", "paper"))
+    )
+    assert "--epochs INTEGER RANGE [default: 14;" in cpu
+    assert "--epochs INTEGER RANGE [default: 1000;" in paper
+    for text in (cpu, paper):
+        assert "paper: --epochs 1000 --epoch-size 10000 --lr 0.0001 --schedule plateau" in text
+
+
+def test_resume_keeps_the_preset(tmp_path):
+    result = invoke("--out", tmp_path, "--resume", "--preset", "paper")
+    assert result.exit_code == 2
+    assert "preset_name" in result.stderr
 
 
 def test_all_named_augmentations_can_be_chosen():

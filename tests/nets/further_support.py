@@ -10,6 +10,10 @@ from acdref.nets.mobilenet import InvertedStage, MobileNetConfig, MobileNetV2
 from acdref.nets.resnet import BottleneckStage, ResNet50, ResNetConfig
 from acdref.nets.vgg import VGGConfig, VGGGap, VGGLayer
 
+WAVES = Conv1DConfig(
+    classes=3, layers=(Conv1DLayer(4, 9), Conv1DLayer(6, 5), Conv1DLayer(5, 3, 1)), dense=(7, 6)
+)
+
 # Every kind of layer that the full network has, a thousand times cheaper: (network, configuration, features)
 SMALL = {
     "vgg-gap": (
@@ -30,9 +34,10 @@ SMALL = {
     ),
     "conv1d": (
         Conv1D,
-        Conv1DConfig(classes=3, layers=(Conv1DLayer(4, 9), Conv1DLayer(6, 5), Conv1DLayer(5, 3))),
+        WAVES,
         (90,),
     ),
+    "conv1d-norm-last": (Conv1D, dataclasses.replace(WAVES, norm_last=True), (90,)),
     "resnet50": (
         ResNet50,
         ResNetConfig(

@@ -32,22 +32,29 @@ class VGG(nn.Sequential):
 class Waves(nn.Module):
     def __init__(self, config):
         super().__init__()
+
+        def behind(layer, channels):
+            two = [nn.BatchNorm1d(channels), nn.ELU()]
+            return [layer, *(two[::-1] if config.norm_last else two)]
+
         modules, before = [], 1
         for layer in config.layers:
-            modules += [
-                nn.Conv1d(before, layer.channels, layer.size, layer.stride),
-                nn.BatchNorm1d(layer.channels),
-                nn.ELU(),
-            ]
+            modules += behind(
+                nn.Conv1d(before, layer.channels, layer.size, layer.stride, bias=True), layer.channels
+            )
             before = layer.channels
-        self.features = nn.Sequential(*modules)
+        self.features, modules = nn.Sequential(*modules), []
+        for units in config.dense:
+            modules += behind(nn.Linear(before, units), units)
+            before = units
+        self.hidden = nn.Sequential(*modules)
         self.dense = nn.Linear(before, config.classes)
 
     def forward(self, x):
-        return self.dense(self.features(x[:, None]).mean(2))
+        return self.dense(self.hidden(self.features(x[:, None]).mean(2)))
 
     def embedding(self, x):
-        return self.features[:-1](x[:, None]).mean(2)
+        return self.hidden[:-2](self.features(x[:, None]).mean(2))
 
 
 class Bottleneck(nn.Module):
@@ -139,7 +146,13 @@ class MobileNet(nn.Module):
         return torch.logit(torch.sigmoid(self.frame_logits(x)).mean(1))
 
 
-TWINS = {"vgg-gap": VGG, "conv1d": Waves, "resnet50": ResNet, "mobilenetv2": MobileNet}
+TWINS = {
+    "vgg-gap": VGG,
+    "conv1d": Waves,
+    "conv1d-norm-last": Waves,
+    "resnet50": ResNet,
+    "mobilenetv2": MobileNet,
+}
 
 
 def twin_of(name, net):

@@ -14,6 +14,7 @@ from acdref.nets.layers import (
     Draw,
     Dropout,
     Flatten,
+    Hidden,
     MaxPool,
     Mean,
     MeanSigmoid,
@@ -44,6 +45,7 @@ EACH = {
     "conv elu": Conv("a", 3, 4, (2, 2), activation="elu"),
     "conv relu6": Conv("a", 3, 4, (1, 1), activation="relu6"),
     "conv linear": Conv("a", 3, 4, (1, 1), activation=None, stored=(3, 4)),
+    "conv elu, norm last": Conv("a", 3, 4, (2, 2), (2, 1), bias=True, activation="elu", norm_last=True),
     "depthwise": Conv("a", 3, 3, (3, 3), padding=(0, 2), dilation=(2, 2), depthwise=True, stored=(3, 3, 3)),
     "linear attention": Attention("a", 3, 2),
     "separable attention": Attention("a", 3, 2, "separable"),
@@ -53,6 +55,8 @@ EACH = {
     "mean over bins": Mean((2,)),
     "global mean": Mean(),
     "dense": Dense("a", 3, 5),
+    "hidden": Hidden("a", 3, 5, stored=(3, 5)),
+    "hidden, norm last": Hidden("a", 3, 5, stored=(3, 5), norm_last=True),
     "residual": Residual((Conv("a", 3, 3, (1, 1), activation=None),), activation="relu"),
     "residual, shortcut": Residual(
         (Conv("a", 3, 4, (1, 1), activation=None),), (Conv("b", 3, 4, (1, 1), activation=None),)
@@ -66,7 +70,7 @@ def test_directional_derivative(name, backend):
     """Of the input and the parameters."""
     net = Net((EACH[name],), backend)
     rng = np.random.default_rng(3)
-    x = rng.standard_normal((2, 7, 6, 3))
+    x = rng.standard_normal((5, 3) if "hidden" in name else (2, 7, 6, 3))
     y, tapes = layers.forward(net.layers, net, x, train=True)
     dy, grads = rng.standard_normal(y.shape), {}
     dx = layers.backward(net.layers, net, dy, tapes, grads)
@@ -90,8 +94,9 @@ def test_directional_derivative(name, backend):
 def test_rows_say_what_there_is(name):
     """Shape, parameters and multiply-adds of the table."""
     net, layer = Net((EACH[name],)), EACH[name]
-    rows, shape = layer.rows((3, 7, 6))
-    y, _ = layer.forward(net, np.ones((1, 7, 6, 3)), False)
+    given = (3, 1, 1) if "hidden" in name else (3, 7, 6)
+    rows, shape = layer.rows(given)
+    y, _ = layer.forward(net, np.ones((1, 3) if "hidden" in name else (1, 7, 6, 3)), False)
     sizes = {
         4: lambda: y.shape[1:3],
         3: lambda: (1, y.shape[1]) if name == "mean over time" else (y.shape[1], 1),
@@ -118,6 +123,26 @@ def test_folding_is_the_normalisation_behind_the_convolution(layer, backend):
     weight, bias = layer.folded(net)
     assert weight.shape == layer.weight_shape
     np.testing.assert_allclose(layer._convolved(net, x, weight, bias), expected, atol=1e-12)
+
+
+@both
+@pytest.mark.parametrize("norm_last", [False, True])
+def test_hidden_layers_are_an_affine_map_normalisation_and_elu_in_either_order(norm_last, backend):
+    net = Net((layer := Hidden("a", 3, 5, stored=(3, 5), norm_last=norm_last),), backend)
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    plain = x @ net.params["a.weight"] + net.params["a.bias"]
+    assert (plain < 0).any() and (plain > 0).any()
+
+    def norm(z):
+        z = (z - net.state["a_norm.mean"]) / np.sqrt(net.state["a_norm.var"] + 1e-5)
+        return net.params["a_norm.gamma"] * z + net.params["a_norm.beta"]
+
+    def elu(z):
+        return np.where(z > 0, z, np.expm1(z))
+
+    expected = norm(elu(plain)) if norm_last else elu(norm(plain))
+    np.testing.assert_allclose(layer.plain(net, x), plain, atol=1e-12)
+    np.testing.assert_allclose(layer.forward(net, x, False)[0], expected, atol=1e-12)
 
 
 @both

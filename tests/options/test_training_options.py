@@ -3,14 +3,16 @@
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from acdref import train
 from acdref.augment import AUGMENTATIONS
 from acdref.errors import OptionError
+from acdref.optim import Plateau
 from acdref.options.augmentation import Strengths
-from acdref.options.training import TrainOptions
+from acdref.options.training import PRESETS, TrainOptions, ValidatedOptions
 
 
 def test_no_options_load_numpy():
@@ -70,9 +72,61 @@ def test_a_level_may_be_one():
     assert Strengths(level=(-20, -20)).level == (-20, -20)
 
 
-def test_defaults():
-    """Of one pass over the data, and of how sequences are made."""
+def test_the_default_is_what_the_shipped_weights_began_with():
     given = TrainOptions("m.csv")
-    assert (given.epochs, given.epoch_size, given.batch, given.lr) == (100, 10_000, 8, 1e-4)
-    assert (given.schedule, given.patience, given.weight_decay) == ("plateau", 150, 0.01)
-    assert (given.seconds, given.mix_max, given.mixing, given.sampling) == (10.0, 2, "or", "balanced")
+    assert (given.preset_name, given.epochs, given.epoch_size, given.batch) == ("cpu", 14, 2000, 8)
+    assert (given.schedule, given.lr, given.weight_decay, given.average) == ("cosine", 3e-3, 0.05, 0.998)
+    assert (given.seconds, given.fill, given.sampling) == (4.0, "repeat", "balanced")
+    assert (given.mix_max, given.mixing, given.augment) == (2, "or", AUGMENTATIONS["light"])
+
+
+def test_the_papers_training():
+    """Braun & Gamper, sections 2.2, 3.1 and 3.2; Table 2 is with two sequences at most."""
+    given = TrainOptions.preset("paper", "m.csv")
+    assert given.preset_name == "paper"
+    assert (given.seconds, given.fill, given.sampling) == (10.0, "concatenate", "uniform")
+    assert (given.epoch_size, given.lr, given.schedule, given.patience) == (10_000, 1e-4, "plateau", 150)
+    assert (given.mix_max, given.mixing, given.augment) == (2, "or", AUGMENTATIONS["paper"])
+    assert (given.keep, given.average, given.net, given.width) == ("mAP", 0.0, None, 1.0)
+
+
+def test_the_papers_rate_can_be_halved_several_times():
+    given = TrainOptions.preset("paper", "m.csv")
+    plateau = Plateau(given.patience)
+    rates = [given.lr * plateau.scale for _ in range(given.epochs) if plateau.update(0.5)]
+    assert len(set(rates)) == 7  # halved by each 151 epochs without a rise
+
+
+def test_what_is_given_overrides_a_preset():
+    given = TrainOptions.preset("paper", "m.csv", epochs=3, fold="1")
+    assert (given.manifest, given.epochs, given.fold, given.epoch_size) == ("m.csv", 3, "1", 10_000)
+    assert TrainOptions.preset("cpu", "m.csv") == TrainOptions("m.csv")
+
+
+def test_no_such_preset():
+    with pytest.raises(OptionError, match=r"^preset_name = 'large': choose one of 'cpu', 'paper'"):
+        TrainOptions.preset("large", "m.csv")
+
+
+def test_a_preset_is_no_argument_of_the_class():
+    """It would name a preset without taking its values."""
+    with pytest.raises(TypeError, match="preset"):
+        TrainOptions("m.csv", preset="paper")
+
+
+# Every option's value in both presets, as docs/presets.md has it
+
+PAGE = Path(__file__).parents[2] / "docs" / "presets.md"
+
+
+def test_the_page_has_every_option_and_its_values():
+    rows = [line.strip("| \n").split(" | ") for line in PAGE.read_text().splitlines() if line[:4] == "| `-"]
+    recordings = {field.name for field in dataclasses.fields(ValidatedOptions)}
+    names = [f.name for f in dataclasses.fields(TrainOptions) if f.name not in recordings | {"preset_name"}]
+    assert [row[0] for row in rows] == [f"`--{name.replace('_', '-')}`" for name in names]
+    defaults = {field.name: field.default for field in dataclasses.fields(TrainOptions)}
+    for name, row in zip(names, rows, strict=True):
+        for preset, words in zip(("cpu", "paper"), row[1:3], strict=True):
+            value = (defaults | PRESETS[preset])[name]
+            assert words == str(value).replace("None", "none"), name
+        assert row[3].startswith(("printed, ", "our choice: "))

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recipes_support import tiny_mobilenet
 from train_support import write_corpus
 
-from acdref import train
+from acdref import checkpoint, train
 from acdref.errors import ManifestError
 from acdref.fit import Observer
-from acdref.recipes.parts import Data, key_of, save_array
+from acdref.recipes.parts import Data, key_of, learn, probabilities, save_array
 from acdref.tables.manifest import read_manifest
 
 
@@ -110,3 +111,52 @@ def test_what_cannot_be_measured_is_refused_before_teaching(tmp_path):
     options = train.Options(str(manifest), val=str(tmp_path / "val.csv"))
     with pytest.raises(ManifestError, match="none is known to have a class"):
         Data.of_unlabelled(options, ("noise", "tone"))
+
+
+class _Lesson:
+    """Two steps of noise with one label."""
+
+    steps = 2
+
+    def batch(self, epoch, step):
+        x = np.random.default_rng([epoch, step]).standard_normal((3, 40, 64)).astype(np.float32)
+        return x, np.array([[1.0, 0.0]] * 3)
+
+
+def _net(tmp_path):
+    return checkpoint.load_weights(tiny_mobilenet(tmp_path / "tiny.npz", ("noise", "tone")))[0]
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("last", 4), ("mAP", 2), ("loss", 3)])
+def test_learning_says_which_epoch_counts_and_leaves_its_weights(tmp_path, keep, kept):
+    measured = iter([(0.1, 0.9), (0.7, 0.8), (0.2, 0.1), (0.3, 0.4)])
+    states = []
+
+    def validate(net):
+        states.append({name: a.copy() for name, a in checkpoint.network_arrays(net).items()})
+        return dict(zip(("val_mAP", "val_loss"), next(measured), strict=True))
+
+    net = _net(tmp_path)
+    how = {"epochs": 4, "lr": 0.01, "seed": 1, "validate": validate, "keep": keep}
+    row = learn(net, _Lesson(), tmp_path, Observer(), **how)
+    assert row["epoch"] == kept
+    for name, a in checkpoint.network_arrays(net).items():
+        np.testing.assert_array_equal(a, states[kept - 1][name])
+
+
+def test_learning_ends_when_nothing_becomes_better(tmp_path):
+    values = iter([0.5, 0.4, 0.3, 0.6])
+    how = {"keep": "mAP", "patience": 2, "validate": lambda net: {"val_mAP": next(values)}}
+    assert (
+        learn(_net(tmp_path), _Lesson(), tmp_path, Observer(), epochs=4, lr=0.1, seed=1, **how)["epoch"] == 1
+    )
+    assert checkpoint.load(tmp_path / "last.npz")[0]["progress"][0] == 3
+
+
+@pytest.mark.parametrize("size", [1, 2, 9])
+@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
+def test_probabilities_are_those_of_one_at_a_time(tmp_path, size, output):
+    net = _net(tmp_path)
+    net.output = output
+    x, _ = _Lesson().batch(0, 0)
+    np.testing.assert_allclose(probabilities(net, x, size), net.predict_proba(x), rtol=1e-5)

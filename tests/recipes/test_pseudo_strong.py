@@ -1,6 +1,7 @@
 """Pseudo strong labels end to end: windows and their labels, what is measured, runs that are stopped."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from train_support import Recorder
 
 from acdref import checkpoint, metrics
 from acdref.errors import AcdrefError, ManifestError
+from acdref.features.front_ends import front_end
 from acdref.fit import Stopped
 from acdref.labels import label_counts, soft_labels
 from acdref.nets import registry
@@ -26,9 +28,10 @@ STAGES = [
     "psl-1.3s",
     "weak-1.3s",
     "mixed-1.3s",
+    "transfer-annotator",
+    "transfer-psl",
     "transfer-fresh",
     "transfer-weak",
-    "transfer-psl",
 ]
 
 
@@ -51,6 +54,7 @@ def options(tmp_path_factory):
         level=3.0,
         threshold=0.4,
         transfer=str(folder / "other.csv"),
+        transfer_from=("annotator", "psl", "fresh", "weak"),
         transfer_epochs=1,
         seed=2,
     )
@@ -95,7 +99,7 @@ def test_stages(finished):
     assert summaries["sounds"] == {"recordings": 5 + 2 + 2 + 2 + 2, "used": 13}
     windows = {name: summaries[name]["windows"] for name in STAGES[4:]}
     # Recordings of 3 s: two windows of 2 s, three of 1.3 s, the last of which are short.
-    assert windows == dict(zip(STAGES[4:], [5, 10, 15, 15, 15, 2, 2, 2], strict=True))
+    assert windows == dict(zip(STAGES[4:], [5, 10, 15, 15, 15, 2, 2, 2, 2], strict=True))
     assert summaries["annotator"]["windows"] == 5 + 2
     assert {summaries[name]["steps"] for name in ("psl-1.3s", "weak-1.3s", "mixed-1.3s")} == {3}
 
@@ -132,7 +136,7 @@ def test_labels_are_the_annotators_of_what_the_student_hears(recipe, samples, an
     np.testing.assert_array_equal(x, plain)
     if mix:
         weak = soft_labels(annotator.predict_proba(x), weak, mix)
-    np.testing.assert_array_equal(y, weak)
+    np.testing.assert_allclose(y, weak, rtol=1e-6)
 
 
 def test_levels_vary_within_bounds(recipe, samples):
@@ -147,15 +151,130 @@ def test_levels_vary_within_bounds(recipe, samples):
 
 
 def test_counts_are_of_the_annotators_probabilities(finished, recipe, samples, annotator):
-    front = recipe.front
-    for window, count in finished[1]["counts"].items():
-        cuts = []
+    """Of windows, and of recordings: the labels of any of their windows, the shorter of which are padded."""
+    counts = finished[1]["counts"]
+    assert list(counts) == ["given", "2", "1.3"]
+    for window in ("2", "1.3"):
+        n, p, clips = round(float(window) * 16000), [], []
         for i in range(5):
-            n = round(float(window) * 16000)
-            cuts += [samples[i][k : k + n] for k in range(0, 48000, n)]
-        p = np.concatenate([annotator.predict_proba(front.transform(cut)[None]) for cut in cuts])
-        share, mean = label_counts(p, 0.4)
-        assert count == {"windows": len(cuts), "labels": mean, "none": share[0]}
+            cuts = [
+                np.pad(cut, (0, n - len(cut))) for cut in (samples[i][k : k + n] for k in range(0, 48000, n))
+            ]
+            p.append(
+                np.concatenate([annotator.predict_proba(recipe.front.transform(cut)[None]) for cut in cuts])
+            )
+            clips.append((p[-1] > 0.4).any(axis=0).sum())
+        share, mean = label_counts(np.concatenate(p), 0.4)
+        shares = {str(k): clips.count(k) / 5 for k in range(5)} | {">4": 0.0}
+        assert counts[window] == {
+            "windows": sum(map(len, p)),
+            "labels": mean,
+            "none": share[0],
+            "clips": shares,
+        }
+    # 0 noise, 1 tone (noise unknown), 2 noise, 3 and 6 nothing.
+    assert counts["given"] == {"clips": {"0": 0.4, "1": 0.6, "2": 0.0, "3": 0.0, "4": 0.0, ">4": 0.0}}
+
+
+def test_labels_of_a_recording_are_those_of_all_its_windows(recipe, samples, monkeypatch):
+    """Another class in each window: no window has two, the recording has as many as windows."""
+
+    def one_each(net, x, size):
+        return 0.9 * np.eye(len(x), 7)
+
+    monkeypatch.setattr("acdref.recipes.pseudo_strong.probabilities", one_each)
+    found = recipe._count(recipe._network(recipe.train.classes), samples, 1.3, Recorder())
+    assert found["labels"] == 1 and found["none"] == 0 and found["clips"]["3"] == 1
+    found = recipe._count(recipe._network(recipe.train.classes), samples, 0.5, Recorder())
+    assert found["labels"] == 1 and found["clips"][">4"] == 1 and found["clips"]["4"] == 0
+
+
+@pytest.mark.parametrize(("steps", "counts"), [("equal", [2, 2, 2]), ("released", [1, 2, 4])])
+def test_steps_of_an_epoch(options, samples, steps, counts):
+    """As much sound in a step, or as many windows: then a fifth of the length makes five times the steps."""
+    recipe = _PseudoStrong(replace(options, steps=steps, batch=9.0, batch_windows=5, held_out=0.01))
+    found = [_WindowLesson(recipe, samples, (recipe.train,), window).steps for window in (3.0, 1.5, 0.75)]
+    assert found == counts
+    paper = _PseudoStrong(replace(options, steps=steps, batch=640.0))
+    sizes = [_WindowLesson(paper, samples, (paper.train,), window).size for window in (10.0, 5.0, 2.0)]
+    assert sizes == ([64, 128, 320] if steps == "equal" else [32, 32, 32])
+
+
+def test_the_released_way_validates_on_recordings_that_nothing_is_trained_on(options, samples):
+    recipe = _PseudoStrong(replace(options, steps="released", held_out=0.4))
+    for recordings in (recipe.train, recipe.target):
+        (trained, _), (held, labels) = recipe.parts(recordings, samples)
+        numbers, all_labels = recordings.usable(samples)
+        assert sorted([*trained, *held]) == numbers.tolist() and len(held) == round(0.4 * len(numbers)) > 0
+        np.testing.assert_array_equal(labels, all_labels[np.isin(numbers, held)])
+        lesson = _WindowLesson(recipe, samples, (recordings,), 1.3)
+        assert {number for number, *_ in lesson.windows} == set(trained.tolist())
+    plain = _PseudoStrong(options)
+    assert len(plain.parts(plain.train, samples)[1][0]) == 0 and plain._choice(lesson) == {}
+
+
+def test_the_released_way_keeps_the_epoch_with_the_highest_map_and_gives_up(
+    options, samples, tmp_path, monkeypatch
+):
+    values, scored = iter([0.3, 0.5, 0.5, 0.4, 0.9]), []
+    recipe = _PseudoStrong(replace(options, steps="released", held_out=0.4, patience=2, batch_windows=4))
+    lesson = _WindowLesson(recipe, samples, (recipe.train,), 1.3)
+    score = recipe._score
+    monkeypatch.setattr(recipe, "_score", lambda net, x: scored.append(x) or score(net, x))
+    how = recipe._choice(lesson)
+    net = recipe._network(recipe.train.classes)
+    measured = how["validate"](net)["val_mAP"]
+    numbers, y = recipe.parts(recipe.train, samples)[1]
+    assert [x.tobytes() for x in scored] == [samples[i].tobytes() for i in numbers]
+    assert measured == metrics.mean_average_precision(y, [score(net, samples[i]) for i in numbers])
+    monkeypatch.setattr(
+        recipe, "_choice", lambda lesson: how | {"validate": lambda net: {"val_mAP": next(values)}}
+    )
+    found = recipe._trained(tmp_path, net, lesson, 5, recipe.test, Recorder())
+    assert (found["epoch"], found["steps"]) == (2, 2 * lesson.steps)
+    assert next(values) == 0.9  # the fourth epoch was the last
+    best, _ = checkpoint.load(tmp_path / "best.npz")
+    kept, _ = checkpoint.load_weights(tmp_path / "weights.npz")
+    assert all(np.array_equal(a, best[name]) for name, a in checkpoint.network_arrays(kept).items())
+
+
+def test_the_released_way_ends_the_same_when_stopped(options, tmp_path):
+    few = replace(
+        options,
+        windows=(2.0,),
+        more=None,
+        transfer=None,
+        steps="released",
+        held_out=0.4,
+        batch_windows=3,
+        epochs=2,
+    )
+    whole = pseudo_strong(few, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        pseudo_strong(few, tmp_path / "stopped", Recorder(19))
+    assert pseudo_strong(few, tmp_path / "stopped") == whole
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+
+def test_held_out_recordings_that_say_nothing(options, samples):
+    recipe = _PseudoStrong(replace(options, steps="released", held_out=0.01))
+    lesson = _WindowLesson(recipe, samples, (recipe.train,), 2.0)
+    with pytest.raises(AcdrefError, match="none of 0 held-out recordings has a class; raise --held-out"):
+        recipe._choice(lesson)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"), [([[1, 0, 0], [0, 0, 1]], 0.75), ([[1, 0, 1], [0, 0, 1]], None)]
+)
+def test_map_at_3_where_each_recording_has_one_class(
+    recipe, samples, tmp_path, monkeypatch, labels, expected
+):
+    target = recipe.target_test
+    scores = iter([[0.9, 0.1, 0.2], [0.6, 0.1, 0.5]])
+    monkeypatch.setattr(recipe, "_score", lambda net, x: np.array(next(scores)))
+    monkeypatch.setattr(type(target), "usable", lambda self, x: ([0, 1], np.array(labels, float)))
+    net = recipe._network(target.classes)
+    assert recipe._left(tmp_path, net, samples, target, Recorder()).get("MAP@3") == expected
 
 
 def test_what_is_measured_is_the_networks(finished, recipe, samples):
@@ -181,14 +300,48 @@ def test_students_begin_alike_and_otherwise_than_the_annotator(options):
     assert not np.array_equal(one, recipe._network(classes, student=False).params["stem.weight"])
 
 
-def test_transfer_starts_from_the_students(recipe, finished):
+def test_transfer_starts_from_annotator_and_student(finished, options, tmp_path, monkeypatch):
+    """And by default from these two, each of its own weights."""
+    starts, real = [], _PseudoStrong._network
+
+    def network(recipe, classes, init=None, student=True):
+        starts.append(init and init.parent.name)
+        return real(recipe, classes, init, student)
+
     out, _ = finished
+    plain = replace(options, transfer_from=PseudoStrongOptions("m.csv").transfer_from)
+    recipe = _PseudoStrong(plain)
+    stages = []
+    monkeypatch.setattr(
+        "acdref.recipes.pseudo_strong.run", lambda name, out, key, made, observer: stages.extend(made)
+    )
+    pseudo_strong(plain, tmp_path)
+    moved = [stage for stage in stages if stage.name.startswith("transfer")]
+    assert [stage.name for stage in moved] == ["transfer-annotator", "transfer-psl"]
+    before = {path.name.split("-", 1)[1]: path for path in out.iterdir() if path.is_dir()}
+    monkeypatch.setattr(_PseudoStrong, "_network", network)
+    for stage in moved:
+        stage.work(tmp_path, before, Recorder())
+        (tmp_path / "last.npz").unlink()
+    assert starts == ["3-annotator", "7-psl-1.3s"]
     student, _ = checkpoint.load_weights(out / "7-psl-1.3s/weights.npz")
-    net = recipe._network(recipe.target.classes, out / "7-psl-1.3s/weights.npz")
+    net = real(recipe, recipe.target.classes, out / "7-psl-1.3s/weights.npz")
     np.testing.assert_array_equal(net.params["stem.weight"], student.params["stem.weight"])
     assert net.params["dense.bias"].shape == (3,)
-    _, meta = checkpoint.load_weights(out / "12-transfer-psl/weights.npz")
+    _, meta = checkpoint.load_weights(out / "11-transfer-psl/weights.npz")
     assert meta["classes"] == ["a", "b", "c"]
+
+
+def test_what_the_transfer_is_measured_on_may_be_a_fold(options, tmp_path):
+    path = tmp_path / "other.csv"
+    path.write_text("path,classes,fold\n0.wav,a,1\n1.wav,b,2\n2.wav,a,3\n")
+    recipe = _PseudoStrong(
+        replace(options, transfer=str(path), root=str(Path(options.manifest).parent), transfer_val_fold="2,3")
+    )
+    assert (recipe.target.manifest.paths, recipe.target_test.manifest.paths) == (
+        ("0.wav",),
+        ("1.wav", "2.wav"),
+    )
 
 
 def test_a_ready_annotator(finished, options, tmp_path):
@@ -210,6 +363,9 @@ def test_an_annotator_with_another_front_end(options, samples, tmp_path):
     # Both see the windows with as many zeros behind them as the network needs that needs more.
     assert x.shape[2:] == () or x.shape[1] == 1 + recipe.fewest // 160
     assert y.shape == (5, 2) and recipe.fewest > 20800
+    # Where it is trained itself, it hears what it is used to.
+    own, _ = _WindowLesson(recipe, samples, (recipe.train,), 1.3, front=front_end(net)).batch(0, 0)
+    assert own.shape[2:] == (257, 2)
 
 
 def test_annotators_that_do_not_fit(options, tmp_path):

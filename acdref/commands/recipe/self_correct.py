@@ -32,7 +32,7 @@ def command(manifest, out, as_json, threads, **options):
     Examples:
       acdref recipe self-correct manifest.csv --root recordings --val-fold 4 --out corrected
       acdref recipe self-correct manifest.csv --fp --threshold-t 0.1 --epochs 10 --epoch-size 1600 \\
-          --schedule cosine --lr 2e-3 --average 0.998 --out corrected
+          --lr 2e-3 --out corrected
       acdref recipe self-correct manifest.csv --correction percentile-mask --out masked
 
     \b

@@ -1,0 +1,10 @@
+"""Cases of CLAP: log-mel, tokenizer, decisions."""
+
+from collections.abc import Iterator
+
+from acdref.conform.writing import Case
+
+
+def cases() -> Iterator[Case]:
+    """All of this section's."""
+    yield from ()

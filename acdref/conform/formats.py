@@ -1,0 +1,10 @@
+"""Cases of the file formats that acdref reads and writes."""
+
+from collections.abc import Iterator
+
+from acdref.conform.writing import Case
+
+
+def cases() -> Iterator[Case]:
+    """All of this section's."""
+    yield from ()
