@@ -22,6 +22,11 @@ PLANTED = {
         ("log_mel_patches, 16000", "log_mel_patches, 22050", "test_patches_of_hershey"),
     ],
     "features/papers": [
+        (
+            "levels.max() - 99) + a_weighting",
+            "levels.max() - 99) + 0 * a_weighting",
+            "test_spectrograms_of_dorfer_widmer",
+        ),
         ("hann(1024), 192)", "hann(1024), 256)", "test_spectrograms_of_dorfer_widmer"),
         ("x), 512), hann(1024)", "x), 1024), hann(2048)", "test_spectrograms_of_dorfer_widmer"),
         ("np.hanning(1024), 128)", "np.hanning(1024), 192)", "test_spectrograms_of_dorfer_widmer"),
@@ -32,6 +37,11 @@ PLANTED = {
         ("(16000, 512, 64, 125,", "(16000, 512, 80, 125,", "test_patches_of_hershey"),
     ],
     "fit": [
+        (
+            "AdamW(net.params, weight_decay=job.weight_decay)",
+            "AdamW(net.params, weight_decay=0.0)",
+            "test_loss_and_optimiser_of_acdnet",
+        ),
         ("weight_decay: float = 0.0", "weight_decay: float = 0.01", "test_training_of_dorfer_widmer"),
     ],
     "labels/algebra": [
@@ -207,6 +217,16 @@ PLANTED = {
         ),
         ("batch: int = count(24)", "batch: int = count(32)", "test_training_of_grzywalski_botteldooren"),
         ('count(100, "Of base', 'count(50, "Of base', "test_training_of_grzywalski_botteldooren"),
+        (
+            'LABELLINGS, "Labelling of the target set',
+            'LABELLINGS[:2], "Labelling of the target set',
+            "test_conditions_of_grzywalski_botteldooren",
+        ),
+        (
+            "hidden: int = count(256,",
+            "hidden: int = count(128,",
+            "test_perceptron_of_grzywalski_botteldooren",
+        ),
         ('("annotator", "psl")', '("fresh", "psl")', "test_transfer_of_dinkel"),
         ("(0.8,)", "(0.5,)", "test_mixture_of_hershey"),
         ("(0.7,)", "(0.5,)", "test_mixture_of_hershey"),
@@ -223,6 +243,9 @@ PLANTED = {
     ],
     "predict/scoring": [
         ("WINDOW = 10.0", "WINDOW = 5.0", "test_sequences_of_acdnet"),
+    ],
+    "recipes/parts": [
+        ("batches, bce, rate", "batches, sum, rate", "test_learning_of_hershey_and_dinkel"),
     ],
     "recipes/pseudo_strong": [
         ("MANY = 4", "MANY = 5", "test_label_counts_of_dinkel"),
@@ -243,6 +266,9 @@ PLANTED = {
     "tables/fsd50k": [
         ('("dev", 200, 8.0)', '("dev", 200, 5.0)', "test_evaluation_sets"),
         ('("eval", 140, 5.0)', '("eval", 200, 5.0)', "test_evaluation_sets"),
+    ],
+    "train": [
+        ("        loss=bce,", "        loss=bce_probabilities,", "test_loss_and_optimiser_of_acdnet"),
     ],
     "tables/manifest": [
         ('"voice", "music", "cat", "dog"', '"voice", "music", "dog", "cat"', "test_classes_and_prompts"),

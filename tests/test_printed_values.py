@@ -6,19 +6,22 @@ docs/fidelity.md names these tests row by row.  Nothing here is computed from th
 import dataclasses
 import inspect
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
+from acdref import train
 from acdref.augment import Augmentation
 from acdref.clap.prompts import DEFAULTS, TEMPLATE, Prompts
+from acdref.data import Loader
 from acdref.data.sampling import SHORTEST_SECONDS, Sequences
 from acdref.features.compressed import EXPONENT, FRAME, HOP, SAMPLE_RATE, compress, features
 from acdref.features.front_ends import FRONT_ENDS
 from acdref.features.mel import mel_filterbank
-from acdref.features.papers import a_weighted_mel, log_filterbank, log_mel_patches
-from acdref.fit import Job
+from acdref.features.papers import a_weighted_mel, a_weighting, log_filterbank, log_mel_patches
+from acdref.fit import Job, Observer, Run
 from acdref.labels import (
     Ontology,
     clap_labels,
@@ -43,13 +46,13 @@ from acdref.labels import (
 from acdref.labels.verification import excerpt_starts, mean_posterior, stratified_folds, verify
 from acdref.losses import bce, mse
 from acdref.metrics import average_precision, d_prime, lwlrap, map_at_k, mean_average_precision
-from acdref.nets import ACDNet
+from acdref.nets import ACDNet, registry
 from acdref.nets.conv1d_net import Conv1D
 from acdref.nets.layers import Conv, Dropout, MaxPool
 from acdref.nets.mobilenet import MobileNetV2
 from acdref.nets.resnet import ResNet50
 from acdref.nets.vgg import CLIP_FRAMES, TRAINING_FRAMES, VGGGap
-from acdref.optim import Plateau, linear
+from acdref.optim import AdamW, Plateau, linear
 from acdref.options.labels import Decision, FrameOptions, PromptOptions, RuleOptions
 from acdref.options.recipes import (
     PseudoStrongOptions,
@@ -59,8 +62,9 @@ from acdref.options.recipes import (
 )
 from acdref.options.training import TrainOptions
 from acdref.predict.scoring import WINDOW
+from acdref.recipes import parts
 from acdref.recipes.pseudo_strong import MANY
-from acdref.recipes.relabel_transfer import PARTS, squared_error
+from acdref.recipes.relabel_transfer import LABELLINGS, PARTS, Perceptron, PerceptronConfig, squared_error
 from acdref.recipes.silence import normalise_peak
 from acdref.recipes.strong import FRAME as FRAME_OF_PATCHES
 from acdref.tables import fsd50k
@@ -158,6 +162,20 @@ def test_training_of_acdnet():
     plateau = Plateau(given.patience)
     assert {plateau.update(0.5) for _ in range(1 + 150)} == {1.0}
     assert plateau.update(0.5) == 0.5
+
+
+def test_loss_and_optimiser_of_acdnet(sequences, tmp_path):
+    """Section 2.2: binary cross-entropy, AdamW; what the schedule makes of the rate."""
+    loader, net = Loader(sequences(), batch=8), registry.build("acdnet", 2, 0.1)
+    given = TrainOptions.preset("paper", "m.csv")
+    job = train._job(given, tmp_path, loader, loader.sequences.manifest, net)
+    assert (job.loss, job.weight_decay, job.epochs) == (bce, 0.01, given.epochs)
+    assert job.rate(0, 0) == job.rate(149, 99) == 1e-4
+    for _ in range(1 + 151):
+        job.plateau.update(0.5)
+    assert job.rate(152, 0) == 0.5e-4
+    optimiser = Run(net, job, None, Observer()).optimiser
+    assert (type(optimiser), optimiser.weight_decay) == (AdamW, 0.01)
 
 
 def test_sequences_of_acdnet():
@@ -314,8 +332,11 @@ def test_spectrograms_of_dorfer_widmer():
     assert heard.tolist() == [t for t in range(64) if 0 < 4096 - 128 * t < 1023]
     # Ten times the sound is 20 dB more, and a mel bank over decibels adds 20 times its weights.
     louder = a_weighted_mel(10 * sound) - a_weighted_mel(sound)
-    weights = mel_filterbank(32000, 1024, 128, 0, 16000, "slaney", "slaney").sum(axis=1)
-    np.testing.assert_allclose(louder, np.tile(20 * weights, (len(louder), 1)), rtol=1e-4)
+    bank = mel_filterbank(32000, 1024, 128, 0, 16000, "slaney", "slaney")
+    np.testing.assert_allclose(louder, np.tile(20 * bank.sum(axis=1), (len(louder), 1)), rtol=1e-4)
+    # Of silence, which is -100 dB, the weighting alone is left.
+    weighted = bank @ (a_weighting(np.arange(513) * 32000 / 1024) - 100)
+    np.testing.assert_allclose(a_weighted_mel(np.zeros(2048))[3], weighted, rtol=1e-5)
 
 
 def test_excerpts_of_dorfer_widmer():
@@ -496,9 +517,27 @@ def test_table_2_of_grzywalski_botteldooren():
     assert net.embedding(np.zeros((1, 80000))).shape == (1, 128)
 
 
+def test_conditions_of_grzywalski_botteldooren():
+    """Section IV: base and target training under OL, PEL and PE-CML each."""
+    given = RelabelTransferOptions("m.csv", ontology="o.json", target=("Music",))
+    assert given.base == given.labels == ("ol", "pel", "pe-cml") == tuple(LABELLINGS)
+
+
+def test_perceptron_of_grzywalski_botteldooren():
+    """Section V-C: 256 neurons, ELU, batch normalisation, and an output layer with a sigmoid."""
+    assert RelabelTransferOptions("m.csv", ontology="o.json", target=("Music",)).hidden == 256
+    net = Perceptron(PerceptronConfig(128, 256, 72))
+    assert [net.params[f"{name}.weight"].shape[-1] for name in ("hidden", "dense")] == [256, 72]
+    assert net.layers[0].activation == "elu"
+    assert net.params["hidden_norm.gamma"].shape == (256,)
+    values = np.random.default_rng(0).normal(size=(2, 128))
+    logits = net.forward(values)[0]
+    np.testing.assert_allclose(net.predict_proba(values), 1 / (1 + np.exp(-logits)), rtol=1e-5)
+
+
 def test_training_of_grzywalski_botteldooren():
     """Section V-D: 0.001, 0.987 per epoch, batches of 24, 100 epochs, "in all three cases"."""
-    given = RelabelTransferOptions("m.csv", ontology="o.json", target="Music")
+    given = RelabelTransferOptions("m.csv", ontology="o.json", target=("Music",))
     assert values(given, "lr", "tune_lr", "decay", "batch") == (1e-3, 1e-3, 0.987, 24)
     assert values(given, "epochs", "tune_epochs", "extract_epochs") == (100, 100, 100)
     assert Job.weight_decay == 0.0
@@ -591,6 +630,17 @@ def test_training_of_hershey():
     assert values(given, "lr", "tune_lr", "batch") == (1e-3, 3e-4, 64)
     assert values(given, "epochs", "part_epochs", "tune_epochs") == (100, 100, 30)
     assert Job.weight_decay == 0.0
+
+
+def test_learning_of_hershey_and_dinkel(monkeypatch, tmp_path):
+    """Adam (paper 4), binary cross-entropy (paper 5); what is not printed: half a cosine."""
+    jobs = []
+    monkeypatch.setattr(parts, "fit", lambda net, job, *_: jobs.append(job) or [{"epoch": 1}])
+    lesson = SimpleNamespace(steps=3, batch=None)
+    parts.learn(None, lesson, tmp_path, None, epochs=100, lr=1e-3, seed=0)
+    (job,) = jobs
+    assert (job.loss, job.weight_decay, job.epochs, job.steps) == (bce, 0.0, 100, 3)
+    assert [job.rate(epoch, 0) for epoch in (0, 50)] == [1e-3, pytest.approx(0.5e-3)]
 
 
 def test_d_prime_by_hand():
