@@ -5,8 +5,18 @@ PLANTED = {
     "audio/decode": [
         ("sound.channels > MOST_CHANNELS", "sound.channels >= MOST_CHANNELS"),
         ("start, skip = start + hop,", "start, skip = start + size,"),
-        ("(decoded + i) / sound.samplerate", "i / sound.samplerate"),
-        ("decoded + sound.samplerate / 100 and", "decoded + sound.samplerate * 100 and"),
+        ("(tally.decoded + i) / sound.samplerate", "i / sound.samplerate"),
+        ("decoded + sound.samplerate / 100:", "decoded + sound.samplerate * 100:"),
+        ("block[max(0, skip - before) : n]", "block[:n]"),
+        ("if not _is_mp3(sound) or containers.has_length(view) else 0", ""),
+        ("if tally.energy < _CANCELLED * tally.of_channels", "if tally.energy < 0"),
+    ],
+    "audio/containers": [
+        ("begun = not is_first", "begun = True"),
+        ("self.position >= _FAR - _TAG", "self.position >= _FAR"),
+        ("claimed == 0 and more > 0 and not _chunks(fd, begin, more)", "claimed == 0 and more > 0"),
+        ('start = _found(fd, b"OggS", contents)', "pass"),
+        ("samples // 8 * bits // sr + padding", "samples // 8 * bits // sr"),
     ],
     "audio/resampling": [
         ("-(-n_in * up // down) - n_out", "n_in * up // down - n_out"),
@@ -15,7 +25,6 @@ PLANTED = {
     ],
     "audio/segments": [
         ("            self._whole.move_to_end(path)\n", ""),
-        ("sound.frames / sound.samplerate", "sound.frames / 16000"),
         ("        x.setflags(write=False)\n", ""),
         ("if position + len(block.samples) > start:", "if position > start:"),
     ],
@@ -67,7 +76,7 @@ PLANTED = {
         ("before.rstrip(_SPACE)", 'before.rstrip(" ")'),
         ("key=len, reverse=True", "key=len"),
         ('not line.startswith("#version")', 'not line.startswith("#")'),
-        ("text[0] not in _SPACE", 'text[0] != " "'),
+        ('not text.startswith(" ")', "text[0] not in _SPACE"),
     ],
     "clap/bundle": [
         ("filter(os.path.lexists, paths)", "filter(os.path.exists, paths)"),
@@ -174,6 +183,39 @@ PLANTED = {
     "commands/recipe/_common": [
         ("exceptions.Exit(130)", "exceptions.Exit(0)"),
         ('for f in fields if source(f.name).name == "DEFAULT"', "for f in fields"),
+    ],
+    "conform/clap": [
+        ("TRUNCATIONS[truncation], PADDINGS[padding]", 'TRUNCATIONS[truncation], "pad"'),
+        ("windows.mean(axis=0, dtype=np.float64)", "windows[0]"),
+    ],
+    "conform/formats": [
+        ('{"guard": bool(guard)}', "{}"),
+        ('"fp": bool(fp), "mask": bool(mask)', '"mask": bool(mask)'),
+    ],
+    "conform/labels": [
+        ('BOUNDARIES = ("closed", "literal")', 'BOUNDARIES = ("literal", "closed")'),
+        (
+            "rules.correct_labels(y, p, T, bool(fp), bool(mask)",
+            "rules.correct_labels(y, p, T, bool(fp), True",
+        ),
+    ],
+    "conform/metrics": [
+        ("metrics.average_precision(y, p, weight, undefined)", "metrics.average_precision(y, p)"),
+        ("metrics.accuracy(y, p, threshold, weight)", "metrics.accuracy(y, p, 0.5, weight)"),
+    ],
+    "conform/rules": [
+        (
+            "if _same(mistaken, outputs, rtol, atol):\n                continue",
+            "if False:\n                continue",
+        ),
+        ("{**outputs, **one.outputs}", "outputs"),
+        ("if wrong.keys() - told:", "if False:"),
+        ("if len(names) > 1:", "if False:"),
+        ("np.allclose(x, y, rtol, atol, equal_nan=True)", "np.allclose(x, y, 0, 0, equal_nan=True)"),
+    ],
+    "conform/timing": [
+        ('LEFTOVERS = ("balanced", "first")', 'LEFTOVERS = ("first", "balanced")'),
+        ("rules.frame_events(share=share, **given)", "rules.frame_events(**given)"),
     ],
     "data/loader": [
         ("range(start * self.batch, steps * self.batch)", "range(start, steps * self.batch)"),
@@ -472,6 +514,7 @@ PLANTED = {
         ('"val": ("dev", 200, 8.0)', '"val": ("dev", 200, 5.0)'),
         ("active = np.flatnonzero((y == 1).any(axis=1))", "active = range(len(y))"),
         ("np.random.default_rng(seed)", "np.random.default_rng(0)"),
+        ("return frames / rate", "return frames / 16000"),
         ("map(fsd50k_name, labels)", "labels"),
         ('unknown="ignore"', 'unknown="raise"'),
     ],
