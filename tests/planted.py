@@ -169,6 +169,22 @@ PLANTED = {
         ("exceptions.Exit(130)", "exceptions.Exit(0)"),
         ('for f in fields if source(f.name).name == "DEFAULT"', "for f in fields"),
     ],
+    "conform/comparing": [
+        ("atol[path.stem] if isinstance(atol, dict)", "max(atol.values()) if isinstance(atol, dict)"),
+    ],
+    "conform/layers": [
+        ("np.max(np.abs(a), initial=0)", "np.min(np.abs(a), initial=0)"),
+    ],
+    "conform/networks": [
+        (".max() < 1e-9", ".max() < 1e-3"),
+        ("net.state[key] = moved", "_ = moved"),
+    ],
+    "conform/sound": [
+        ('"nothing was compressed": X,', '"nothing was compressed": compress(X),'),
+    ],
+    "conform/training": [
+        ("weight_decay / lr if free", "weight_decay if free"),
+    ],
     "data/loader": [
         ("range(start * self.batch, steps * self.batch)", "range(start, steps * self.batch)"),
         ("if path not in self._reported:", "if self._reported is not None:"),

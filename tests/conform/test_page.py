@@ -1,7 +1,7 @@
 """The page for implementers names every function of the cases, and every input and output where it does so.
 
-A function's paragraph begins with a line that starts with its name, `section/function`, and goes on to the next
-such line or heading; several functions may share one.
+A function's paragraph begins with a line that starts with its name, `section/function`, and goes on to the
+next such line or heading; several functions may share one.
 """
 
 import re
@@ -44,13 +44,13 @@ def page():
 
 
 def said(name, text, everywhere):
-    """Whether a name stands in a paragraph's code; numbers of layers are N there, networks' arrays in tables."""
+    """Whether a paragraph's code has a name; layers' numbers are N there, networks' arrays in tables."""
     code = code_of(text)
     for prefix, form in PREFIXES.items():
         if name.startswith(prefix) and stands(form, code):
             name = name.removeprefix(prefix)
     general = re.sub(r"\d+", "N", name)
-    return stands(name, code) or ("." in name or general != name) and stands(general, everywhere)
+    return stands(name, code) or (("." in name or general != name) and stands(general, everywhere))
 
 
 def code_of(text):
