@@ -83,7 +83,7 @@ def mse(y: ArrayLike, p: ArrayLike, denominator: str = "unmasked") -> tuple[floa
 
     Notes
     -----
-    ``(p - y)^2`` (Grzywalski & Botteldooren, section 3).
+    ``(p - y)^2`` (Grzywalski & Botteldooren, sections III-B and V-D).
 
     Examples
     --------
@@ -117,7 +117,8 @@ def softmax_cross_entropy(y: ArrayLike, logits: ArrayLike) -> tuple[float, NDArr
 
     Notes
     -----
-    ``-sum_c y_c log softmax(z)_c`` (Dorfer & Widmer); the gradient of a row is softmax(z) - y.
+    ``-sum_c y_c log softmax(z)_c``; the gradient of a row is softmax(z) - y.  Our choice for Dorfer & Widmer,
+    whose paper has a softmax and names no loss.
 
     Examples
     --------

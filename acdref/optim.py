@@ -134,8 +134,9 @@ def linear(epoch: int, total: int, constant: int = 0) -> float:
 
     Notes
     -----
-    Dorfer & Widmer: ``1 - (epoch - constant + 1) / (total - constant)`` from epoch `constant` on (the first
-    epoch is 0), so that the last epoch changes nothing but running statistics.
+    Dorfer & Widmer's linear decay, as their published code counts: ``1 - (epoch - constant + 1) / (total -
+    constant)`` from epoch `constant` on (the first epoch is 0), so that the last epoch changes nothing but
+    running statistics.
 
     Examples
     --------

@@ -572,7 +572,10 @@ def _weights(path):
         return {name: file[name] for name in file.files if name.startswith(("params/", "state/"))}
 
 
-TRAINING = "--val-fold 2 --epochs 2 --epoch-size 4 --batch 2 --seconds 2.2 --workers 0 --lr 1e-3 --seed 3"
+TRAINING = (
+    "--preset paper --sampling balanced --augment light "
+    "--val-fold 2 --epochs 2 --epoch-size 4 --batch 2 --seconds 2.2 --workers 0 --lr 1e-3 --seed 3"
+)
 
 
 @group("train", quick=False)
@@ -599,7 +602,7 @@ def train(folder):
 _TINY = "--net mobilenetv2 --width 0.02 --lr 1e-3 --seed 4"
 RECIPES = {
     "self-correct": f"manifest.csv {TRAINING} --net acdnet --width 0.2 --threshold-t 0.45 --fp",
-    "unlabelled": f"BUNDLE rec {TRAINING.removeprefix('--val-fold 2')} --net mobilenetv2 --width 0.02 "
+    "unlabelled": f"BUNDLE rec {TRAINING.replace('--val-fold 2', '')} --net mobilenetv2 --width 0.02 "
     "--threshold 0.1 --threshold-t 0.49",
     "strong": f"manifest.csv {_TINY} --epochs 2 --part-epochs 2 --tune-epochs 1 --batch 3 --shares 0.5 "
     "--held-out 0.4",
@@ -607,7 +610,7 @@ RECIPES = {
     "self-verify": f"single.csv {_TINY} --clip 1.2 --excerpt 0.5 --folds 2 --epochs 2 --constant 1 "
     "--rounds 2 --tune-epochs 1 --tune-constant 0 --batch 4 --excerpts 2 --threshold 0.3 --cap 2",
     "relabel-transfer": f"tree/tree.csv --ontology o.json --target Tone {_TINY} --base ol --base pe-cml "
-    "--seconds 1 --epochs 2 --tune-epochs 1 --extract-epochs 2 --batch 4 --hidden 4",
+    "--labels pel --seconds 1 --epochs 2 --tune-epochs 1 --extract-epochs 2 --batch 4 --hidden 4",
 }
 
 

@@ -3,9 +3,9 @@
     python tests/mutations.py [--sample 200] [--seed 1] [--jobs 2] [--json FILE] [--stale] [word ...]
 
 A planted bug is a piece of source that occurs once in a module, and what a tired author might have written in
-its place (planted.py, planted_rules.py).  It is caught if the tests that mirror the module fail, or hang: of
-acdref/a/b.py tests/a/test_b.py, or the files in MIRRORS, or the one test that the bug names.  What noticed a
-bug is run once more without any: a test that fails then too has not caught anything.
+its place (planted.py, planted_rules.py, planted_values.py).  It is caught if the tests that mirror the module
+fail, or hang: of acdref/a/b.py tests/a/test_b.py, or the files in MIRRORS, or the one test that it names.
+What noticed a bug is run once more without any: a test that fails then too has not caught anything.
 
 The sample takes bugs in turn from every module.  Words choose those whose module or test contains one.
 Exits with 1 if one was not caught.
@@ -32,6 +32,7 @@ from pathlib import Path
 
 import planted
 import planted_rules
+import planted_values
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -42,7 +43,11 @@ LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*")
 
 # Tests of the modules whose mirror has another name, or more than one file.
 MIRRORS = {
-    "audio/decode": ["audio/test_decode.py", "audio/test_decode_bad_input.py"],
+    "audio/decode": [
+        "audio/test_decode.py",
+        "audio/test_decode_bad_input.py",
+        "audio/test_containers.py",
+    ],
     "commands/_network": ["commands/test_predict_command.py", "commands/test_info_command.py"],
     "commands/_options": ["commands/test_click_options.py", "commands/test_recipe_command.py"],
     "commands/_progress": ["commands/test_progress.py"],
@@ -100,6 +105,9 @@ def bugs():
     for (module, file), entries in planted_rules.PLANTED.items():
         for source, replacement, test in entries:
             yield Bug(module, source, replacement, (f"{file}::{test}",))
+    for module, entries in planted_values.PLANTED.items():
+        for source, replacement, test in entries:
+            yield Bug(module, source, replacement, (f"test_printed_values.py::{test}",))
 
 
 def stale(bug):

@@ -16,12 +16,17 @@ cut header, anything else undecodable
 zero frames                                refused
 data that end early, or that cannot be     used up to there, and reported (`report`); of an MP3, a loss
 decoded from some point on                 below 1 % is not noticed; a CAF cut short is refused
-a frame count in the header that is wrong  ignored: what can be decoded counts (but libsndfile itself stops
-                                           at its estimate in an MP3 of variable bit rate without a table
-                                           of contents, and at 0 in a WAV that claims 0)
+a frame count in the header that is wrong  ignored: what can be decoded counts, in an MP3 of any length, in
+                                           a WAV whose header was never closed (reported) or has wrapped at
+                                           4 GiB, in all chains of an Ogg file
+FLAC in Ogg, junk before an MP3            read
+bytes after the sound that are neither     reported
+tags, chunks nor padding
 NaN, Inf, beyond 1e10 (200 dB over full    refused, naming the time of the first: the file is damaged
 scale)                                     or no audio, and a guess in its place would hide it
-samples beyond [-1, 1] in a float format   kept
+samples beyond [-1, 1] in a float format   kept; reported from 100 on
+shorter than 0.3 s; peak below -60 dB;     used, and reported
+channels that cancel each other
 rates outside 1 kHz to 768 kHz             refused
 more than 64 channels                      refused
 =========================================  ============================================================
@@ -33,12 +38,14 @@ import re
 import stat
 from collections import namedtuple
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from dataclasses import dataclass
 from os import PathLike
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acdref.audio import containers
 from acdref.audio.resampling import HIGHEST_RATE, LOWEST_RATE, checked_rate, resample, resampled
 from acdref.errors import AudioError
 from acdref.matmul import matmul
@@ -49,6 +56,12 @@ MOST_CHANNELS = 64
 LOUDEST = 1e10  # leaves room for integers of 32 bits that were stored as floats without scaling
 
 _BLOCK = 16384  # frames decoded at a time: a call for each costs more than the memory
+_TAGS = 4096  # bytes of tags at the end of an MP3 that are no sound left over
+_RAW = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+_SHORT, _SILENT, _CANCELLED, _UNSCALED = 0.3, 1e-3, 1e-3, 100.0
+"""What gets a note: seconds below, peak below (-60 dB), share of energy in the mean below, peak above."""
+
+_KNOWN_TAILS = ("OGG", "MP3", "FLAC", "WAV")  # formats of which it is known what may follow the sound
 _UNKNOWN = 1 << 62  # libsndfile's frame count is about 2^63 when the header has none
 
 Say = Callable[[str], object] | None
@@ -109,7 +122,7 @@ def load_unresampled(path: str | PathLike, report: Say = None) -> tuple[NDArray[
     samples : (n,) float32 array
         Mean of the channels, n >= 1.
     sr : int
-        In Hz.
+        In Hz; of a chain of streams, that of the first.
 
     Raises
     ------
@@ -125,8 +138,11 @@ def load_unresampled(path: str | PathLike, report: Say = None) -> tuple[NDArray[
     >>> x.shape, sr
     ((44100,), 44100)
     """
-    with _decoder(path) as sound:
-        return np.concatenate(list(_mono(path, sound, report))), sound.samplerate
+    with _opened(path) as raw:
+        sound, _ = _sound(path, containers.chains(raw.fileno())[0])
+        with sound:
+            sr = _checked(path, sound).samplerate
+    return load(path, sr, report), sr
 
 
 def blocks(
@@ -180,6 +196,33 @@ def blocks(
     size = _samples(seconds, sr, "a window")
     hop = size if hop_seconds is None else _samples(hop_seconds, sr, "a hop")
     return _windows(_stream(path, sr, report), sr, size, hop)
+
+
+def header(path: str | PathLike) -> tuple[int, int] | None:
+    """How long a recording is, as far as its header is to be believed.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    (frames, rate), or None if only decoding can tell.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be opened.
+    """
+    with _opened(path) as raw:
+        chains = containers.chains(raw.fileno())
+        sound, view = _sound(path, chains[0])
+        with sound:
+            unknown = len(chains) > 1 or sound.frames >= _UNKNOWN or not sound.samplerate
+            estimated = _is_mp3(sound) and not containers.has_length(view)
+            if unknown or estimated or containers.unclaimed_wav(raw.fileno()) is not None:
+                return None
+            return sound.frames, sound.samplerate
 
 
 def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -236,19 +279,33 @@ def _samples(seconds, sr, what):
 
 def _stream(path, sr, report):
     """Yield the recording in pieces, mono, at the rate `sr`."""
-    with _decoder(path) as sound:
-        yield from resampled(_mono(path, sound, report), sound.samplerate, sr)
+    with _opened(path) as raw:
+        first, *others = containers.chains(raw.fileno())
+        yield from _chain(path, first, sr, None if others else report)
+        for chain in others:
+            try:
+                yield from _chain(path, chain, sr, report if chain is others[-1] else None)
+            except AudioError as error:
+                if report:
+                    report(f"a stream that begins at byte {chain.start} was left out: {error.cause}")
 
 
-@contextmanager
-def _decoder(path):
-    """The open file, whose rate and channels are possible."""
-    with _opened(path) as raw, _sound(path, raw) as sound:
-        if not LOWEST_RATE <= sound.samplerate <= HIGHEST_RATE:
-            raise AudioError(path, f"an impossible sampling rate of {sound.samplerate} Hz")
-        if sound.channels > MOST_CHANNELS:
-            raise AudioError(path, f"{sound.channels} channels are more than {MOST_CHANNELS}")
-        yield sound
+def _chain(path, chain, sr, report):
+    sound, view = _sound(path, chain)
+    with sound:
+        _checked(path, sound)
+        tally = _Tally()
+        yield from resampled(_mono(path, view, sound, tally), sound.samplerate, sr)
+        for note in _notes(view, sound, tally) if report else ():
+            report(note)
+
+
+def _checked(path, sound):
+    if not LOWEST_RATE <= sound.samplerate <= HIGHEST_RATE:
+        raise AudioError(path, f"an impossible sampling rate of {sound.samplerate} Hz")
+    if sound.channels > MOST_CHANNELS:
+        raise AudioError(path, f"{sound.channels} channels are more than {MOST_CHANNELS}")
+    return sound
 
 
 def _opened(path):
@@ -269,15 +326,24 @@ def _opened(path):
         raise AudioError(path, str(error)) from None
 
 
-def _sound(path, raw):
-    from soundfile import LibsndfileError, SoundFile
+def _sound(path, view):
+    """Open a file for reading from start to end; returns the sound, and the view that shows it."""
+    from soundfile import LibsndfileError
 
     try:
-        # By descriptor, not by name: a name makes libsndfile guess the format from its ending.
-        sound = SoundFile(raw.fileno(), closefd=False)
+        return _forward(view), view
     except LibsndfileError as error:
-        raw.seek(0)
-        raise AudioError(path, _kind(raw.read(512)) or _undecodable(error)) from None
+        other = containers.other_view(view)
+        if other is None:
+            raise AudioError(path, _kind(view.head(512)) or _undecodable(error)) from None
+    return _sound(path, other)
+
+
+def _forward(view, **raw_format):
+    from soundfile import SoundFile
+
+    # By descriptor, not by name: a name makes libsndfile guess the format from its ending.
+    sound = SoundFile(view.file(), closefd=False, **raw_format)
     # soundfile seeks after each read where it can: slow, and an error at the end of a FLAC of unknown length.
     sound.seekable = lambda: False
     return sound
@@ -302,41 +368,117 @@ def _undecodable(error):
     return f"cannot be decoded (libsndfile: {error.error_string.strip().rstrip('.')})"
 
 
-def _mono(path, sound, report):
-    """Decode to the end, or as far as possible; yield the mean of the channels."""
+@dataclass
+class _Tally:
+    """What was decoded: frames, what ended it too early, frames beyond the header's, peak and energies."""
+
+    decoded: int = 0
+    error: Exception | None = None
+    beyond: int = 0
+    peak: float = 0.0
+    energy: float = 0.0  # of the mean of the channels
+    of_channels: float = 0.0  # the mean of their energies
+
+    def add(self, mono, samples):
+        self.decoded += len(mono)
+        self.peak = max(self.peak, float(np.abs(mono).max()))
+        if samples.shape[1] > 1:
+            self.energy += float(np.vdot(mono, mono))
+            self.of_channels += float(np.vdot(samples, samples)) / samples.shape[1]
+
+
+def _mono(path, view, sound, tally):
+    """Decode to the end, or as far as possible, and what lies beyond; yield the mean of the channels."""
+    yield from _decoded(path, sound, tally)
+    claimed = tally.decoded
+    rest, skip = _beyond(view, sound, tally)
+    if rest is not None:
+        with rest:
+            yield from _decoded(path, rest, tally, skip)
+    tally.beyond = tally.decoded - claimed
+    if tally.decoded == 0:
+        error = tally.error
+        raise AudioError(path, "no audio in it (zero frames)" if error is None else _undecodable(error))
+
+
+def _decoded(path, sound, tally, skip=0):
+    """Decode to the end, or as far as possible; yield the mean of the channels after the first frames."""
     from soundfile import LibsndfileError
 
     block = np.empty((_BLOCK, sound.channels), np.float32)
-    decoded, error = 0, None
-    while error is None:
+    before = 0
+    while tally.error is None:
         try:
             n = len(sound.read(out=block))
         except LibsndfileError as caught:
-            error, n = caught, 0
+            tally.error, n = caught, 0
             with suppress(LibsndfileError):  # some formats cannot tell
-                n = max(0, sound.tell() - decoded)  # what was decoded before the error is in `block`
+                n = max(0, sound.tell() - before)  # what was decoded before the error is in `block`
         if n == 0:
             break
-        mono = mean_of_channels(block[:n])
+        samples = block[max(0, skip - before) : n]
+        mono = mean_of_channels(samples)
+        before += n
+        if not len(mono):
+            continue
         usable = np.abs(mono) <= LOUDEST  # False for NaN too
         if not usable.all():
             i = int(np.argmin(usable))
-            raise AudioError(path, f"a sample of {mono[i]:g} at {(decoded + i) / sound.samplerate:.3f} s")
-        decoded += n
+            time = (tally.decoded + i) / sound.samplerate
+            raise AudioError(path, f"a sample of {mono[i]:g} at {time:.3f} s")
+        tally.add(mono, samples)
         yield mono
-    if decoded == 0:
-        raise AudioError(path, "no audio in it (zero frames)" if error is None else _undecodable(error))
-    promised = _promised(sound, decoded)
-    if promised > decoded + sound.samplerate / 100 and report:  # less is untidy bookkeeping, not loss
+
+
+# What libsndfile leaves
+
+
+def _beyond(view, sound, tally):
+    """Sound after the end that libsndfile knows, or None, and how many frames of it are known already."""
+    if tally.error is None and _is_mp3(sound) and view.left() > _TAGS:
+        # The length of one without a table of contents is an estimate; of one without an end there is none.
+        return _forward(containers.Endless(view.fd, view.start)), tally.decoded
+    begin = containers.unclaimed_wav(view.fd) if sound.format == "WAV" and sound.subtype in _RAW else None
+    if begin is None:
+        return None, 0
+    about = {"subtype": sound.subtype, "samplerate": sound.samplerate, "channels": sound.channels}
+    return _forward(containers.FileView(view.fd, begin), format="RAW", endian="LITTLE", **about), 0
+
+
+def _is_mp3(sound):
+    return sound.subtype.startswith("MPEG_LAYER")
+
+
+def _notes(view, sound, tally):
+    """What there is to say of a recording that was decoded: of loss, and of sound that nobody meant."""
+    yield from _losses(view, sound, tally)
+    if tally.decoded < _SHORT * sound.samplerate:
+        yield f"{tally.decoded / sound.samplerate:.3f} s are too short to know a sound by"
+    if tally.energy < _CANCELLED * tally.of_channels:
+        yield "its channels cancel each other, and little is left in their mean"
+    elif tally.peak < _SILENT:
+        yield "it is all but silent" if tally.peak else "it is silent"
+    if tally.peak > _UNSCALED:
+        yield f"samples up to {tally.peak:.0f}: integers stored as floats without scaling?"
+
+
+def _losses(view, sound, tally):
+    promised, seconds = _promised(view, sound, tally.decoded), f"{tally.decoded / sound.samplerate:.2f} s"
+    if tally.beyond:
+        if sound.frames == 0:
+            yield "its header was never closed and claims no sound; all there is was decoded"
+    elif promised > tally.decoded + sound.samplerate / 100:  # less is untidy bookkeeping, not loss
         of = f" of {promised / sound.samplerate:.2f} s" if promised < math.inf else ""
-        report(f"ends early: {decoded / sound.samplerate:.2f} s decoded{of}")
+        yield f"ends early: {seconds} decoded{of}"
+    elif sound.format in _KNOWN_TAILS and (left := containers.unknown_tail(view)):
+        yield f"{left} bytes after {seconds} of sound were left: they are no sound that libsndfile knows"
 
 
-def _promised(sound, decoded):
+def _promised(view, sound, decoded):
     """Frames that the file claims to hold; inf where it only says that there should be more."""
     if decoded < sound.frames < _UNKNOWN:
-        # The length of an MP3 without a table of contents is an estimate from its bit rate.
-        return sound.frames if sound.format != "MP3" or decoded < 0.99 * sound.frames else 0
+        # Without that of the first frame, the length of an MP3 is an estimate from its bit rate.
+        return sound.frames if not _is_mp3(sound) or containers.has_length(view) else 0
     # Where libsndfile corrects the header's frame count by the size of the file, only its log tells.
     log = sound.extra_info
     claim = re.search(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", log, re.M)

@@ -14,8 +14,8 @@ from acdref.errors import AudioError
 WHOLE_SECONDS = 60
 """Recordings up to this length are decoded whole and kept; of longer ones only the segment is read."""
 
-_ABSURD = 1 << 52
-"""libsndfile's frame count is about 2^63 when the header has none, as after encoding to a pipe."""
+_SMALL = 1 << 20
+"""Files up to this many bytes whose header does not say how long they are, are decoded whole."""
 
 
 class Clips:
@@ -83,13 +83,15 @@ class Clips:
         """Samples by the header; 0 if there is none (decoding will explain), measured if it does not say."""
         if path not in self._lengths:
             length = 0
-            if os.path.isfile(path):  # a FIFO would block
-                with contextlib.suppress(AudioError, ZeroDivisionError), _sound(path) as sound:
-                    length = sound.frames * self.sr // sound.samplerate
+            with contextlib.suppress(AudioError):
+                header = audio.header(path)
+                if header is not None:
+                    frames, rate = header
+                    length = frames * self.sr // rate
                     length -= length // 10_000  # which an approximate resampling ratio may cost
-            if length > _ABSURD:
-                length = self._measured(path)
-            elif length > WHOLE_SECONDS * self.sr:
+                elif os.path.getsize(path) > _SMALL:
+                    length = self._measured(path)
+            if length > WHOLE_SECONDS * self.sr:
                 self._once(path, self._first_second)
             self._lengths[path] = length
         return self._lengths[path]
@@ -160,22 +162,6 @@ class Clips:
                 if position >= start + n:
                     break
         return np.concatenate(parts)
-
-
-def header_seconds(path: str) -> float:
-    """How long a recording is by its header, which nothing is decoded for.
-
-    Raises
-    ------
-    AudioError
-        If there is no such file, or no header that says so.
-    """
-    if not os.path.isfile(path):  # a FIFO would block
-        raise AudioError(path, "no such file")
-    with _sound(path) as sound:
-        if not sound.samplerate or sound.frames > _ABSURD:
-            raise AudioError(path, "its header does not say how long it is")
-        return sound.frames / sound.samplerate
 
 
 @contextlib.contextmanager

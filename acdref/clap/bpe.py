@@ -43,7 +43,7 @@ class Tokenizer:
     strips : set of str, optional
         Those of them that swallow the white space before them.
     prefix_space : bool
-        Whether a space is put before each piece of text that has none.
+        Whether a space is put before each piece of text that does not begin with one.
 
     Examples
     --------
@@ -134,7 +134,7 @@ class Tokenizer:
         return ids + self._encode_plain(text[start:])
 
     def _encode_plain(self, text):
-        if self._prefix_space and text and text[0] not in _SPACE:
+        if self._prefix_space and text and not text.startswith(" "):
             text = " " + text
         words = _WORDS.finditer("".join(map(_picture, text)))
         return [id for word in words for id in self._pieces(text[word.start() : word.end()])]

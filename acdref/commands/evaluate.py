@@ -5,7 +5,7 @@ import dataclasses
 import click
 
 from acdref.commands._network import network_options, open_network, weights_path
-from acdref.commands._options import PATH, Listed, click_options, option
+from acdref.commands._options import PATH, Listed, Number, click_options, option
 from acdref.commands._progress import Progress, end, tell
 from acdref.options.training import RecordingOptions
 
@@ -30,7 +30,9 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
 @option("--seed", click.IntRange(min=0), "fsd50k: of the sampling.", default=0)
 @option("--manifest-out", PATH, "fsd50k: write the sampled clips here too, for `acdref train --val`.")
 @option("--classes", Listed(), "Measure only these classes  [default: all of the weights]", metavar="A,B,...")
-@option("--threshold", float, "Of the accuracy: a class is found where its score is above.", default=0.5)
+@option(
+    "--threshold", Number(0, 1), "Of the accuracy: a class is found where its score is above.", default=0.5
+)
 @network_options
 @option("--json as_json", bool, "Print JSON, schema acdref.evaluate/1.")
 def command(manifest, fsd50k, match, classes, threshold, weights, backend, threads, as_json, **where):
@@ -107,7 +109,7 @@ def _listed(manifest, names, where):
 
 def _sampled(fsd50k, names, where, failures, progress):
     """The recordings sampled from FSD50K, and how."""
-    from acdref.errors import AcdrefError
+    from acdref.errors import FileError
     from acdref.labels import SuperClasses
     from acdref.tables.fsd50k import fsd50k_set
     from acdref.tables.manifest import write_manifest
@@ -120,7 +122,7 @@ def _sampled(fsd50k, names, where, failures, progress):
     superclasses = SuperClasses.from_csv(where["class_map"])
     for name in names:
         if name not in superclasses.names:
-            raise AcdrefError(f"{where['class_map']}: has no column {name!r}, a class of the weights")
+            raise FileError(where["class_map"], f"has no column {name!r}, a class of the weights")
     recordings = fsd50k_set(fsd50k, superclasses, **how, on_failure=left_out, progress=progress.progress)
     if where["manifest_out"] is not None:  # with whole paths: what it validates has a root of its own
         paths = tuple(map(recordings.file, range(len(recordings))))

@@ -37,10 +37,10 @@ def evaluation_set(
 
     Notes
     -----
-    Braun & Gamper: validation on clips of at least 8 s, 200 of each class, of FSD50K's train and val; test on
-    clips of at least 5 s, 140 of each class, of its eval.  Not in the paper, and so our choice: classes are
-    visited from the rarest to the commonest (ties in the order of columns), positives that came with another
-    class count, and a clip without any positive is never drawn.
+    Braun & Gamper, section 4.2: validation on clips of at least 8 s, 200 of each class, of FSD50K's train and
+    val; test on clips of at least 5 s, 140 of each class, of its eval.  Not in the paper, and so our choice:
+    classes are visited from the rarest to the commonest (ties in the order of columns), positives that came
+    with another class count, and a clip without any positive is never drawn.
 
     Examples
     --------

@@ -63,8 +63,9 @@ def frame_events(
     Hershey et al.: a frame is PRESENT iff some single event e has ``overlap > 0`` and
     ``2 overlap >= min(frame, length of e)``, that is, the event fills half of the frame or the frame holds
     half of the event.  Ties count ("at least 50 %").  Events are judged one by one: neither merged, nor
-    summed, and their length is not cut at the end of the last frame.  So stated, the rule reproduces all
-    372 (clip, class) rows of Google's own framed labels for six classes.
+    summed, and their length is not cut at the end of the last frame.  The paper has "50% of the total label
+    duration"; with the class's total only 256 of 372 (clip, class) rows of Google's own framed labels for six
+    classes come out, with each event's all of them.
 
     An event of length zero gives nothing.  An event that ends within the frames gives at least one frame if
     ``hop <= frame``; one that starts in the dropped rest may give none.  The overlap as a function of the

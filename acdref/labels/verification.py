@@ -118,7 +118,8 @@ def verify(
     -----
     Dorfer & Widmer: clip i is accepted iff ``argmax(probs[i]) == labels[i]`` (the first of several
     maxima), ``probs[i, labels[i]] >= threshold`` ("exceeds" in the paper; their code rejects below), and it
-    is among the `cap` best of its class.  Thresholding before or after the cap gives the same.
+    is among the `cap` best of its class (the paper does not say which ones; so has their code).  Thresholding
+    before or after the cap gives the same.
 
     Examples
     --------

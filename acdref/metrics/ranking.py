@@ -201,7 +201,7 @@ def d_prime(auc: ArrayLike) -> NDArray[np.float64]:
 
     Notes
     -----
-    As Hershey et al. report it; their published 1.13 and 1.39 are AUC .788 and .837.
+    Hershey et al., section 4.1; their published 1.13 and 1.39 are AUC .788 and .837.
 
     Examples
     --------
@@ -229,8 +229,8 @@ def mean_d_prime(auc: ArrayLike, average: str = "auc") -> float:
     auc : array_like, shape (C,)
         Areas of the classes; NaN (undefined) are passed over.
     average : {"auc", "d_prime"}
-        "auc": d' of the mean area, as PANNs and PSL report it.  "d_prime": mean of the classes' d', infinite
-        as soon as one class is perfect, NaN if another is perfectly wrong.
+        "auc": d' of the mean area, as in the code of PANNs and PSL (Hershey et al. do not say).  "d_prime":
+        mean of the classes' d', infinite as soon as one class is perfect, NaN if another is perfectly wrong.
 
     Returns
     -------

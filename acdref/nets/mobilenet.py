@@ -1,4 +1,8 @@
-"""MobileNetV2 with a score for each frame (Dinkel et al. 2022)."""
+"""MobileNetV2 with a score for each frame (Dinkel et al. 2022).
+
+Their poster names the network and no more; table, scores of frames and dropout are those of their released
+code, counted there, not copied.
+"""
 
 from dataclasses import dataclass, replace
 

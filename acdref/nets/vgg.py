@@ -39,7 +39,7 @@ class VGGLayer:
 
 
 def vgg_layers(filters: int) -> tuple[VGGLayer, ...]:
-    """The paper's table for so many filters in the first layer: 64, or 48."""
+    """Table 1 for so many filters in the first layer: 64 as printed; one network of their code has 48."""
     n = filters
     return (
         VGGLayer(n, size=5, stride=2, padding=2),

@@ -65,10 +65,10 @@ class StrongOptions(NetworkOptions, ValidatedOptions):
         below=1,
         quick=0.2,
     )
-    epochs: int = count(100, "On weak labels of all recordings.", quick=24)
-    part_epochs: int = count(100, "From scratch on the strong set alone.", quick=20)
+    epochs: int = count(100, "On weak labels of all recordings.", quick=20)
+    part_epochs: int = count(100, "From scratch on the strong set alone.", quick=16)
     lr: float = positive(1e-3, quick=0.002)
-    tune_epochs: int = count(30, "Of training on.", quick=8)
+    tune_epochs: int = count(30, "Of training on.", quick=6)
     tune_lr: float = positive(3e-4, quick=0.001)
     mu_diffuse: tuple[float, ...] = share(
         (0.7,),
@@ -236,25 +236,36 @@ class RelabelTransferOptions(NetworkOptions, RecordingOptions):
     ----------
     manifest, root, classes, fold
         As in :class:`acdref.train.Options`; the classes are ids or names of the ontology.
-    base : tuple of {"ol", "pel", "pe-cml"}
-        For each there is a base network.
+    target : tuple of str
+        For each there is a split of its own.  The paper has four: Human sounds, Sounds of things,
+        Source-ambiguous sounds, Natural sounds.
+    init : str, optional
+        What base networks, and those from scratch, start from.
+    base, labels : tuple of {"ol", "pel", "pe-cml"}
+        For each of `base` there is a base network, which is transferred to the target set labelled in each
+        way of `labels`.
     """
 
     ontology: str = path(help="In the format of AudioSet's ontology.json.")
-    target: str = option(
-        help="Id or name of the class below which the target's classes lie.", metavar="CLASS", quick="animal"
+    target: tuple[str, ...] = option(
+        help="Id or name of a class: the target set is about it and those below; may be given several times.",
+        metavar="CLASS",
+        several=True,
+        quick=("animal",),
     )
     base: tuple[str, ...] = option(
-        ("pe-cml",), "Labelling of the base set; repeat it to compare.", choices=LABELLINGS
+        LABELLINGS, "Labelling of the base set; one or more.", choices=LABELLINGS, quick=("ol", "pe-cml")
     )
-    labels: str = option("pel", "Labelling of the target set.", choices=LABELLINGS)
-    seconds: float = positive(10.0, "Repeat or cut recordings to this.", quick=3.0)
-    epochs: int = count(100, "Of base networks.", quick=8)
-    tune_epochs: int = count(100, "Of fine-tuning.", quick=8)
-    extract_epochs: int = count(100, "Of perceptrons.", quick=20)
-    lr: float = positive(1e-3, "Learning rate of base networks and perceptrons.", quick=0.005)
+    labels: tuple[str, ...] = option(
+        LABELLINGS, "Labelling of the target set; one or more.", choices=LABELLINGS
+    )
+    seconds: float = positive(10.0, "Repeat or cut recordings to this.", quick=2.0)
+    epochs: int = count(100, "Of base networks.", quick=5)
+    tune_epochs: int = count(100, "Of fine-tuning, and of training from scratch.", quick=5)
+    extract_epochs: int = count(100, "Of perceptrons.", quick=10)
+    lr: float = positive(1e-3, "Learning rate of all but fine-tuning.", quick=0.005)
     tune_lr: float = positive(1e-3, "Of tuning.", quick=0.005)
     decay: float = positive(0.987, "Of the rates, an epoch.", at_most=1)
     batch: int = count(24)
-    hidden: int = count(128, "Units of the perceptron.")
+    hidden: int = count(256, "Units of the perceptron.")
     seed: int = option(0, at_least=0)

@@ -154,8 +154,8 @@ def rate(
 
 def ontology_sounds(
     folder: Place,
-    count: int = 240,
-    seconds: float = 3.0,
+    count: int = 150,
+    seconds: float = 2.0,
     seed: int = 0,
     parts: dict[str, float] | None = None,
 ) -> tuple[Path, Path]:

@@ -2,18 +2,24 @@
 
 1. ``given``: the recordings, labelled with classes of an ontology;
 2. ``features``: what the network takes, once for all;
-3. ``sets``: a target set, which is about the classes below one root, and a base set, about the rest; of each,
-   80 % to train, 10 % to validate and 10 % to measure on, unless the manifest's ``split`` says otherwise
-   ("train", "val", "test");
-4. ``base-LABELLING``: a network trained on the base set, labelled in one of three ways;
-5. ``extracted-LABELLING``: a perceptron on what that network makes of the target set;
-6. ``tuned-LABELLING``: that network with a new last layer, trained on, on the target set.
+
+and then, of each root (ROOT is its name in small letters):
+
+3. ``ROOT-sets``: a target set, which is about the root and the classes below, and a base set, about the
+   rest; of each, 80 % to train, 10 % to validate and 10 % to measure on, unless the manifest's ``split`` says
+   otherwise ("train", "val", "test");
+4. ``ROOT-scratch-LABELS``: a network trained on the target set, labelled in one of three ways;
+5. ``ROOT-base-BASE``: a network trained on the base set, labelled in one of three ways;
+6. ``ROOT-embeddings-BASE``: what that network makes of the target set;
+7. ``ROOT-extracted-BASE-LABELS``: a perceptron on these embeddings;
+8. ``ROOT-tuned-BASE-LABELS``: that network with a new last layer, trained on, on the target set.
 
 The labellings are the original labels (ol), these with all ancestors (pel), and these with the children
 masked that the annotators may have left out (pe-cml).
 """
 
 import json
+import re
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,7 +35,7 @@ from acdref.fit import Job, Observer, by_steps, fit, initial, tell
 from acdref.labels import Ontology, fix_length
 from acdref.losses import mse
 from acdref.nets import Conv1D, registry
-from acdref.nets.layers import Conv, Dense, Layer, Mean, forward
+from acdref.nets.layers import Dense, Hidden, Layer, forward
 from acdref.nets.network import Network, features_of
 from acdref.ops.activation import sigmoid
 from acdref.options.recipes import RelabelTransferOptions
@@ -44,7 +50,7 @@ LABELLINGS = {
     "pe-cml": lambda ontology, labels: ontology.children_mask(labels),
 }
 PARTS = {"train": 0.8, "val": 0.1, "test": 0.1}
-SCORES, PERCEPTRON = "test.npy", "perceptron.npz"
+SETS, SCORES, EMBEDDINGS, PERCEPTRON = "sets.json", "test.npy", "embeddings.npy", "perceptron.npz"
 
 
 def relabel_transfer(
@@ -62,8 +68,9 @@ def relabel_transfer(
     Returns
     -------
     dict of str to dict
-        The stages' summaries; those of networks have the best epoch by validation loss, and the mAP on the
-        part to measure on.  Labels that are masked there count for nothing.
+        The stages' summaries.  Those of networks say what they are (``root``, ``way``, ``base``, ``labels``),
+        and have the best epoch, its mAP on the part to validate on, and the mAP on the part to measure on.
+        Labels that are masked in these count for nothing.
 
     Raises
     ------
@@ -74,26 +81,24 @@ def relabel_transfer(
 
     Notes
     -----
-    Grzywalski & Botteldooren, with masked squared error of the sigmoids and Adam.  What the paper leaves open
-    is chosen: how the target set is labelled, that the weights with the lowest validation loss count, and the
-    perceptron (batch normalisation and ELU between its layers).  Stopped at any moment and begun again with
-    the same arguments, it ends with the same weights, bit for bit.
+    Grzywalski & Botteldooren, sections IV and V: masked squared error of the sigmoids, Adam, the weights with
+    the highest validation mAP.  Stopped at any moment and begun again with the same arguments, it ends with
+    the same weights, bit for bit.
     """
     recipe = _RelabelTransfer(options)
     stages = [
         recipe.data.given(),
         features.stage("features", [recipe.recordings], recipe.front, most=options.seconds),
-        Stage("sets", recipe.sets, ("sets.json",)),
     ]
-    for name in options.base:
-        stages.append(Stage(f"base-{name}", partial(recipe.base, name), (BEST, SCORES)))
-        stages.append(Stage(f"extracted-{name}", partial(recipe.extracted, name), (SCORES,)))
-        stages.append(Stage(f"tuned-{name}", partial(recipe.tuned, name), (BEST, SCORES)))
+    for root in recipe.roots:
+        stages += root.stages()
     key = key_of(options, recipe.data.root, recipe.recordings, files=("ontology",))
     return run(RECIPE, out, key, stages, observer)
 
 
 class _RelabelTransfer:
+    """What all roots share."""
+
     def __init__(self, options):
         self.options = options
         recordings = open_dataset(options.manifest, options.root, options.classes)
@@ -101,27 +106,26 @@ class _RelabelTransfer:
         given = train.Options(options.manifest, options.root)
         self.recordings, self.data = recordings, Data(recordings, None, given)
         self.ontology = Ontology.from_json(options.ontology)
-        nodes = [self._node(name) for name in recordings.classes]
-        target = self.ontology.ids[self._node(options.target)]
-        labels = np.zeros((len(recordings), len(self.ontology)))
-        labels[:, nodes] = recordings.labels
-        split = self.ontology.split_by_root(labels, target)
-        self.is_target = split.is_target
-        in_target = split.in_target[nodes]
+        self.nodes = [self.node(name) for name in recordings.classes]
+        self.original = np.zeros((len(recordings), len(self.ontology)))
+        self.original[:, self.nodes] = recordings.labels
         # Of the manifest's classes.
-        self.labels = {name: rule(self.ontology, labels)[:, nodes] for name, rule in LABELLINGS.items()}
-        self.columns = {"base": np.flatnonzero(~in_target), "target": np.flatnonzero(in_target)}
-        for name, columns in self.columns.items():
-            if not len(columns):
-                raise AcdrefError(f"{recordings.source}: none of its classes is of the {name} set")
-        net = self._network()
+        expanded = {name: rule(self.ontology, self.original) for name, rule in LABELLINGS.items()}
+        self.labels = {name: labels[:, self.nodes] for name, labels in expanded.items()}
+        self.roots = [_Root(self, target) for target in options.target]
+        names = [root.name for root in self.roots]
+        for name in names:
+            if names.count(name) > 1:
+                raise AcdrefError(f"two targets are called {name!r}")
+        net = self.roots[0].network("base")
         self.front = front_end(net)
         self.steps = self.front.steps(round(options.seconds * self.front.rate))
         if self.steps < registry.min_frames(net):
             name = registry.name_of(net)
             raise AcdrefError(f"{options.seconds:g} s are too short for {name}: try a higher --seconds")
 
-    def _node(self, name):
+    def node(self, name):
+        """Number of a class of the ontology, by its id or name."""
         ontology = self.ontology
         try:
             return ontology.columns([name if name in ontology else ontology.id_of(name)])[0]
@@ -129,11 +133,56 @@ class _RelabelTransfer:
             cause = f"the class {name!r} is neither an id nor a name of {self.options.ontology}"
             raise ManifestError(self.recordings.source, cause) from None
 
-    def _network(self):
-        return initial(self.options, self._names("base"), self.options.seed)
 
-    def _names(self, which):
-        return tuple(self.recordings.classes[c] for c in self.columns[which])
+class _Root:
+    """One split of the recordings, and the networks of it.
+
+    Attributes
+    ----------
+    title, name : str
+        Of the class, as in the ontology, and as in the names of stages.
+    columns : dict of str to (n,) int array
+        Which of the manifest's classes are the "base" set's and the "target" set's.
+    """
+
+    def __init__(self, recipe, target):
+        self.recipe, self.options = recipe, recipe.options
+        node = recipe.node(target)
+        self.title = recipe.ontology.names[node]
+        self.name = re.sub(r"\W+", "-", self.title.lower()).strip("-")
+        split = recipe.ontology.split_by_root(recipe.original, recipe.ontology.ids[node])
+        self.is_target, in_target = split.is_target, split.in_target[recipe.nodes]
+        self.columns = {"base": np.flatnonzero(~in_target), "target": np.flatnonzero(in_target)}
+        for name, columns in self.columns.items():
+            if not len(columns):
+                raise AcdrefError(f"{recipe.recordings.source}: none of its classes is of the {name} set")
+
+    def stages(self):
+        """All that is done with this split."""
+
+        def stage(work, *labellings, files=(BEST, SCORES)):
+            name = "-".join([self.name, work.__name__, *labellings])
+            return Stage(name, partial(work, *labellings), files)
+
+        stages = [stage(self.sets, files=(SETS,))]
+        stages += [stage(self.scratch, labels) for labels in self.options.labels]
+        for base in self.options.base:
+            stages += [stage(self.base, base), stage(self.embeddings, base, files=(EMBEDDINGS,))]
+            stages += [stage(self.extracted, base, labels, files=(SCORES,)) for labels in self.options.labels]
+            stages += [stage(self.tuned, base, labels) for labels in self.options.labels]
+        return stages
+
+    def folder(self, before, *parts):
+        """Of one of its stages."""
+        return before["-".join([self.name, *parts])]
+
+    def classes(self, which):
+        """Names of the classes of a set."""
+        return tuple(self.recipe.recordings.classes[c] for c in self.columns[which])
+
+    def network(self, which):
+        """A network for the classes of a set, as before all training."""
+        return initial(self.options, self.classes(which), self.options.seed)
 
     def sets(self, folder, before, observer):
         """Which recordings are whose, as numbers by set and part."""
@@ -144,13 +193,13 @@ class _RelabelTransfer:
         for name, parts in counts.items():
             if not all(parts.values()):
                 cause = f"{sum(parts.values())} recordings are too few for a {name} set"
-                raise ManifestError(self.recordings.source, cause)
-        write_text(folder / "sets.json", json.dumps(sets) + "\n")
-        return counts
+                raise ManifestError(self.recipe.recordings.source, cause)
+        write_text(folder / SETS, json.dumps(sets) + "\n")
+        return {"root": self.title, **counts}
 
     def _parts(self, members):
         """Numbers of a set's recordings by part: as the manifest's split says, or drawn."""
-        split = self.recordings.split
+        split = self.recipe.recordings.split
         if split is not None:
             return {part: [int(i) for i in members if split[i] == part] for part in PARTS}
         members = np.random.default_rng(self.options.seed).permutation(members)
@@ -158,27 +207,47 @@ class _RelabelTransfer:
         cuts = zip(PARTS, ends[:-1], ends[1:], strict=True)
         return {part: sorted(members[a:b].tolist()) for part, a, b in cuts}
 
-    def base(self, labelling, folder, before, observer):
+    def scratch(self, labels, folder, before, observer):
+        """A network trained on the target set alone."""
+        lesson = _TransferLesson(self, "target", labels, before)
+        summary = lesson.learn(
+            self.network("target"), folder, observer, self.options.tune_epochs, self.options.lr
+        )
+        return {"root": self.title, "way": "scratch", "base": None, "labels": labels, **summary}
+
+    def base(self, labels, folder, before, observer):
         """A network trained on the base set."""
-        lesson = _TransferLesson(self, "base", labelling, before)
-        return lesson.learn(self._network(), folder, observer, self.options.epochs, self.options.lr)
+        lesson = _TransferLesson(self, "base", labels, before)
+        summary = lesson.learn(self.network("base"), folder, observer, self.options.epochs, self.options.lr)
+        return {"root": self.title, "way": "base", "base": labels, "labels": labels, **summary}
 
-    def extracted(self, labelling, folder, before, observer):
-        """A perceptron on the base network's values before its last layer."""
-        base, _ = checkpoint.load_weights(before[f"base-{labelling}"] / BEST)
-        lesson = _TransferLesson(self, "target", self.options.labels, before)
-        values = lesson.embeddings(base, observer)
-        lesson.input, inputs = values.__getitem__, len(next(iter(values.values())))
-        config = PerceptronConfig(inputs, self.options.hidden, len(self.columns["target"]))
+    def embeddings(self, base, folder, before, observer):
+        """What the base network makes of the recordings of the target set, in the order of sets.json."""
+        net, _ = checkpoint.load_weights(self.folder(before, "base", base) / BEST)
+        lesson, values = _TransferLesson(self, "target", "ol", before), []
+        for i in lesson.rows:
+            values.append(embedding(net, lesson.input(i)[None])[0])
+            tell(observer, len(values), len(lesson.rows))
+        save_array(folder / EMBEDDINGS, np.stack(values))
+        return {"root": self.title, "recordings": len(values), "values": len(values[0])}
+
+    def extracted(self, base, labels, folder, before, observer):
+        """A perceptron on the embeddings of the target set."""
+        lesson = _TransferLesson(self, "target", labels, before)
+        values = np.load(self.folder(before, "embeddings", base) / EMBEDDINGS)
+        lesson.input = dict(zip(lesson.rows, values, strict=True)).__getitem__
+        config = PerceptronConfig(values.shape[1], self.options.hidden, len(self.columns["target"]))
         net = Perceptron(config, self.options.seed)
-        return lesson.learn(net, folder, observer, self.options.extract_epochs, self.options.lr)
+        summary = lesson.learn(net, folder, observer, self.options.extract_epochs, self.options.lr)
+        return {"root": self.title, "way": "extracted", "base": base, "labels": labels, **summary}
 
-    def tuned(self, labelling, folder, before, observer):
+    def tuned(self, base, labels, folder, before, observer):
         """The base network with a new last layer, trained on."""
-        base, _ = checkpoint.load_weights(before[f"base-{labelling}"] / BEST)
-        net = registry.with_classes(base, len(self.columns["target"]), self.options.seed)
-        lesson = _TransferLesson(self, "target", self.options.labels, before)
-        return lesson.learn(net, folder, observer, self.options.tune_epochs, self.options.tune_lr)
+        net, _ = checkpoint.load_weights(self.folder(before, "base", base) / BEST)
+        net = registry.with_classes(net, len(self.columns["target"]), self.options.seed)
+        lesson = _TransferLesson(self, "target", labels, before)
+        summary = lesson.learn(net, folder, observer, self.options.tune_epochs, self.options.tune_lr)
+        return {"root": self.title, "way": "tuned", "base": base, "labels": labels, **summary}
 
 
 class _TransferLesson:
@@ -186,20 +255,23 @@ class _TransferLesson:
 
     Attributes
     ----------
+    rows : list of int
+        The recordings' numbers, part by part.
     input : callable
         From the number of a recording to what networks take of it; its features at first.
     """
 
-    def __init__(self, recipe, name, labelling, before):
-        self.options = recipe.options
-        self.parts = json.loads((before["sets"] / "sets.json").read_text())[name]
-        self.classes = recipe._names(name)
-        self.labels = recipe.labels[labelling][:, recipe.columns[name]]
-        x = features.Features(before["features"])
-        self.input = lambda i: x[i][fix_length(np.arange(len(x[i])), recipe.steps)]
+    def __init__(self, root, name, labelling, before):
+        self.options = root.options
+        self.parts = json.loads((root.folder(before, "sets") / SETS).read_text())[name]
+        self.rows = [i for part in self.parts.values() for i in part]
+        self.classes = root.classes(name)
+        self.labels = root.recipe.labels[labelling][:, root.columns[name]]
+        x, steps = features.Features(before["features"]), root.recipe.steps
+        self.input = lambda i: x[i][fix_length(np.arange(len(x[i])), steps)]
 
     def learn(self, net, folder, observer, epochs, lr):
-        """Train, keep the weights (unless it is a perceptron), measure; returns a summary."""
+        """Train, keep the weights with the highest validation mAP, measure; returns a summary."""
         options, rows = self.options, np.array(self.parts["train"])
         steps = -(-len(rows) // options.batch)
 
@@ -208,36 +280,30 @@ class _TransferLesson:
             members = np.array_split(order, steps)[step]
             return np.stack([self.input(i) for i in members]), self.labels[members]
 
-        def validate(net):
-            members = self.parts["val"]
-            return {"val_loss": squared_error(self.labels[members], self._logits(net, members))[0]}
-
         def rate(epoch, step):
             return lr * options.decay**epoch
 
-        kept = {"validate": validate, "keep": "loss", "best": folder / PERCEPTRON, "seed": options.seed}
+        def validate(net):
+            return {"val_mAP": self._measure(self._probabilities(net, "val"), "val")}
+
+        kept = {"validate": validate, "keep": "mAP", "best": folder / PERCEPTRON, "seed": options.seed}
         if not isinstance(net, Perceptron):
             kept |= {"best": folder / BEST, "meta": checkpoint.network_meta(net, self.classes)}
         job = Job(epochs, steps, by_steps(batch, steps), squared_error, rate, **kept)
         history = fit(net, job, folder / "last.npz", observer)
-        p = sigmoid(self._logits(net, self.parts["test"]).astype(np.float64))
+        best = max(history, key=lambda row: row["val_mAP"])
+        p = self._probabilities(net, "test")
         save_array(folder / SCORES, p)
-        ap = metrics.average_precision(self.labels[self.parts["test"]], p)
-        mean = json_number(metrics.mean_over_classes(ap))
-        best = min(history, key=lambda row: row["val_loss"])
-        return {"epochs": epochs, "best_epoch": best["epoch"], "val_loss": best["val_loss"], "mAP": mean}
+        found = {"val_mAP": best["val_mAP"], "mAP": json_number(self._measure(p, "test"))}
+        return {"epochs": epochs, "best_epoch": best["epoch"], **found}
 
-    def embeddings(self, net, observer):
-        """Values of every recording before the network's last layer."""
-        values = {}
-        rows = [i for part in self.parts.values() for i in part]
-        for i in rows:
-            values[i] = embedding(net, self.input(i)[None])[0]
-            tell(observer, len(values), len(rows))
-        return values
+    def _probabilities(self, net, part):
+        logits = [net.forward(self.input(i)[None])[0] for i in self.parts[part]]
+        return sigmoid(np.concatenate(logits).astype(np.float64))  # (N, classes)
 
-    def _logits(self, net, rows):
-        return np.concatenate([net.forward(self.input(i)[None])[0] for i in rows])
+    def _measure(self, p, part):
+        """mAP; what is masked counts for nothing."""
+        return metrics.mean_average_precision(self.labels[self.parts[part]], p)
 
 
 @dataclass(frozen=True)
@@ -252,6 +318,9 @@ class PerceptronConfig:
 class Perceptron(Network):
     """Two layers on vectors (N, inputs), with batch normalisation and ELU between them.
 
+    The paper's "one fully-connected layer with 256 neurons, ELU non-linearity, and batch normalization and an
+    output dense layer"; which of the two comes first is as in :class:`acdref.nets.Conv1DConfig`.
+
     Examples
     --------
     >>> Perceptron(PerceptronConfig(4, 8, 3)).predict_proba(np.zeros((2, 4))).shape
@@ -260,16 +329,16 @@ class Perceptron(Network):
 
     @staticmethod
     def build(config: PerceptronConfig) -> tuple[Layer, ...]:
+        sizes = config.inputs, config.hidden
         return (
-            Conv("hidden", config.inputs, config.hidden, (1, 1), activation="elu", first=True),
-            Mean(),
+            Hidden("hidden", *sizes, stored=sizes, first=True),
             Dense("dense", config.hidden, config.classes),
         )
 
     def as_map(self, x: NDArray) -> NDArray:
         if not features_of(x.shape) or x.shape[1] != self.config.inputs:
             raise ValueError(f"expected vectors (N, {self.config.inputs}), got {x.shape}")
-        return x[:, None, None, :]
+        return x
 
 
 def embedding(net: Network, x: NDArray) -> NDArray:
@@ -284,8 +353,8 @@ def embedding(net: Network, x: NDArray) -> NDArray:
     Returns
     -------
     (N, values) array
-        Of conv1d, 128 values before the last non-linearity, as in the paper; of the others the mean over time
-        and frequency of what their last layer takes.
+        Of conv1d, 128 values before normalisation and non-linearity, as in the paper; of the others the mean
+        over time and frequency of what their last layer takes.
 
     Examples
     --------

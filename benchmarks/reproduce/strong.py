@@ -19,12 +19,12 @@ from acdref import checkpoint
 from acdref.nets.mobilenet import MobileNetV2
 from acdref.recipes.strong import StrongOptions, strong
 
-DATA = {"train": 250, "test": 80}
+DATA = {"train": 200, "test": 80}
 SETTING = {
     "strong_set": 0.3,
     "held_out": 0.2,
-    "epochs": 16,
-    "part_epochs": 24,
+    "epochs": 12,
+    "part_epochs": 16,
     "lr": 3e-3,
     "tune_epochs": 5,
     "tune_lr": 1e-3,

@@ -282,3 +282,40 @@ def test_a_quarter_of_an_hour_of_silence_in_bounded_memory(tmp_path, container):
     tracemalloc.stop()
     assert n == 900 * 16000
     assert peak < 6e6  # a window of 0.64 MB in a few copies, and the filter; the whole would be 58 MB
+
+
+@pytest.mark.parametrize(
+    ("x", "note"),
+    [
+        (np.full((4799, 1), 0.1), "0.300 s are too short to know a sound by"),
+        (
+            np.full((9600, 2), 0.1) * [1, -1],
+            "its channels cancel each other, and little is left in their mean",
+        ),
+        (np.full((9600, 1), 0.0009), "it is all but silent"),
+        (np.zeros((9600, 2)), "it is silent"),
+        (np.full((9600, 1), 120.0), "samples up to 120: integers stored as floats without scaling?"),
+    ],
+)
+def test_sound_that_nobody_meant_gets_a_note(tmp_path, x, note):
+    soundfile.write(tmp_path / "x.wav", x, 16000, subtype="FLOAT")
+    notes = []
+    assert len(audio.load(tmp_path / "x.wav", report=notes.append)) == len(x)
+    assert notes == [note]
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.full((4800, 1), 0.1),
+        np.full((9600, 2), 0.1) * [1, 0],
+        np.full((9600, 2), 0.1) * [1, -0.9],
+        np.full((9600, 1), 0.0011),
+        np.full((9600, 1), 99.0),
+    ],
+)
+def test_sound_within_reason_gets_none(tmp_path, x):
+    soundfile.write(tmp_path / "x.wav", x, 16000, subtype="FLOAT")
+    notes = []
+    audio.load(tmp_path / "x.wav", report=notes.append)
+    assert notes == []

@@ -1,6 +1,7 @@
 """`acdref recipe self-verify` and `relabel-transfer` as their user meets them."""
 
 import json
+import os
 from functools import partial
 
 import pytest
@@ -8,10 +9,11 @@ from click.testing import CliRunner
 from predict_support import program
 
 from acdref.cli import group
+from acdref.commands.recipe.relabel_transfer import _told
 from acdref.recipes import made_up
 
 VERIFY = "--quick --rounds 1 --epochs 1 --constant 0 --tune-epochs 1 --tune-constant 0 --excerpts 1 --folds 2"
-TRANSFER = "--quick --epochs 1 --tune-epochs 1 --extract-epochs 1 --base ol"
+TRANSFER = "--quick --epochs 1 --tune-epochs 1 --extract-epochs 1 --base ol --labels pel"
 
 
 @pytest.mark.parametrize(
@@ -37,9 +39,34 @@ def test_failures_are_one_line(tmp_path, arguments):
     assert err.startswith("acdref: ") and "m.csv" in err
 
 
+def test_a_table_of_base_way_and_target_for_each_root():
+    def network(root, way, base, labels, score):
+        return {"root": root, "way": way, "base": base, "labels": labels, "mAP": score}
+
+    networks = [
+        network("Human sounds", "scratch", None, "ol", 0.782),
+        network("Human sounds", "scratch", None, "pe-cml", 0.811),
+        network("Human sounds", "base", "pel", "pel", 0.497),
+        network("Human sounds", "extracted", "pel", "ol", 0.795),
+        network("Human sounds", "extracted", "pel", "pe-cml", 0.817),
+        network("Animal", "scratch", None, "ol", None),
+    ]
+    stages = {"given": {}, "sets": {"root": "Animal"}, **{str(i): one for i, one in enumerate(networks)}}
+    weights, text = _told(stages, "out")
+    assert weights == os.path.join("out", "8-5", "best.npz")
+    assert text.splitlines() == [
+        "Human sounds                  ol     pel  pe-cml",
+        "  from scratch             0.782           0.811",
+        "  base networks                    0.497",
+        "  extracted, base pel      0.795           0.817",
+        "Animal                        ol",
+        "  from scratch                 –",
+    ]
+
+
 @pytest.mark.parametrize(
     ("recipe", "options", "last"),
-    [("self-verify", VERIFY, "ensemble"), ("relabel-transfer", TRANSFER, "tuned-ol")],
+    [("self-verify", VERIFY, "ensemble"), ("relabel-transfer", TRANSFER, "animal-tuned-ol-pel")],
 )
 def test_quick(tmp_path, monkeypatch, recipe, options, last):
     fewer = {

@@ -1,5 +1,6 @@
 """`acdref evaluate` as its user meets it."""
 
+import csv
 import json
 
 import numpy as np
@@ -149,6 +150,89 @@ def test_scores_are_those_of_the_weights(run, corpus):
     sure = json.loads(run("--json", "--weights", corpus / "sure.npz").stdout)["accuracies"]
     assert list(sure.values()) == pytest.approx(y.mean(axis=0))
     assert found != sure
+
+
+# FSD50K, of a made-up folder of its layout
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory):
+    """Four clips to test on, of which one is short and one is missing, and one to validate on."""
+    folder = tmp_path_factory.mktemp("fsd50k")
+    clips = {"eval": [(5.0, "Bark"), (5.0, "Bark_and_yip,Hum"), (4.9, "Rain"), (None, "Rain")]}
+    clips["dev"] = [(8.0, "Rain"), (5.0, "Hum")]
+    (folder / "FSD50K.ground_truth").mkdir()
+    for name, rows in clips.items():
+        with open(folder / "FSD50K.ground_truth" / f"{name}.csv", "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["fname", "labels", "mids"])
+            for i, (seconds, labels) in enumerate(rows):
+                writer.writerow([i, labels, labels.replace("Bark_and_yip", "/m/b").replace("Bark", "/m/a")])
+                if seconds is not None:
+                    path = folder / f"FSD50K.{name}_audio" / f"{i}.wav"
+                    write(path, noise(seconds, 0.1 * (i + 1), seed=i, rate=8000), 8000)
+    (folder / "map.csv").write_text('unused,rain,dog,hum,cat\nDrip,Rain,"Bark, yip",Hum,Meow\n,,Bark,,\n')
+    return folder
+
+
+def fsd50k(made_up, corpus, *arguments):
+    arguments = ["--class-map", made_up / "map.csv", "--weights", corpus / "tiny.npz", "--json", *arguments]
+    result = CliRunner().invoke(command, ["--fsd50k", str(made_up), *map(str, arguments)])
+    return result.exit_code, result.stdout and json.loads(result.stdout), result.stderr
+
+
+def test_fsd50k(run, made_up, corpus):
+    code, found, told = fsd50k(made_up, corpus)
+    assert code == 3
+    assert told == f"acdref: left out: {made_up}/FSD50K.eval_audio/3.wav: no such file\n"
+    assert found["positives"] == {"hum": 1, "dog": 2, "rain": 0}
+    assert (found["clips"], len(found["failures"])) == (2, 1)
+    assert (found["part"], found["seed"], found["threshold"]) == ("test", 0, 0.5)
+    assert found["fsd50k"] == str(made_up) and "manifest" not in found
+
+
+def test_what_fsd50k_gives_to_validate_on_is_a_manifest(run, made_up, corpus, tmp_path):
+    out = tmp_path / "val.csv"
+    code, found, _ = fsd50k(made_up, corpus, "--part", "val", "--manifest-out", out)
+    assert (code, found["clips"], found["positives"]["rain"]) == (0, 1, 1)
+    written = read_manifest(out, classes=("rain", "dog", "hum", "cat"))
+    assert written.paths == (str(made_up / "FSD50K.dev_audio" / "0.wav"),)
+    assert written.labels.tolist() == [[1, 0, 0, 0]]
+    again = run("--json", "--classes", "hum,dog,rain", manifest=out)
+    assert json.loads(again.stdout)["ap"] == found["ap"]
+
+
+def test_a_class_that_the_map_lacks(made_up, corpus):
+    (made_up / "other.csv").write_text("rain,dog\nRain,Bark\n")
+    given = ("--fsd50k", made_up, "--class-map", made_up / "other.csv", "--weights", corpus / "tiny.npz")
+    code, out, err = program("evaluate", *given)
+    assert (code, out) == (1, "")
+    assert err == f"acdref: {made_up}/other.csv: has no column 'hum', a class of the weights\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "either MANIFEST or --fsd50k"),
+        (("m.csv", "--fsd50k", "f"), "either MANIFEST or --fsd50k"),
+        (("m.csv", "--part", "val"), "--part goes with --fsd50k"),
+        (("m.csv", "--manifest-out", "o.csv"), "--manifest-out goes with --fsd50k"),
+        (("--fsd50k", "f", "--class-map", "m.csv", "--fold", "1"), "--fold goes with MANIFEST"),
+        (("--fsd50k", "f"), "needs --class-map"),
+        (("m.csv", "--threshold", "nan"), "not a finite number"),
+    ],
+)
+def test_wrong_usage(arguments, words):
+    result = CliRunner().invoke(command, list(arguments))
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_threshold(run):
+    found = json.loads(run("--json", "--threshold", "0").stdout)
+    assert found["threshold"] == 0
+    assert list(found["accuracies"].values()) == pytest.approx([0.5, 0.5, 0])  # all is found
+    assert "accuracy at 0.25: " in run("--threshold", "0.25").stdout
 
 
 def test_help_has_examples_and_exit_codes():

@@ -97,8 +97,8 @@ def test_what_is_given_stays_with_quick():
         found = quick_options(StrongOptions, None, True, options)
         click.echo(f"{found['epochs']} {found['tune_epochs']} {found['net']}")
 
-    assert CliRunner().invoke(command, ["--epochs", "100"]).stdout == "100 8 mobilenetv2\n"
-    assert CliRunner().invoke(command, ["--net", "acdnet"]).stdout == "24 8 acdnet\n"
+    assert CliRunner().invoke(command, ["--epochs", "100"]).stdout == "100 6 mobilenetv2\n"
+    assert CliRunner().invoke(command, ["--net", "acdnet"]).stdout == "20 6 acdnet\n"
 
 
 def test_what_is_printed_of_strong():

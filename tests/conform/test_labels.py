@@ -119,26 +119,3 @@ def test_softmax_by_scipy():
         both = np.concatenate([case.inputs["cosines"], case.inputs["background"]], axis=1)
         expected = special.softmax(case.inputs["scale"] * both, axis=1)[:, :11]
         np.testing.assert_allclose(case.outputs["probabilities"], expected, rtol=case.rtol, atol=1e-300)
-
-
-def test_frames_one_by_one():
-    for case in CASES["labels/frame_events"].values():
-        given, present = case.inputs, case.outputs["present"]
-        for k, row in enumerate(present):
-            start = round(1000 * given["start"]) + k * round(1000 * given["hop"])
-            end, marked = start + round(1000 * given["frame"]), set()
-            for (onset, offset), c in zip(np.rint(1000 * given["events"]), given["classes"], strict=True):
-                overlap, length = min(offset, end) - max(onset, start), offset - onset
-                if overlap > 0 and length > 0 and overlap >= given["share"] * min(length, end - start):
-                    marked.add(int(c))
-            assert marked == set(np.flatnonzero(row).tolist())
-
-
-def test_folds_by_scikit_learn():
-    selection = pytest.importorskip("sklearn.model_selection")
-    case = CASES["labels/stratified_folds"]["balanced"]
-    classes, verified = case.inputs["labels"], case.inputs["verified"]
-    for part in (verified, ~verified):
-        splits = selection.StratifiedKFold(4).split(np.zeros(part.sum()), classes[part])
-        for fold, (_, held_out) in enumerate(splits):
-            np.testing.assert_array_equal(np.flatnonzero(case.outputs["folds"][part] == fold), held_out)

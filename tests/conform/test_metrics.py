@@ -85,7 +85,7 @@ def test_the_pages_approximation_is_good_enough():
 
     from test_page import PAGE
 
-    rows = re.findall(r"^([abcd]) = ([-+.\de ]+)$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^([abcd]) = ([-+.\de ]+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     a, b, c, d = ([float(value) for value in row.split()] for _, row in rows)
 
     def quantile(x):

@@ -44,7 +44,7 @@ def page():
 
 
 def said(name, text, everywhere):
-    """Whether a paragraph's code has a name; layers' numbers are N there, networks' arrays in tables."""
+    """Whether a name stands in a paragraph's code; numbers of layers are N, networks' arrays in tables."""
     code = code_of(text)
     for prefix, form in PREFIXES.items():
         if name.startswith(prefix) and stands(form, code):

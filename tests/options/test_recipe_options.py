@@ -22,6 +22,15 @@ def test_what_to_transfer_to_is_needed():
         RelabelTransferOptions("m.csv")
 
 
+def test_transfer_is_trained_as_printed():
+    """Grzywalski & Botteldooren, section V: the same for base, perceptron and fine-tuning."""
+    options = RelabelTransferOptions("m.csv", ontology="o.json", target=("x",))
+    assert (options.epochs, options.tune_epochs, options.extract_epochs) == (100, 100, 100)
+    assert (options.lr, options.tune_lr, options.decay, options.batch) == (1e-3, 1e-3, 0.987, 24)
+    assert (options.hidden, options.seconds) == (256, 10.0)
+    assert options.base == options.labels == ("ol", "pel", "pe-cml")
+
+
 @pytest.mark.parametrize(
     ("kind", "given", "cause"),
     [
@@ -34,7 +43,8 @@ def test_what_to_transfer_to_is_needed():
         (PseudoStrongOptions, {"windows": ()}, "windows must be positive numbers"),
         (SelfVerifyOptions, {"spectrogram": 3}, "spectrogram must be at most 2"),
         (SelfVerifyOptions, {"folds": 1}, "folds must be at least 2"),
-        (RelabelTransferOptions, {"ontology": "o", "target": "x", "labels": "psl"}, "labels = 'psl': choose"),
+        (RelabelTransferOptions, {"ontology": "o", "target": ("x",), "labels": ("psl",)}, "labels = 'psl'"),
+        (RelabelTransferOptions, {"ontology": "o", "target": ()}, "target must have one value at least"),
     ],
 )
 def test_values_that_cannot_be(kind, given, cause):

@@ -13,9 +13,19 @@ from train_support import Recorder
 from acdref import checkpoint, losses
 from acdref.errors import AcdrefError
 from acdref.fit import Stopped
-from acdref.labels import Ontology
+from acdref.labels import Ontology, fix_length
 from acdref.nets import registry
-from acdref.recipes.relabel_transfer import RelabelTransferOptions, embedding, relabel_transfer, squared_error
+from acdref.recipes import features
+from acdref.recipes.relabel_transfer import (
+    Perceptron,
+    PerceptronConfig,
+    RelabelTransferOptions,
+    _RelabelTransfer,
+    _TransferLesson,
+    embedding,
+    relabel_transfer,
+    squared_error,
+)
 
 NODES = [
     {"id": "t", "name": "Tone", "child_ids": ["low", "high"]},
@@ -49,8 +59,9 @@ def options(tmp_path_factory):
     return RelabelTransferOptions(
         str(folder / "manifest.csv"),
         ontology=str(folder / "ontology.json"),
-        target="Tone",
+        target=("Tone",),
         base=("ol", "pe-cml"),
+        labels=("ol", "pe-cml"),
         init=tiny_mobilenet(folder / "tiny.npz", ("a",)),
         seconds=0.6,
         epochs=2,
@@ -69,36 +80,135 @@ def finished(options, tmp_path_factory):
 
 
 def contents(out):
-    names = ("sets.json", "best.npz", "test.npy")
+    names = ("sets.json", "best.npz", "test.npy", "embeddings.npy")
     return {str(p.relative_to(out)): p.read_bytes() for p in Path(out).rglob("*") if p.name in names}
 
 
 def test_stages(finished):
     out, stages = finished
-    networks = [f"{kind}-{name}" for name in ("ol", "pe-cml") for kind in ("base", "extracted", "tuned")]
-    assert list(stages) == ["given", "features", "sets", *networks]
-    assert stages["sets"] == {
+    both = ("ol", "pe-cml")
+    names = ["sets", *(f"scratch-{labels}" for labels in both)]
+    for base in both:
+        names += [f"base-{base}", f"embeddings-{base}"]
+        names += [f"{way}-{base}-{labels}" for way in ("extracted", "tuned") for labels in both]
+    assert list(stages) == ["given", "features", *(f"tone-{name}" for name in names)]
+    assert stages["tone-sets"] == {
+        "root": "Tone",
         "base": {"train": 16, "val": 2, "test": 2},
         "target": {"train": 16, "val": 2, "test": 2},
     }
-    _, meta = checkpoint.load(out / "4-base-ol" / "best.npz")
-    assert meta["classes"] == ["Loud noise", "faint", "n"]
-    _, meta = checkpoint.load(out / "6-tuned-ol" / "best.npz")
-    assert meta["classes"] == ["Low tone", "high", "t"]
+    tones = ["Low tone", "high", "t"]
+    classes = {"base": ["Loud noise", "faint", "n"], "scratch": tones, "tuned": tones}
+    for number, name in enumerate(names, 3):
+        found, way = stages[f"tone-{name}"], name.split("-")[0]
+        if "mAP" in found:
+            base = [found["base"]] if way in ("extracted", "tuned") else []
+            assert "-".join([found["way"], *base, found["labels"]]) == name
+        if way in classes:
+            _, meta = checkpoint.load(out / f"{number}-tone-{name}" / "best.npz")
+            assert meta["classes"] == classes[way]
+            assert (meta["epoch"], meta["val_mAP"]) == (found["best_epoch"], found["val_mAP"])
+
+
+def test_parts_are_drawn_by_the_seed(options):
+    parts = [_RelabelTransfer(replace(options, seed=s)).roots[0]._parts(np.arange(40)) for s in (2, 2, 3)]
+    assert parts[0] == parts[1] != parts[2]
+    assert {name: len(rows) for name, rows in parts[2].items()} == {"train": 32, "val": 4, "test": 4}
 
 
 def test_sets_are_disjoint_and_by_root(finished):
-    sets = json.loads((finished[0] / "3-sets" / "sets.json").read_text())
+    sets = json.loads((finished[0] / "3-tone-sets" / "sets.json").read_text())
     members = {name: [i for part in parts.values() for i in part] for name, parts in sets.items()}
     assert sorted(members["base"]) == [i for i in range(40) if i % 4 >= 2]
     assert sorted(members["target"]) == [i for i in range(40) if i % 4 < 2]
 
 
-def test_a_labelling_changes_its_base_only(finished, options, tmp_path):
-    other = relabel_transfer(replace(options, base=("pe-cml",)), tmp_path)
-    assert all(other[name] == finished[1][name] for name in other)
-    bases = [finished[0] / name / "best.npz" for name in ("4-base-ol", "7-base-pe-cml")]
-    assert bases[0].read_bytes() != bases[1].read_bytes()
+def of(out, name, file):
+    """A file of a stage."""
+    (path,) = out.glob(f"*-tone-{name}/{file}")
+    return path.read_bytes()
+
+
+def test_a_labelling_changes_what_is_trained_with_it_only(finished, options, tmp_path):
+    """The others as without it: whatever number their stages have."""
+    out, stages = finished
+    other = relabel_transfer(replace(options, base=("pe-cml",), labels=("pe-cml",)), tmp_path)
+    assert all(other[name] == stages[name] for name in other)
+    for name in ("extracted-pe-cml-pe-cml", "tuned-pe-cml-pe-cml", "scratch-pe-cml"):
+        assert of(tmp_path, name, "test.npy") == of(out, name, "test.npy")
+    assert of(out, "base-ol", "best.npz") != of(out, "base-pe-cml", "best.npz")
+    for way in ("scratch", "extracted-ol", "tuned-ol"):
+        assert of(out, f"{way}-ol", "test.npy") != of(out, f"{way}-pe-cml", "test.npy")
+    for way in ("extracted", "tuned"):
+        assert of(out, f"{way}-ol-ol", "test.npy") != of(out, f"{way}-pe-cml-ol", "test.npy")
+
+
+def test_embeddings_are_those_of_the_base_network(finished, options):
+    """A row for each target recording; once for all labellings of the target set."""
+    out, _ = finished
+    net, _ = checkpoint.load_weights(next(out.glob("*-base-ol/best.npz")))
+    values = np.load(next(out.glob("*-embeddings-ol/embeddings.npy")))
+    rows = [
+        i for part in json.loads((out / "3-tone-sets/sets.json").read_text())["target"].values() for i in part
+    ]
+    x = features.Features(out / "2-features")
+    recipe = _RelabelTransfer(options)
+    assert values.shape == (20, 8)
+    for i, row in enumerate(rows):
+        given = x[row][fix_length(np.arange(len(x[row])), recipe.steps)]
+        np.testing.assert_array_equal(values[i], embedding(net, given[None])[0])
+
+
+def test_each_root_has_its_own_split(options, tmp_path, monkeypatch):
+    """And the same networks as alone; embeddings are made once a base."""
+    made = []
+    monkeypatch.setattr(
+        "acdref.recipes.relabel_transfer.embedding", lambda net, x: made.append(1) or embedding(net, x)
+    )
+    few = replace(options, base=("ol",), labels=("pel", "pe-cml"), epochs=1, tune_epochs=1, extract_epochs=1)
+    stages = relabel_transfer(replace(few, target=("Tone", "n")), tmp_path / "both")
+    assert len(made) == 40
+    alone = relabel_transfer(replace(few, target=("Noise",)), tmp_path / "alone")
+    assert [name for name in stages if name.startswith("noise-")] == list(alone)[2:]
+    assert all(stages[name] == alone[name] for name in alone)
+    assert {stage["root"] for stage in stages.values() if "root" in stage} == {"Tone", "Noise"}
+    sets = [
+        json.loads((tmp_path / f"both/{name}/sets.json").read_text())
+        for name in ("3-tone-sets", "12-noise-sets")
+    ]
+    members = [
+        {which: {i for rows in parts.values() for i in rows} for which, parts in one.items()} for one in sets
+    ]
+    assert members[0]["base"] == members[1]["target"] and members[0]["target"] == members[1]["base"]
+
+
+def test_what_is_masked_is_not_measured():
+    sklearn = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    labels = np.where(rng.random((30, 4)) < 0.3, np.nan, rng.integers(0, 2, (30, 4)))
+    lesson = object.__new__(_TransferLesson)
+    lesson.labels, lesson.parts = labels, {"test": list(range(5, 30))}
+    p = rng.random((25, 4))
+    known = ~np.isnan(labels[5:])
+    each = [sklearn.average_precision_score(labels[5:, c][k], p[k, c]) for c, k in enumerate(known.T)]
+    assert lesson._measure(p, "test") == pytest.approx(np.mean(each), abs=1e-12)
+
+
+def test_the_perceptron_is_an_affine_map_normalisation_elu_and_an_affine_map():
+    net = Perceptron(PerceptronConfig(128, 256, 3), 1, np.float64, "numpy")
+    sizes = {name: a.size for name, a in net.params.items()}
+    assert sizes == {
+        "hidden.weight": 128 * 256,
+        "hidden.bias": 256,
+        "hidden_norm.gamma": 256,
+        "hidden_norm.beta": 256,
+        "dense.weight": 256 * 3,
+        "dense.bias": 3,
+    }
+    x = np.random.default_rng(0).standard_normal((4, 128))
+    z = (x @ net.params["hidden.weight"] + net.params["hidden.bias"]) / np.sqrt(1 + 1e-5)
+    z = np.where(z > 0, z, np.expm1(z)) @ net.params["dense.weight"] + net.params["dense.bias"]
+    np.testing.assert_allclose(net.predict_proba(x), 1 / (1 + np.exp(-z)), rtol=1e-12)
 
 
 def test_a_split_is_followed(options, tmp_path):
@@ -107,9 +217,9 @@ def test_a_split_is_followed(options, tmp_path):
     parts = [("train", "val", "test", "none")[i // 4 % 4] for i in range(40)]
     split = [lines[0] + ",split", *(f"{line},{part}" for line, part in zip(lines[1:], parts, strict=True))]
     (folder / "manifest.csv").write_text("\n".join(split) + "\n")
-    changed = replace(options, manifest=str(folder / "manifest.csv"), base=("ol",))
+    changed = replace(options, manifest=str(folder / "manifest.csv"), base=("ol",), labels=("ol",))
     relabel_transfer(changed, tmp_path / "out")
-    sets = json.loads((tmp_path / "out/3-sets/sets.json").read_text())
+    sets = json.loads((tmp_path / "out/3-tone-sets/sets.json").read_text())
     for parts_of in sets.values():
         assert all(parts[i] == part for part, rows in parts_of.items() for i in rows)
 
@@ -137,8 +247,9 @@ def test_a_stopped_recipe_continues(finished, options, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"target": "Car"}, "the class 'Car' is neither an id nor a name of"),
-        ({"target": "low", "classes": ("low",)}, "is not one of low"),
+        ({"target": ("Car",)}, "the class 'Car' is neither an id nor a name of"),
+        ({"target": ("low",), "classes": ("low",)}, "is not one of low"),
+        ({"target": ("Tone", "t")}, "two targets are called 'tone'"),
         ({"seconds": 0.1, "init": None}, "0.1 s are too short for acdnet"),
         ({"base": ("pal",)}, "base = 'pal': choose one of 'ol', 'pel'"),
     ],
@@ -176,8 +287,6 @@ def test_squared_error_against_differences():
 
 def test_labels_are_the_ontologys(options):
     """PE-CML of the base: the children of a bare Noise are unknown."""
-    from acdref.recipes.relabel_transfer import _RelabelTransfer
-
     recipe = _RelabelTransfer(options)
     ontology = Ontology(NODES)
     names = {node["name"]: node["id"] for node in NODES}
@@ -192,12 +301,12 @@ def test_labels_are_the_ontologys(options):
     assert np.isnan(recipe.labels["pe-cml"]).any()
 
 
-def test_the_rate_falls_by_the_epoch_and_the_lowest_loss_is_kept(options, tmp_path, monkeypatch):
+def test_the_rate_falls_by_the_epoch_and_the_highest_map_is_kept(options, tmp_path, monkeypatch):
     class Enough(Exception):
         """What the test wanted to see has been seen."""
 
     def look(net, job, path, observer):
-        assert job.keep == "loss"
+        assert (job.epochs, job.keep) == (2, "mAP")
         rates = [job.rate(epoch, step) for epoch, step in ((0, 0), (0, 5), (3, 0))]
         assert rates == pytest.approx([0.01, 0.01, 0.01 * 0.9**3])
         raise Enough

@@ -2,7 +2,6 @@
 
 import csv
 
-import numpy as np
 import pytest
 from predict_support import ROOT, noise, write
 
@@ -45,8 +44,8 @@ def make(folder, clips, name="eval"):
 
 
 CLIPS = [
-    ("10", 0.5, ["Mechanical_fan"]),
-    ("11", 0.49, ["Dishes_and_pots_and_pans"]),
+    ("10", 0.5, ["Dishes_and_pots_and_pans"]),
+    ("11", 0.49, ["Mechanical_fan"]),
     ("12", 0.6, ["Wind"]),
     ("13", 0.6, ["Meow"]),
     ("14", 0.6, []),
@@ -88,22 +87,24 @@ def test_recordings_that_cannot_be_opened_are_told_and_not_drawn(tmp_path):
     make(tmp_path, [*CLIPS, ("15", None, ["Wind"]), ("16", None, []), ("17", 0.9, ["Wind"])])
     (tmp_path / "FSD50K.eval_audio" / "17.wav").write_bytes(b"no sound")
     failures, progress = [], []
-    found = fsd50k_set(tmp_path, MAP, on_failure=failures.append, progress=lambda *done: progress.append(done))
+    found = fsd50k_set(
+        tmp_path, MAP, on_failure=failures.append, progress=lambda *done: progress.append(done)
+    )
     assert [error.path.rsplit("/")[-1] for error in failures] == ["15.wav", "17.wav"]  # 16 has no class
     assert failures[0].cause == "no such file"
     assert len(found) == 2 and progress[-1] == (5, 5)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("missing", "words"),
     [
-        (lambda folder: (folder / "FSD50K.ground_truth" / "eval.csv").unlink(), "eval.csv: No such file"),
-        (lambda folder: (folder / "FSD50K.eval_audio").rename(folder / "x"), "FSD50K.eval_audio: no such folder"),
-        (lambda folder: (folder / "FSD50K.eval_audio" / "10.wav").unlink(), "no clip of 0.5 s and more has one"),
+        ("FSD50K.ground_truth/eval.csv", "eval.csv: No such file"),
+        ("FSD50K.eval_audio", "FSD50K.eval_audio: no such folder"),
+        ("FSD50K.eval_audio/10.wav", "no clip of 0.5 s and more has one of machinery, nature"),
     ],
-)  # fmt: skip
-def test_what_is_missing_is_named(tmp_path, spoil, words):
-    spoil(make(tmp_path, CLIPS[:1]))
+)
+def test_what_is_missing_is_named(tmp_path, missing, words):
+    (make(tmp_path, CLIPS[:1]) / missing).rename(tmp_path / "x")
     with pytest.raises(AcdrefError, match=words):
         fsd50k_set(tmp_path, MAP)
 
@@ -126,10 +127,8 @@ def test_the_authors_map_and_the_names_that_fsd50k_makes_of_its_labels():
         pytest.skip("the shared folder is absent")
     with open(place / "class_labels_indices.csv", encoding="utf-8") as file:
         known = {fsd50k_name(row["display_name"]) for row in csv.DictReader(file)}
-    assert {"Dishes_and_pots_and_pans", "Accelerating_and_revving_and_vroom", "Fixed-wing_aircraft_and_airplane",
-            "Gunshot_and_gunfire", "Boat_and_Water_vehicle", "Rattle_(instrument)"} <= known  # fmt: skip
+    assert {"Dishes_and_pots_and_pans", "Fixed-wing_aircraft_and_airplane", "Rattle_(instrument)"} <= known
     members = SuperClasses.from_csv(place / "audio_content_ontology.csv").members
     spelled = {fsd50k_name(label) for labels in members.values() for label in labels}
     assert spelled <= known
-    assert np.isin(["Traffic_noise_and_roadway_noise", "Livestock_and_farm_animals_and_working_animals"],
-                   list(spelled)).all()  # fmt: skip
+    assert {"Traffic_noise_and_roadway_noise", "Livestock_and_farm_animals_and_working_animals"} <= spelled

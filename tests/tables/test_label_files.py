@@ -5,7 +5,7 @@ from relabel_support import AUDIOSET, FRAMED, FSD50K, MANIFEST, STRONG, TEXTS, s
 
 from acdref.errors import FileError
 from acdref.tables import label_files
-from acdref.tables.label_files import FORMATS, LabelFile, refusing_repeats, writing
+from acdref.tables.label_files import FORMATS, LabelFile, fsd50k_name, refusing_repeats, writing
 
 BOM = b"\xef\xbb\xbf"
 
@@ -296,3 +296,17 @@ def test_folder_that_is_missing(tmp_path):
     file = LabelFile(write(tmp_path / "in", TEXTS["manifest"]))
     with pytest.raises(FileError, match="No such file"), writing(tmp_path / "no/out", "manifest", file):
         pass
+
+
+@pytest.mark.parametrize(
+    ("display", "own"),
+    [
+        ("Wind", "Wind"),
+        ("Gunshot, gunfire", "Gunshot_and_gunfire"),
+        ("Accelerating, revving, vroom", "Accelerating_and_revving_and_vroom"),
+        ("Dishes, pots, and pans", "Dishes_and_pots_and_pans"),
+        ("Motor vehicle (road)", "Motor_vehicle_(road)"),
+    ],
+)
+def test_fsd50ks_own_names(display, own):
+    assert fsd50k_name(display) == own

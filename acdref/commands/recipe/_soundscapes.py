@@ -5,7 +5,7 @@ from pathlib import Path
 CLASSES = ("dog", "cat", "alarm", "gunshot", "clapping", "voice")
 
 
-def soundscapes(folder, classes=CLASSES, count=120, seed=0, most=4):
+def soundscapes(folder, classes=CLASSES, count=96, seed=0, most=4):
     """The manifest of a folder of soundscapes, which are made if it is not there.
 
     Each has up to `most` events, long and loud, so that a small network learns something in little time.  A

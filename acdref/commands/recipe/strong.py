@@ -33,8 +33,8 @@ def command(manifest, out, quick, threads, as_json, **options):
 
     Printed are the six rows of the paper's table, and the weights of plus-strong.
 
-    The shares of strong patches are those that the paper picked; so is --net resnet50, which takes weeks on a
-    CPU.
+    The shares of strong patches are those that the paper picked; its network, --net resnet50, takes weeks on
+    a CPU.
     It may be stopped at any moment, even by kill -9: the same command continues to the same result.
 
     \b

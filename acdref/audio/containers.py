@@ -1,0 +1,277 @@
+"""What libsndfile cannot find its own way through, as files that it can read.
+
+libsndfile stops at the end of the first stream of a chained Ogg file, at an estimate of the length of an MP3
+without a table of contents, and at the sizes in a WAV header that was never closed or has wrapped at 4 GiB;
+it knows no FLAC in Ogg.  In each case the sound is there, and a view of the file shows it.
+"""
+
+import os
+import re
+import struct
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Any
+
+_FAR = 1 << 40
+"""Where an endless file ends, for those who ask."""
+
+_TAG = 128  # bytes of an ID3v1 tag at the end of a file
+
+
+class FileView:
+    """A part of a file, as a file of its own: bytes `start` to `end` of the descriptor `fd`."""
+
+    def __init__(self, fd: int, start: int = 0, end: int | None = None) -> None:
+        self.fd, self.start = fd, start
+        self.length = (os.fstat(fd).st_size if end is None else end) - start
+        self.position = 0
+        self.whole = start == 0 and end is None and type(self) is FileView
+
+    def file(self) -> "int | FileView":
+        """What libsndfile can open: of a whole file the descriptor, which is faster."""
+        return self.fd if self.whole else self
+
+    def left(self) -> int:
+        """Bytes that nobody has read."""
+        return self.length - (os.lseek(self.fd, 0, os.SEEK_CUR) if self.whole else self.position)
+
+    def head(self, n: int) -> bytes:
+        """The first bytes."""
+        return os.pread(self.fd, min(n, self.length), self.start)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of a file."""
+        self.position = offset + (0, self.position, self.length)[whence]
+        return self.position
+
+    def tell(self) -> int:
+        """As of a file."""
+        return self.position
+
+    def read(self, n: int) -> bytes:
+        """As of a file."""
+        n = max(0, min(n, self.length - self.position))
+        data = os.pread(self.fd, n, self.start + self.position) if n else b""
+        self.position += len(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        """As of a file."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def write(self, data: object) -> int:
+        """Nothing: soundfile asks for the method."""
+        raise OSError("read only")
+
+
+class Endless(FileView):
+    """A file that seems to go on for ever, as a pipe does: its size says nothing of the sound's length."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_END:
+            self.position = _FAR + offset
+            return self.position
+        return super().seek(offset, whence)
+
+    def read(self, n: int) -> bytes:
+        if self.position >= _FAR - _TAG:  # somebody looks for a tag at the end
+            return bytes(n)
+        return super().read(n)
+
+
+class OggFlac(FileView):
+    """The FLAC stream in an Ogg file: what its pages hold, without the mark before the first block."""
+
+    _MARK = 9  # 0x7F "FLAC", version, number of headers
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)  # (its own length is set below)
+        self._offsets, self._ends, end = [], [], -self._MARK
+        for _, offset, size, _ in ogg_pages(fd):
+            end += size
+            self._offsets.append(offset + size - end)  # of the stream's byte 0, were all of it in this page
+            self._ends.append(end)
+        self.length = max(end, 0)
+
+    def read(self, n: int) -> bytes:
+        parts = []
+        n = max(0, min(n, self.length - self.position))
+        while n > 0:
+            page = bisect_right(self._ends, self.position)
+            data = os.pread(
+                self.fd, min(n, self._ends[page] - self.position), self._offsets[page] + self.position
+            )
+            parts.append(data)
+            self.position += len(data)
+            n = n - len(data) if data else 0
+        return b"".join(parts)
+
+
+def ogg_pages(fd: int) -> Iterator[tuple[int, int, int, bool]]:
+    """Pages of an Ogg file.
+
+    Yields
+    ------
+    start : int
+        Of the page.
+    offset, size : int
+        Of its contents.
+    is_first : bool
+        Whether a logical stream begins with it.
+    """
+    start = 0
+    while len(head := os.pread(fd, 27 + 255, start)) >= 27 and head.startswith(b"OggS"):
+        lacing = head[27 : 27 + head[26]]
+        contents, size = start + 27 + len(lacing), sum(lacing)
+        yield start, contents, size, bool(head[5] & 2)
+        start = contents + size
+        after = os.pread(fd, 4, start)
+        if after and after != b"OggS":  # a page cut short, or damage
+            start = _found(fd, b"OggS", contents)
+
+
+def _found(fd, mark, start):
+    """Where a mark next stands in a file; the end of the file if nowhere."""
+    while block := os.pread(fd, _SEARCHED, start):
+        if (place := block.find(mark)) >= 0:
+            return start + place
+        start += max(1, len(block) - len(mark) + 1)
+    return start
+
+
+def chains(fd: int) -> list[FileView]:
+    """The chains of an Ogg file, each a view of its own; of any other file, the whole of it.
+
+    A chain begins with the first pages of all its streams; the first such page after others begins the next.
+    """
+    starts, begun = [0], False
+    for start, _, _, is_first in ogg_pages(fd):
+        if is_first and begun:
+            starts.append(start)
+        begun = not is_first
+    return [FileView(fd, start, end) for start, end in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def mp3_start(head: bytes) -> int | None:
+    """Where the first of three frames of MPEG audio stands that follow each other; None if nowhere."""
+    for match in re.finditer(rb"\xff[\xe2-\xff]", head):
+        place = match.start()
+        for _ in range(3):
+            size = _mp3_frame(head[place : place + 4])
+            if not size:
+                break
+            place += size
+        else:
+            return match.start()
+    return None
+
+
+def has_length(view: FileView) -> bool:
+    """Whether the first frame of an MP3 says how many there are."""
+    head = view.head(10)
+    tag = 0
+    if head.startswith(b"ID3") and len(head) == 10:
+        tag = 10 + sum((byte & 127) << 7 * (3 - i) for i, byte in enumerate(head[6:]))
+    frames = os.pread(view.fd, _SEARCHED, view.start + tag)
+    start = mp3_start(frames) or 0
+    return any(mark in frames[start : start + 256] for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+_SEARCHED = 65536  # bytes in which the first frame of an MP3 is looked for
+
+_BIT_RATES = {
+    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+"""kbit/s by version (1, or 2 and 2.5) and layer."""
+
+
+def _mp3_frame(header):
+    """Bytes of the frame of MPEG audio that begins with these four; 0 if they begin none."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] < 0xE0:
+        return 0
+    version, layer = (2.5, 0, 2, 1)[header[1] >> 3 & 3], 4 - (header[1] >> 1 & 3)
+    rate, kilobits = header[2] >> 2 & 3, header[2] >> 4
+    if not version or layer == 4 or rate == 3 or kilobits in (0, 15):
+        return 0
+    sr = (44100, 48000, 32000)[rate] >> {1: 0, 2: 1, 2.5: 2}[version]
+    bits = _BIT_RATES[1 if version == 1 else 2, layer][kilobits - 1] * 1000
+    padding = header[2] >> 1 & 1
+    if layer == 1:
+        return (12 * bits // sr + padding) * 4
+    samples = 576 if layer == 3 and version != 1 else 1152
+    return samples // 8 * bits // sr + padding
+
+
+def other_view(view: FileView) -> FileView | None:
+    """A view of what libsndfile does not recognise, for it to try; None if there is none."""
+    head = view.head(_SEARCHED)
+    if type(view) is not FileView:
+        return None
+    if head.startswith(b"OggS") and b"\x7fFLAC" in head[:64]:
+        return OggFlac(view.fd)
+    start = mp3_start(head)
+    return FileView(view.fd, view.start + start) if start else None
+
+
+def unclaimed_wav(fd: int) -> int | None:
+    """Where the samples of a WAV file begin that its header does not claim; None if it claims all.
+
+    Those are all samples where the header was never closed (it claims 0), and all after the first where the
+    size has wrapped at 4 GiB.  What else follows the samples is not taken for sound.
+    """
+    data = _wav_data(fd)
+    if data is None:
+        return None
+    begin, claimed = data
+    more = os.fstat(fd).st_size - begin - claimed
+    never_closed = claimed == 0 and more > 0 and not _chunks(fd, begin, more)
+    return begin + claimed if never_closed or more >= (1 << 32) - _CHUNKS else None
+
+
+def unknown_tail(view: FileView) -> int:
+    """How many of the bytes left at the end of a view are neither tags, chunks nor padding; 0 for a few."""
+    left = view.left()
+    data = _wav_data(view.fd)
+    if data is not None:  # of which libsndfile may have read more than it used
+        left = view.length - data[0] - data[1] - data[1] % 2
+    start = view.start + view.length - left
+    if left <= _FEW or _chunks(view.fd, start, left):
+        return 0
+    tail = os.pread(view.fd, min(left, _CHUNKS), start)
+    tagged = tail.startswith((b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN"))
+    return 0 if tagged or not any(tail) else left
+
+
+_FEW, _CHUNKS = 4096, 1 << 16
+
+
+def _chunks(fd, place, size):
+    """Whether that many bytes from a place on are RIFF chunks, to the last."""
+    end = place + size
+    while end - place >= 8:
+        name, length = struct.unpack("<4sI", os.pread(fd, 8, place))
+        if not name.decode("latin-1").isprintable() or not name.strip():
+            return False
+        place += 8 + length + length % 2
+    return 0 <= place - end <= 1 or 0 <= end - place < 8
+
+
+def _wav_data(fd: int) -> tuple[int, int] | None:
+    """Where a WAV file's samples begin, and how many bytes its header claims; None if there are none."""
+    head = os.pread(fd, 12, 0)
+    if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
+        return None
+    place = 12
+    while len(chunk := os.pread(fd, 8, place)) == 8:
+        size = struct.unpack("<I", chunk[4:])[0]
+        if chunk[:4] == b"data":
+            return place + 8, size
+        place += 8 + size + size % 2
+    return None

@@ -1,0 +1,242 @@
+"""Sound that libsndfile does not find: chains, wrong lengths, junk in front, FLAC in Ogg."""
+
+import io
+import os
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from acdref.audio import containers
+from acdref.audio import decode as audio
+from acdref.audio.segments import Clips
+
+RATE = 44100
+
+
+def sound(seconds, hertz=440, channels=1, sr=RATE):
+    t = np.arange(round(seconds * sr)) / sr
+    return 0.3 * np.sin(2 * np.pi * hertz * (1 + 0.1 * t[:, None]) * t[:, None] * np.ones(channels))
+
+
+def encoded(x, sr=RATE, **kind):
+    file = io.BytesIO()
+    soundfile.write(file, x, sr, **kind)
+    return file.getvalue()
+
+
+def loaded(path, content, sr=RATE):
+    path.write_bytes(content)
+    notes = []
+    return audio.load(path, sr, notes.append), notes
+
+
+# Ogg
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_all_chains_of_an_ogg_file(tmp_path, subtype):
+    parts = [
+        encoded(sound(s, h), 48000, format="OGG", subtype=subtype) for s, h in ((3, 440), (2, 660), (1, 880))
+    ]
+    alone = [loaded(tmp_path / f"{i}", part, 48000)[0] for i, part in enumerate(parts)]
+    x, notes = loaded(tmp_path / "chained", b"".join(parts), 48000)
+    assert np.array_equal(x, np.concatenate(alone))
+    assert notes == []
+
+
+def test_chains_of_other_rates_and_channels(tmp_path):
+    first = encoded(sound(2, channels=2), 44100, format="OGG", subtype="VORBIS")
+    second = encoded(sound(2, sr=22050), 22050, format="OGG", subtype="VORBIS")
+    x, notes = loaded(tmp_path / "x", first + second, 16000)
+    assert abs(len(x) - 4 * 16000) <= 2 and notes == []
+
+
+def test_a_chain_cut_off(tmp_path):
+    part = encoded(sound(9), format="OGG", subtype="VORBIS")
+    x, notes = loaded(tmp_path / "x", part + part[: 3 * len(part) // 4])
+    assert 12 * RATE < len(x) < 18 * RATE
+    assert len(notes) == 1 and notes[0].startswith("ends early")
+
+
+def test_a_chain_that_cannot_be_decoded(tmp_path):
+    part = encoded(sound(3), format="OGG", subtype="VORBIS")
+    x, notes = loaded(tmp_path / "x", part + part[:200] + part)
+    assert len(x) == 6 * RATE
+    assert len(notes) == 1 and notes[0].startswith(f"a stream that begins at byte {len(part)} was left out: ")
+
+
+def ogg(packets):
+    """Pages of one packet, at most 255 * 255 bytes, each; no check sums, which nobody here looks at."""
+    for number, packet in enumerate(packets):
+        lacing = bytes([255] * (len(packet) // 255) + [len(packet) % 255])
+        flags = (number == 0) * 2 + (number == len(packets) - 1) * 4
+        yield struct.pack("<4sBBqIIIB", b"OggS", 0, flags, 0, 7, number, 0, len(lacing)) + lacing + packet
+
+
+def test_streams_that_run_side_by_side_are_one_chain(tmp_path):
+    flags = [2, 2, 0, 0, 4, 4, 2, 0, 4]  # the first page of a stream, a later one, its last
+    pages = [struct.pack("<4sBBqIIIB", b"OggS", 0, flag, 0, 7, 0, 0, 1) + b"\x03abc" for flag in flags]
+    (tmp_path / "x").write_bytes(b"".join(pages))
+    with open(tmp_path / "x", "rb") as file:
+        views = containers.chains(file.fileno())
+    size = len(pages[0])
+    assert [(view.start, view.length) for view in views] == [(0, 6 * size), (6 * size, 3 * size)]
+
+
+@pytest.mark.parametrize("size", [5, 254, 255, 4000])
+def test_flac_in_ogg(tmp_path, size):
+    flac = encoded(sound(2), format="FLAC", subtype="PCM_16")
+    content = b"\x7fFLAC\x01\x00\x00\x01" + flac
+    pages = ogg([content[:51], *(content[i : i + size] for i in range(51, len(content), size))])
+    x, notes = loaded(tmp_path / "x.oga", b"".join(pages))
+    assert np.array_equal(x, loaded(tmp_path / "x.flac", flac)[0]) and notes == []
+
+
+# MP3
+
+
+def mp3(x, without_table=False, **options):
+    content = encoded(x, format="MP3", subtype="MPEG_LAYER_III", **options)
+    if without_table:
+        content = content[containers._mp3_frame(content[:4]) :]
+        assert not any(mark in content[:256] for mark in (b"Xing", b"Info"))
+    return content
+
+
+def quiet_then_loud(seconds):
+    """Of variable bit rate, so that the first frame says little of the others."""
+    x = sound(seconds)
+    rng = np.random.default_rng(0)
+    x[: len(x) // 3] = 0
+    x[len(x) // 3 :] += 0.3 * rng.standard_normal((len(x) - len(x) // 3, 1))
+    return x
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_mp3_without_table_of_contents_is_read_to_its_end(tmp_path, order):
+    x = quiet_then_loud(12)[::order]
+    content = mp3(x, without_table=True, bitrate_mode="VARIABLE")
+    y, notes = loaded(tmp_path / "x", content)
+    assert abs(len(y) - len(x)) < 3 * 1152
+    assert notes == []
+
+
+def test_an_mp3_cut_short_says_so_where_its_table_tells(tmp_path):
+    content = mp3(quiet_then_loud(6), bitrate_mode="VARIABLE")
+    assert loaded(tmp_path / "whole", content)[1] == []
+    _, notes = loaded(tmp_path / "cut", content[: len(content) // 2])
+    assert len(notes) == 1 and notes[0].startswith("ends early")
+
+
+@pytest.mark.parametrize(
+    "junk", [bytes(3000), b"\xff\xfb\x90\x64 no frame" * 40, os.urandom(0) + b"x" * 20000]
+)
+def test_junk_before_the_first_frame(tmp_path, junk):
+    content = mp3(sound(3))
+    x, notes = loaded(tmp_path / "x", junk + content)
+    assert abs(len(x) - len(loaded(tmp_path / "y", content)[0])) <= 2 * 1152 and notes == []
+
+
+@pytest.mark.parametrize("tag", [b"TAG" + bytes(125), b"APETAGEX" + b"cover" * 20000, bytes(10000)])
+def test_tags_and_padding_at_the_end_are_no_loss(tmp_path, tag):
+    content = mp3(sound(3))
+    x, notes = loaded(tmp_path / "x", content + tag)
+    assert notes == [] and abs(len(x) - len(loaded(tmp_path / "y", content)[0])) <= 1152
+
+
+def test_frames_of_every_kind_have_their_size():
+    assert containers._mp3_frame(b"\xff\xfb\x90\x64") == 417  # MPEG 1, layer III, 128 kbit/s, 44.1 kHz
+    assert containers._mp3_frame(b"\xff\xfb\x92\x64") == 418  # padded
+    assert containers._mp3_frame(b"\xff\xf3\x84\x64") == 192  # MPEG 2, layer III, 64 kbit/s, 24 kHz
+    assert containers._mp3_frame(b"\xff\xe3\x88\x64") == 576  # MPEG 2.5, layer III, 64 kbit/s, 8 kHz
+    assert containers._mp3_frame(b"\xff\xfd\xa4\x64") == 576  # MPEG 1, layer II, 192 kbit/s, 48 kHz
+    assert containers._mp3_frame(b"\xff\xff\xc4\x64") == 384  # MPEG 1, layer I, 384 kbit/s, 48 kHz
+    for header in (
+        b"\xff\xfb\xf0\x64",
+        b"\xff\xfb\x00\x64",
+        b"\xff\xfb\x9c\x64",
+        b"\xff\xeb\x90\x64",
+        b"\xff\xf9",
+        b"RIFF",
+    ):
+        assert containers._mp3_frame(header) == 0
+
+
+# WAV
+
+
+def wav(x, subtype="PCM_16", tail=b""):
+    return encoded(x, format="WAV", subtype=subtype) + tail
+
+
+def with_sizes(content, riff, data):
+    place = content.index(b"data") + 4
+    content = content[:4] + struct.pack("<I", riff) + content[8:]
+    return content[:place] + struct.pack("<I", data) + content[place + 4 :]
+
+
+@pytest.mark.parametrize(
+    "subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"]
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_header_that_was_never_closed(tmp_path, subtype, channels):
+    content = wav(sound(1, channels=channels), subtype)
+    x, notes = loaded(tmp_path / "x", with_sizes(content, 0, 0))
+    whole = loaded(tmp_path / "y", content)[0]
+    assert np.array_equal(x[: len(whole)], whole) and len(x) - len(whole) < 200  # what stood behind the data
+    assert notes == ["its header was never closed and claims no sound; all there is was decoded"]
+
+
+def test_an_empty_recording_with_chunks_behind_it_is_empty(tmp_path):
+    content = (
+        encoded(np.zeros((0, 1)), format="WAV", subtype="PCM_16") + b"LIST" + struct.pack("<I", 4) + b"INFO"
+    )
+    with pytest.raises(audio.AudioError, match="zero frames"):
+        loaded(tmp_path / "x", content)
+
+
+def test_a_size_that_has_wrapped_at_4_gib(tmp_path):
+    path = tmp_path / "x.wav"
+    content = with_sizes(wav(sound(1)), 0, 4000)
+    path.write_bytes(content)
+    begin = content.index(b"data") + 8
+    with open(path, "r+b") as file:
+        assert containers.unclaimed_wav(file.fileno()) is None
+        file.truncate(begin + 4000 + (1 << 32))
+        assert containers.unclaimed_wav(file.fileno()) == begin + 4000
+        file.truncate(begin + 4000 + (1 << 31))
+        assert containers.unclaimed_wav(file.fileno()) is None
+
+
+@pytest.mark.parametrize(
+    "tail", [b"LIST" + struct.pack("<I", 10000) + b"INFO" + bytes(9996), bytes(50000), b"id3 more"]
+)
+def test_chunks_padding_and_a_few_bytes_behind_the_data_are_no_loss(tmp_path, tail):
+    x, notes = loaded(tmp_path / "x", wav(sound(1), tail=tail))
+    assert len(x) == RATE and notes == []
+
+
+def test_what_no_rule_foresaw_is_told(tmp_path):
+    tail = np.random.default_rng(0).bytes(20000)
+    x, notes = loaded(tmp_path / "x", wav(sound(1), tail=tail))
+    assert len(x) == RATE
+    assert notes == ["20000 bytes after 1.00 s of sound were left: they are no sound that libsndfile knows"]
+
+
+# Training reads the same
+
+
+@pytest.mark.parametrize("seconds", [4, 70])
+def test_training_hears_all_of_it(tmp_path, seconds):
+    rate = 8000
+    part = encoded(sound(seconds / 2, sr=rate), rate, format="OGG", subtype="VORBIS")
+    contents = {
+        "open.wav": with_sizes(encoded(sound(seconds, sr=rate), rate, format="WAV", subtype="PCM_16"), 0, 0),
+        "chained.ogg": part + part,
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        x = Clips(sr=rate).segment(str(tmp_path / name), lambda length: (length - 8000, 8000))
+        assert np.array_equal(x, audio.load(tmp_path / name, rate)[-8000:]), name
