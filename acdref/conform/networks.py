@@ -29,11 +29,16 @@ _DAMPED = {"lr": 1e-5, "epsilon": 1e-3, "weight_decay": 0.0}
 
 def cases() -> Iterator[Case]:
     """All of this section's."""
-    yield from _acdnet()
-    yield from _acdnet_layers()
-    yield _acdnet_training()
+    yield from _made()
+
+
+@functools.cache
+def _made():
+    """Once a process: fifty steps of training take some seconds."""
+    made = [*_acdnet(), *_acdnet_layers(), _acdnet_training()]
     for name in OTHERS:
-        yield from _other(name)
+        made += _other(name)
+    return made
 
 
 def _telling(name, width, seed, **fields):
@@ -173,9 +178,7 @@ OTHERS = {
 }
 
 
-@functools.cache
 def _acdnet_training():
-    """Made once a process: it takes eight seconds."""
     net, x = _telling("acdnet", 1, 21, classes=11), _clips(33536, 33536)
     return _training("networks/acdnet_training/ten_steps", net, x, _PAPERS, "1, section 3.1")
 

@@ -64,3 +64,10 @@ def test_only_parameters_without_a_gradient_are_left_out():
     assert left_out == {name for name in names if name.endswith(("conv.bias", "wise.bias", ".key.bias"))}
     moved = [np.abs(case.outputs[f"after.{name}"] - case.inputs[name]).max() for name in params]
     assert min(moved) > 5 * case.inputs["lr"]
+
+
+def test_made_anew_they_are_the_same_to_the_bit():
+    """For export, which the tests of writing run twice, they are made once."""
+    for first, again in zip(networks._other("vgg-gap"), networks._other("vgg-gap"), strict=True):
+        for name, value in (first.inputs | first.outputs).items():
+            assert np.array_equal(value, (again.inputs | again.outputs)[name], equal_nan=True), name
