@@ -12,7 +12,7 @@ import io
 import tokenize
 from pathlib import Path
 
-BUDGETS = {"package": 16_500, "core": 4_200}
+BUDGETS = {"package": 17_600, "core": 4_300}
 
 PACKAGE = Path(__file__).resolve().parents[1] / "acdref"
 CORE = ("audio", "features", "ops", "nets", "labels", "metrics", "losses.py", "optim.py")

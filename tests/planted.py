@@ -25,7 +25,6 @@ PLANTED = {
     ],
     "audio/segments": [
         ("            self._whole.move_to_end(path)\n", ""),
-        ("sound.frames / sound.samplerate", "sound.frames / 16000"),
         ("        x.setflags(write=False)\n", ""),
         ("if position + len(block.samples) > start:", "if position > start:"),
     ],
@@ -515,6 +514,7 @@ PLANTED = {
         ('"val": ("dev", 200, 8.0)', '"val": ("dev", 200, 5.0)'),
         ("active = np.flatnonzero((y == 1).any(axis=1))", "active = range(len(y))"),
         ("np.random.default_rng(seed)", "np.random.default_rng(0)"),
+        ("return frames / rate", "return frames / 16000"),
         ("map(fsd50k_name, labels)", "labels"),
         ('unknown="ignore"', 'unknown="raise"'),
     ],

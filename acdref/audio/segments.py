@@ -164,22 +164,6 @@ class Clips:
         return np.concatenate(parts)
 
 
-def header_seconds(path: str) -> float:
-    """How long a recording is by its header, which nothing is decoded for.
-
-    Raises
-    ------
-    AudioError
-        If there is no such file, or no header that says so.
-    """
-    if not os.path.isfile(path):  # a FIFO would block
-        raise AudioError(path, "no such file")
-    with _sound(path) as sound:
-        if not sound.samplerate or sound.frames > _ABSURD:
-            raise AudioError(path, "its header does not say how long it is")
-        return sound.frames / sound.samplerate
-
-
 @contextlib.contextmanager
 def _sound(path):
     """Open by descriptor: from a name, libsndfile would guess the format."""

@@ -15,6 +15,7 @@ from acdref.conform.writing import Case
 from acdref.features.mel import mel_filterbank
 from acdref.files import resource
 from acdref.labels import threshold_labels
+from acdref.matmul import matmul
 from acdref.options.labels import RULES
 
 NAN = np.nan
@@ -314,7 +315,7 @@ def _embeddings():
         units = np.array([unit(one, "prompts") for one in prompts])
         means = [units[classes == c].mean(axis=0) for c in range(classes.max() + 1)]
         text = np.array([teacher._unit(mean, "prompts") for mean in means])
-        return {"audio": audio, "text": text, "cosines": text @ audio}
+        return {"audio": audio, "text": text, "cosines": matmul(text, audio[:, None])[:, 0]}
 
     yield from rule_cases(
         "clap/embeddings",

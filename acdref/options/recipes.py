@@ -239,6 +239,8 @@ class RelabelTransferOptions(NetworkOptions, RecordingOptions):
     target : tuple of str
         For each there is a split of its own.  The paper has four: Human sounds, Sounds of things,
         Source-ambiguous sounds, Natural sounds.
+    init : str, optional
+        What base networks, and those from scratch, start from.
     base, labels : tuple of {"ol", "pel", "pe-cml"}
         For each of `base` there is a base network, which is transferred to the target set labelled in each
         way of `labels`.
@@ -258,9 +260,9 @@ class RelabelTransferOptions(NetworkOptions, RecordingOptions):
         LABELLINGS, "Labelling of the target set; one or more.", choices=LABELLINGS
     )
     seconds: float = positive(10.0, "Repeat or cut recordings to this.", quick=2.0)
-    epochs: int = count(100, "Of base networks.", quick=6)
-    tune_epochs: int = count(100, "Of fine-tuning, and of training from scratch.", quick=6)
-    extract_epochs: int = count(100, "Of perceptrons.", quick=15)
+    epochs: int = count(100, "Of base networks.", quick=5)
+    tune_epochs: int = count(100, "Of fine-tuning, and of training from scratch.", quick=5)
+    extract_epochs: int = count(100, "Of perceptrons.", quick=10)
     lr: float = positive(1e-3, "Learning rate of all but fine-tuning.", quick=0.005)
     tune_lr: float = positive(1e-3, "Of tuning.", quick=0.005)
     decay: float = positive(0.987, "Of the rates, an epoch.", at_most=1)

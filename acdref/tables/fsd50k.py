@@ -12,7 +12,7 @@ from os import PathLike
 
 import numpy as np
 
-from acdref.audio.segments import header_seconds
+from acdref.audio import decode as audio
 from acdref.errors import AcdrefError, AudioError, ManifestError
 from acdref.labels import SuperClasses, evaluation_set
 from acdref.tables.label_files import LabelFile, fsd50k_name, label_matrix, refusing_repeats
@@ -63,25 +63,24 @@ def fsd50k_set(
     Braun & Gamper, section 4.2.  Validation: `dev`, which is train and val merged, clips of at least 8 s, 200
     of each class; test: `eval`, at least 5 s, 140.  How they are drawn is our choice, see
     :func:`acdref.labels.evaluation_set`.  A label belongs to the super-class in whose column its display name
-    stands; FSD50K's own names are made of these, and name a label's ancestors too.  Lengths are those that
-    the headers state.
+    stands; FSD50K's own names are made of these, and name a label's ancestors too.
     """
     if part not in PARTS:
         raise ValueError(f"part = {part!r}: choose one of {', '.join(map(repr, PARTS))}")
     name, quota, shortest = PARTS[part]
     directory = os.path.abspath(directory)
-    source, audio = os.path.join(directory, "FSD50K.ground_truth", f"{name}.csv"), f"FSD50K.{name}_audio"
+    source, folder = os.path.join(directory, "FSD50K.ground_truth", f"{name}.csv"), f"FSD50K.{name}_audio"
     file = LabelFile(source, "fsd50k")
     clips = list(refusing_repeats(file, source, "fsd50k"))
-    if not os.path.isdir(os.path.join(directory, audio)):
-        raise AcdrefError(f"{os.path.join(directory, audio)}: no such folder")
-    paths = [os.path.join(audio, f"{clip.id}.wav") for clip in clips]
+    if not os.path.isdir(os.path.join(directory, folder)):
+        raise AcdrefError(f"{os.path.join(directory, folder)}: no such folder")
+    paths = [os.path.join(folder, f"{clip.id}.wav") for clip in clips]
     y = _mapped(clips, file.names, superclasses)
     seconds = np.zeros(len(clips))
     active = np.flatnonzero((y == 1).any(axis=1))
     for done, i in enumerate(active, start=1):
         try:
-            seconds[i] = header_seconds(os.path.join(directory, paths[i]))
+            seconds[i] = _seconds(os.path.join(directory, paths[i]))
         except AudioError as error:
             if on_failure is not None:
                 on_failure(error)
@@ -92,6 +91,12 @@ def fsd50k_set(
         cause = f"no clip of {shortest:g} s and more has one of {', '.join(superclasses.names)}"
         raise ManifestError(source, cause)
     return Manifest(source, directory, tuple(paths), y, superclasses.names).select(drawn)
+
+
+def _seconds(path):
+    """How long a recording is: by its header, or where that does not tell, by decoding."""
+    frames, rate = audio.header(path) or (len(audio.load(path)), 16000)
+    return frames / rate
 
 
 def _mapped(clips, names, superclasses):

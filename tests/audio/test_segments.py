@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from acdref.audio import decode as audio
-from acdref.audio.segments import WHOLE_SECONDS, Clips, header_seconds
+from acdref.audio.segments import WHOLE_SECONDS, Clips
 from acdref.errors import AudioError
 
 SR = 1000  # the lowest rate there is: a minute is short
@@ -215,19 +215,3 @@ class TestBadRecordings:
         path = recording(0, x=np.zeros((LONG, 65), np.float32))
         with pytest.raises(AudioError, match="65 channels"):
             Clips(sr=SR).segment(path, last_fifth)
-
-
-def test_seconds_by_the_header(recording, tmp_path):
-    assert header_seconds(recording(1500)) == 1.5
-    lying = recording(100, "b.flac")
-    lie(lying, 3000)
-    assert header_seconds(lying) == 3.0
-
-
-@pytest.mark.parametrize("content", [None, b"", b"no sound"])
-def test_no_header_no_seconds(tmp_path, content):
-    path = tmp_path / "a.wav"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(AudioError, match=r"a\.wav"):
-        header_seconds(str(path))

@@ -49,6 +49,7 @@ def test_the_printed_table(full):
     convolutions = zip(full.config.layers, PRINTED[:9], strict=True)
     assert all((a.channels, a.size, a.stride) == row[1:4] for a, row in convolutions)
     assert full.config.dense == (256, 128)
+    assert not full.config.norm_last  # our choice where the paper is silent
 
 
 def test_count(full):

@@ -110,6 +110,12 @@ def test_stages(finished):
             assert (meta["epoch"], meta["val_mAP"]) == (found["best_epoch"], found["val_mAP"])
 
 
+def test_parts_are_drawn_by_the_seed(options):
+    parts = [_RelabelTransfer(replace(options, seed=s)).roots[0]._parts(np.arange(40)) for s in (2, 2, 3)]
+    assert parts[0] == parts[1] != parts[2]
+    assert {name: len(rows) for name, rows in parts[2].items()} == {"train": 32, "val": 4, "test": 4}
+
+
 def test_sets_are_disjoint_and_by_root(finished):
     sets = json.loads((finished[0] / "3-tone-sets" / "sets.json").read_text())
     members = {name: [i for part in parts.values() for i in part] for name, parts in sets.items()}
@@ -117,11 +123,24 @@ def test_sets_are_disjoint_and_by_root(finished):
     assert sorted(members["target"]) == [i for i in range(40) if i % 4 < 2]
 
 
-def test_a_labelling_changes_its_base_only(finished, options, tmp_path):
-    other = relabel_transfer(replace(options, base=("pe-cml",)), tmp_path)
-    assert all(other[name] == finished[1][name] for name in other)
-    bases = [next(finished[0].glob(f"*-base-{name}/best.npz")).read_bytes() for name in ("ol", "pe-cml")]
-    assert bases[0] != bases[1]
+def of(out, name, file):
+    """A file of a stage."""
+    (path,) = out.glob(f"*-tone-{name}/{file}")
+    return path.read_bytes()
+
+
+def test_a_labelling_changes_what_is_trained_with_it_only(finished, options, tmp_path):
+    """The others as without it: whatever number their stages have."""
+    out, stages = finished
+    other = relabel_transfer(replace(options, base=("pe-cml",), labels=("pe-cml",)), tmp_path)
+    assert all(other[name] == stages[name] for name in other)
+    for name in ("extracted-pe-cml-pe-cml", "tuned-pe-cml-pe-cml", "scratch-pe-cml"):
+        assert of(tmp_path, name, "test.npy") == of(out, name, "test.npy")
+    assert of(out, "base-ol", "best.npz") != of(out, "base-pe-cml", "best.npz")
+    for way in ("scratch", "extracted-ol", "tuned-ol"):
+        assert of(out, f"{way}-ol", "test.npy") != of(out, f"{way}-pe-cml", "test.npy")
+    for way in ("extracted", "tuned"):
+        assert of(out, f"{way}-ol-ol", "test.npy") != of(out, f"{way}-pe-cml-ol", "test.npy")
 
 
 def test_embeddings_are_those_of_the_base_network(finished, options):
