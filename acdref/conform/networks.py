@@ -90,7 +90,7 @@ def _clips(*lengths):
 
 def _acdnet():
     shipped = _wide(load_weights(resource("weights", "acdnet.npz"), "numpy")[0])
-    narrow, clips = _telling("acdnet", 0.25, 11, classes=3), _clips(36000, 36000)
+    narrow, clips = _telling("acdnet", 0.125, 11, classes=3), _clips(34400)
     _acquaint(narrow, clips)
     for variant, net, x in (("shipped", shipped, _clips(33536)), ("narrow", narrow, clips)):
         yield _forward(f"networks/acdnet/{variant}", net, x, "1, section 2.2", _acdnet_mistakes(net, x))
@@ -151,7 +151,7 @@ def _forward(name, net, x, paper, mistakes=()):
 
 
 def _acdnet_layers():
-    net, x = _telling("acdnet", 0.25, 11, classes=3), _clips(36000)
+    net, x = _telling("acdnet", 0.125, 11, classes=3), _clips(34400)
     _acquaint(net, x)
     outputs, y = {}, x.astype(np.float64)
     for layer in net.layers:
@@ -171,9 +171,9 @@ def _acdnet_layers():
 
 OTHERS = {
     # width, steps of the features, clips to train on, classes, paper
-    "vgg-gap": (1 / 32, 200, 3, 5, "2, table 1"),
+    "vgg-gap": (1 / 32, 191, 2, 5, "2, table 1"),
     "conv1d": (1 / 16, 0, 3, 4, "3, table II"),
-    "resnet50": (1 / 32, 2, 3, 4, "4"),
+    "resnet50": (1 / 64, 2, 3, 4, "4"),
     "mobilenetv2": (1 / 16, 100, 3, 5, "5"),
 }
 

@@ -19,7 +19,7 @@ NAMES = ("acdnet", "vgg-gap", "conv1d", "resnet50", "mobilenetv2")
 def in_float32(case):
     """A network in float32 with the case's parameters."""
     name = next(name for name in NAMES if name.replace("-", "_") in case.name)
-    width = networks.OTHERS[name][0] if name in networks.OTHERS else 0.25 if "narrow" in case.name else 1
+    width = networks.OTHERS[name][0] if name in networks.OTHERS else 0.125 if "narrow" in case.name else 1
     config = default_config(name)
     config = config.scaled(width) if width != 1 else config
     kind = NETWORKS[name]
