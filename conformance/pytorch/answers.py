@@ -205,6 +205,20 @@ def mobilenet(params):
     return SimpleNamespace(stem=stem, stages=stages, last=last, classes=classes)
 
 
+def acdnet(params):
+    """The rows of the table in the width of the weights."""
+    return [
+        (
+            channels(params, f"block{n}.depthwise"),
+            channels(params, f"block{n}.pointwise"),
+            dilation,
+            width and channels(params, f"block{n}.attention.key"),
+            pool,
+        )
+        for n, (_, _, dilation, width, pool) in enumerate(torch_twin.TABLE, 1)
+    ]
+
+
 CONFIGS = {"vgg-gap": vgg, "conv1d": waves, "resnet50": resnet, "mobilenetv2": mobilenet}
 
 
@@ -216,8 +230,9 @@ def twin_of(name, given):
     if name != "acdnet":
         net.config = CONFIGS[name](net.params)
         return further_twins.twin_of(name, net), net
-    parts = 16 // channels(net.params, "stem.conv")
-    twin = torch_twin.Twin(channels(net.params, "dense"), parts=parts).double()
+    twin = torch_twin.Twin(
+        channels(net.params, "dense"), stem=channels(net.params, "stem.conv"), table=acdnet(net.params)
+    ).double()
     torch_twin.copy_parameters(twin, net.params, state)
     return twin, net
 
