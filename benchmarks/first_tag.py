@@ -22,7 +22,7 @@ def onnxruntime(model, audio):
 
 def torch(weights, audio):
     """Probabilities by the PyTorch twin; `weights` is its saved state."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fixtures"))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance/pytorch"))
     import torch
     import torch_twin
 

@@ -96,7 +96,7 @@ def _write_state(path):
         twin, torch = networks.twin("torch eager")
         torch.save(twin.state_dict(), sys.argv[1])
     """
-    places = [Path(__file__).parent, ROOT, ROOT / "fixtures"]
+    places = [Path(__file__).parent, ROOT, ROOT / "conformance/pytorch"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places))}
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, env=environment)
 

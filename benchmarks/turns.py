@@ -73,7 +73,9 @@ class Worker:
         variables = dict.fromkeys(
             ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ACDREF_NUM_THREADS"), count
         )
-        path = os.pathsep.join([str(ROOT), str(ROOT / "fixtures"), os.environ.get("PYTHONPATH", "")])
+        path = os.pathsep.join(
+            [str(ROOT), str(ROOT / "conformance/pytorch"), os.environ.get("PYTHONPATH", "")]
+        )
         self._process = subprocess.Popen(
             [sys.executable, script, _WORKER, name, count],
             stdin=subprocess.PIPE,

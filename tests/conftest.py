@@ -1,5 +1,5 @@
-"""Puts the folders of tests on the path, for their support modules, and fixtures/, where the PyTorch twin is;
-settings for all."""
+"""Puts the folders of tests on the path, for their support modules, and that of the PyTorch twins; settings
+for all."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), *map(str, HERE.glob("*/")), str(HERE.parent / "fixtures")]
+sys.path[:0] = [str(HERE), *map(str, HERE.glob("*/")), str(HERE.parent / "conformance/pytorch")]
 
 # How long an example takes says more about the machine than about the code.  A run of the tests draws the
 # same examples each time; `--hypothesis-profile=explore` looks for new ones.

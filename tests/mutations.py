@@ -37,7 +37,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 SECONDS = 900  # of one run of tests, before it counts as hanging
-PARTS = ("acdref", "benchmarks", "docs", "fixtures", "tests", "tools", "weights")
+PARTS = ("acdref", "benchmarks", "conformance", "docs", "fixtures", "tests", "tools", "weights")
 FORK = multiprocessing.get_context("fork")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*")
 

@@ -188,6 +188,9 @@ PLANTED = {
         ("TRUNCATIONS[truncation], PADDINGS[padding]", 'TRUNCATIONS[truncation], "pad"'),
         ("windows.mean(axis=0, dtype=np.float64)", "windows[0]"),
     ],
+    "conform/comparing": [
+        ("atol[path.stem] if isinstance(atol, dict)", "max(atol.values()) if isinstance(atol, dict)"),
+    ],
     "conform/formats": [
         ('{"guard": bool(guard)}', "{}"),
         ('"fp": bool(fp), "mask": bool(mask)', '"mask": bool(mask)'),
@@ -199,9 +202,16 @@ PLANTED = {
             "rules.correct_labels(y, p, T, bool(fp), True",
         ),
     ],
+    "conform/layers": [
+        ("np.max(np.abs(a), initial=0)", "np.min(np.abs(a), initial=0)"),
+    ],
     "conform/metrics": [
         ("metrics.average_precision(y, p, weight, undefined)", "metrics.average_precision(y, p)"),
         ("metrics.accuracy(y, p, threshold, weight)", "metrics.accuracy(y, p, 0.5, weight)"),
+    ],
+    "conform/networks": [
+        (".max() < 1e-9", ".max() < 1e-3"),
+        ("net.state[key] = moved", "_ = moved"),
     ],
     "conform/rules": [
         (
@@ -213,9 +223,15 @@ PLANTED = {
         ("if len(names) > 1:", "if False:"),
         ("np.allclose(x, y, rtol, atol, equal_nan=True)", "np.allclose(x, y, 0, 0, equal_nan=True)"),
     ],
+    "conform/sound": [
+        ('"nothing was compressed": X,', '"nothing was compressed": compress(X),'),
+    ],
     "conform/timing": [
         ('LEFTOVERS = ("balanced", "first")', 'LEFTOVERS = ("first", "balanced")'),
         ("rules.frame_events(share=share, **given)", "rules.frame_events(**given)"),
+    ],
+    "conform/training": [
+        ("weight_decay / lr if free", "weight_decay if free"),
     ],
     "data/loader": [
         ("range(start * self.batch, steps * self.batch)", "range(start, steps * self.batch)"),

@@ -294,7 +294,7 @@ def _chain(path, chain, sr, report):
     sound, view = _sound(path, chain)
     with sound:
         _checked(path, sound)
-        tally = _Tally()
+        tally = _Progress()
         yield from resampled(_mono(path, view, sound, tally), sound.samplerate, sr)
         for note in _notes(view, sound, tally) if report else ():
             report(note)
@@ -369,7 +369,7 @@ def _undecodable(error):
 
 
 @dataclass
-class _Tally:
+class _Progress:
     """What was decoded: frames, what ended it too early, frames beyond the header's, peak and energies."""
 
     decoded: int = 0

@@ -19,7 +19,7 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
 @click.option("--fold", metavar="K,...", help="Only recordings of these folds.")
 @click.option("--split", metavar="S,...", help="Only recordings of these splits.")
 @click.option("--match", metavar="GLOB", help="Only recordings whose path matches; * stands for / too.")
-@option("--fsd50k", PATH, "In place of MANIFEST: FSD50K's folder, sampled as in the paper.", metavar="DIR")
+@option("--fsd50k", PATH, "In place of MANIFEST: FSD50K's folder, of which clips are sampled.", metavar="DIR")
 @option("--class-map", PATH, "fsd50k: the authors' audio_content_ontology.csv.", metavar="CSV")
 @option(
     "--part",
@@ -42,8 +42,9 @@ def command(manifest, fsd50k, match, classes, threshold, weights, backend, threa
     perhaps unknown, fold and split; or a folder with one subfolder per class. Its classes must be among those
     of the weights; classes that it never names count as absent everywhere (see --classes).
 
-    --fsd50k DIR evaluates as Braun & Gamper do: DIR has FSD50K.ground_truth, FSD50K.dev_audio and
-    FSD50K.eval_audio as they are published, and --class-map says which labels belong to which class.
+    --fsd50k DIR evaluates on FSD50K as Braun & Gamper do: so many clips of each class, long enough (which of
+    them is left to --seed: our choice, rare classes first). DIR has FSD50K.ground_truth, FSD50K.dev_audio and
+    FSD50K.eval_audio as published, and --class-map says which labels belong to which class.
 
     Printed are each class's average precision (AP) beside its prior, the share of positives, which is about
     the AP of random scores; their means over the classes that have positives (mAP); and the class-average

@@ -272,41 +272,66 @@ size_t acdnet_classes(const Acdnet *net)
 
 /* ---- Layers: all inner loops run over channels, which lie side by side, so that compilers vectorise them ---- */
 
-/* sums[r][lane] = bias[lane] + sum_i x[r][i] weight[i][lane]; rows is a constant wherever this is called */
-static inline void tile(const size_t rows, const float *x, size_t in, const float *weight, const float *bias,
-                        float sums[][LANES])
+static inline float prelu(float x, float slope)
 {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t lane = 0; lane < LANES; lane++)
-            sums[r][lane] = bias[lane];
-    for (size_t i = 0; i < in; i++)
-        for (size_t r = 0; r < rows; r++)
-            for (size_t lane = 0; lane < LANES; lane++)
-                sums[r][lane] += x[r * in + i] * weight[i * LANES + lane];
+    float below = slope * x; /* always computed: no branch in loops */
+    return x > 0 ? x : below;
+}
+
+/* sums[r][lane] = bias[lane] + sum_i x[r][i] weight[i][lane] for TILE rows.  Each has an array of its own: so
+   compilers keep all sums in registers. */
+static void tile(const float *const x[TILE], size_t in, const float *restrict weight, const float *bias,
+                 float sums[restrict TILE][LANES])
+{
+    const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3], *x4 = x[4], *x5 = x[5];
+    float sum0[LANES], sum1[LANES], sum2[LANES], sum3[LANES], sum4[LANES], sum5[LANES];
+    for (size_t lane = 0; lane < LANES; lane++)
+        sum0[lane] = sum1[lane] = sum2[lane] = sum3[lane] = sum4[lane] = sum5[lane] = bias[lane];
+    for (size_t i = 0; i < in; i++) {
+        float a = x0[i], b = x1[i], c = x2[i], d = x3[i], e = x4[i], f = x5[i];
+        for (size_t lane = 0; lane < LANES; lane++) {
+            float w = weight[i * LANES + lane];
+            sum0[lane] += a * w;
+            sum1[lane] += b * w;
+            sum2[lane] += c * w;
+            sum3[lane] += d * w;
+            sum4[lane] += e * w;
+            sum5[lane] += f * w;
+        }
+    }
+    for (size_t lane = 0; lane < LANES; lane++) {
+        sums[0][lane] = sum0[lane];
+        sums[1][lane] = sum1[lane];
+        sums[2][lane] = sum2[lane];
+        sums[3][lane] = sum3[lane];
+        sums[4][lane] = sum4[lane];
+        sums[5][lane] = sum5[lane];
+    }
 }
 
 /* y = prelu(x W + b) for rows of x */
 static void product(const Dense *dense, const float *x, size_t rows, float *restrict y)
 {
     float sums[TILE][LANES];
-    for (size_t first = 0; first < rows;) {
-        size_t count = rows - first < TILE ? 1 : TILE;
+    const float *from[TILE];
+    for (size_t first = 0; first < rows; first += TILE) {
+        size_t count = rows - first < TILE ? rows - first : TILE;
+        for (size_t r = 0; r < TILE; r++) /* where rows are missing the last one is computed again */
+            from[r] = x + (first + (r < count ? r : count - 1)) * dense->in;
         for (size_t o = 0; o < dense->out; o += LANES) {
-            const float *weight = dense->weight + o * dense->in, *bias = dense->bias + o, *slope = dense->slope + o;
+            const float *slope = dense->slope + o;
             size_t lanes = dense->out - o < LANES ? dense->out - o : LANES;
-            if (count == TILE)
-                tile(TILE, x, dense->in, weight, bias, sums);
-            else
-                tile(1, x, dense->in, weight, bias, sums);
+            tile(from, dense->in, dense->weight + o * dense->in, dense->bias + o, sums);
             for (size_t r = 0; r < count; r++) {
-                for (size_t lane = 0; lane < LANES; lane++)
-                    sums[r][lane] = sums[r][lane] > 0 ? sums[r][lane] : slope[lane] * sums[r][lane];
-                memcpy(y + r * dense->out + o, sums[r], lanes * sizeof(float));
+                float *restrict to = y + (first + r) * dense->out + o;
+                if (lanes == LANES)
+                    for (size_t lane = 0; lane < LANES; lane++)
+                        to[lane] = prelu(sums[r][lane], slope[lane]);
+                else
+                    for (size_t lane = 0; lane < lanes; lane++)
+                        to[lane] = prelu(sums[r][lane], slope[lane]);
             }
         }
-        first += count;
-        x += count * dense->in;
-        y += count * dense->out;
     }
 }
 
@@ -352,7 +377,7 @@ static bool depthwise(const Depthwise *layer, size_t dilation, const float *x, S
                 float sum = bias[c] + w[0] * p[0][c] + w[channels] * p[1][c] + w[2 * channels] * p[2][c] +
                             w[3 * channels] * p[3][c] + w[4 * channels] * p[4][c] + w[5 * channels] * p[5][c] +
                             w[6 * channels] * p[6][c] + w[7 * channels] * p[7][c] + w[8 * channels] * p[8][c];
-                to[c] = sum > 0 ? sum : slope[c] * sum;
+                to[c] = prelu(sum, slope[c]);
             }
         }
     free(zeros);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,8 +104,11 @@ double *output(Case *one, const char *name, Type type, int axes, const size_t *s
     array->type = type;
     array->axes = axes;
     array->count = 1;
-    for (int i = 0; i < axes; i++)
+    for (int i = 0; i < axes; i++) {
+        if (shape[i] && array->count > SIZE_MAX / 16 / shape[i])
+            die("an answer is too large");
         array->count *= array->shape[i] = shape[i];
+    }
     return array->values = allocate(array->count, sizeof *array->values);
 }
 

@@ -24,7 +24,7 @@ static int answers(const char *from, const char *to)
         fail(error, from, "is not a folder");
         die(error);
     }
-    const Function *sections[] = {SOUND, NETWORKS};
+    const Function *sections[] = {SOUND, NETWORKS, LABELS, ONTOLOGY, FRAMES, METRICS};
     size_t answered = 0;
     for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
         answered += answer_all(sections[i], from, to);

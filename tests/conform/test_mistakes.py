@@ -5,14 +5,14 @@ import shutil
 
 import pytest
 
-from acdref.conform import check, clap, export, formats, labels, metrics
+from acdref.conform import check, clap, export, formats, labels, layers, metrics, sound, training
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "cases"
     with pytest.MonkeyPatch.context() as patch:
-        sections = (labels, metrics, clap, formats)
+        sections = (sound, layers, training, labels, metrics, clap, formats)
         patch.setattr(
             "acdref.conform.writing.all_cases",
             lambda: itertools.chain.from_iterable(section.cases() for section in sections),

@@ -5,10 +5,8 @@ followed by its normalisation, the dense layer comes last.
 """
 
 import numpy as np
-import pytest
-
-torch = pytest.importorskip("torch")
-nn = torch.nn
+import torch
+from torch import nn
 
 
 class VGG(nn.Sequential):
@@ -172,8 +170,17 @@ def twin_of(name, net):
 
 def gradients(name, net, twin):
     """The twin's gradients under acdref's names and in its layout."""
-    pairs = zip(net.params.items(), twin.parameters(), strict=True)
-    found = {key: _from_torch(tensor.grad.numpy(), a.ndim) for (key, a), tensor in pairs}
+    return _named(name, net, [tensor.grad for tensor in twin.parameters()])
+
+
+def values(name, net, twin):
+    """The twin's parameters under acdref's names and in its layout."""
+    return _named(name, net, [tensor.detach() for tensor in twin.parameters()])
+
+
+def _named(name, net, tensors):
+    pairs = zip(net.params.items(), tensors, strict=True)
+    found = {key: _from_torch(tensor.numpy(), a.ndim) for (key, a), tensor in pairs}
     return _turned(found) if name == "mobilenetv2" else found
 
 
