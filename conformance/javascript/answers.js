@@ -5,6 +5,7 @@
 import fs from "node:fs";
 import path from "node:path";
 
+import * as clap from "./clap.js";
 import { command, readArray, readBytes } from "./command.js";
 import * as features from "./features.js";
 import * as folds from "./folds.js";
@@ -101,6 +102,31 @@ const METRICS = {
   map_at_k: (x) => metrics.mapAtK(x.actual, x.predicted, x.k),
 };
 
+const PADDINGS = ["repeatpad", "repeat", "pad"];
+const bank = (x) => ({ ...x, nFft: x.n_fft, slaney: x.truncation === 0, padding: PADDINGS[x.padding] });
+const tokenizer = (x) =>
+  clap.tokenizer(x["vocabulary.json"], x["merges.json"], x["added.json"], x["strips.json"], x.prefix_space === 1);
+const prompts = (x, prompt) => ({ "ids.json": x["texts.json"].map((text) => prompt(tokenizer(x), text)) });
+
+const CLAP = {
+  window_starts: (x) => ({ starts: clap.windowStarts(x.n, x.size) }),
+  padded: (x) => ({ padded: clap.padded(x.samples, x.size, PADDINGS[x.padding]) }),
+  filterbank: (x) => ({ filterbank: clap.filterbank(bank(x)) }),
+  log_mel: (x) => ({ features: clap.logMel(x.samples, bank(x)) }),
+  tokenizer: (x) => prompts(x, (tokens, text) => tokens(text)),
+  prompt_hf: (x) => prompts(x, clap.promptHf),
+  prompt_msclap: (x) => prompts(x, clap.promptMsclap),
+  embeddings: (x) => clap.embeddings(x.windows, x.prompts, x.classes),
+  decisions: (x) => {
+    const values = [
+      labels.clapProbabilities(x.cosines, x.scale, x.background),
+      x.cosines,
+      labels.robustZScores(x.cosines),
+    ][x.rule];
+    return { values, labels: labels.thresholdLabels(values, x.thresholds) };
+  },
+};
+
 /** Numbers as such, vectors as arrays of numbers, all else as { shape, data }. */
 function plain({ shape, data }) {
   if (shape.length === 0) return data[0];
@@ -114,10 +140,21 @@ function arrayOf(value) {
 
 const PARAMETER = /^(stem|block\d|dense)\./; // of networks: the model has its own
 
-/** The inputs in a folder, by name. */
+/** The inputs in a folder: arrays by their name, JSON by the file's. */
 function inputs(folder) {
-  const files = fs.readdirSync(folder).filter((file) => file.endsWith(".npy") && !PARAMETER.test(file));
-  return Object.fromEntries(files.map((file) => [file.slice(0, -4), plain(readArray(path.join(folder, file)))]));
+  const read = (file) => {
+    const one = path.join(folder, file);
+    if (file.endsWith(".json")) return [file, JSON.parse(fs.readFileSync(one, "utf8"))];
+    return [path.parse(file).name, plain(readArray(one))];
+  };
+  return Object.fromEntries(fs.readdirSync(folder).filter((file) => !PARAMETER.test(file)).map(read));
+}
+
+function write(folder, name, value) {
+  const [file, content] = name.endsWith(".json")
+    ? [name, JSON.stringify(value)]
+    : [`${name}.npy`, npy.write(arrayOf(value))];
+  fs.writeFileSync(path.join(folder, file), content);
 }
 
 /** Answer all variants of a function, or the one that is named; how many. */
@@ -128,16 +165,17 @@ async function answerFunction(cases, answers, name, answer, only) {
     const outputs = await answer(inputs(path.join(folder, variant, "in")));
     const target = path.join(answers, name, variant);
     fs.mkdirSync(target, { recursive: true });
-    for (const [output, value] of Object.entries(outputs))
-      fs.writeFileSync(path.join(target, `${output}.npy`), npy.write(arrayOf(value)));
+    for (const [output, value] of Object.entries(outputs)) write(target, output, value);
   }
   return variants.length;
 }
 
+const SECTIONS = { features: FEATURES, labels: LABELS, metrics: METRICS, clap: CLAP };
+
 await command("answers.js CASES ANSWERS [MODEL.onnx]", 2, async (cases, answers, model) => {
   if (!fs.existsSync(cases)) throw new Error(`${cases}: no such folder`);
   let count = 0;
-  for (const [section, functions] of Object.entries({ features: FEATURES, labels: LABELS, metrics: METRICS }))
+  for (const [section, functions] of Object.entries(SECTIONS))
     for (const [name, answer] of Object.entries(functions))
       count += await answerFunction(cases, answers, `${section}/${name}`, answer);
   if (model) {

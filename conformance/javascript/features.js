@@ -1,36 +1,18 @@
 // ACDnet's features: the compressed spectrogram of 16 kHz sound.
 
+import { circle, hann, transform } from "./fourier.js";
+
 export const WINDOW = 512;
 export const HOP = 256;
 export const EXPONENT = 0.3;
 const BINS = WINDOW / 2 + 1;
 const FLOOR = 1e-12; // of the power
 
-const tabulate = (value) => Float64Array.from({ length: WINDOW }, (_, n) => value((2 * Math.PI * n) / WINDOW));
-const COSINE = tabulate(Math.cos);
-const SINE = tabulate(Math.sin);
-const HANN = COSINE.map((cosine) => (1 - cosine) / 2); // periodic
+const CIRCLE = circle(WINDOW);
+const HANN = hann(WINDOW);
 
 /** Whole windows in so many samples. */
 export const frameCount = (samples) => (samples < WINDOW ? 0 : 1 + Math.floor((samples - WINDOW) / HOP));
-
-/** Fourier transform, in place, of a power of two of numbers re + i im, no more than WINDOW. */
-function transform(re, im) {
-  const size = re.length;
-  if (size === 1) return;
-  const half = size / 2;
-  const part = (numbers, side) => numbers.filter((_, n) => n % 2 === side);
-  const [evenRe, evenIm, oddRe, oddIm] = [part(re, 0), part(im, 0), part(re, 1), part(im, 1)];
-  transform(evenRe, evenIm);
-  transform(oddRe, oddIm);
-  for (let f = 0; f < half; f++) {
-    const [cosine, sine] = [COSINE[(f * WINDOW) / size], SINE[(f * WINDOW) / size]];
-    const turnedRe = cosine * oddRe[f] + sine * oddIm[f];
-    const turnedIm = cosine * oddIm[f] - sine * oddRe[f];
-    [re[f], im[f]] = [evenRe[f] + turnedRe, evenIm[f] + turnedIm];
-    [re[f + half], im[f + half]] = [evenRe[f] - turnedRe, evenIm[f] - turnedIm];
-  }
-}
 
 /** Spectrum (T, 257, 2), real and imaginary parts, of samples. */
 export function stft(audio) {
@@ -39,7 +21,7 @@ export function stft(audio) {
   for (let t = 0; t < frames; t++) {
     const re = HANN.map((weight, n) => weight * audio[HOP * t + n]);
     const im = new Float64Array(WINDOW);
-    transform(re, im);
+    transform(re, im, CIRCLE);
     for (let f = 0; f < BINS; f++) data.set([re[f], im[f]], 2 * (t * BINS + f));
   }
   return { shape: [frames, BINS, 2], data };
