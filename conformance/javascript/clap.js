@@ -52,8 +52,10 @@ export function logMel(samples, options) {
     transform(re, im, turns);
     return re.map((value, f) => value ** 2 + im[f] ** 2);
   });
+  const triangles = indices(bands).map((i) => row(filters, i));
   return matrix(frames.length, bands, (t, i) => {
-    const power = sum(row(filters, i).map((weight, f) => weight * frames[t][f]));
+    let power = 0;
+    for (let f = 0; f <= nFft / 2; f++) power += triangles[i][f] * frames[t][f];
     return 10 * Math.log10(Math.max(1e-10, power));
   });
 }
