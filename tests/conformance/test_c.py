@@ -62,7 +62,12 @@ def test_all_answers_are_right(build, cases, tmp_path):
 @pytest.fixture
 def narrow(cases, tmp_path):
     """A part of the cases that is quick to answer."""
-    for function in ("networks/acdnet", "networks/acdnet_layers", "labels/frame_events", "labels/frame_labels"):
+    for function in (
+        "networks/acdnet",
+        "networks/acdnet_layers",
+        "labels/frame_events",
+        "labels/frame_labels",
+    ):
         shutil.copytree(cases / function, tmp_path / "cases" / function)
     shutil.copy(cases / "index.json", tmp_path / "cases")
     return tmp_path / "cases"
