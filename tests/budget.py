@@ -4,8 +4,8 @@
 
 A code line is one with something of a statement on it: no blank lines, comments or docstrings.  The core is
 what takes a recording to a probability, a label to a gradient and a score to a corrected label; a file that
-holds a NumPy form counts whole.  The cases for other implementations (conform/) are mostly data, and count apart.
-Who raises a budget adds a line to CHANGELOG.md that says for what.
+holds a NumPy form counts whole.  The cases for other implementations (conform/) are mostly data, and count
+apart.  Who raises a budget adds a line to CHANGELOG.md that says for what.
 """
 
 import ast

@@ -284,6 +284,7 @@ PLANTED = {
         ("np.hanning(1024)", "hann(1024)"),
     ],
     "files": [
+        ("output == given or os.path.samefile(output, given)", "output == given"),
         ("            temporary.unlink()\n", "            pass\n"),
         ("value if math.isfinite(value) else None", "None if value != value else value"),
         (".{os.getpid()}.tmp", ".tmp"),
