@@ -356,10 +356,24 @@ static bool stem(const Dense *dense, const float *x, Shape *shape, float *y)
     return true;
 }
 
+/* One position of all channels: the sum over TAPS places of the map. */
+static void position(const Depthwise *layer, const float *const p[TAPS], float *restrict y)
+{
+    size_t n = layer->channels;
+    const float *w = layer->weight, *bias = layer->bias, *slope = layer->slope;
+    const float *p0 = p[0], *p1 = p[1], *p2 = p[2], *p3 = p[3], *p4 = p[4], *p5 = p[5], *p6 = p[6], *p7 = p[7];
+    const float *p8 = p[8];
+    for (size_t c = 0; c < n; c++) {
+        float sum = bias[c] + w[c] * p0[c] + w[n + c] * p1[c] + w[2 * n + c] * p2[c] + w[3 * n + c] * p3[c] +
+                    w[4 * n + c] * p4[c] + w[5 * n + c] * p5[c] + w[6 * n + c] * p6[c] + w[7 * n + c] * p7[c] +
+                    w[8 * n + c] * p8[c];
+        y[c] = prelu(sum, slope[c]);
+    }
+}
+
 static bool depthwise(const Depthwise *layer, size_t dilation, const float *x, Shape *shape, float *y)
 {
     size_t bins = shape->bins, channels = layer->channels, rows = shape->rows - 2 * dilation;
-    const float *weight = layer->weight, *bias = layer->bias, *slope = layer->slope;
     float *zeros = calloc(channels, sizeof *zeros); /* what lies beyond the edges */
     if (!zeros)
         return false;
@@ -371,14 +385,7 @@ static bool depthwise(const Depthwise *layer, size_t dilation, const float *x, S
                 bool inside = bin >= dilation && bin - dilation < bins;
                 p[i] = inside ? x + ((t + i / 3 * dilation) * bins + bin - dilation) * channels : zeros;
             }
-            float *restrict to = y + (t * bins + f) * channels;
-            for (size_t c = 0; c < channels; c++) {
-                const float *w = weight + c;
-                float sum = bias[c] + w[0] * p[0][c] + w[channels] * p[1][c] + w[2 * channels] * p[2][c] +
-                            w[3 * channels] * p[3][c] + w[4 * channels] * p[4][c] + w[5 * channels] * p[5][c] +
-                            w[6 * channels] * p[6][c] + w[7 * channels] * p[7][c] + w[8 * channels] * p[8][c];
-                to[c] = prelu(sum, slope[c]);
-            }
+            position(layer, p, y + (t * bins + f) * channels);
         }
     free(zeros);
     shape->rows = rows;
