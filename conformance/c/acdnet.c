@@ -25,8 +25,8 @@ enum {
     BLOCKS = 7,
     TAPS = 9,
     LANES = 16, /* output channels that are computed together */
-    TILE = 6,   /* positions that are computed together */
-    CHUNK = 60  /* positions that attention holds at a time */
+    TILE = 4,   /* positions that are computed together; divides CHUNK */
+    CHUNK = 64  /* positions that attention holds at a time */
 };
 
 /* A pointwise convolution or dense layer, and the PReLU behind it. */
@@ -283,20 +283,18 @@ static inline float prelu(float x, float slope)
 static void tile(const float *const x[TILE], size_t in, const float *restrict weight, const float *bias,
                  float sums[restrict TILE][LANES])
 {
-    const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3], *x4 = x[4], *x5 = x[5];
-    float sum0[LANES], sum1[LANES], sum2[LANES], sum3[LANES], sum4[LANES], sum5[LANES];
+    const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
+    float sum0[LANES], sum1[LANES], sum2[LANES], sum3[LANES];
     for (size_t lane = 0; lane < LANES; lane++)
-        sum0[lane] = sum1[lane] = sum2[lane] = sum3[lane] = sum4[lane] = sum5[lane] = bias[lane];
+        sum0[lane] = sum1[lane] = sum2[lane] = sum3[lane] = bias[lane];
     for (size_t i = 0; i < in; i++) {
-        float a = x0[i], b = x1[i], c = x2[i], d = x3[i], e = x4[i], f = x5[i];
+        float a = x0[i], b = x1[i], c = x2[i], d = x3[i];
         for (size_t lane = 0; lane < LANES; lane++) {
             float w = weight[i * LANES + lane];
             sum0[lane] += a * w;
             sum1[lane] += b * w;
             sum2[lane] += c * w;
             sum3[lane] += d * w;
-            sum4[lane] += e * w;
-            sum5[lane] += f * w;
         }
     }
     for (size_t lane = 0; lane < LANES; lane++) {
@@ -304,8 +302,6 @@ static void tile(const float *const x[TILE], size_t in, const float *restrict we
         sums[1][lane] = sum1[lane];
         sums[2][lane] = sum2[lane];
         sums[3][lane] = sum3[lane];
-        sums[4][lane] = sum4[lane];
-        sums[5][lane] = sum5[lane];
     }
 }
 
@@ -510,15 +506,17 @@ static void gather(const Scratch *s, size_t count, size_t width)
                 s->context[d * width + e] *= factor;
         }
     }
-    for (size_t p = 0; p < count; p++)
+    for (size_t p = 0; p < CHUNK; p++) /* what is missing counts nothing */
         for (size_t d = 0; d < width; d++)
-            keys[p * width + d] = exponential(keys[p * width + d] - s->most[d]);
+            keys[p * width + d] = p < count ? exponential(keys[p * width + d] - s->most[d]) : 0;
     for (size_t d = 0; d < width; d++)
-        for (size_t p = 0; p < count; p++) {
-            float key = keys[p * width + d], *restrict context = s->context + d * width;
-            s->sum[d] += key;
-            for (size_t e = 0; e < width; e++)
-                context[e] += key * values[p * width + e];
+        for (size_t p = 0; p < CHUNK; p += TILE) {
+            const float *k = keys + p * width + d, *v = values + p * width;
+            float *restrict context = s->context + d * width;
+            float a = k[0], b = k[width], c = k[2 * width], e = k[3 * width];
+            s->sum[d] += a + b + c + e;
+            for (size_t i = 0; i < width; i++)
+                context[i] += a * v[i] + b * v[width + i] + c * v[2 * width + i] + e * v[3 * width + i];
         }
 }
 
