@@ -190,6 +190,8 @@ PLANTED = {
     ],
     "conform/comparing": [
         ("atol[path.stem] if isinstance(atol, dict)", "max(atol.values()) if isinstance(atol, dict)"),
+        ("entry.keys() >= _ENTRY", "True"),
+        ("except (ValueError, RecursionError)", "except ValueError"),
     ],
     "conform/formats": [
         ('{"guard": bool(guard)}', "{}"),
