@@ -57,6 +57,28 @@ def replacing(path: str | os.PathLike[str], error: type[FileError] = FileError) 
             temporary.unlink()
 
 
+def refuse_inputs(output: Place | None, *inputs: Place | None) -> None:
+    """Refuse to write where something is read from, before any work; None stands for none.
+
+    Raises
+    ------
+    FileError
+        If the output is one of the inputs, by whatever name or link.
+
+    Examples
+    --------
+    >>> refuse_inputs("scores.csv", "scores.csv")
+    Traceback (most recent call last):
+    acdref.errors.FileError: scores.csv: is an input, and would be replaced; name another output
+    """
+    if output is None:
+        return
+    for given in inputs:
+        with contextlib.suppress(OSError, ValueError):
+            if given is not None and (output == given or os.path.samefile(output, given)):
+                raise FileError(output, "is an input, and would be replaced; name another output")
+
+
 def write_text(path: str | os.PathLike[str], text: str, error: type[FileError] = FileError) -> None:
     """Write a text in UTF-8, line ends as they are; arguments and errors as :func:`replacing`."""
     with replacing(path, error) as temporary:

@@ -4,7 +4,8 @@
 
 A code line is one with something of a statement on it: no blank lines, comments or docstrings.  The core is
 what takes a recording to a probability, a label to a gradient and a score to a corrected label; a file that
-holds a NumPy form counts whole.  Who raises a budget adds a line to CHANGELOG.md that says for what.
+holds a NumPy form counts whole.  The cases for other implementations (conform/) are mostly data, and count
+apart.  Who raises a budget adds a line to CHANGELOG.md that says for what.
 """
 
 import ast
@@ -12,7 +13,7 @@ import io
 import tokenize
 from pathlib import Path
 
-BUDGETS = {"package": 17_600, "core": 4_250}
+BUDGETS = {"package": 14_300, "core": 4_250, "conform": 3_500}
 
 PACKAGE = Path(__file__).resolve().parents[1] / "acdref"
 CORE = ("audio", "features", "ops", "nets", "labels", "metrics", "losses.py", "optim.py")
@@ -45,9 +46,13 @@ def code_lines(source):
 
 
 def files(part):
-    """The files of a part of the package, "package" or "core"."""
+    """The files of a part: "core", "conform", or "package", which is all but the latter."""
     every = sorted(PACKAGE.rglob("*.py"))
-    return every if part == "package" else [path for path in every if _in_core(path.relative_to(PACKAGE))]
+    if part == "core":
+        return [path for path in every if _in_core(path.relative_to(PACKAGE))]
+    return [
+        path for path in every if (path.relative_to(PACKAGE).parts[0] == "conform") == (part == "conform")
+    ]
 
 
 def _in_core(path):
@@ -60,7 +65,7 @@ def count(part):
 
 
 if __name__ == "__main__":
-    for folder in sorted({path.parent for path in files("package")}):
+    for folder in sorted({path.parent for path in PACKAGE.rglob("*.py")}):
         lines = {path.name: code_lines(path.read_text(encoding="utf-8")) for path in folder.glob("*.py")}
         name = folder.relative_to(PACKAGE.parent)
         print(f"{sum(lines.values()):6} {name}  {' '.join(f'{k}:{v}' for k, v in sorted(lines.items()))}")

@@ -190,6 +190,8 @@ PLANTED = {
     ],
     "conform/comparing": [
         ("atol[path.stem] if isinstance(atol, dict)", "max(atol.values()) if isinstance(atol, dict)"),
+        ("entry.keys() >= _ENTRY", "True"),
+        ("except (ValueError, RecursionError)", "except ValueError"),
     ],
     "conform/formats": [
         ('{"guard": bool(guard)}', "{}"),
@@ -284,6 +286,7 @@ PLANTED = {
         ("np.hanning(1024)", "hann(1024)"),
     ],
     "files": [
+        ("output == given or os.path.samefile(output, given)", "output == given"),
         ("            temporary.unlink()\n", "            pass\n"),
         ("value if math.isfinite(value) else None", "None if value != value else value"),
         (".{os.getpid()}.tmp", ".tmp"),

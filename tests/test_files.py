@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from acdref.errors import FileError, ManifestError
-from acdref.files import json_number, replacing, sha256, write_text
+from acdref.files import json_number, refuse_inputs, replacing, sha256, write_text
 
 
 @pytest.fixture
@@ -120,3 +120,17 @@ def test_two_processes_do_not_write_into_one_file(old, monkeypatch):
 
 def test_what_json_cannot_say_is_null():
     assert [json_number(value) for value in (1.5, math.nan, math.inf, -math.inf)] == [1.5, None, None, None]
+
+
+def test_an_output_that_is_an_input_is_refused(tmp_path):
+    given = tmp_path / "given.csv"
+    given.write_text("mine")
+    (tmp_path / "link.csv").symlink_to(given)
+    os.link(given, tmp_path / "hard.csv")
+    for name in ("given.csv", "link.csv", "hard.csv", "./given.csv"):
+        with pytest.raises(FileError, match="is an input, and would be replaced"):
+            refuse_inputs(f"{tmp_path}/{name}", None, tmp_path / "none.csv", given)
+    refuse_inputs(tmp_path / "new.csv", given)
+    refuse_inputs(None, None)
+    with pytest.raises(FileError):
+        refuse_inputs("new.csv", "new.csv")  # not there yet, but the same

@@ -10,7 +10,8 @@ import mutations
 import pytest
 
 TEXTS = {
-    path.relative_to(budget.PACKAGE): path.read_text(encoding="utf-8") for path in budget.files("package")
+    path.relative_to(budget.PACKAGE): path.read_text(encoding="utf-8")
+    for path in sorted(budget.PACKAGE.rglob("*.py"))
 }
 LINES = {path: text.splitlines() for path, text in TEXTS.items()}
 SOURCES = {path: ast.parse(text) for path, text in TEXTS.items()}

@@ -111,6 +111,7 @@ def _listed(manifest, names, where):
 def _sampled(fsd50k, names, where, failures, progress):
     """The recordings sampled from FSD50K, and how."""
     from acdref.errors import FileError
+    from acdref.files import refuse_inputs
     from acdref.labels import SuperClasses
     from acdref.tables.fsd50k import fsd50k_set
     from acdref.tables.manifest import write_manifest
@@ -119,6 +120,7 @@ def _sampled(fsd50k, names, where, failures, progress):
         failures.append(error)
         progress.left_out(error)
 
+    refuse_inputs(where["manifest_out"], where["class_map"])
     how = {name: where[name] for name in ("part", "seed")}
     superclasses = SuperClasses.from_csv(where["class_map"])
     for name in names:

@@ -40,8 +40,10 @@ def command(path, weights, front_end):
     """
     from acdref.checkpoint import load_weights
     from acdref.commands._network import weights_path
+    from acdref.files import refuse_inputs
     from acdref.nets.onnx import export_onnx, input_of
 
+    refuse_inputs(path, weights_path(weights))
     net, meta = load_weights(weights_path(weights), backend="numpy")
     difference = export_onnx(path, net, meta["classes"], front_end)
     if difference is None:

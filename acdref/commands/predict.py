@@ -78,6 +78,7 @@ def command(paths, weights, backend, threads, window, hop, scores, root, **optio
     says why); 2 wrong usage; 3 partial: some recordings failed, the others are done; 130 interrupted.
     """
     network = (weights, backend, threads)
+    _refuse_inputs(options["out"] or scores, paths, weights)
     if scores is None:
         if root is not None:
             raise click.UsageError("--root goes with --scores")
@@ -127,6 +128,20 @@ def _set(path, root, network, window, hop, scores):
         scored = score_set(net, recordings, classes, scores, network_key(net.net), window, hop, **told)
     click.echo(f"{scores}: scores of {scored} of {len(recordings)} recordings")
     end(scored < len(recordings), scored)
+
+
+def _refuse_inputs(out, paths, weights):
+    """Refuse an output that is an input, or a recording: the first of several that a pattern stands for."""
+    if out is None or not os.path.isfile(out):
+        return
+    from acdref.audio.decode import header
+    from acdref.errors import AudioError, FileError
+    from acdref.files import refuse_inputs
+
+    refuse_inputs(out, weights, *paths)
+    with contextlib.suppress(AudioError):
+        header(out)
+        raise FileError(out, "is a recording, and would be replaced; name another output")
 
 
 def _default_format(out):

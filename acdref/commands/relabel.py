@@ -122,8 +122,11 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
     """
     if (out is None) != only_check:
         raise click.UsageError("give either --out OUTPUT or --check")
+    from acdref.files import refuse_inputs
     from acdref.relabel.job import check, relabel
 
+    for output in (out, unknown_out):
+        refuse_inputs(output, *(options[name] for name in ("ontology", "vocabulary", "superclasses")))
     steps = _steps(**options)
     how = {"absent": absent, "format": form, "classes": classes}
     if only_check:

@@ -67,9 +67,12 @@ def command(
     decision = decision_of(rule, threshold, by_class, scale)
     from acdref.clap import teach
     from acdref.clap.teacher import ClapTeacher
+    from acdref.files import refuse_inputs
     from acdref.ops.threads import get_threads
 
     words = words_of(prompts, template, background)
+    for result in (out, labels):
+        refuse_inputs(result, prompts, *paths)
     _check_results(out, labels, decision, words)
     recordings = _recordings(paths, root)
     if shard is not None:

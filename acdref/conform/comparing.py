@@ -21,7 +21,7 @@ from acdref.conform.writing import INDEX, SCHEMA
 from acdref.errors import FileError, naming
 from acdref.files import Place
 
-_JSON = (".json", ".jsonl")
+_ENTRY = {"name", "section", "formula", "outputs", "rtol", "atol", "mistakes"}
 
 
 @dataclass(frozen=True)
@@ -94,17 +94,15 @@ def check(cases: Place, answers: Place) -> tuple[list[Verdict], list[str]]:
 def _entries(root):
     """The cases of an index."""
     path = root / INDEX
-    with naming(path):
-        text = path.read_text(encoding="utf-8")
-    try:
-        index = json.loads(text)
-        schema = index["schema"]
-    except (ValueError, TypeError, KeyError):
-        raise FileError(path, "is not an index of cases") from None
-    if schema != SCHEMA:
-        raise FileError(path, f"has the schema {schema!r}, not {SCHEMA!r}")
-    if not index["cases"]:
+    index = _parsed(path)
+    if not isinstance(index, dict) or "schema" not in index:
+        raise FileError(path, "is not an index of cases")
+    if index["schema"] != SCHEMA:
+        raise FileError(path, f"has the schema {index['schema']!r}, not {SCHEMA!r}")
+    if not index.get("cases"):
         raise FileError(path, "has no cases")
+    if not all(isinstance(entry, dict) and entry.keys() >= _ENTRY for entry in index["cases"]):
+        raise FileError(path, "has cases that lack something")
     return index["cases"]
 
 
@@ -140,23 +138,27 @@ def _cause(entry, root, given):
 
 def _error(answer, path, entry):
     """The largest error of an answer in units of what is allowed, and its place with the values there."""
+    read = _load if path.suffix == ".npy" else _parsed
+    expected = read(path)  # where the cases themselves are damaged, no answer is to blame
     if not answer.exists():
         return math.inf, " is missing"
     try:
-        if path.suffix == ".npy":
-            atol = entry["atol"]
-            allowed = atol[path.stem] if isinstance(atol, dict) else atol
-            return _array_error(_load(answer), _load(path), entry["rtol"], allowed)
-        return _text_error(answer, path, entry)
+        found = read(answer)
     except FileError as error:
         return math.inf, f": {error.cause}"
+    if path.suffix == ".npy":
+        atol = entry["atol"]
+        return _array_error(
+            found, expected, entry["rtol"], atol[path.stem] if isinstance(atol, dict) else atol
+        )
+    return _value_error(found, expected, entry)
 
 
 def _load(path):
     with naming(path):
         try:
             array = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError):
+        except (ValueError, EOFError, MemoryError):  # the last of a header that promises too much
             raise FileError(path, "cannot be read as an array (.npy)") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif":
         raise FileError(path, "is not an array of numbers")
@@ -180,24 +182,20 @@ def _array_error(x: NDArray, y: NDArray, rtol: float, atol: float) -> tuple[floa
     return float(errors[worst]), f"{index} is {x[worst]:.9g}, expected {y[worst]:.9g}"
 
 
-def _text_error(answer, path, entry):
-    """As :func:`_error`, of texts: JSON by its values, the numbers by the tolerances; others by lines."""
-    with naming(answer):
-        texts = [file.read_bytes().decode("utf-8", "replace").splitlines() for file in (answer, path)]
-    if path.suffix in _JSON:
-        try:
-            texts = [_parsed(lines, path.suffix) for lines in texts]
-        except ValueError:
-            return math.inf, " is not JSON"
-    return _value_error(*texts, entry)
-
-
-def _parsed(lines, suffix):
-    return [json.loads(line) for line in lines] if suffix == ".jsonl" else json.loads("\n".join(lines))
+def _parsed(path):
+    """A text: what JSON says, of others a list of lines."""
+    with naming(path):
+        text = path.read_bytes().decode("utf-8", "replace")
+    try:
+        if path.suffix == ".jsonl":
+            return [json.loads(line) for line in text.splitlines()]
+        return json.loads(text) if path.suffix == ".json" else text.splitlines()
+    except (ValueError, RecursionError):
+        raise FileError(path, "is not JSON") from None
 
 
 def _value_error(x, y, entry):
-    """As :func:`_error`, of values of JSON, or of lists of lines."""
+    """As :func:`_error`, of values of JSON, the numbers by the tolerances, or of lists of lines."""
     number = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (x, y))
     if number:
         return _array_error(np.array(x), np.array(y), entry["rtol"], entry["atol"])

@@ -38,7 +38,7 @@ SEVERAL_CLASSES = {"vgg-gap": {"output": "sigmoid"}}
 
 
 def default_config(name: str) -> Any:
-    """The paper's configuration of a network.
+    """The configuration of a network in full width; docs/fidelity.md says what of it its paper prints.
 
     Parameters
     ----------

@@ -23,6 +23,7 @@ import numpy as np
 from acdref import labels
 from acdref.clap.scores import TeacherScores
 from acdref.errors import AcdrefError, FileError
+from acdref.files import refuse_inputs
 from acdref.relabel.report import SCHEMA, Report
 from acdref.relabel.steps import Steps
 from acdref.tables.columns import Columns
@@ -54,7 +55,7 @@ def relabel(
     Parameters
     ----------
     source, out : str or path-like
-        May be the same file: `out` is replaced when all is done.
+        `out` appears when all is done, and must not be one of the other files.
     steps : Steps
     scores : str or path-like, optional
         The teacher's scores, see :mod:`acdref.tables.scores`.
@@ -82,6 +83,8 @@ def relabel(
     AcdrefError
         If the steps do not fit the file, or it or another cannot be read or written.
     """
+    for output in (out, unknown_out):
+        refuse_inputs(output, source, scores, absent)
     job = _Job(source, steps, scores, absent, format, to, unknown_out, classes)
     job.fit()
     return job.write(out, unknown_out, progress)

@@ -25,8 +25,8 @@ enum {
     BLOCKS = 7,
     TAPS = 9,
     LANES = 16, /* output channels that are computed together */
-    TILE = 6,   /* positions that are computed together */
-    CHUNK = 60  /* positions that attention holds at a time */
+    TILE = 4,   /* positions that are computed together; divides CHUNK */
+    CHUNK = 64  /* positions that attention holds at a time */
 };
 
 /* A pointwise convolution or dense layer, and the PReLU behind it. */
@@ -283,20 +283,18 @@ static inline float prelu(float x, float slope)
 static void tile(const float *const x[TILE], size_t in, const float *restrict weight, const float *bias,
                  float sums[restrict TILE][LANES])
 {
-    const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3], *x4 = x[4], *x5 = x[5];
-    float sum0[LANES], sum1[LANES], sum2[LANES], sum3[LANES], sum4[LANES], sum5[LANES];
+    const float *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
+    float sum0[LANES], sum1[LANES], sum2[LANES], sum3[LANES];
     for (size_t lane = 0; lane < LANES; lane++)
-        sum0[lane] = sum1[lane] = sum2[lane] = sum3[lane] = sum4[lane] = sum5[lane] = bias[lane];
+        sum0[lane] = sum1[lane] = sum2[lane] = sum3[lane] = bias[lane];
     for (size_t i = 0; i < in; i++) {
-        float a = x0[i], b = x1[i], c = x2[i], d = x3[i], e = x4[i], f = x5[i];
+        float a = x0[i], b = x1[i], c = x2[i], d = x3[i];
         for (size_t lane = 0; lane < LANES; lane++) {
             float w = weight[i * LANES + lane];
             sum0[lane] += a * w;
             sum1[lane] += b * w;
             sum2[lane] += c * w;
             sum3[lane] += d * w;
-            sum4[lane] += e * w;
-            sum5[lane] += f * w;
         }
     }
     for (size_t lane = 0; lane < LANES; lane++) {
@@ -304,8 +302,6 @@ static void tile(const float *const x[TILE], size_t in, const float *restrict we
         sums[1][lane] = sum1[lane];
         sums[2][lane] = sum2[lane];
         sums[3][lane] = sum3[lane];
-        sums[4][lane] = sum4[lane];
-        sums[5][lane] = sum5[lane];
     }
 }
 
@@ -356,10 +352,24 @@ static bool stem(const Dense *dense, const float *x, Shape *shape, float *y)
     return true;
 }
 
+/* One position of all channels: the sum over TAPS places of the map. */
+static void position(const Depthwise *layer, const float *const p[TAPS], float *restrict y)
+{
+    size_t n = layer->channels;
+    const float *w = layer->weight, *bias = layer->bias, *slope = layer->slope;
+    const float *p0 = p[0], *p1 = p[1], *p2 = p[2], *p3 = p[3], *p4 = p[4], *p5 = p[5], *p6 = p[6], *p7 = p[7];
+    const float *p8 = p[8];
+    for (size_t c = 0; c < n; c++) {
+        float sum = bias[c] + w[c] * p0[c] + w[n + c] * p1[c] + w[2 * n + c] * p2[c] + w[3 * n + c] * p3[c] +
+                    w[4 * n + c] * p4[c] + w[5 * n + c] * p5[c] + w[6 * n + c] * p6[c] + w[7 * n + c] * p7[c] +
+                    w[8 * n + c] * p8[c];
+        y[c] = prelu(sum, slope[c]);
+    }
+}
+
 static bool depthwise(const Depthwise *layer, size_t dilation, const float *x, Shape *shape, float *y)
 {
     size_t bins = shape->bins, channels = layer->channels, rows = shape->rows - 2 * dilation;
-    const float *weight = layer->weight, *bias = layer->bias, *slope = layer->slope;
     float *zeros = calloc(channels, sizeof *zeros); /* what lies beyond the edges */
     if (!zeros)
         return false;
@@ -371,14 +381,7 @@ static bool depthwise(const Depthwise *layer, size_t dilation, const float *x, S
                 bool inside = bin >= dilation && bin - dilation < bins;
                 p[i] = inside ? x + ((t + i / 3 * dilation) * bins + bin - dilation) * channels : zeros;
             }
-            float *restrict to = y + (t * bins + f) * channels;
-            for (size_t c = 0; c < channels; c++) {
-                const float *w = weight + c;
-                float sum = bias[c] + w[0] * p[0][c] + w[channels] * p[1][c] + w[2 * channels] * p[2][c] +
-                            w[3 * channels] * p[3][c] + w[4 * channels] * p[4][c] + w[5 * channels] * p[5][c] +
-                            w[6 * channels] * p[6][c] + w[7 * channels] * p[7][c] + w[8 * channels] * p[8][c];
-                to[c] = prelu(sum, slope[c]);
-            }
+            position(layer, p, y + (t * bins + f) * channels);
         }
     free(zeros);
     shape->rows = rows;
@@ -503,15 +506,17 @@ static void gather(const Scratch *s, size_t count, size_t width)
                 s->context[d * width + e] *= factor;
         }
     }
-    for (size_t p = 0; p < count; p++)
+    for (size_t p = 0; p < CHUNK; p++) /* what is missing counts nothing */
         for (size_t d = 0; d < width; d++)
-            keys[p * width + d] = exponential(keys[p * width + d] - s->most[d]);
+            keys[p * width + d] = p < count ? exponential(keys[p * width + d] - s->most[d]) : 0;
     for (size_t d = 0; d < width; d++)
-        for (size_t p = 0; p < count; p++) {
-            float key = keys[p * width + d], *restrict context = s->context + d * width;
-            s->sum[d] += key;
-            for (size_t e = 0; e < width; e++)
-                context[e] += key * values[p * width + e];
+        for (size_t p = 0; p < CHUNK; p += TILE) {
+            const float *k = keys + p * width + d, *v = values + p * width;
+            float *restrict context = s->context + d * width;
+            float a = k[0], b = k[width], c = k[2 * width], e = k[3 * width];
+            s->sum[d] += a + b + c + e;
+            for (size_t i = 0; i < width; i++)
+                context[i] += a * v[i] + b * v[width + i] + c * v[2 * width + i] + e * v[3 * width + i];
         }
 }
 

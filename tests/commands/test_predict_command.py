@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,6 +143,23 @@ def test_empty_list(weights):
     code, out, err = program("predict", "--weights", weights, "-")
     assert (code, err) == (1, "acdref: no recordings were given\n")
     assert len(out.splitlines()) == 1  # the header
+
+
+def test_out_that_is_an_input(clip, tmp_path, weights):
+    sound = shutil.copy(clip, tmp_path / "a.wav")
+    before = sound.read_bytes()
+    other = shutil.copy(clip, tmp_path / "b.wav")
+    (tmp_path / "m.csv").write_text("path,classes\na.wav,\n")
+    for arguments, cause in (
+        ((sound, "--out", sound), "is an input"),
+        ((other, "--out", sound), "is a recording"),
+        ((tmp_path / "m.csv", "--scores", tmp_path / "m.csv"), "is an input"),
+        ((sound, "--out", weights), "is an input"),
+    ):
+        code, stdout, err = program("predict", "--weights", weights, *arguments)
+        assert (code, stdout) == (1, "")
+        assert f"{arguments[2]}: {cause}, and would be replaced" in err and err.count("\n") == 1
+    assert sound.read_bytes() == before and (tmp_path / "m.csv").read_text().startswith("path")
 
 
 @posix

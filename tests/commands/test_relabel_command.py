@@ -162,3 +162,20 @@ def test_corrections_by_cosines_need_the_scale(files):
     code, out, err = run(files, "m.csv", *arguments, "--logit-scale", 40)
     assert (code, err) == (0, "")
     assert out.splitlines()[2].split()[-7:] == ["1", "2", "1", "0", "0", "0", "0"]
+
+
+@pytest.mark.parametrize("name", ["in.csv", "scores.csv", "ontology.json"])
+def test_no_input_is_replaced(tmp_path, name):
+    files = {
+        "in.csv": "path,classes\na.wav,x\n",
+        "scores.csv": "path,x\na.wav,0.99\n",
+        "ontology.json": '[{"id": "x", "name": "x", "child_ids": []}]',
+    }
+    for file, text in files.items():
+        (tmp_path / file).write_text(text)
+    options = {"--scores": "scores.csv", "--ontology": "ontology.json", "--out": name}
+    words = [word for option, file in options.items() for word in (option, tmp_path / file)]
+    code, stdout, err = run(tmp_path, "in.csv", "--correct", "--expand", *words)
+    assert (code, stdout) == (1, "")
+    assert err == f"acdref: {tmp_path / name}: is an input, and would be replaced; name another output\n"
+    assert {file: (tmp_path / file).read_text() for file in files} == files

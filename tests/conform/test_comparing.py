@@ -117,7 +117,8 @@ def test_json(folders):
     assert (
         answer(folders, name, '{"a": [1, 0.5]}').where == "tags.json has the keys ['a'], expected ['a', 'b']"
     )
-    assert answer(folders, name, "{").where == "tags.json is not JSON"
+    assert answer(folders, name, "{").where == "tags.json: is not JSON"
+    assert answer(folders, name, "[" * 100_000).where == "tags.json: is not JSON"
     assert answer(folders, "words/lines/two/tags.jsonl", '{"a": 1}\n{"a": 3}').where == (
         "tags.jsonl[1]['a'] is 3, expected 2"
     )
@@ -132,12 +133,27 @@ def test_what_is_not_answered_is_missing(folders):
     assert verdicts["numbers/unknown/one"].status == "passed"
 
 
-@pytest.mark.parametrize("content", [b"", b"junk", b"\x93NUMPY\x01\x00"])
+FAR_TOO_LONG = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,), }\n"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"junk", b"\x93NUMPY\x01\x00", b"\x93NUMPY\x01\x00\x49\x00" + FAR_TOO_LONG]
+)
 def test_a_damaged_answer_fails_alone(folders, content):
     (folders[1] / "numbers/twice/five/y.npy").write_bytes(content)
     verdicts = check(*folders)[0]
     assert [one.status for one in verdicts] == ["failed"] + ["passed"] * 5
     assert verdicts[0].where == "y: cannot be read as an array (.npy)"
+
+
+@pytest.mark.parametrize("name", ["numbers/twice/five/out/y.npy", "words/tags/one/out/tags.json"])
+def test_damaged_cases_are_not_blamed_on_the_answers(folders, name):
+    (folders[0] / name).write_bytes(b"junk")
+    with pytest.raises(FileError, match=name):
+        check(*folders)
+    (folders[0] / name).unlink()
+    with pytest.raises(FileError, match=f"{name}: No such file"):
+        check(*folders)
 
 
 def test_objects_are_not_unpickled(folders):
@@ -166,14 +182,17 @@ def test_no_answers(folders, tmp_path):
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        ("{", "is not an index of cases"),
+        ("{", "is not JSON"),
+        ("\udcff", "is not JSON"),
         ("[]", "is not an index of cases"),
         ('{"schema": "acdref.conformance/2"}', "has the schema 'acdref.conformance/2'"),
         ('{"schema": "acdref.conformance/1", "cases": []}', "has no cases"),
+        ('{"schema": "acdref.conformance/1"}', "has no cases"),
+        ('{"schema": "acdref.conformance/1", "cases": [{"name": "a/b/c"}]}', "has cases that lack something"),
     ],
 )
 def test_what_is_no_export_is_refused(folders, text, cause):
-    (folders[0] / "index.json").write_text(text)
+    (folders[0] / "index.json").write_text(text, errors="surrogateescape")
     with pytest.raises(FileError, match=cause):
         check(*folders)
 

@@ -1,5 +1,4 @@
-"""The implementation in C, written from docs/conformance.md alone: right where it answers, and wrong builds of it
-are found out."""
+"""The implementation in C, written from docs/conformance.md alone: its answers, and wrong builds of it."""
 
 import os
 import shutil

@@ -156,8 +156,8 @@ class TestAgreesWithThePureFunctions:
 def test_class_without_scores_stays(tmp_path):
     source = write(tmp_path / "m.csv", "path,classes\na,dog\nb,\n")
     scores = write_scores(tmp_path / "s.npz", ["a", "b"], ["cat"], [[0.99], [0.01]])
-    relabel(source, source, Steps(correct={"fp": True}), scores)
-    assert source.read_text() == "path,classes,unknown\na,dog;cat,\nb,,\n"
+    relabel(source, tmp_path / "out", Steps(correct={"fp": True}), scores)
+    assert (tmp_path / "out").read_text() == "path,classes,unknown\na,dog;cat,\nb,,\n"
 
 
 def test_scores_of_other_classes(tmp_path):
@@ -267,7 +267,7 @@ def test_steps_that_lack_something(tmp_path):
 def test_a_repeated_clip_is_refused(tmp_path):
     source = write(tmp_path / "in", "path,classes\na,dog\nb,\na,cat\n")
     with pytest.raises(FileError, match="line 4: a is already in line 2"):
-        relabel(source, source, Steps())
+        relabel(source, tmp_path / "out", Steps())
 
 
 def test_no_clips(tmp_path):
