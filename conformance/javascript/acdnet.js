@@ -4,6 +4,8 @@ import * as ort from "onnxruntime-web/wasm";
 
 import { features } from "./features.js";
 
+const LEAST = 33536; // samples, which leave one frame at the end
+
 ort.env.wasm.numThreads = 1; // more need a page that is isolated from other origins
 
 /** Network of a model: the bytes of the file, or in a browser its address. */
@@ -18,6 +20,7 @@ export async function run(network, { shape, data }) {
 
 /** Probabilities (classes,) of samples at 16 kHz, a Float32Array; the model may have the front end or not. */
 export async function tag(network, samples) {
+  if (samples.length < LEAST) throw new Error(`the sound has ${samples.length} samples, fewer than ${LEAST}`);
   const one =
     network.inputNames[0] === "waveform" ? { shape: [samples.length], data: samples } : features(samples);
   const { probabilities } = await run(network, { shape: [1, ...one.shape], data: one.data });

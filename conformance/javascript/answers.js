@@ -17,6 +17,9 @@ import * as labels from "./labels.js";
 import * as metrics from "./metrics.js";
 import * as npy from "./npy.js";
 import * as ontology from "./ontology.js";
+import { resample } from "./resampling.js";
+
+const RESAMPLING = { resample: (x) => ({ resampled: resample(x.audio, x.rate_in, x.rate_out) }) };
 
 const FEATURES = {
   frame_count: (x) => ({ frames: x.samples.map(features.frameCount) }),
@@ -239,7 +242,14 @@ async function answerFunction(cases, answers, name, answer, only) {
   return variants.length;
 }
 
-const SECTIONS = { features: FEATURES, labels: LABELS, metrics: METRICS, clap: CLAP, formats: FORMATS };
+const SECTIONS = {
+  resampling: RESAMPLING,
+  features: FEATURES,
+  labels: LABELS,
+  metrics: METRICS,
+  clap: CLAP,
+  formats: FORMATS,
+};
 
 await command("answers.js CASES ANSWERS [MODEL.onnx]", 2, async (cases, answers, model) => {
   if (!fs.existsSync(cases)) throw new Error(`${cases}: no such folder`);

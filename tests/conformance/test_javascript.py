@@ -1,6 +1,7 @@
 """The implementation in JavaScript, written from docs/conformance.md alone: right where it answers, and wrong
 copies of it are found out."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,7 +14,14 @@ from acdref.conform import check
 
 FOLDER = Path(__file__).resolve().parents[2] / "conformance" / "javascript"
 NODE = shutil.which("node")
-WHOLE = {"features", "labels", "metrics", "clap", "formats"}  # sections that it answers without a package
+WHOLE = {
+    "resampling",
+    "features",
+    "labels",
+    "metrics",
+    "clap",
+    "formats",
+}  # sections that it answers without a package
 
 pytestmark = pytest.mark.skipif(NODE is None, reason="needs node")
 
@@ -30,6 +38,16 @@ def verdicts(folder, cases, answers, *model):
     answered = [one for one in found if one.status != "missing"]
     assert done.stdout == f"{len(answered)} cases answered\n"
     return found
+
+
+def test_modules_run_in_browsers_too():
+    """Only the programs use what node alone has."""
+    users = {
+        path.name
+        for path in FOLDER.glob("*.js")
+        if re.search(r'"node:|process\.|Buffer\.|require\(|command\.js"', path.read_text(encoding="utf-8"))
+    }
+    assert users == {"answers.js", "command.js", "tags.js"}
 
 
 def test_all_answers_are_right(cases, tmp_path):
@@ -161,6 +179,13 @@ def test_tags_agree_with_acdref(models, tmp_path):
         numbers, probabilities = zip(*(line.split("\t") for line in done.stdout.splitlines()), strict=True)
         assert list(map(int, numbers)) == list(range(len(expected)))
         np.testing.assert_allclose(list(map(float, probabilities)), expected, rtol=0, atol=1e-4)
+
+
+def test_a_sound_that_is_too_short(models, tmp_path):
+    np.save(tmp_path / "samples.npy", np.zeros(33535, np.float32))
+    done = node(FOLDER / "tags.js", models[0], tmp_path / "samples.npy")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "the sound has 33535 samples, fewer than 33536\n"
 
 
 @pytest.mark.parametrize(
