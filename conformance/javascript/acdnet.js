@@ -18,7 +18,8 @@ export async function run(network, { shape, data }) {
 
 /** Probabilities (classes,) of samples at 16 kHz, a Float32Array; the model may have the front end or not. */
 export async function tag(network, samples) {
-  const one = network.inputNames[0] === "waveform" ? { shape: [samples.length], data: samples } : features(samples);
+  const one =
+    network.inputNames[0] === "waveform" ? { shape: [samples.length], data: samples } : features(samples);
   const { probabilities } = await run(network, { shape: [1, ...one.shape], data: one.data });
   return probabilities.data;
 }

@@ -1,14 +1,17 @@
 // node answers.js CASES ANSWERS [MODEL.onnx]: answers to the cases of `acdref conform export CASES`.
 //
-// With the model of `acdref export --onnx MODEL.onnx`, which has the shipped weights, to networks/acdnet/shipped too.
+// With the model of `acdref export --onnx MODEL.onnx`, which has the shipped weights, to
+// networks/acdnet/shipped too.
 
 import fs from "node:fs";
 import path from "node:path";
 
+import { matrix } from "./arrays.js";
 import * as clap from "./clap.js";
 import { command, readArray, readBytes } from "./command.js";
 import * as features from "./features.js";
 import * as folds from "./folds.js";
+import * as formats from "./formats.js";
 import * as frames from "./frames.js";
 import * as labels from "./labels.js";
 import * as metrics from "./metrics.js";
@@ -30,7 +33,9 @@ const events = (x) => [x.events, x.classes, x.n_classes, x];
 const LABELS = {
   or_join: (x) => ({ joined: labels.orJoin(x.labels) }),
   mixup: (x) => ({ mixed: labels.mixup(x.first, x.second, x.weight) }),
-  mixup_batch: (x) => ({ mixed: [labels.mixupReversed, labels.mixupAdjacent][x.pairing](x.batch, x.weights) }),
+  mixup_batch: (x) => ({
+    mixed: [labels.mixupReversed, labels.mixupAdjacent][x.pairing](x.batch, x.weights),
+  }),
   apply_gains: (x) => labels.applyGains(x.sources, x.gains),
   correct_labels: (x) => ({ corrected: labels.correctLabels(x.y, x.p, { ...x, literal: x.boundary === 1 }) }),
   percentile_thresholds: (x) => ({ thresholds: labels.percentileThresholds(x.y, x.p, x.q) }),
@@ -78,7 +83,9 @@ const LABELS = {
     const cap = x.cap === -1 ? undefined : x.cap;
     return { accepted: folds.verify(x.probs, x.labels, x.verified, threshold, cap) };
   },
-  stratified_folds: (x) => ({ folds: folds.stratifiedFolds(x.labels, x.verified, x.n_folds, x.leftovers === 0) }),
+  stratified_folds: (x) => ({
+    folds: folds.stratifiedFolds(x.labels, x.verified, x.n_folds, x.leftovers === 0),
+  }),
   round_folds: (x) => {
     const verified = x.refold ? x.verified : x.official;
     return { folds: folds.stratifiedFolds(x.labels, verified, x.n_folds, x.leftovers === 0) };
@@ -105,7 +112,13 @@ const METRICS = {
 const PADDINGS = ["repeatpad", "repeat", "pad"];
 const bank = (x) => ({ ...x, nFft: x.n_fft, slaney: x.truncation === 0, padding: PADDINGS[x.padding] });
 const tokenizer = (x) =>
-  clap.tokenizer(x["vocabulary.json"], x["merges.json"], x["added.json"], x["strips.json"], x.prefix_space === 1);
+  clap.tokenizer(
+    x["vocabulary.json"],
+    x["merges.json"],
+    x["added.json"],
+    x["strips.json"],
+    x.prefix_space === 1,
+  );
 const prompts = (x, prompt) => ({ "ids.json": x["texts.json"].map((text) => prompt(tokenizer(x), text)) });
 
 const CLAP = {
@@ -127,6 +140,56 @@ const CLAP = {
   },
 };
 
+const FORMATS = {
+  manifest: (x) => {
+    const { labels, ...columns } = formats.manifest(x["manifest.csv"], x["wanted.json"]);
+    return { labels, "columns.json": columns };
+  },
+  audioset: (x) => {
+    const { clips, times } = formats.audioset(x["segments.csv"]);
+    const classes = formats.classMap(x["class_map.csv"]);
+    const labels = matrix(clips.length, classes.length, (n, c) => +clips[n].labels.includes(classes[c][0]));
+    return { "clips.json": clips, times, "classes.json": classes, labels };
+  },
+  fsd50k: (x) => {
+    const { clips, names } = formats.fsd50k(x["ground_truth.csv"]);
+    return { "clips.json": clips, "names.json": names };
+  },
+  strong: (x) => ({ "clips.json": formats.strong(x["events.tsv"]) }),
+  framed: (x) => ({ "frames.json": formats.framed(x["frames.tsv"]) }),
+  ontology: (x) => {
+    const { edges, abstract, ...nodes } = formats.ontology(x["ontology.json"]);
+    return { edges, abstract, "nodes.json": nodes };
+  },
+  superclasses: (x) => ({ "members.json": formats.superclasses(x["superclasses.csv"]) }),
+  scores_csv: (x) => scores(formats.scoresCsv(x["scores.csv"])),
+  scores_jsonl: (x) => scores(formats.scoresJsonl(x["scores.jsonl"])),
+  predictions: (x) => {
+    const threshold = Number.isNaN(x.threshold) ? undefined : x.threshold;
+    const top = x.top === -1 ? undefined : x.top;
+    const { csv, jsonl } = formats.predictions(
+      x["classes.json"],
+      x["results.json"],
+      x.scores,
+      threshold,
+      top,
+    );
+    return { "predictions.csv": csv, "predictions.jsonl": jsonl };
+  },
+  relabelled_manifest: (x) => ({
+    "relabelled.csv": formats.relabelledManifest(x["manifest.csv"], x["scores.csv"], x),
+  }),
+  relabelled_audioset: (x) => ({
+    "relabelled.csv": formats.relabelledAudioset(x["segments.csv"], x["ontology.json"]),
+  }),
+  relabelled_fsd50k: (x) => ({
+    "relabelled.csv": formats.relabelledFsd50k(x["ground_truth.csv"], x["class_map.csv"], x["ontology.json"]),
+  }),
+  framed_events: (x) => ({ "frames.tsv": formats.framedEvents(x["events.tsv"], x["absent.tsv"], x.guard) }),
+};
+
+const scores = ({ ids, classes, scores }) => ({ "rows.json": { ids, classes }, scores });
+
 /** Numbers as such, vectors as arrays of numbers, all else as { shape, data }. */
 function plain({ shape, data }) {
   if (shape.length === 0) return data[0];
@@ -140,21 +203,27 @@ function arrayOf(value) {
 
 const PARAMETER = /^(stem|block\d|dense)\./; // of networks: the model has its own
 
-/** The inputs in a folder: arrays by their name, JSON by the file's. */
+/** The inputs in a folder: arrays by their name, JSON and texts by the file's. */
 function inputs(folder) {
   const read = (file) => {
     const one = path.join(folder, file);
-    if (file.endsWith(".json")) return [file, JSON.parse(fs.readFileSync(one, "utf8"))];
-    return [path.parse(file).name, plain(readArray(one))];
+    if (file.endsWith(".npy")) return [path.parse(file).name, plain(readArray(one))];
+    const text = readBytes(one).toString("utf8");
+    return [file, file.endsWith(".json") ? JSON.parse(text) : text];
   };
-  return Object.fromEntries(fs.readdirSync(folder).filter((file) => !PARAMETER.test(file)).map(read));
+  return Object.fromEntries(
+    fs
+      .readdirSync(folder)
+      .filter((file) => !PARAMETER.test(file))
+      .map(read),
+  );
 }
 
 function write(folder, name, value) {
-  const [file, content] = name.endsWith(".json")
-    ? [name, JSON.stringify(value)]
-    : [`${name}.npy`, npy.write(arrayOf(value))];
-  fs.writeFileSync(path.join(folder, file), content);
+  const target = path.join(folder, name);
+  if (name.endsWith(".json")) fs.writeFileSync(target, JSON.stringify(value));
+  else if (typeof value === "string") fs.writeFileSync(target, value);
+  else fs.writeFileSync(`${target}.npy`, npy.write(arrayOf(value)));
 }
 
 /** Answer all variants of a function, or the one that is named; how many. */
@@ -170,7 +239,7 @@ async function answerFunction(cases, answers, name, answer, only) {
   return variants.length;
 }
 
-const SECTIONS = { features: FEATURES, labels: LABELS, metrics: METRICS, clap: CLAP };
+const SECTIONS = { features: FEATURES, labels: LABELS, metrics: METRICS, clap: CLAP, formats: FORMATS };
 
 await command("answers.js CASES ANSWERS [MODEL.onnx]", 2, async (cases, answers, model) => {
   if (!fs.existsSync(cases)) throw new Error(`${cases}: no such folder`);

@@ -11,7 +11,7 @@ export function windowStarts(n, size) {
   return indices(count).map((i) => Math.floor((i * (n - size) + half) / (count - 1)));
 }
 
-/** Samples filled up to a size: "repeatpad" (whole copies, then zeros), "repeat" (the last one cut) or "pad". */
+/** Samples up to a size: "repeatpad" (whole copies, then zeros), "repeat" (the last one cut) or "pad". */
 export function padded(samples, size, padding) {
   const copies = { repeatpad: Math.floor(size / samples.length), repeat: Infinity, pad: 1 }[padding];
   return vector(size, (t) => (t < copies * samples.length ? samples[t % samples.length] : 0));
@@ -74,8 +74,8 @@ const CHARACTERS = indices(256).map((byte) =>
 );
 
 /**
- * Byte-level byte-pair encoding: a function from text to ids.  vocabulary and added are objects from token to id,
- * merges a list of pairs, strips a list of added tokens that swallow the white space before them.
+ * Byte-level byte-pair encoding: a function from text to ids.  vocabulary and added are objects from token to
+ * id, merges a list of pairs, strips a list of added tokens that swallow the white space before them.
  */
 export function tokenizer(vocabulary, merges, added, strips, prefixSpace = false) {
   const ranks = new Map(merges.map((pair, rank) => [pair.join(" "), rank]));
@@ -126,12 +126,18 @@ const unit = (values) => {
 
 const meanRow = (rows) => Float64Array.from(rows[0], (_, d) => sum(rows.map((one) => one[d])) / rows.length);
 
-/** Embeddings of a sound (windows (K, D)) and of classes (prompts (P, D), classes (P,)), and their cosines. */
+/** Embeddings of a sound (windows (K, D)), of classes (prompts (P, D), classes (P,)), and their cosines. */
 export function embeddings(windows, prompts, classes) {
   const rows = (a) => indices(a.shape[0]).map((n) => Float64Array.from(row(a, n)));
   const audio = unit(meanRow(rows(windows)));
   const units = rows(prompts).map(unit);
-  const ofClass = indices(Math.max(...classes) + 1).map((c) => unit(meanRow(units.filter((_, p) => classes[p] === c))));
+  const ofClass = indices(Math.max(...classes) + 1).map((c) =>
+    unit(meanRow(units.filter((_, p) => classes[p] === c))),
+  );
   const text = matrix(ofClass.length, audio.length, (c, d) => ofClass[c][d]);
-  return { audio, text, cosines: vector(ofClass.length, (c) => sum(audio.map((value, d) => value * at(text, c, d)))) };
+  return {
+    audio,
+    text,
+    cosines: vector(ofClass.length, (c) => sum(audio.map((value, d) => value * at(text, c, d)))),
+  };
 }

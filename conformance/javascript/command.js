@@ -8,7 +8,8 @@ import * as npy from "./npy.js";
 export async function command(usage, least, run) {
   const words = process.argv.slice(2);
   try {
-    if (words.length < least || words.length > usage.split(" ").length - 1) throw new Error(`usage: node ${usage}`);
+    if (words.length < least || words.length > usage.split(" ").length - 1)
+      throw new Error(`usage: node ${usage}`);
     await run(...words);
   } catch (error) {
     console.error(error.message);

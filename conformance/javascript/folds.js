@@ -5,7 +5,11 @@ import { at, indices, matrix, row, sum, vector } from "./arrays.js";
 /** Mean (N, C) of the posteriors (K, N, C) of K networks. */
 export function meanPosterior({ shape: [networks, clips, classes], data }) {
   const size = clips * classes;
-  return matrix(clips, classes, (n, c, i) => sum(indices(networks).map((k) => data[k * size + i])) / networks);
+  return matrix(
+    clips,
+    classes,
+    (n, c, i) => sum(indices(networks).map((k) => data[k * size + i])) / networks,
+  );
 }
 
 /** Spectrogram (F, T) repeated or cut to n frames. */
@@ -27,7 +31,7 @@ export function verify(probs, labels, verified, threshold = -Infinity, cap = Inf
   return accepted;
 }
 
-/** Folds 0 ... nFolds - 1: each class in runs, verified clips by themselves; balanced or leftovers to the first. */
+/** Folds 0 ... nFolds - 1: each class in runs, verified clips by themselves; leftovers balanced or to 0. */
 export function stratifiedFolds(labels, verified, nFolds, balanced) {
   const folds = new Float64Array(labels.length);
   for (const side of [1, 0]) {

@@ -1,6 +1,7 @@
 // The Fourier transform, of powers of two.
 
-const tabulate = (size, value) => Float64Array.from({ length: size }, (_, n) => value((2 * Math.PI * n) / size));
+const tabulate = (size, value) =>
+  Float64Array.from({ length: size }, (_, n) => value((2 * Math.PI * n) / size));
 
 /** What transform() needs for a size: cosine and sine of 2 pi n / size. */
 export const circle = (size) => ({ cosine: tabulate(size, Math.cos), sine: tabulate(size, Math.sin) });

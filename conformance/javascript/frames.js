@@ -68,7 +68,9 @@ export const inferenceWindows = (nSamples, window, hop) =>
 /** (B, longest): signals, which stand one after the other in samples, filled up with zeros. */
 export function padBatch(samples, lengths) {
   const starts = lengths.map((_, b) => sum(lengths.slice(0, b)));
-  return matrix(lengths.length, Math.max(0, ...lengths), (b, t) => (t < lengths[b] ? samples[starts[b] + t] : 0));
+  return matrix(lengths.length, Math.max(0, ...lengths), (b, t) =>
+    t < lengths[b] ? samples[starts[b] + t] : 0,
+  );
 }
 
 /** The teacher's scores mixed with weak labels; weak where the teacher is NaN. */

@@ -34,7 +34,9 @@ export const mixupReversed = (batch, weights) =>
 export function mixupAdjacent(batch, weights) {
   const [rows, columns] = batch.shape;
   if (rows % 2) return batch;
-  return matrix(rows / 2, columns, (n, c) => mixedLabel(at(batch, 2 * n, c), at(batch, 2 * n + 1, c), weights[n]));
+  return matrix(rows / 2, columns, (n, c) =>
+    mixedLabel(at(batch, 2 * n, c), at(batch, 2 * n + 1, c), weights[n]),
+  );
 }
 
 /** Sources (I, T) at gains in dB, and their sum. */
@@ -45,7 +47,7 @@ export function applyGains(sources, gains) {
 
 // Correction and masking by a teacher
 
-/** Missing labels, with fp also wrong ones, corrected where the teacher is sure; doubtful ones masked with mask. */
+/** Missing labels, with fp also wrong ones, corrected where the teacher is sure; with mask, doubt is NaN. */
 export function correctLabels(y, p, { T, fp, mask, literal }) {
   const sure = 1 - T;
   return map(y, (label, n, c, i) => {
@@ -99,8 +101,10 @@ export const aboveThreshold = (y, p, thresholds, candidates) =>
 /** Labels with another one where flags is 1. */
 const relabel = (y, flags, label) => map(y, (old, n, c, i) => (flags.data[i] ? label : old));
 
-export const percentileMask = (y, p, q) => relabel(y, aboveThreshold(y, p, percentileThresholds(y, p, q)), NaN);
-export const percentileCorrect = (y, p, q) => relabel(y, aboveThreshold(y, p, percentileThresholds(y, p, q)), 1);
+export const percentileMask = (y, p, q) =>
+  relabel(y, aboveThreshold(y, p, percentileThresholds(y, p, q)), NaN);
+export const percentileCorrect = (y, p, q) =>
+  relabel(y, aboveThreshold(y, p, percentileThresholds(y, p, q)), 1);
 export const meanThresholdCorrect = (y, p, candidates, statistic) =>
   relabel(y, aboveThreshold(y, p, positiveThresholds(y, p, statistic), candidates), 1);
 
@@ -124,7 +128,8 @@ const decide = (score, threshold) => (Number.isNaN(score + threshold) ? NaN : +(
 export const clapLabels = (cosines, scale, background, threshold) =>
   map(clapProbabilities(cosines, scale, background), (score) => decide(score, threshold));
 
-export const thresholdLabels = (scores, thresholds) => map(scores, (score, n, c) => decide(score, thresholds[c]));
+export const thresholdLabels = (scores, thresholds) =>
+  map(scores, (score, n, c) => decide(score, thresholds[c]));
 
 /** Distance from the class's median, in units of 1.4826 median absolute deviations. */
 export function robustZScores(cosines) {
@@ -147,7 +152,7 @@ export const classPriors = (y) =>
     return sum(labels) / labels.length;
   });
 
-/** Tables (C, D, 2, 2): [[both, condition alone], [outcome alone, neither]], over clips where both are known. */
+/** Tables (C, D, 2, 2) of clips where both are known: [[both, condition alone], [outcome alone, neither]]. */
 export function contingency(condition, outcome) {
   const shape = [condition.shape[1], outcome.shape[1], 2, 2];
   const data = new Float64Array(4 * shape[0] * shape[1]);
@@ -162,7 +167,9 @@ export function contingency(condition, outcome) {
 /** Of tables (K, 2, 2); haldane adds 1/2 to every cell. */
 export function oddsRatio({ shape: [tables], data }, haldane, confidence) {
   const z = normalQuantile(0.5 + confidence / 2);
-  const cells = indices(tables).map((k) => Array.from(data.subarray(4 * k, 4 * k + 4), (n) => n + (haldane ? 0.5 : 0)));
+  const cells = indices(tables).map((k) =>
+    Array.from(data.subarray(4 * k, 4 * k + 4), (n) => n + (haldane ? 0.5 : 0)),
+  );
   const ratio = cells.map(([a, b, c, d]) => (a * d) / (b * c));
   const margin = cells.map((cell) => z * Math.sqrt(sum(cell.map((n) => 1 / n))));
   return {

@@ -1,4 +1,4 @@
-// Metrics of labels y (N, C), 0, 1 or NaN, and scores p (N, C): { shape, data }.  docs/conformance.md has the rules.
+// Metrics of labels y (N, C), 0, 1 or NaN, and scores p (N, C): { shape, data }.
 //
 // weight (N, C) are weights of the pairs, none below 0.  A pair without label or weight takes no part.
 
@@ -53,7 +53,7 @@ export const rocAuc = (y, p, weight) =>
     return won / (above * negatives);
   });
 
-/** Weights by which both pools of a class's negatives weigh the same; explicit says which are of the second. */
+/** Weights by which both pools of a class's negatives weigh the same; explicit marks those of the second. */
 export function balanceNegatives(y, explicit) {
   const pools = indices(y.shape[1]).map((c) => {
     const sizes = [0, 0];
@@ -67,15 +67,22 @@ export function balanceNegatives(y, explicit) {
   });
 }
 
-const A = [-3.969683028665376e1, 2.209460984245205e2, -2.759285104469687e2, 1.38357751867269e2, -3.066479806614716e1,
-  2.506628277459239];
-const B = [-5.447609879822406e1, 1.615858368580409e2, -1.556989798598866e2, 6.680131188771972e1, -1.328068155288572e1,
-  1];
-const C = [-7.784894002430293e-3, -3.223964580411365e-1, -2.400758277161838, -2.549732539343734, 4.374664141464968,
-  2.938163982698783];
+const A = [
+  -3.969683028665376e1, 2.209460984245205e2, -2.759285104469687e2, 1.38357751867269e2, -3.066479806614716e1,
+  2.506628277459239,
+];
+const B = [
+  -5.447609879822406e1, 1.615858368580409e2, -1.556989798598866e2, 6.680131188771972e1, -1.328068155288572e1,
+  1,
+];
+const C = [
+  -7.784894002430293e-3, -3.223964580411365e-1, -2.400758277161838, -2.549732539343734, 4.374664141464968,
+  2.938163982698783,
+];
 const D = [7.784695709041462e-3, 3.224671290700398e-1, 2.445134137142996, 3.754408661907416, 1];
 
-const polynomial = (coefficients, x) => coefficients.reduce((value, coefficient) => value * x + coefficient, 0);
+const polynomial = (coefficients, x) =>
+  coefficients.reduce((value, coefficient) => value * x + coefficient, 0);
 
 /** Standard normal quantile of x in [0, 1], by Acklam: relative error 1.2e-9. */
 export function normalQuantile(x) {

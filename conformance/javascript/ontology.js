@@ -1,4 +1,5 @@
-// Label rules on an ontology: edges (E, 2) are rows (parent, child) of nodes 0 ... nNodes - 1, Y labels (N, nNodes).
+// Label rules on an ontology: edges (E, 2) are rows (parent, child) of nodes 0 ... nNodes - 1; Y are labels
+// (N, nNodes).
 
 import { at, column, indices, map, matrix, row, vector } from "./arrays.js";
 import { join } from "./labels.js";
@@ -9,7 +10,7 @@ export function closure(nNodes, edges) {
   for (const e of indices(edges.shape[0])) parents[at(edges, e, 1)].push(at(edges, e, 0));
   const above = indices(nNodes).map((node) => {
     const found = new Set([node]);
-    for (const one of found) parents[one].forEach((parent) => found.add(parent)); // a set goes on to what is added
+    for (const one of found) parents[one].forEach((parent) => found.add(parent)); // goes on to what is added
     return found;
   });
   return matrix(nNodes, nNodes, (l, a) => +above[l].has(a));
@@ -41,10 +42,15 @@ export function childrenMask(nNodes, edges, Y) {
 
 /** Direct children, and ancestors, of the labels, when edges from abstract parents are dropped. */
 export function pslaCandidates(nNodes, edges, Y, abstract) {
-  const kept = indices(edges.shape[0]).filter((e) => !abstract[at(edges, e, 0)]).map((e) => row(edges, e));
+  const kept = indices(edges.shape[0])
+    .filter((e) => !abstract[at(edges, e, 0)])
+    .map((e) => row(edges, e));
   const above = closure(nNodes, { shape: [kept.length, 2], data: kept.flatMap((edge) => [...edge]) });
   const children = map(Y, () => 0);
-  const ancestors = map(Y, (_, n, a) => +indices(nNodes).some((l) => l !== a && at(Y, n, l) === 1 && at(above, l, a)));
+  const ancestors = map(
+    Y,
+    (_, n, a) => +indices(nNodes).some((l) => l !== a && at(Y, n, l) === 1 && at(above, l, a)),
+  );
   for (const n of indices(Y.shape[0]))
     for (const [parent, child] of kept) if (at(Y, n, parent) === 1) row(children, n)[child] = 1;
   return { children, ancestors };
@@ -71,7 +77,9 @@ export function lift(y, columns, nColumns) {
 /** members (M, 2): rows (column of y, super-class). */
 export function superclasses(y, members, nSuperclasses) {
   const columns = indices(nSuperclasses).map((s) =>
-    indices(members.shape[0]).filter((m) => at(members, m, 1) === s).map((m) => at(members, m, 0)),
+    indices(members.shape[0])
+      .filter((m) => at(members, m, 1) === s)
+      .map((m) => at(members, m, 0)),
   );
   return matrix(y.shape[0], nSuperclasses, (n, s) => join(columns[s].map((c) => at(y, n, c))));
 }

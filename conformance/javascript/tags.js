@@ -1,4 +1,4 @@
-// node tags.js MODEL.onnx SAMPLES.npy: number and probability of each class in a sound, samples (n,) at 16 kHz.
+// node tags.js MODEL.onnx SAMPLES.npy: number and probability of each class in samples (n,) at 16 kHz.
 //
 // The model is that of `acdref export --onnx MODEL.onnx`, with or without --front-end.
 
