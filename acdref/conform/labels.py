@@ -133,7 +133,7 @@ def _gains():
                 "mixture": _gained(sources, gains)["mixture"] / len(gains)
             },
         },
-        "1, algorithm 1",
+        "1, sec. 3.1",
         rtol=1e-12,
         atol=1e-12,  # the sum cancels
     )
@@ -625,7 +625,7 @@ def _splits():
             "inner_node": clips["random"] | {"root": 2},
         },
         {"nodes below other roots too were left out": exclusive},
-        "3, sec. III",
+        "3, sec. IV",
     )
 
 
@@ -685,7 +685,7 @@ def _counts():
         lambda y: {"priors": rules.class_priors(y)},
         {"random": {"y": y}},
         {"unknown labels counted as clips": lambda y: {"priors": (y == 1).mean(axis=0)}},
-        "4, sec. 4",
+        "4, sec. 3.1",
         rtol=1e-15,
     )
     condition, outcome = y[:, :2], _drawn(13, 12, 3)[0]
@@ -702,7 +702,7 @@ def _counts():
                 "table": rules.contingency(condition, outcome).swapaxes(2, 3)
             },
         },
-        "4, sec. 4",
+        "4, sec. 3.1",
     )
     truth, noisy, repaired = (_drawn(seed, 30, 4, positive=0.5)[0] for seed in (14, 15, 16))
     yield from rule_cases(
@@ -747,6 +747,6 @@ def _odds():
             },
             "1/2 was not added to the cells": lambda table, haldane, confidence: rule(table, 0, confidence),
         },
-        "4, sec. 4",
+        "4, sec. 3.1",
         rtol=1e-8,  # what a good approximation of the normal quantile reaches
     )

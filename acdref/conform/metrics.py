@@ -136,7 +136,7 @@ def _roc_auc():
                 "auc": np.nan_to_num(rule(**given)["auc"], nan=0.5)
             },
         },
-        "4, sec. 4",
+        "4, sec. 4.1",
         rtol=RTOL,
     )
 
@@ -177,7 +177,7 @@ def _balanced():
                 )
             },
         },
-        "4, sec. 4",
+        "4, sec. 3.2",
         rtol=RTOL,
     )
 
@@ -203,7 +203,7 @@ def _d_prime():
             "sqrt(2) was left out": lambda auc: {"d_prime": metrics.d_prime(auc) / np.sqrt(2)},
             "the mean of d' was taken for d' of the mean area": lambda auc: {"of_mean": rule(auc)["mean"]},
         },
-        "4, sec. 4",
+        "4, sec. 4.1",
         rtol=1e-8,  # what a good approximation of the normal quantile reaches
         atol=1e-12,
     )
@@ -248,7 +248,7 @@ def _accuracy():
         rule,
         _thresholds(),
         _wrong_detection(rule),
-        "1, sec. 4.1",
+        "1, sec. 5.1",
         rtol=RTOL,
     )
 
@@ -304,7 +304,7 @@ def _lwlrap():
             "the weights of the clips were not looked at": lambda y, p, weight: rule(y, p, np.ones(len(y))),
             "clips were averaged, not labels": _by_clip,
         },
-        "4, sec. 4",
+        "4, sec. 4.1",
         rtol=RTOL,
     )  # fmt: skip
 

@@ -180,7 +180,7 @@ OTHERS = {
 
 def _acdnet_training():
     net, x = _telling("acdnet", 1, 21, classes=11), _clips(33536, 33536)
-    return _training("networks/acdnet_training/ten_steps", net, x, _PAPERS, "1, section 3.1")
+    return _training("networks/acdnet_training/ten_steps", net, x, _PAPERS, "1, section 2.2")
 
 
 def _other(name):

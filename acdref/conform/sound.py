@@ -336,7 +336,7 @@ def _log_mel_patches():
                 "the mel scale was slaney's": np.log(magnitudes @ slaney + 0.01),
             }
             mistakes = _spectrograms({cause: y[None] for cause, y in wrong.items()})
-        yield _front_end("log_mel_patches", variant, "patches of 96 frames, log(mel + 0.01)", "4, section 2",
+        yield _front_end("log_mel_patches", variant, "patches of 96 frames, log(mel + 0.01)", "4, section 4",
                          x, log_mel_patches(x), mistakes)  # fmt: skip
 
 
@@ -362,7 +362,7 @@ def _decibel_mel():
                 "the logarithm was natural": log_mel(x, bank, 160) * np.log(10) / 10,
             }
             mistakes = _spectrograms(wrong)
-        yield _front_end("decibel_mel", variant, "mel power in decibels", "5, section 3",
+        yield _front_end("decibel_mel", variant, "mel power in decibels", "5",
                          x, decibel_mel(x), mistakes)  # fmt: skip
 
 

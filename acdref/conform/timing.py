@@ -187,7 +187,7 @@ def _diffuse():
                 "diffuse": np.where(np.isnan(labels), NAN, rule(labels, tagged)["diffuse"])
             },
         },
-        "4, sec. 3",
+        "4, sec. 4",
     )
 
 
@@ -224,7 +224,7 @@ def _posteriors():
             "zeros were put behind": zeros,
             "it was mirrored": lambda spec, n: {"fixed": np.pad(spec, ((0, 0), (0, n)), "symmetric")[:, :n]},
         },
-        "2, sec. 3",
+        "2, sec. 2",
     )
 
 
@@ -389,7 +389,7 @@ def _windows():
                 "windows": np.minimum(rule(duration, window, hop)["windows"], duration)
             },
         },
-        "5, method",
+        "5",
         rtol=1e-14,
     )
 
@@ -406,7 +406,7 @@ def _samples():
         {
             "samples were rounded": lambda windows, sr: {"samples": np.rint(windows * sr)},
         },
-        "5, method",
+        "5",
     )
     yield from rule_cases(
         "labels/inference_windows",
@@ -422,7 +422,7 @@ def _samples():
                 "samples": np.array([(s, min(s + window, n_samples)) for s in range(0, n_samples, hop)])
             },
         },
-        "5, method",
+        "5",
     )
 
 
@@ -440,7 +440,7 @@ def _batches():
         lambda samples, lengths: {"batch": rules.pad_batch(np.split(samples, np.cumsum(lengths)[:-1]))},
         {"three": {"samples": samples, "lengths": lengths}},
         {"the zeros came first": left},
-        "5, method",
+        "5",
     )
 
 
@@ -469,7 +469,7 @@ def _soft_labels():
                 "targets": mix * teacher + (1 - mix) * weak
             },
         },
-        "5, method",
+        "5",
         rtol=1e-14,
     )
     p = np.array([[0.9, 0.6], [0.2, 0.5], [0.1, 0.7], [NAN, 0.8]])

@@ -226,7 +226,7 @@ def _plateau():
             "times factor when more than patience scores in a row are no new best; then counted anew",
             {"scores": scores, "patience": patience, "factor": factor},
             {"factors": rates},
-            "1, section 3.1",
+            "1, section 2.2",
             rtol=1e-12,
             mistakes=mistakes,
         )

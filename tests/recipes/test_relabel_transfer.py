@@ -301,6 +301,36 @@ def test_labels_are_the_ontologys(options):
     assert np.isnan(recipe.labels["pe-cml"]).any()
 
 
+def test_trainings_are_as_printed(options, tmp_path, monkeypatch):
+    """All four kinds alike: Adam and its rates, squared error, batches of 24, 100 epochs."""
+    jobs = {}
+
+    def fit(net, job, path, observer):
+        jobs[path.parent.name.partition("-tone-")[2]] = job
+        if not isinstance(net, Perceptron):
+            checkpoint.save_weights(job.best, net, job.meta["classes"])
+        return [{"epoch": 1, "val_mAP": 0.5}]
+
+    monkeypatch.setattr("acdref.recipes.relabel_transfer.fit", fit)
+    usual = RelabelTransferOptions(
+        options.manifest,
+        ontology=options.ontology,
+        target=options.target,
+        base=("ol",),
+        labels=("ol",),
+        init=options.init,
+        seconds=0.6,
+    )
+    relabel_transfer(usual, tmp_path / "out")
+    assert list(jobs) == ["scratch-ol", "base-ol", "extracted-ol-ol", "tuned-ol-ol"]
+    for job in jobs.values():
+        assert (job.epochs, job.keep, job.loss, job.weight_decay) == (100, "mAP", squared_error, 0)
+        assert [job.rate(epoch, 0) for epoch in (0, 99)] == pytest.approx([1e-3, 1e-3 * 0.987**99])
+        assert job.steps == 1  # 16 recordings
+    relabel_transfer(replace(usual, batch=15), tmp_path / "small")
+    assert {job.steps for job in jobs.values()} == {2}
+
+
 def test_the_rate_falls_by_the_epoch_and_the_highest_map_is_kept(options, tmp_path, monkeypatch):
     class Enough(Exception):
         """What the test wanted to see has been seen."""

@@ -19,6 +19,7 @@ from acdref.features.papers import decibel_mel
 from acdref.files import write_text
 from acdref.fit import Stopped
 from acdref.labels import stratified_folds, verify
+from acdref.labels.algebra import draw_mixup_weights
 from acdref.labels.verification import excerpt_starts
 from acdref.recipes.features import Features
 from acdref.recipes.self_verify import SelfVerifyOptions, _Round, _SelfVerification, self_verify
@@ -236,7 +237,14 @@ def test_trainings_are_as_printed(options, tmp_path, monkeypatch):
         save_weights(job.best, net, CLASSES)
         return [{"epoch": 1, "val_loss": 1.0, "val_accuracy": 0.5}]
 
+    alphas = []
+
+    def weights(rng, n, alpha):
+        alphas.append(alpha)
+        return draw_mixup_weights(rng, n, alpha)
+
     monkeypatch.setattr("acdref.recipes.self_verify.fit", fit)
+    monkeypatch.setattr("acdref.recipes.self_verify.draw_mixup_weights", weights)
     usual = SelfVerifyOptions(options.manifest, init=options.init, clip=1.2, excerpt=0.5, rounds=1, folds=2)
     self_verify(usual, tmp_path / "out")
     for job, epochs, constant, lr in [(jobs[0], 500, 100, 1e-3), (jobs[3], 30, 5, 2e-4)]:
@@ -247,6 +255,9 @@ def test_trainings_are_as_printed(options, tmp_path, monkeypatch):
         np.concatenate([y for job in part for _, y in job.batches(0, 0)]) for part in (jobs[:2], jobs[2:])
     )
     assert mixed.shape == (24, 3) and ((mixed > 0) & (mixed < 1)).any() and (plain.max(axis=1) == 1).all()
+    assert set(alphas) == {0.3}
+    self_verify(replace(usual, batch=11), tmp_path / "small")  # of 12 recordings
+    assert {job.steps for job in jobs[-4:-2]} == {2}
 
 
 @pytest.mark.parametrize(("spectrogram", "rate", "hop"), [(1, 32000, 192), (2, 32000, 128)])
