@@ -43,10 +43,11 @@ def command(out, resume, threads, **options):
     from acdref.ops.threads import set_threads
     from acdref.train import FREE_OPTIONS, train
 
-    source = click.get_current_context().get_parameter_source
+    context = click.get_current_context()
+    source = context.get_parameter_source
     given = {name for name in options if source(name).name == "COMMANDLINE"}.difference(FREE_OPTIONS)
     if resume and given:
-        others = ", ".join(sorted(given))
+        others = ", ".join(one.opts[0] for one in context.command.params if one.name in given)
         raise click.UsageError(f"--resume continues with the run's own options; leave out: {others}")
     if not resume and options["manifest"] is None:
         raise click.UsageError("Missing argument 'MANIFEST'.")
