@@ -4,6 +4,7 @@ Exit codes: 0 success; 1 the job could not be done (one line on stderr says why)
 3 partial: some inputs failed, the others are done; 130 interrupted.
 """
 
+import contextlib
 import importlib
 import os
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from acdref import __version__
+from acdref.commands._progress import discard, say
 from acdref.errors import AcdrefError
 
 # Modules of acdref.commands, in the order of the help page; the command object is the module's `command`.
@@ -37,7 +39,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # caught here, since click would make it exit code 1
-            _discard_stdout()
+            discard(sys.stdout)
             return 0
 
 
@@ -60,6 +62,7 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; turn errors that a user can cause into one line and an exit code."""
+    _keep_stdout()
     try:
         sys.exit(group.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as error:
@@ -68,19 +71,25 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("acdref: interrupted", err=True)
+        say("acdref: interrupted")
         sys.exit(EXIT_INTERRUPTED)
     except (AcdrefError, OSError) as error:
         # Files are reported as AcdrefError where they are used: what is left is a full disk behind stdout.
         if isinstance(error, OSError):
-            _discard_stdout()
-        click.echo(f"acdref: {error}", err=True)
+            discard(sys.stdout)
+        say(f"acdref: {error}")
         sys.exit(EXIT_ERROR)
 
 
-def _discard_stdout():
-    """Print nothing any more, not even what stdout still holds when Python ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _keep_stdout():
+    """Keep stdout for results: what C libraries print to its descriptor from now on goes nowhere."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed
+        sys.stdout.flush()
+        results = os.dup(sys.stdout.fileno())
+        discard(sys.stdout)
+        buffering = 1 if os.isatty(results) else -1
+        words = {"encoding": sys.stdout.encoding, "errors": sys.stdout.errors, "buffering": buffering}
+        sys.stdout = open(results, "w", **words)  # noqa: SIM115 (until Python ends)
 
 
 if __name__ == "__main__":

@@ -132,6 +132,7 @@ PLANTED = {
         ('Number(*bounds, "above" in about,', "Number(*bounds, False,"),
     ],
     "commands/_progress": [
+        ("    except OSError:\n        discard(sys.stderr)", "    finally:\n        pass"),
         ("* self.batch / rate", "/ rate"),
         ("            raise KeyboardInterrupt\n", "            return\n"),
         ("            signal.signal(number, handler)\n", "            pass\n"),

@@ -1,12 +1,26 @@
 """What is told on the terminal: one moving line, and lines that stay."""
 
 import json
+import os
 import shutil
 import signal
 import sys
 import time
 
 import click
+
+
+def say(text, nl=True):
+    """Print to stderr; that its reader has gone ends no work."""
+    try:
+        click.echo(text, nl=nl, err=True)
+    except OSError:
+        discard(sys.stderr)
+
+
+def discard(stream):
+    """Print nothing any more, not even what the stream still holds when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class Progress:
@@ -29,7 +43,7 @@ class Progress:
         """Change the moving line, unless it has just been changed."""
         if self.live and (last or time.monotonic() - self._shown > self.INTERVAL):
             width = shutil.get_terminal_size().columns - 1
-            click.echo(f"\r\033[K{text[:width]}", nl=False, err=True)
+            say(f"\r\033[K{text[:width]}", nl=False)
             self._shown = time.monotonic()
 
     def progress(self, done, count, of="recordings"):
@@ -41,7 +55,7 @@ class Progress:
 
     def clear(self):
         if self.live:
-            click.echo("\r\033[K", nl=False, err=True)
+            say("\r\033[K", nl=False)
             self._shown = 0.0
 
     def log(self, text):
@@ -49,7 +63,7 @@ class Progress:
         from acdref.predict.formats import printable
 
         self.clear()
-        click.echo(f"{self.PREFIX}{printable(str(text))}", err=True)
+        say(f"{self.PREFIX}{printable(str(text))}")
 
 
 class TerminalObserver(Progress):

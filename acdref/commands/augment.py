@@ -3,7 +3,7 @@
 import click
 
 from acdref.commands._options import PATH, option
-from acdref.commands._progress import end
+from acdref.commands._progress import end, say
 from acdref.options import AUGMENTATIONS
 
 
@@ -35,7 +35,7 @@ def command(recordings, listen, augment, seed):
 
     def failed(error):
         failures.append(error)
-        click.echo(f"acdref: {error}", err=True)
+        say(f"acdref: {error}")
 
     click.echo(write_page(listen, recordings, seed, augmenting.AUGMENTATIONS[augment], failed))
     end(failures)

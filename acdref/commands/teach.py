@@ -7,7 +7,7 @@ import click
 
 from acdref.commands._network import given_paths, one_blas_thread
 from acdref.commands._options import PATH, click_options, given, option
-from acdref.commands._progress import Progress, duration, end
+from acdref.commands._progress import Progress, duration, end, say
 from acdref.commands._teacher import decision_of, decision_options, words_of
 from acdref.errors import AcdrefError
 from acdref.options.labels import PRECISIONS, Decision, PromptOptions
@@ -94,7 +94,7 @@ def command(
     click.echo(f"{out}: cosines of {used} of {len(recordings)} recordings with {len(scores.classes)} classes")
     if scores.meta["scale"] is None:
         cause = "the bundle does not tell the model's logit scale"
-        click.echo(f"acdref: {cause}: name --logit-scale for a softmax", err=True)
+        say(f"acdref: {cause}: name --logit-scale for a softmax")
     if labels is not None and used:
         click.echo(_write_labels(labels, recordings, scores, decision))
     end(used < len(recordings), used)

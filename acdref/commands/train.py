@@ -3,7 +3,7 @@
 import click
 
 from acdref.commands._options import PATH, option
-from acdref.commands._progress import TerminalObserver
+from acdref.commands._progress import TerminalObserver, say
 from acdref.commands._training import options_of, training_options
 
 
@@ -57,7 +57,7 @@ def command(out, resume, threads, **options):
     with TerminalObserver() as observer:
         row = train(options_of(**options), out, resume, observer)
     if row is None:
-        click.echo(f"acdref: stopped; continue with: acdref train --out {out} --resume", err=True)
+        say(f"acdref: stopped; continue with: acdref train --out {out} --resume")
         raise click.exceptions.Exit(130)
     score = "" if row.get("val_mAP") is None else f", validation mAP {row['val_mAP']:.3f}"
     click.echo(f"{out}: {row['epoch']} epochs, loss {row['loss']:.4f}{score}")

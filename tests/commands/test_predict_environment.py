@@ -1,10 +1,13 @@
 """What `acdref predict` needs and loads, and how it behaves on a terminal."""
 
+import json
 import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 from predict_support import ROOT, noise, program, write, write_tiny_weights
 
 from acdref.commands._network import one_blas_thread
@@ -167,3 +170,40 @@ def test_progress_on_a_terminal_only(terminal, folder):
     assert max(len(part) for part in shown.split("\r\033[K")) == 59
     code, _, err = program("predict", "--weights", folder / "tiny.npz", folder)
     assert (code, err) == (0, "")
+
+
+def test_what_a_decoder_prints_does_not_reach_stdout(tmp_path):
+    soundfile.write(
+        tmp_path / "a.sds", np.sin(np.arange(8000) * 0.2) / 2, 16000, format="SDS", subtype="PCM_16"
+    )
+    content = bytearray((tmp_path / "a.sds").read_bytes())
+    content[21 + 3 * 127] = 0x41  # the mark of the fourth packet: libsndfile prints "Error A : 41", from C
+    (tmp_path / "a.sds").write_bytes(content)
+    weights = write_tiny_weights(tmp_path / "tiny.npz")
+    code, stdout, err = program("predict", "--weights", weights, "--format", "jsonl", tmp_path / "a.sds")
+    assert (code, err) == (0, "")
+    assert json.loads(stdout)["end"] == 0.5
+
+
+def test_a_dead_stderr_does_not_end_the_work(tmp_path):
+    weights = write_tiny_weights(tmp_path / "tiny.npz")
+    soundfile.write(tmp_path / "z.wav", np.sin(np.arange(16000)) / 2, 16000)
+    for i in range(3):
+        (tmp_path / f"{i}.wav").write_text("no sound")
+    command = [
+        sys.executable,
+        "-m",
+        "acdref.cli",
+        "predict",
+        "--weights",
+        weights,
+        "--format",
+        "csv",
+        tmp_path,
+    ]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=writer, cwd=ROOT, text=True)
+    os.close(writer)
+    assert done.returncode == 3
+    assert [line.count("text, not audio") for line in done.stdout.splitlines()] == [0, 1, 1, 1, 0]

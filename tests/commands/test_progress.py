@@ -1,10 +1,13 @@
 """What is told on a terminal, and what remains of it elsewhere."""
 
 import io
+import os
 import signal
+import subprocess
 import sys
 
 import pytest
+from predict_support import ROOT
 
 from acdref.commands._progress import Progress, TerminalObserver, duration
 
@@ -83,3 +86,12 @@ def test_the_first_signal_asks_to_stop_and_the_second_stops():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_reader_of_stderr_that_has_gone():
+    code = "from acdref.commands._progress import say; say('one'); say('two'); print('done')"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=writer, cwd=ROOT)
+    os.close(writer)
+    assert (done.returncode, done.stdout) == (0, b"done\n")

@@ -6,7 +6,7 @@ import os
 import click
 
 from acdref.commands._options import PATH, click_options, given, option, threads_option
-from acdref.commands._progress import TerminalObserver, tell
+from acdref.commands._progress import TerminalObserver, say, tell
 from acdref.options.labels import CORRECTIONS, RuleOptions
 
 out_option = option("--out", PATH, "Folder of the recipe.", required=True)
@@ -77,7 +77,7 @@ def do(recipe, out, job, as_json, threads, told=None):
         with TerminalObserver() as observer:
             stages = job(observer)
     except Stopped:
-        click.echo(f"acdref: stopped; the same command continues in {out}", err=True)
+        say(f"acdref: stopped; the same command continues in {out}")
         raise click.exceptions.Exit(130) from None
     weights, text = (told or _told_student)(stages, out)
     facts = {"schema": SCHEMA, "recipe": recipe, "weights": weights, "stages": stages}
