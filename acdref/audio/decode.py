@@ -294,7 +294,7 @@ def _chain(path, chain, sr, report):
     sound, view = _sound(path, chain)
     with sound:
         _checked(path, sound)
-        tally = _Progress()
+        tally = _Decoding()
         yield from resampled(_mono(path, view, sound, tally), sound.samplerate, sr)
         for note in _notes(view, sound, tally) if report else ():
             report(note)
@@ -369,7 +369,7 @@ def _undecodable(error):
 
 
 @dataclass
-class _Progress:
+class _Decoding:
     """What was decoded: frames, what ended it too early, frames beyond the header's, peak and energies."""
 
     decoded: int = 0
@@ -379,9 +379,9 @@ class _Progress:
     energy: float = 0.0  # of the mean of the channels
     of_channels: float = 0.0  # the mean of their energies
 
-    def add(self, mono, samples):
+    def add(self, mono, samples, peak):
         self.decoded += len(mono)
-        self.peak = max(self.peak, float(np.abs(mono).max()))
+        self.peak = max(self.peak, peak)
         if samples.shape[1] > 1:
             self.energy += float(np.vdot(mono, mono))
             self.of_channels += float(np.vdot(samples, samples)) / samples.shape[1]
@@ -421,12 +421,13 @@ def _decoded(path, sound, tally, skip=0):
         before += n
         if not len(mono):
             continue
-        usable = np.abs(mono) <= LOUDEST  # False for NaN too
-        if not usable.all():
-            i = int(np.argmin(usable))
+        loudness = np.abs(mono)
+        peak = float(loudness.max())
+        if not peak <= LOUDEST:  # NaN, too
+            i = int(np.argmin(loudness <= LOUDEST))
             time = (tally.decoded + i) / sound.samplerate
             raise AudioError(path, f"a sample of {mono[i]:g} at {time:.3f} s")
-        tally.add(mono, samples)
+        tally.add(mono, samples, peak)
         yield mono
 
 
