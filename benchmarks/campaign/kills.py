@@ -45,8 +45,8 @@ JOBS = [
     Job("evaluate", "evaluate many.csv --backend numpy --weights tiny.npz --json", 1),
     Job("self-correct", f"recipe self-correct many.csv --out OUT/r {_RUN}", 3),
     Job("unlabelled", f"recipe unlabelled clap many --prompts prompts.txt --out OUT/r {_RUN[:-13]}", 2),
-    Job("self-verify", f"recipe self-verify many.csv --out OUT/r {_TINY} --rounds 1 --constant 0 --tune-epochs 1 "
-        "--tune-constant 0 --excerpts 1 --folds 2", 2),
+    Job("self-verify", f"recipe self-verify many.csv --out OUT/r {_TINY} --rounds 1 --constant 0 "
+        "--tune-epochs 1 --tune-constant 0 --excerpts 1 --folds 2", 2),
     Job("strong", f"recipe strong many.csv --out OUT/r {_TINY} --part-epochs 1 --tune-epochs 1 "
         "--batch 8", 2),
     Job("pseudo-strong", f"recipe pseudo-strong many.csv --out OUT/r {_TINY} --annotator-epochs 1 --batch 30 "
