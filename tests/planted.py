@@ -63,9 +63,12 @@ PLANTED = {
     ],
     "checkpoint": [
         ("if not np.isfinite(stored).all():", "if np.isnan(stored).any():"),
-        ('config.classes != len(meta["classes"])', 'config.classes < len(meta["classes"])'),
+        ("config.classes != len(classes)", "config.classes < len(classes)"),
+        ("len(set(classes)) < len(classes)", "False"),
+        ("stream.tell() + size != there", "False"),
+        ("math.prod(shape) != math.prod(shapes[name])", "False"),
         ("own[name] = stored.astype(a.dtype)", "own[name] = stored"),
-        ('"dense" not in (meta.get("config") or ())', '"layers" not in (meta.get("config") or ())'),
+        ('"dense" not in config', '"layers" not in config'),
         (
             'with replacing(path, CheckpointError) as temporary, open(temporary, "wb") as file:',
             'with open(path, "wb") as file:',
