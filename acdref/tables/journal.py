@@ -140,13 +140,13 @@ class Journal:
         """Take the rows in a line that is at a place of the file; returns whether it is the next row."""
         start, whole = 0, False
         while found := _ROW.search(line, start):
-            start = found.end()
-            text = line[start : start + int(found[2])]
+            text = line[found.end() : found.end() + int(found[2])]
+            start = found.start() + 1
             if found[3] == self._sum(int(found[1]), text):
                 entry = json.loads(text)
                 self._stamps[entry["name"]] = entry["stamp"]
-                self._places[entry["name"]] = place + start, len(text)
-                start += len(text)
+                self._places[entry["name"]] = place + found.end(), len(text)
+                start = found.end() + len(text)
                 whole = line == self._frame(text) + text + b"\n"
         return whole
 
