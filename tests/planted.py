@@ -294,6 +294,11 @@ PLANTED = {
         ("            temporary.unlink()\n", "            pass\n"),
         ("value if math.isfinite(value) else None", "None if value != value else value"),
         (".{os.getpid()}.tmp", ".tmp"),
+        ("        lock.truncate()\n", ""),
+        ("os.fstat(file.fileno()), os.lstat(path)", "os.fstat(file.fileno()), os.fstat(file.fileno())"),
+        ("                _sync(temporary)\n", ""),
+        ("            _lock(descriptor, folder)\n", "            pass\n"),
+        ("if found and not _alive(int(found[1])):", "if found:"),
     ],
     "fit": [
         ('job.keep == "last" or score > self.best', 'job.keep == "last" or score >= self.best'),
@@ -529,9 +534,13 @@ PLANTED = {
         ("lookup[name] = None if name in lookup else column", "lookup[name] = column"),
     ],
     "tables/journal": [
-        ("        self._file.truncate(end)\n", ""),
+        ("damaged |= not self._take(line, place)", "self._take(line, place)"),
+        ("line == self._frame(text) + text + b", "line.endswith(text + b"),
+        ("if found[3] == self._sum(int(found[1]), text):", "if text.startswith(b'{'):"),
+        ("key=self._key.digest()", "key=b''"),
+        ("monotonic() - self._synced <= SYNC_SECONDS", "monotonic() - self._synced <= 10 * SYNC_SECONDS"),
         ("name in self._places and self._stamps[name] == stamp", "name in self._places"),
-        ('.encode() + b"\\n")\n            self._file.flush()\n', '.encode() + b"\\n")\n'),
+        ("            if not self._head.startswith(head):\n", "            if head:\n"),
     ],
     "tables/fsd50k": [
         ('"val": ("dev", 200, 8.0)', '"val": ("dev", 200, 5.0)'),
