@@ -68,6 +68,13 @@ _SHORT, _SILENT, _CANCELLED, _UNSCALED = 0.3, 1e-3, 1e-3, 100.0
 _KNOWN_TAILS = ("OGG", "MP3", "FLAC", "WAV")  # formats of which it is known what may follow the sound
 _UNKNOWN = 1 << 62  # libsndfile's frame count is about 2^63 when the header has none
 
+_BEGINNING = re.compile(
+    rb"(RIFF|RIFX|RF64).{4}WAVE|riff\x2e\x91\xcf\x11|FORM.{4}(AIF|8SVX|16SV)|fLaC|OggS|caff\0|\.snd\0|dns\.|ID3[\2-\4]"
+    rb"|Creative Voice File|NIST_1A|2BIT",
+    re.S,
+)
+"""Of files that libsndfile reads; those that have no such mark are not known by their first bytes."""
+
 _UNKNOWN_CODEC = (4, 18, 29, 64)  # libsndfile's errors: unsupported, unimplemented, internal, WAV format
 
 Say = Callable[[str], object] | None
@@ -231,6 +238,21 @@ def header(path: str | PathLike) -> tuple[int, int] | None:
             if unknown or estimated or containers.unclaimed_wav(raw.fileno()) is not None:
                 return None
             return sound.frames, sound.samplerate
+
+
+def begins_like_audio(path: str | PathLike) -> bool:
+    """Whether a file begins like a recording, whatever its name, and whatever follows.
+
+    Parameters
+    ----------
+    path : str or path-like
+        False for one that cannot be opened.
+    """
+    with suppress(AudioError), _opened(path) as raw:
+        view = containers.FileView(raw.fileno())
+        head = view.head(4096)
+        return bool(_BEGINNING.match(head) or containers.mp3_start(head) == 0 or ffmpeg.foreign(view))
+    return False
 
 
 def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
