@@ -18,6 +18,14 @@ PLANTED = {
         ('start = _found(fd, b"OggS", contents)', "pass"),
         ("samples // 8 * bits // sr + padding", "samples // 8 * bits // sr"),
     ],
+    "audio/ffmpeg": [
+        ("os.killpg(self._process.pid, signal.SIGKILL)", "self._process.terminate()"),
+        ("log.duration / 1000 and not log.video", "log.duration / 1000"),
+        ("0.0 if self._estimated else 3600", "3600"),
+        ('self._input &= not text.startswith("Output #")', "pass"),
+        ("n * self.channels).reshape", "n).reshape"),
+        ("for _ in range(3):", "for _ in range(2):"),
+    ],
     "audio/resampling": [
         ("-(-n_in * up // down) - n_out", "n_in * up // down - n_out"),
         ("not np.isfinite(x).all()", "np.isnan(x).any()"),
@@ -151,7 +159,7 @@ PLANTED = {
         ("    end(failures)\n", "    end(failures, False)\n"),
     ],
     "commands/evaluate": [
-        ('open_dataset(manifest, where["root"], names)', 'open_dataset(manifest, where["root"])'),
+        ('open_dataset(manifest, where["root"], names, say)', 'open_dataset(manifest, where["root"])'),
         ("    end(result.failures)\n", "    end(result.failures and not result.clips)\n"),
         ("(*failures, *result.failures)", "result.failures"),
         ("superclasses.names.index(name) for name in names", "names.index(name) for name in names"),
@@ -564,7 +572,6 @@ PLANTED = {
             '~self._matches("fold", fold) & ~self._matches("split", split)',
         ),
         ('text == "1" for text', "bool(text) for text"),
-        ("os.path.splitext(name)[1].lower() in", "os.path.splitext(name)[1] in"),
         ("if set(found) <= set(ACD_CLASSES)", "if set(found) & set(ACD_CLASSES)"),
     ],
     "tables/rows": [
@@ -579,6 +586,12 @@ PLANTED = {
         ("np.array(seconds) if all(duration > 0 for duration in seconds) else np.ones", "np.ones"),
         ('fields[column] or "nan"', 'fields[column] or "0"'),
         ("repr(float(score))", 'f"{score:.6f}"'),
+    ],
+    "tables/walk": [
+        ("os.path.splitext(name)[1].lower() in", "os.path.splitext(name)[1] in"),
+        ("subfolders[:] = files[:] = []", "pass"),
+        ("return hidden or not _is_within(target, real_root)", "return True"),
+        ("if _is_within(real_root, target):", "if target == real_root:"),
     ],
     "tables/statistics": [
         ("np.minimum(k + 1, last)", "k"),
