@@ -167,7 +167,8 @@ PLANTED = {
         ("_OF_MANIFEST if manifest is None else _OF_FSD50K", "_OF_MANIFEST"),
     ],
     "commands/export": [
-        ('meta["classes"], front_end)', 'meta["classes"])'),
+        ('meta["classes"], front_end, licence)', 'meta["classes"], bool(front_end), licence)'),
+        ('None if weights else "MIT"', '"MIT"'),
     ],
     "commands/predict": [
         ("end(tally.failed, tally.windows)", "end(tally.failed)"),
@@ -649,7 +650,13 @@ PLANTED = {
     "nets/onnx": [
         ("weight.transpose(3, 2, 0, 1)", "weight.transpose(3, 2, 1, 0)"),
         ("if not difference <= TOLERANCE:", "if difference > TOLERANCE:"),
-        ("front.fewest(net.min_frames)", "net.min_frames * front.hop"),
+        ("else front.fewest(net.min_frames)", "else net.min_frames * front.hop"),
+        ('from_array(np.asarray(value, dtype, order="C")', "from_array(np.ascontiguousarray(value, dtype)"),
+        ("for _ in range(2):  # the second", "for _ in range(1):  # the second"),
+        ("signal, graph.integers(1), keepdims=1))", "signal, graph.integers(0, 1), keepdims=1))"),
+        ('graph.add("Max", samples, graph.integers(wanted))', "graph.integers(wanted)"),
+        ("graph.integers(wanted - 1)), samples)", "graph.integers(0)), samples)"),
+        ("waves.real, waves.imag])", "waves.real, -waves.imag])"),
     ],
     "nets/registry": [
         ("for key, a in given.items() if key not in new", "for key, a in given.items() if key in own"),
