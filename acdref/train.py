@@ -198,7 +198,7 @@ def _loader(options, manifest, net, observer):
     chosen = {name: getattr(options, name) for name in names}
     sequences = Sequences(manifest, **chosen, clips=Clips(sr=front.rate))
     left_out = reports(observer)["on_failure"]
-    return Loader(sequences, options.batch, options.workers, front.transform, left_out)
+    return Loader(sequences, options.batch, options.workers, front.window, left_out)
 
 
 def _job(options, out, loader, val, net):

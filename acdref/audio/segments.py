@@ -149,7 +149,7 @@ class Clips:
         mono = audio.mean_of_channels(x)
         if not np.abs(mono).max(initial=0.0) <= audio.LOUDEST:  # NaN compares false
             raise AudioError(path, f"NaN or absurd samples after {start / self.sr:.1f} s")
-        return audio.resample(mono, rate, self.sr)[:n]
+        return audio.resample(mono, rate, self.sr, level=None)[:n]
 
     def _streamed(self, path, start, n):
         """``n`` samples from ``start`` on, by decoding all that comes before: where seeking fails."""
