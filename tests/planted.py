@@ -682,7 +682,17 @@ PLANTED = {
     "ops/kernel": [
         ('[*package.glob("ops/*.py"), *package.glob("fast/*.py")]', '[*package.glob("ops/*.py")]'),
         ('os.environ.get("XDG_CACHE_HOME") or Path', 'os.environ.get("XDG_CACHE") or Path'),
-        ("            config.CACHE_DIR = before\n", "            pass\n"),
+        ("(stat.S_IWGRP | stat.S_IWOTH)", "stat.S_IWOTH"),
+        ("status.st_uid not in (os.geteuid(), 0)", "False"),
+        ("            if _open_to_others(one):\n", "            if False:\n"),
+        ("    if kind not in _told:\n", "    if True:\n"),
+        ('_tell("disabled", f"{_DISABLED}: NumPy does the work")', "pass"),
+    ],
+    "ops/kernel_cache": [
+        ("if found != _sum(name, content):", "if False:"),
+        ("    return hashlib.blake2b(name.encode() + ", "    return hashlib.blake2b("),
+        ("self._cache_path = os.path.join(folder", "self._cache_path = os.path.join(os.devnull"),
+        ("        except Exception as error:", "        except MemoryError as error:"),
     ],
     "ops/layout": [
         ("0, whole(a.shape[axis]) - a.shape[axis]", "whole(a.shape[axis]) - a.shape[axis], 0"),
