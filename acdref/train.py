@@ -21,9 +21,9 @@ import numpy as np
 from acdref import checkpoint, metrics
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
-from acdref.errors import AcdrefError, CheckpointError, ManifestError, naming
+from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import write_text
+from acdref.files import claimed, write_text
 from acdref.fit import Job, Observer, Run, Say, Stopped, initial, reports
 from acdref.losses import bce, bce_probabilities
 from acdref.nets import registry
@@ -64,15 +64,18 @@ def train(
     Raises
     ------
     AcdrefError
-        For input that makes training impossible, a folder that holds another run, or a run whose manifest
-        has changed since.
+        For input that makes training impossible, a folder that holds another run or in which one is at work,
+        or a run whose manifest or options have changed since.
     """
-    observer = observer or Observer()
     keep_freed_memory()
-    out = Path(out)
-    begun = (out / CONFIG).exists()
+    with claimed(out):
+        return _train(options, Path(out), resume, observer or Observer())
+
+
+def _train(options, out, resume, observer):
+    begun, stored = (out / CONFIG).exists(), dataclasses.asdict(options)
     if begun:
-        options = _stored_options(options, out, resume)
+        options, stored = _stored_options(options, out, resume)
     elif not options.manifest:
         raise AcdrefError(f"{out}: holds no run to continue")
     continues = resume and (out / LAST).exists()
@@ -80,7 +83,8 @@ def train(
     manifest, val = datasets(options, say)
     net = _network(options, manifest.classes, say)
     with _loader(options, manifest, net, observer) as loader:
-        run = Run(net, _job(options, out, loader, val, net), out / LAST, observer)
+        job = dataclasses.replace(_job(options, out, loader, val, net), options=_digest(stored))
+        run = Run(net, job, out / LAST, observer)
         if not begun:  # only now: options that make no run leave the folder as it was
             _claim_folder(options, out)
             if options.schedule == "plateau" and (val is None or options.epochs <= options.patience + 2):
@@ -99,12 +103,13 @@ def train(
 
 
 def _stored_options(options, out, resume):
-    """The options of the run in a folder, but for `FREE_OPTIONS`."""
+    """The options of the run in a folder, but for `FREE_OPTIONS`; and all of them as they are stored."""
     if not resume:
         raise AcdrefError(f"{out}: holds a run already; continue it with --resume, or choose another folder")
     config = out / CONFIG
     try:
-        stored = json.loads(config.read_text())
+        read = json.loads(config.read_text())
+        stored = dict(read)
         if "preset_name" not in stored:  # a run from before there were presets, and other defaults
             stored = {"preset_name": None, "seconds": 10.0} | stored
         stored["classes"] = stored["classes"] and tuple(stored["classes"])
@@ -113,15 +118,19 @@ def _stored_options(options, out, resume):
             stored["augment"] = dataclasses.asdict(AUGMENTATIONS["light"]) | given
         stored["augment"] = Augmentation(**stored["augment"])
         free = {name: getattr(options, name) for name in FREE_OPTIONS}
-        return TrainOptions(**(stored | free))
+        return TrainOptions(**(stored | free)), read
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(config, f"cannot be read: {error}") from None
 
 
+def _digest(stored):
+    """sha256 of the options as config.json has them, but for `FREE_OPTIONS`."""
+    counting = {name: value for name, value in stored.items() if name not in FREE_OPTIONS}
+    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
+
+
 def _claim_folder(options, out):
     """Write the options of a new run."""
-    with naming(out):
-        out.mkdir(parents=True, exist_ok=True)
     write_text(out / CONFIG, json.dumps(dataclasses.asdict(options), indent=2) + "\n")
 
 

@@ -319,6 +319,10 @@ PLANTED = {
             "self.epoch, self.step = self.epoch + 1, 0",
         ),
         ('"plateau": job.plateau, ', ""),
+        ("            checkpoint.load(self.job.best)  # complains", "            pass  # complains"),
+        ("            if not self.observer.should_stop():\n                raise\n", ""),
+        ('if meta.get("options", self.job.options) != self.job.options:', "if False:"),
+        ("        if backend != ours:\n", "        if False:\n"),
         ("np.random.default_rng([job.seed, epoch, step])", "np.random.default_rng([job.seed, step])"),
         ('tuple(meta["classes"]) == tuple(classes)', 'len(meta["classes"]) == len(classes)'),
     ],
@@ -398,8 +402,9 @@ PLANTED = {
         ("self.times[:, 1] > self.times[:, 0]", "self.times[:, 1] >= self.times[:, 0]"),
     ],
     "recipes/features": [
-        ('whole = text[: text.rfind("\\n") + 1]', "whole = text"),
-        ("    os.truncate(part, 4 * int(np.prod(shape)) * ends[-1])", "    # os.truncate(part, 0)"),
+        ("            data.truncate(size * ends[-1])\n", "            pass\n"),
+        ("zlib.crc32(data.read(size * int(steps))) == checksum", "len(data.read(size * int(steps))) > 0"),
+        ("mark = str(i), [ends[-1], *", "mark = str(i), [*"),
         ("np.diff(self.ends) > 0", "np.diff(self.ends) >= 0"),
         ("round(most * front.rate)", "round(most * front.hop)"),
         (
@@ -475,6 +480,8 @@ PLANTED = {
         ("sound_starts(x[::-1], sr)]", "sound_starts(x, sr)]"),
     ],
     "recipes/stages": [
+        ("not in (None, _digest(state))", "not in (None,)"),
+        ('            raise ValueError("changed")\n', "            pass\n"),
         ('if state.get("made_from") != made:', 'if "made_from" not in state:'),
         ("if sha256(folder / name) != digest:", "if not (folder / name).exists():"),
         ("if before.get(name) != now.get(name)]", "if before.get(name, now.get(name)) != now.get(name)]"),
@@ -705,7 +712,17 @@ PLANTED = {
     "ops/kernel": [
         ('[*package.glob("ops/*.py"), *package.glob("fast/*.py")]', '[*package.glob("ops/*.py")]'),
         ('os.environ.get("XDG_CACHE_HOME") or Path', 'os.environ.get("XDG_CACHE") or Path'),
-        ("            config.CACHE_DIR = before\n", "            pass\n"),
+        ("(stat.S_IWGRP | stat.S_IWOTH)", "stat.S_IWOTH"),
+        ("status.st_uid not in (os.geteuid(), 0)", "False"),
+        ("            if _open_to_others(one):\n", "            if False:\n"),
+        ("    if kind not in _told:\n", "    if True:\n"),
+        ('_tell("disabled", f"{_DISABLED}: NumPy does the work")', "pass"),
+    ],
+    "ops/kernel_cache": [
+        ("if found != _sum(name, content):", "if False:"),
+        ("    return hashlib.blake2b(name.encode() + ", "    return hashlib.blake2b("),
+        ("self._cache_path = os.path.join(folder", "self._cache_path = os.path.join(os.devnull"),
+        ("        except Exception as error:", "        except MemoryError as error:"),
     ],
     "ops/layout": [
         ("0, whole(a.shape[axis]) - a.shape[axis]", "whole(a.shape[axis]) - a.shape[axis], 0"),
