@@ -13,6 +13,7 @@ recordings alone; `last.npz` says how far it has come, and everything after that
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from acdref.ops.memory import keep_freed_memory
 from acdref.optim import Plateau, cosine
 from acdref.options.training import TrainOptions
 from acdref.predict.scoring import score_manifest
+from acdref.tables.manifest import of_the_same_classes
 
 CONFIG, LAST, BEST = "config.json", "last.npz", "best.npz"
 WARMUP = 0.05  # share of the steps in which the cosine schedule rises
@@ -76,6 +78,8 @@ def train(
     elif not options.manifest:
         raise AcdrefError(f"{out}: holds no run to continue")
     manifest, val = datasets(options)
+    for note in () if begun else notes(options, manifest, val):
+        observer.log(note)
     continues = resume and (out / LAST).exists()
     net = _network(options, manifest.classes, None if continues else observer.log)
     with _loader(options, manifest, net, observer) as loader:
@@ -138,6 +142,22 @@ def datasets(options: Options) -> tuple[Manifest, Manifest | None]:
     return manifest, None if val is None else measurable(val)
 
 
+def notes(options: Options, manifest: Manifest, val: Manifest | None) -> list[str]:
+    """Lines about classes that look wrong, and stop nothing."""
+    taught = (manifest.labels == 1).any(axis=0)
+    tested = np.zeros_like(taught) if val is None else (val.labels == 1).any(axis=0)
+    only, never = (
+        ", ".join(itertools.compress(manifest.classes, chosen))
+        for chosen in (tested & ~taught, ~(tested | taught))
+    )
+    lines = []
+    if only:
+        lines.append(f"{manifest.source}: classes that only validation has, which nothing teaches: {only}")
+    if never and options.classes is None:
+        lines.append(f"the 11 super-classes are learnt (see --classes); these have no recording: {never}")
+    return lines
+
+
 def measurable(val: Manifest) -> Manifest:
     """The manifest to validate on, if its labels can measure anything.
 
@@ -155,7 +175,9 @@ def measurable(val: Manifest) -> Manifest:
 def _chosen(options):
     manifest, val = open_dataset(options.manifest, options.root, options.classes), None
     if options.val is not None:
-        val = open_dataset(options.val, options.root, manifest.classes)
+        val = open_dataset(options.val, options.root, options.classes)
+        if options.classes is None:
+            manifest, val = of_the_same_classes(manifest, val)
     elif options.val_fold is not None:
         val = manifest.where(fold=options.val_fold)
         manifest = manifest.without(fold=options.val_fold)
