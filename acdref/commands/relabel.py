@@ -115,9 +115,9 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
     manifest (--to manifest). Events are expanded and mapped one by one, at their times.
 
     --scores: npz with the arrays ids (or paths), classes and scores; CSV with a column path (id, fname,
-    filename) and one per class; or what `acdref predict` writes as csv or jsonl (windows are averaged). In the order of
-    INPUT; further rows may stand between. A class without score is left as it is. Or npz with the cosines of
-    `acdref teach`: --zero-shot makes labels of them, the other steps use their softmax.
+    filename) and one per class; or what `acdref predict` writes as csv or jsonl (windows are averaged). In
+    the order of INPUT; further rows may stand between. A class without score is left as it is. Or npz with
+    the cosines of `acdref teach`: --zero-shot makes labels of them, the other steps use their softmax.
 
     \b
     Examples:
