@@ -100,9 +100,8 @@ def teach(
         journal.
     """
     embeds = teacher.embed_prompts([*prompts.classes.values(), *prompts.background])
-    for prompt in teacher.cut(itertools.chain(*prompts.classes.values(), prompts.background)):
-        if say is not None:
-            say(f"only the first {MOST_TOKENS} tokens of this prompt are read: {prompt!r}")
+    if say is not None:
+        _tell_of_cut(teacher, prompts, say)
     meta = {"schema": SCHEMA} | teacher.describe()
     meta |= {"prompts": {name: list(texts) for name, texts in prompts.classes.items()}}
     meta |= {"background": list(prompts.background), "template": prompts.template}
@@ -139,6 +138,12 @@ def teach(
         scores.save(out)
         journal.remove()
     return scores
+
+
+def _tell_of_cut(teacher, prompts, say):
+    """Name the prompts that are too long for the model."""
+    for prompt in teacher.cut(itertools.chain(*prompts.classes.values(), prompts.background)):
+        say(f"only the first {MOST_TOKENS} tokens of this prompt are read: {prompt!r}")
 
 
 class _Scorer:

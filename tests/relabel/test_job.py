@@ -465,7 +465,7 @@ def test_cosines_of_a_teacher_are_read_as_probabilities_or_as_labels(tmp_path):
         (Steps(correct={}, logit_scale=3.0), scores.values("softmax", 3.0)),
         (Steps(zero_shot=decision), decision.labels(scores)),
     ]:
-        found = relabel_module._open_scores(tmp_path / "s.npz", steps)
+        found = relabel_module._open_scores(tmp_path / "s.npz", steps, [])
         assert found.classes == ("x", "y")
         assert [id for _, id, _ in found.rows()] == ["a", "b", "c"]
         same([row for *_, row in found.rows()], expected)
