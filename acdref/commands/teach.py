@@ -79,6 +79,9 @@ def command(
     if shard is not None:
         recordings = teach.shard(recordings, *_part(shard))
     with Progress() as progress:
+        note = labels and decision.note(tuple(words.classes), words.background)
+        if note:
+            progress.log(note)
         progress.show("opening the model")
         teacher = ClapTeacher.open(bundle, precision=precision, logit_scale=scale)
         if labels is not None and decision.rule == "softmax":
@@ -123,7 +126,7 @@ def _recordings(paths, root, null):
 
     from acdref.tables.manifest import Manifest, open_recordings
 
-    if len(paths) == 1 and (os.path.isdir(paths[0]) or paths[0].lower().endswith(".csv")):
+    if len(paths) == 1 and (os.path.isdir(paths[0]) or paths[0].lower().endswith((".csv", ".tsv"))):
         return open_recordings(paths[0], root, Progress().log)
     if root is not None:
         raise click.UsageError("--root goes with a manifest")
