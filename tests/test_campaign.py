@@ -282,5 +282,21 @@ def test_the_document_has_the_table(beside, tmp_path):
     for _ in range(2):
         run.document(result, path)
     assert path.read_text() == (
-        "a\n<!-- campaign -->\nP, 2 cores, 2026-01-01, seed 7:\n\n| part |\n| --- |\n| audio |\n<!-- end -->\nb\n"
+        "a\n<!-- campaign -->\nP, 2 cores, 2026-01-01, seed 7:\n\n"
+        "| part |\n| --- |\n| audio |\n<!-- end -->\nb\n"
     )
+
+
+def test_a_campaign_whose_journal_was_cut_continues(tmp_path):
+    head = {"seed": 0, "scale": 1.0}
+    journal = run.Journal(tmp_path / "j", head)
+    for number in (0, 2):
+        journal.add({"part": "audio", "number": number, "size": 2, "counts": {}, "findings": []})
+    text = (tmp_path / "j").read_text()
+    (tmp_path / "j").write_text(text[:-9])
+    again = run.Journal(tmp_path / "j", head)
+    assert list(again.units) == [("audio", 0)]
+    again.add({"part": "audio", "number": 2, "size": 2, "counts": {}, "findings": []})
+    assert (tmp_path / "j").read_text() == text
+    with pytest.raises(SystemExit, match="of another seed or scale"):
+        run.Journal(tmp_path / "j", head | {"seed": 1})
