@@ -16,7 +16,7 @@ from running import Finding, Program, program, wrong
 from sounds import rows
 
 FAULTS = []
-WRITERS = [job for job in JOBS if "OUT" in job.words and job.name in (
+WRITERS = [job for job in JOBS if job.name in (
     "train", "predict --scores", "predict --out", "teach", "relabel", "self-correct")]  # fmt: skip
 OFFSETS = (-0.1, -0.03, -0.01, -0.003, 0.003, 0.01, 0.03, 0.1)
 TAG = ("predict", "--backend", "numpy", "--format", "jsonl")
@@ -86,7 +86,7 @@ class Faults:
         return self.program.run([*TAG, "--weights", self.good / "tiny.npz", *paths], **options)
 
     def _run(self, job, out, **options):
-        return self.program.run(self.kills.words(job, out), cwd=self.good, timeout=120, **options)
+        return self.program.run(self.kills.words(job, out), cwd=out, timeout=120, **options)
 
     def _refused(self, outcome, words=()):
         """Exit code 1, with a message that has one of the words."""
@@ -133,9 +133,7 @@ class Faults:
     @fault(*WRITERS)
     def two_runs_at_once(self, folder, job):
         """One of them does it, or both; the files are right."""
-        running = [
-            self.program.start(program(self.kills.words(job, folder)), cwd=self.good) for _ in range(2)
-        ]
+        running = [self.program.start(program(self.kills.words(job, folder)), cwd=folder) for _ in range(2)]
         outcomes = [self.program.ended(one, 120) for one in running]
         codes = sorted(str(outcome.code) for outcome in outcomes)
         yield from _must(codes in (["0", "0"], ["0", "1"]), "exit code", f"{codes}: {outcomes}")

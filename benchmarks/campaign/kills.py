@@ -27,7 +27,7 @@ TIMEOUT = 300
 
 @dataclass
 class Job:
-    """A command that writes below the folder OUT, and how often it is killed, beside others."""
+    """A command that writes into the working folder, and how often it is killed, beside others."""
 
     name: str
     words: str
@@ -37,31 +37,30 @@ class Job:
 _TINY = "--init tiny.npz --epochs 1 --threads 1"
 _RUN = "--init tiny.npz " + " ".join(RUN)
 JOBS = [
-    Job("train", f"train many.csv --out OUT/run {_RUN} --epochs 4 --epoch-size 6", 4),
-    Job("predict --scores", "predict --backend numpy --weights tiny.npz many.csv --scores OUT/s.npz", 4),
-    Job("predict --out", "predict --backend numpy --weights tiny.npz --out OUT/t.jsonl many", 2),
-    Job("teach", "teach clap many.csv --prompts prompts.txt --out OUT/c.npz --labels OUT/l.csv", 4),
-    Job("relabel", "relabel long.csv --scores long-scores.csv --correct --out OUT/l.csv", 2),
+    Job("train", f"train many.csv --out run {_RUN} --epochs 4 --epoch-size 6", 4),
+    Job("predict --scores", "predict --backend numpy --weights tiny.npz many.csv --scores s.npz", 4),
+    Job("predict --out", "predict --backend numpy --weights tiny.npz --out t.jsonl many", 2),
+    Job("teach", "teach clap many.csv --prompts prompts.txt --out c.npz --labels l.csv", 4),
+    Job("relabel", "relabel long.csv --scores long-scores.csv --correct --out l.csv", 2),
     Job("evaluate", "evaluate many.csv --backend numpy --weights tiny.npz --json", 1),
-    Job("self-correct", f"recipe self-correct many.csv --out OUT/r {_RUN}", 3),
-    Job("unlabelled", f"recipe unlabelled clap many --prompts prompts.txt --out OUT/r {_RUN[:-13]}", 2),
-    Job("self-verify", f"recipe self-verify many.csv --out OUT/r {_TINY} --rounds 1 --constant 0 "
+    Job("self-correct", f"recipe self-correct many.csv --out r {_RUN}", 3),
+    Job("unlabelled", f"recipe unlabelled clap many --prompts prompts.txt --out r {_RUN[:-13]}", 2),
+    Job("self-verify", f"recipe self-verify many.csv --out r {_TINY} --rounds 1 --constant 0 "
         "--tune-epochs 1 --tune-constant 0 --excerpts 1 --folds 2", 2),
-    Job("strong", f"recipe strong many.csv --out OUT/r {_TINY} --part-epochs 1 --tune-epochs 1 "
+    Job("strong", f"recipe strong many.csv --out r {_TINY} --part-epochs 1 --tune-epochs 1 "
         "--batch 8", 2),
-    Job("pseudo-strong", f"recipe pseudo-strong many.csv --out OUT/r {_TINY} --annotator-epochs 1 --batch 30 "
+    Job("pseudo-strong", f"recipe pseudo-strong many.csv --out r {_TINY} --annotator-epochs 1 --batch 30 "
         "--windows 2", 2),
 ]  # fmt: skip
 
 
 def contents(folder):
-    """sha256 of every file below a folder, by name; in what was written, the folder itself is named OUT."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            data = path.read_bytes().replace(str(folder).encode(), b"OUT")
-            found[str(path.relative_to(folder))] = hashlib.sha256(data).hexdigest()
-    return found
+    """sha256 of every file below a folder, by name."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 class Kills:
@@ -102,11 +101,14 @@ class Kills:
         (self.good / "long-scores.csv").write_text("".join(scores))
 
     def words(self, job, out):
-        """The command line into a folder; a run that has begun is continued."""
-        words = job.words.replace("OUT", str(out)).split()
+        """The command line, for the working folder `out`; a run that has begun is continued.
+
+        What it writes has no path: no file knows the folder.
+        """
         if job.name == "train" and (out / "run/config.json").exists():
-            return ["train", "--out", str(out / "run"), "--resume", "--workers", "0"]
-        return words
+            return ["train", "--out", "run", "--resume", "--workers", "0"]
+        first, *words = job.words.split()
+        return [first, *(str(self.good / word) if (self.good / word).exists() else word for word in words)]
 
     def _fresh(self, name):
         """An empty folder, always of the same name: runs keep their own paths."""
@@ -119,10 +121,10 @@ class Kills:
         """The files of an undisturbed run, and its seconds."""
         for _ in range(2):  # once to warm up
             out = self._fresh("undisturbed")
-            outcome = self.program.run(self.words(job, out), cwd=self.good, timeout=TIMEOUT)
+            outcome = self.program.run(self.words(job, out), cwd=out, timeout=TIMEOUT)
         if outcome.code:
             raise SystemExit(f"{job.name}: {outcome.err}")
-        self.right[job.name] = contents(out), outcome.out.replace(str(out).encode(), b"OUT"), outcome.seconds
+        self.right[job.name] = contents(out), outcome.out, outcome.seconds
 
     def unit(self, number, size):
         """Kill job `number`; returns counts and findings, each a (Finding, number, bytes, ending)."""
@@ -137,7 +139,7 @@ class Kills:
             outcome = self._killed(job, out, how, moment, rng)
             killed += outcome.signal is not None or outcome.code == 130
             found += self._after(outcome, out, how, right)
-        outcome = self.program.run(self.words(job, out), cwd=self.good, timeout=TIMEOUT)
+        outcome = self.program.run(self.words(job, out), cwd=out, timeout=TIMEOUT)
         found += wrong(outcome, (0,))
         if not found:
             found += self._compared(job, out, outcome)
@@ -156,7 +158,7 @@ class Kills:
         if how == "power":
             shutil.rmtree(log, ignore_errors=True)
             command = [sys.executable, str(Path(power.__file__)), str(log), *words]
-        running = self.program.start(command, cwd=self.good)
+        running = self.program.start(command, cwd=out)
         try:
             running[0].wait(moment)
         except Exception:  # it is still at work
