@@ -203,8 +203,10 @@ PLANTED = {
         ("windows.mean(axis=0, dtype=np.float64)", "windows[0]"),
     ],
     "conform/comparing": [
+        ("stems <= atol.keys()", "True"),
+        ('"\\0" not in path', "True"),
         ("atol[path.stem] if isinstance(atol, dict)", "max(atol.values()) if isinstance(atol, dict)"),
-        ("entry.keys() >= _ENTRY", "True"),
+        ("isinstance(entry.get(k), kind)", "k in entry"),
         ("except (ValueError, RecursionError)", "except ValueError"),
     ],
     "conform/formats": [
