@@ -298,7 +298,7 @@ def test_what_comes_after_the_sound_is_told(tmp_path, kind):
     [
         "AIFF PCM_16", "AU PCM_16", "AVR PCM_16", "FLAC PCM_16", "MAT4 FLOAT", "MAT5 PCM_16",
         "MP3 MPEG_LAYER_III", "MPC2K PCM_16", "NIST PCM_16", "OGG OPUS", "OGG VORBIS", "RF64 PCM_16",
-        "SVX PCM_16", "VOC PCM_16", "W64 PCM_16", "WAV PCM_16", "WVE ALAW",
+        "SDS PCM_16", "SVX PCM_16", "VOC PCM_16", "W64 PCM_16", "WAV PCM_16", "WVE ALAW",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("share", [0.7, 0.95])
