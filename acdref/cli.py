@@ -42,6 +42,9 @@ class LazyGroup(click.Group):
         except BrokenPipeError:  # caught here, since click would make it exit code 1
             discard(sys.stdout)
             return 0
+        except KeyboardInterrupt:  # likewise: click would print an empty line
+            say("acdref: interrupted")
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,7 +89,9 @@ def main() -> None:
 def _end_in_order():
     """End as by Ctrl-C, leaving nothing unfinished, when the system, a queue or a lost terminal ends the work."""
     kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    kinds = [kind for kind in kinds if signal.getsignal(kind) == signal.SIG_DFL]  # under nohup SIGHUP is ignored
+    kinds = [
+        kind for kind in kinds if signal.getsignal(kind) == signal.SIG_DFL
+    ]  # under nohup SIGHUP is ignored
 
     def end(number, frame):
         for kind in kinds:  # `timeout` sends two

@@ -10,12 +10,15 @@ import csv
 import functools
 import hashlib
 import io
+import json
 import math
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from acdref.errors import FileError, naming
 
@@ -291,6 +294,98 @@ def write_table(path: str | os.PathLike, columns: Iterable, rows: Iterable, deli
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows([columns, *rows])
     write_text(path, text.getvalue())
+
+
+def refuse_pipes(path: Place, error: type[FileError] = FileError) -> None:
+    """Refuse what is neither file nor folder, where a file is read more than once or from its end.
+
+    To open a FIFO is to wait for its writer, and what it gave once is gone.
+
+    Parameters
+    ----------
+    path : str or path-like
+    error : type, optional
+        Subclass of FileError.
+
+    Raises
+    ------
+    FileError
+        For a FIFO, a device or a socket; or if there is no such file.
+
+    Examples
+    --------
+    >>> refuse_pipes(os.devnull)
+    Traceback (most recent call last):
+    acdref.errors.FileError: /dev/null: not a regular file
+    """
+    with naming(path, error):
+        mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise error(path, "not a regular file")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """JSON that somebody else has written.
+
+    Parameters
+    ----------
+    text : str or bytes
+
+    Raises
+    ------
+    ValueError
+        For what is no JSON, brackets that are nested by the thousand, and a name that an object has twice,
+        of which one value would be lost.
+
+    Notes
+    -----
+    Whole numbers that no 64-bit integer holds become floating point, up to infinity.
+
+    Examples
+    --------
+    >>> parse_json('{"a": [1, 1000000000000000000000]}')
+    {'a': [1, 1e+21]}
+    """
+    try:
+        return _JSON.decode(text if isinstance(text, str) else text.decode("utf-8-sig"))
+    except RecursionError:
+        raise ValueError("brackets are nested too deeply") from None
+
+
+def read_json(path: Place, error: type[FileError] = FileError) -> Any:
+    """Content of a JSON file that somebody else has written, see :func:`parse_json`.
+
+    Parameters
+    ----------
+    path : str or path-like
+    error : type, optional
+        Subclass of FileError.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    """
+    refuse_pipes(path, error)
+    try:
+        with naming(path, error), open(path, "rb") as file:
+            return parse_json(file.read())
+    except ValueError as caught:
+        raise error(path, f"is not JSON: {caught}") from None
+
+
+def _object(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"an object has the name {twice!r} twice")
+    return found
+
+
+_JSON = json.JSONDecoder(
+    parse_int=lambda digits: int(digits) if len(digits) < 19 else float(digits), object_pairs_hook=_object
+)
 
 
 def json_number(value: float) -> float | None:

@@ -24,7 +24,7 @@ from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.front_ends import front_end
 from acdref.files import claimed, write_text
-from acdref.fit import Job, Observer, Run, Stopped, initial, reports
+from acdref.fit import Job, Observer, Run, Say, Stopped, initial, reports
 from acdref.losses import bce, bce_probabilities
 from acdref.nets import registry
 from acdref.ops.memory import keep_freed_memory
@@ -78,9 +78,10 @@ def _train(options, out, resume, observer):
         options, stored = _stored_options(options, out, resume)
     elif not options.manifest:
         raise AcdrefError(f"{out}: holds no run to continue")
-    manifest, val = datasets(options)
     continues = resume and (out / LAST).exists()
-    net = _network(options, manifest.classes, None if continues else observer.log)
+    say = None if continues else observer.log
+    manifest, val = datasets(options, say)
+    net = _network(options, manifest.classes, say)
     with _loader(options, manifest, net, observer) as loader:
         job = dataclasses.replace(_job(options, out, loader, val, net), options=_digest(stored))
         run = Run(net, job, out / LAST, observer)
@@ -133,15 +134,17 @@ def _claim_folder(options, out):
     write_text(out / CONFIG, json.dumps(dataclasses.asdict(options), indent=2) + "\n")
 
 
-def datasets(options: Options) -> tuple[Manifest, Manifest | None]:
+def datasets(options: Options, say: Say = None) -> tuple[Manifest, Manifest | None]:
     """The manifests to train and to validate on; the second is None without validation.
+
+    `say` is called with one line of text about what a folder holds besides recordings.
 
     Raises
     ------
     AcdrefError
         If there are none, or their labels can neither teach nor measure anything.
     """
-    manifest, val = _chosen(options)
+    manifest, val = _chosen(options, say)
     if np.isnan(manifest.labels).all():
         raise ManifestError(manifest.source, "all labels are unknown, so there is nothing to learn")
     return manifest, None if val is None else measurable(val)
@@ -161,10 +164,10 @@ def measurable(val: Manifest) -> Manifest:
     return val
 
 
-def _chosen(options):
-    manifest, val = open_dataset(options.manifest, options.root, options.classes), None
+def _chosen(options, say):
+    manifest, val = open_dataset(options.manifest, options.root, options.classes, say), None
     if options.val is not None:
-        val = open_dataset(options.val, options.root, manifest.classes)
+        val = open_dataset(options.val, options.root, manifest.classes, say)
     elif options.val_fold is not None:
         val = manifest.where(fold=options.val_fold)
         manifest = manifest.without(fold=options.val_fold)
@@ -204,7 +207,7 @@ def _loader(options, manifest, net, observer):
     chosen = {name: getattr(options, name) for name in names}
     sequences = Sequences(manifest, **chosen, clips=Clips(sr=front.rate))
     left_out = reports(observer)["on_failure"]
-    return Loader(sequences, options.batch, options.workers, front.transform, left_out)
+    return Loader(sequences, options.batch, options.workers, front.window, left_out)
 
 
 def _job(options, out, loader, val, net):

@@ -7,13 +7,15 @@ import sys
 import pytest
 
 from acdref import files
-from acdref.errors import FileError, ManifestError
+from acdref.errors import FileError, ManifestError, TeacherError
 from acdref.files import (
     BusyError,
     claimed,
     json_number,
     make_folder,
+    read_json,
     refuse_inputs,
+    refuse_pipes,
     replacing,
     set_aside,
     sha256,
@@ -294,3 +296,42 @@ def test_an_output_that_is_an_input_is_refused(tmp_path):
     refuse_inputs(None, None)
     with pytest.raises(FileError):
         refuse_inputs("new.csv", "new.csv")  # not there yet, but the same
+
+
+# JSON that somebody else has written
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (b"", "Expecting value"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+        (b'{"a": 1, "b": 2, "a": 3}', "the name 'a' twice"),
+        (b"\xff\xfe[\x00", "utf-8"),
+        (b"[1] 2", "Extra data"),
+    ],
+)
+def test_json_that_is_none(tmp_path, text, cause):
+    path = tmp_path / "x.json"
+    path.write_bytes(text)
+    with pytest.raises(TeacherError, match=cause) as info:
+        read_json(path, TeacherError)
+    assert str(info.value).startswith(f"{path}: is not JSON: ") and "\n" not in str(info.value)
+
+
+def test_json_with_a_byte_order_mark_and_huge_numbers(tmp_path):
+    (tmp_path / "x.json").write_bytes(b"\xef\xbb\xbf[1e999, 1" + b"0" * 5000 + b", 999999999999999999]")
+    assert read_json(tmp_path / "x.json") == [math.inf, math.inf, 999_999_999_999_999_999]
+    with pytest.raises(FileError, match="No such file"):
+        read_json(tmp_path / "y.json")
+
+
+def test_pipes_are_refused_where_a_file_is_read_twice(tmp_path):
+    (tmp_path / "file").touch()
+    refuse_pipes(tmp_path / "file")
+    refuse_pipes(tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", os.devnull):
+        with pytest.raises(FileError, match="not a regular file"):
+            refuse_pipes(path)

@@ -1,8 +1,10 @@
 """Recordings in, mono float32 samples out: decode, average the channels, resample.
 
 Audio in acdref is float32, mono, in [-1, 1], of shape (n,).  Everything that libsndfile reads is accepted
-(WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF, CAF, ... of any sample format), recognised by its content and
-never by its name.  Files are decoded block by block, so that memory is bounded by what the caller keeps.
+(WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF, CAF, ... of any sample format), and where the program ffmpeg is on
+the PATH what it reads besides (MPEG-4, Matroska, WebM, WMA, AAC, AC-3, AMR, WavPack, ..., and the sound of
+videos: see :mod:`acdref.audio.ffmpeg`), recognised by its content and never by its name.  Files are decoded
+block by block, so that memory is bounded by what the caller keeps.
 
 What happens with bad input
 ---------------------------
@@ -11,8 +13,9 @@ Every refusal is an :class:`~acdref.errors.AudioError` with the path and the cau
 =========================================  ============================================================
 missing, directory, FIFO or device,        refused
 no permission, empty file
-text, web page, Git LFS pointer, MPEG-4,   refused, saying which
-cut header, anything else undecodable
+text, web page, Git LFS pointer, cut       refused, saying which
+header, anything else undecodable
+what needs ffmpeg, and there is none       refused, saying so
 zero frames                                refused
 data that end early, or that cannot be     used up to there, and reported (`report`); of an MP3, a loss
 decoded from some point on                 below 1 % is not noticed; a CAF cut short is refused
@@ -22,6 +25,7 @@ a frame count in the header that is wrong  ignored: what can be decoded counts, 
 FLAC in Ogg, junk before an MP3            read
 bytes after the sound that are neither     reported
 tags, chunks nor padding
+several audio tracks                       the first is used; reported
 NaN, Inf, beyond 1e10 (200 dB over full    refused, naming the time of the first: the file is damaged
 scale)                                     or no audio, and a guess in its place would hide it
 samples beyond [-1, 1] in a float format   kept; reported from 100 on
@@ -45,7 +49,7 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from acdref.audio import containers
+from acdref.audio import containers, ffmpeg
 from acdref.audio.resampling import HIGHEST_RATE, LOWEST_RATE, checked_rate, resample, resampled
 from acdref.errors import AudioError
 from acdref.matmul import matmul
@@ -63,6 +67,15 @@ _SHORT, _SILENT, _CANCELLED, _UNSCALED = 0.3, 1e-3, 1e-3, 100.0
 
 _KNOWN_TAILS = ("OGG", "MP3", "FLAC", "WAV")  # formats of which it is known what may follow the sound
 _UNKNOWN = 1 << 62  # libsndfile's frame count is about 2^63 when the header has none
+
+_BEGINNING = re.compile(
+    rb"(RIFF|RIFX|RF64).{4}WAVE|riff\x2e\x91\xcf\x11|FORM.{4}(AIF|8SVX|16SV)|fLaC|OggS|caff\0|\.snd\0|dns\.|ID3[\2-\4]"
+    rb"|Creative Voice File|NIST_1A|2BIT",
+    re.S,
+)
+"""Of files that libsndfile reads; those that have no such mark are not known by their first bytes."""
+
+_UNKNOWN_CODEC = (4, 18, 29, 64)  # libsndfile's errors: unsupported, unimplemented, internal, WAV format
 
 Say = Callable[[str], object] | None
 
@@ -216,6 +229,8 @@ def header(path: str | PathLike) -> tuple[int, int] | None:
     """
     with _opened(path) as raw:
         chains = containers.chains(raw.fileno())
+        if ffmpeg.foreign(chains[0]):
+            return None
         sound, view = _sound(path, chains[0])
         with sound:
             unknown = len(chains) > 1 or sound.frames >= _UNKNOWN or not sound.samplerate
@@ -223,6 +238,21 @@ def header(path: str | PathLike) -> tuple[int, int] | None:
             if unknown or estimated or containers.unclaimed_wav(raw.fileno()) is not None:
                 return None
             return sound.frames, sound.samplerate
+
+
+def begins_like_audio(path: str | PathLike) -> bool:
+    """Whether a file begins like a recording, whatever its name, and whatever follows.
+
+    Parameters
+    ----------
+    path : str or path-like
+        False for one that cannot be opened.
+    """
+    with suppress(AudioError), _opened(path) as raw:
+        view = containers.FileView(raw.fileno())
+        head = view.head(4096)
+        return bool(_BEGINNING.match(head) or containers.mp3_start(head) == 0 or ffmpeg.foreign(view))
+    return False
 
 
 def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -330,13 +360,16 @@ def _sound(path, view):
     """Open a file for reading from start to end; returns the sound, and the view that shows it."""
     from soundfile import LibsndfileError
 
+    if form := ffmpeg.foreign(view):
+        return ffmpeg.FFmpegSound(path, form), view
     try:
         return _forward(view), view
     except LibsndfileError as error:
         other = containers.other_view(view)
-        if other is None:
+        form = ffmpeg.shared(view) if other is None and error.code in _UNKNOWN_CODEC else None
+        if other is None and form is None:
             raise AudioError(path, _kind(view.head(512)) or _undecodable(error)) from None
-    return _sound(path, other)
+    return _sound(path, other) if form is None else (ffmpeg.FFmpegSound(path, form), view)
 
 
 def _forward(view, **raw_format):
@@ -353,8 +386,6 @@ def _kind(head):
     """What people mistake for a recording that libsndfile reads, by the first bytes of the file; or None."""
     if head.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not the recording itself"
-    if head[4:8] == b"ftyp":
-        return "MPEG-4 audio (m4a, mp4), which libsndfile cannot decode; convert it to FLAC or WAV"
     if head.startswith((b"RIFF", b"FORM", b"fLaC", b"OggS")):
         return None
     text = head.decode("utf-8", "replace").rstrip("\ufffd")  # the last character may be cut
@@ -464,6 +495,9 @@ def _notes(view, sound, tally):
 
 
 def _losses(view, sound, tally):
+    if isinstance(sound, ffmpeg.FFmpegSound):
+        yield from sound.losses(tally.decoded)
+        return
     promised, seconds = _promised(view, sound, tally.decoded), f"{tally.decoded / sound.samplerate:.2f} s"
     if tally.beyond:
         if sound.frames == 0:

@@ -46,8 +46,10 @@ def command(paths, weights, backend, threads, window, hop, scores, root, **optio
     """Tag the recordings PATH: files, folders (with their subfolders), or "-" for a list of paths on stdin,
     one a line.
 
-    Everything that libsndfile reads is accepted, at any rate, mono or not. In folders, recordings are found
-    by the endings of their names. A file that ends early is used up to there, with a note.
+    Everything that libsndfile reads is accepted, at any rate, mono or not, and where ffmpeg is on the PATH
+    what that adds (m4a, mp4, webm, wma, aac, ...). In folders, linked ones too, recordings are found by the
+    endings of their names; a line on stderr says what was passed over. A file that ends early is used up to
+    there, with a note.
 
     Results come window by window while the work goes on. Memory is bounded by the window, not by the length
     of a recording. A bad file costs one error row and a line on stderr; the others are done all the same.
@@ -105,7 +107,7 @@ def _windows(paths, network, window, hop, threshold, top, form, out):
         from acdref.predict.tagging import predict
 
         tally = _Tally(progress, rows_on_terminal=form == "table" and out is None and sys.stdout.isatty())
-        results = tally.watch(predict(net, given_paths(paths), window, hop))
+        results = tally.watch(predict(net, given_paths(paths), window, hop, progress.log))
         with _output(out, form) as stream:
             for text in FORMATS[form](results, classes, threshold, top):
                 progress.clear()
@@ -123,7 +125,7 @@ def _set(path, root, network, window, hop, scores):
         from acdref.predict.score_set import network_key, score_set
         from acdref.tables.manifest import open_recordings
 
-        recordings = open_recordings(path, root)
+        recordings = open_recordings(path, root, progress.log)
         told = {"on_failure": progress.left_out, "progress": progress.progress, "say": progress.log}
         scored = score_set(net, recordings, classes, scores, network_key(net.net), window, hop, **told)
     click.echo(f"{scores}: scores of {scored} of {len(recordings)} recordings")

@@ -8,7 +8,6 @@ import click
 from acdref.commands._options import PATH, Listed, click_options, given, option
 from acdref.commands._progress import Progress, tell
 from acdref.commands._teacher import decision_of, decision_options
-from acdref.errors import AcdrefError
 from acdref.options.labels import FORMATS, STATISTICS, UNKNOWN, Decision, FrameOptions, RuleOptions
 
 _STEP_FLAGS = (
@@ -130,11 +129,13 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
     steps = _steps(**options)
     how = {"absent": absent, "format": form, "classes": classes}
     if only_check:
+        how["say"] = Progress().log
         result = check(source, steps, scores, **how)
         tell({"file": source} | result, lambda: _summary(source, result), as_json)
         return
     with Progress() as progress:
-        how |= {"to": to, "unknown_out": unknown_out, "progress": lambda n: progress.show(f"{n} clips")}
+        how |= {"to": to, "unknown_out": unknown_out, "say": progress.log}
+        how["progress"] = lambda n: progress.show(f"{n} clips")
         report = relabel(source, out, steps, scores, **how).as_dict()
     tell({"file": source, "out": out} | report, lambda: report_table(report), as_json)
 
@@ -150,8 +151,6 @@ def _steps(ontology, vocabulary, superclasses, **options):
         {field.name: options[field.name] for field in fields(kind) if field.name in options}
         for kind in (RuleOptions, FrameOptions, Decision)
     )
-    if options["framed"]:
-        _check_frames(frame)
     steps = RuleOptions(**rules).step("correct") if options["correct"] else {}
     if options["percentile"]:
         steps |= RuleOptions(**rules).step(f"percentile-{options['percentile']}")
@@ -179,15 +178,6 @@ def _refuse_strays(options):
     for flag, step in strays:
         if not steps[step.replace("-", "_")]:
             raise click.UsageError(f"{flag} goes with --{step}")
-
-
-def _check_frames(frame):
-    from acdref.labels.strong import frame_events
-
-    try:
-        frame_events([], frame["duration"], frame["frame"], frame["hop"])
-    except (ValueError, OverflowError) as error:
-        raise AcdrefError(str(error)) from None
 
 
 def _summary(source, result):
@@ -232,6 +222,8 @@ def report_table(report: dict) -> str:
     )
     if report["labels_left_out"]:
         lines.append(f"{report['labels_left_out']} labels that are no class were left out")
+    if report.get("events_without_frame"):
+        lines.append(f"{report['events_without_frame']} events gave no frame")
     if report["absent_overruled"]:
         lines.append(f"explicit negatives overruled by events: {report['absent_overruled']}")
     return "\n".join(lines)

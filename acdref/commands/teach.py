@@ -123,7 +123,7 @@ def _recordings(paths, root):
     from acdref.tables.manifest import Manifest, open_recordings
 
     if len(paths) == 1 and (os.path.isdir(paths[0]) or paths[0].lower().endswith(".csv")):
-        return open_recordings(paths[0], root)
+        return open_recordings(paths[0], root, Progress().log)
     if root is not None:
         raise click.UsageError("--root goes with a manifest")
     folder = next(filter(os.path.isdir, paths), None)

@@ -11,7 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels._checks import in_range, label_matrix
 
-__all__ = ["complementary_negatives", "diffuse", "draw_strong", "frame_events", "frame_labels"]
+__all__ = [
+    "complementary_negatives", "diffuse", "draw_strong", "frame_events", "frame_labels", "without_frame",
+]  # fmt: skip
+
+_LONGEST = 1e12  # seconds: in milliseconds still a whole number of 64 bits
 
 
 def frame_events(
@@ -55,8 +59,8 @@ def frame_events(
     Raises
     ------
     ValueError
-        An event that ends before it starts or is not finite, a class out of range, a frame or hop that is
-        not a positive number of milliseconds.
+        An event that ends before it starts or is not below 1e12 s, a class out of range, a frame
+        or hop that is not a positive number of milliseconds.
 
     Notes
     -----
@@ -82,11 +86,58 @@ def frame_events(
     array([ True])
     """
     onset, offset, column, n_columns = _events(events, classes, n_classes)
+    first, last, n_frames = _spans(onset, offset, duration, frame, hop, start, share)
+    some = first <= last
+    steps = np.zeros((n_frames + 1, n_columns), dtype=np.int64)
+    np.add.at(steps, (first[some], column[some]), 1)
+    np.add.at(steps, (last[some] + 1, column[some]), -1)
+    present = np.cumsum(steps[:n_frames], axis=0) > 0
+    return present[:, 0] if classes is None else present
+
+
+def without_frame(
+    events: ArrayLike,
+    duration: float = 10.0,
+    frame: float = 0.96,
+    hop: float | None = None,
+    *,
+    start: float = 0.0,
+) -> NDArray[np.bool_]:
+    """Which events of a clip make no frame PRESENT: :func:`frame_events` passes over them.
+
+    Parameters
+    ----------
+    events, duration, frame, hop, start
+        As in :func:`frame_events`.
+
+    Returns
+    -------
+    ndarray of bool, shape (E,)
+
+    Raises
+    ------
+    ValueError
+        For what :func:`frame_events` refuses.
+
+    Examples
+    --------
+    >>> without_frame([[0.3, 1.5], [2.0, 2.0], [9.7, 9.9], [12.0, 13.0]])
+    array([False,  True,  True,  True])
+    """
+    onset, offset, _, _ = _events(events, None, None)
+    first, last, _ = _spans(onset, offset, duration, frame, hop, start, 0.5)
+    return first > last
+
+
+def _spans(onset, offset, duration, frame, hop, start, share):
+    """First and last frame of each event, the first behind the last for none; how many frames there are."""
     share = in_range(share, "share", 0, 1)
     frame = _milliseconds(frame, "frame")
     hop = frame if hop is None else _milliseconds(hop, "hop")
     if frame < 1 or hop < 1:
         raise ValueError("frame and hop must be positive")
+    if not abs(duration) < _LONGEST:
+        raise ValueError(f"duration = {duration:g} s is not below {_LONGEST:g} s")
     start, duration = _milliseconds(start, "start"), round(duration * 1000)
     n_frames = max((duration - start - frame) // hop + 1, 0)
     length = offset - onset
@@ -95,12 +146,7 @@ def frame_events(
     first = -((start + frame - onset - needed) // hop)
     last = (offset - needed - start) // hop
     first, last = np.maximum(first, 0), np.minimum(last, n_frames - 1)
-    some = (length > 0) & (first <= last)
-    steps = np.zeros((n_frames + 1, n_columns), dtype=np.int64)
-    np.add.at(steps, (first[some], column[some]), 1)
-    np.add.at(steps, (last[some] + 1, column[some]), -1)
-    present = np.cumsum(steps[:n_frames], axis=0) > 0
-    return present[:, 0] if classes is None else present
+    return first, np.where(length > 0, last, -1), n_frames
 
 
 def complementary_negatives(present: ArrayLike) -> NDArray[np.bool_]:
@@ -287,8 +333,8 @@ def _events(events, classes, n_classes):
         events = events.reshape(0, 2)
     if events.ndim != 2 or events.shape[1] != 2:
         raise ValueError(f"events has the shape {events.shape}, expected (E, 2): onset and offset of each")
-    if not np.isfinite(events).all():
-        raise ValueError("events holds a time that is not finite")
+    if not (abs(events) < _LONGEST).all():
+        raise ValueError(f"events holds a time that is not finite, or not below {_LONGEST:g} s")
     if classes is None:
         column, n_classes = np.zeros(len(events), dtype=np.int64), 1
     elif n_classes is None:
@@ -323,6 +369,8 @@ def _booleans(array, name):
 
 
 def _milliseconds(seconds, name):
+    if not abs(seconds) < _LONGEST:
+        raise ValueError(f"{name} = {seconds:g} s is not below {_LONGEST:g} s")
     milliseconds = round(seconds * 1000)
     if abs(seconds * 1000 - milliseconds) > 1e-6:
         raise ValueError(f"{name} = {seconds:g} s is not a whole number of milliseconds")

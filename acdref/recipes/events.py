@@ -73,9 +73,9 @@ def read_events(path: str | os.PathLike, *manifests: Manifest) -> list[list[Even
         for name in clip.present:
             if name not in column:
                 cause = f"{clip.id} has the class {name!r}, the manifest has not"
-                raise FileError(path, f"line {clip.line}: {cause}")
+                raise FileError(path, f"line {clip.line_of(name)}: {cause}")
         times = np.array([event[:2] for event in clip.details], np.float64).reshape(-1, 2)
-        found[clip.id] = Events(times, np.array([column[label] for *_, label in clip.details], np.int64))
+        found[clip.id] = Events(times, np.array([column[event[2]] for event in clip.details], np.int64))
     lists = [[found.get(name) for name in manifest.paths] for manifest in manifests]
     if all(events is None for one in lists for events in one):
         raise FileError(path, f"has none of the recordings of {manifests[0].source}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from acdref.audio import decode as audio
 from acdref.errors import AudioError, FileError, naming
-from acdref.features.front_ends import FRONT_ENDS, FrontEnd, front_end
+from acdref.features.front_ends import FRONT_ENDS, FrontEnd, front_end, without_offset
 from acdref.files import settle, write_text
 from acdref.fit import tell
 from acdref.nets import registry
@@ -117,14 +117,15 @@ def fewest_samples(net: Network) -> int:
 
 
 def excerpt(x: np.ndarray, start: int, n: int) -> np.ndarray:
-    """Samples `start` to `start + n`, with zeros where the recording is over.
+    """Samples `start` to `start + n` less their mean, with zeros where the recording is over.
 
     Examples
     --------
     >>> excerpt(np.arange(5.0), 3, 4)
-    array([3., 4., 0., 0.])
+    array([-0.5,  0.5,  0. ,  0. ], dtype=float32)
     """
     cut = x[start : start + n]
+    cut = without_offset(cut) if len(cut) else cut
     return cut if len(cut) == n else np.pad(cut, (0, n - len(cut)))
 
 
@@ -133,13 +134,13 @@ def _features(path, front, prepare, most):
         x = audio.load(path, front.rate)
     else:
         x, rate = audio.load_unresampled(path)
-        x = audio.resample(prepare(x, rate), rate, front.rate)
+        x = audio.resample(prepare(without_offset(x), rate), rate, front.rate, level=None)
     if most is not None:
         x = x[: round(most * front.rate)]
-    if len(x) and front.steps(len(x)) < 1:  # of a patch, say: what is shorter is heard again
-        x = np.resize(x, front.fewest(1))
+    # Of a patch, say: what is shorter is heard again.
+    shortest = front.fewest(1) if front.steps(len(x)) < 1 else 0
     try:
-        return np.ascontiguousarray(front.transform(x), np.float32)
+        return np.ascontiguousarray(front.window(x, shortest), np.float32)
     except ValueError as error:  # too short for the front end
         raise AudioError(path, str(error)) from None
 

@@ -24,7 +24,7 @@ from acdref import labels
 from acdref.clap.scores import TeacherScores
 from acdref.errors import AcdrefError, FileError
 from acdref.files import refuse_inputs
-from acdref.relabel.report import SCHEMA, Report
+from acdref.relabel.report import SCHEMA, Frames, Report
 from acdref.relabel.steps import Steps
 from acdref.tables.columns import Columns
 from acdref.tables.label_files import HOLDS_UNKNOWN, AbsentLabels, Clip, LabelFile, refusing_repeats, writing
@@ -49,6 +49,7 @@ def relabel(
     unknown_out: File | None = None,
     classes: Sequence[str] | None = None,
     progress: Callable[[int], None] | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> Report:
     """Relabel a label file.
 
@@ -73,6 +74,8 @@ def relabel(
         The classes, where there is neither ontology nor vocabulary; by default those that occur.
     progress : callable, optional
         Called with the number of clips written.
+    say : callable, optional
+        Called with one line about each thing that looks wrong and stops nothing.
 
     Returns
     -------
@@ -87,7 +90,13 @@ def relabel(
         refuse_inputs(output, source, scores, absent)
     job = _Job(source, steps, scores, absent, format, to, unknown_out, classes)
     job.fit()
-    return job.write(out, unknown_out, progress)
+    report = job.write(out, unknown_out, progress)
+    if report.frames is not None and report.frames.note():
+        job.notes.append(f"{job.file.path}: {report.frames.note()}")
+    if say is not None:
+        for note in job.notes:
+            say(note)
+    return report
 
 
 def check(
@@ -98,6 +107,7 @@ def check(
     absent: File | None = None,
     format: str | None = None,
     classes: Sequence[str] | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> dict:
     """Read the files of a job to their end, and write nothing.
 
@@ -122,6 +132,9 @@ def check(
     with job.absent_beside() as take:
         for clip in job.file:
             take(clip)
+    if say is not None:
+        for note in job.notes:
+            say(note)
     return {
         "schema": SCHEMA,
         "format": job.file.format,
@@ -143,7 +156,7 @@ def _contents(file):
         found.present += len(clip.present)
         found.unknown += len(clip.unknown)
         for label in itertools.chain(clip.present, clip.unknown, clip.absent or ()):
-            found.labels.setdefault(label, clip.line)
+            found.labels.setdefault(label, clip.line_of(label))
     return found
 
 
@@ -157,6 +170,7 @@ class _Job:
         self.by_event = self.format in ("strong", "framed") and self.file.format == "strong"
         self._check_fit(scores, absent, unknown_out, writes)
         self.found = _contents(self.file)
+        self.notes = []
         self.absent = None if absent is None else AbsentLabels(absent)
         self.scores = None if scores is None else _open_scores(scores, steps)
         if classes is None and steps.zero_shot is not None:
@@ -167,6 +181,7 @@ class _Job:
             self.score_column = self.columns.find(self.scores.classes)
             if (self.score_column < 0).all():
                 raise FileError(self.scores.path, "none of its classes is one of the labels' classes")
+            self._note_strangers()
         self.thresholds = {}
         if self.by_event:
             reached = self._mapped(self._expanded(np.eye(len(self.columns.ids)))) == 1
@@ -183,6 +198,26 @@ class _Job:
             if columns.column_of(label) is None and steps.unknown == "raise":
                 raise FileError(self.absent.path, f"line {line}: the label {label!r} is no known class")
         return columns
+
+    def _note_strangers(self):
+        """Scores for no class, and labels without scores."""
+        columns, path = self.columns, self.scores.path
+        strange = [
+            name for name, known in zip(self.scores.classes, self._known_scores(), strict=True) if not known
+        ]
+        if strange:
+            self.notes.append(f"{path}: scores that are of no class, and say nothing: {_some(strange)}")
+        rows = [columns.column_of(label) for label in self.found.labels]
+        present = np.zeros((1, len(columns.ids)))
+        present[0, [c for c in rows if c is not None]] = 1.0
+        silent = np.flatnonzero((self._mapped(present)[0] == 1) & (self.score_column < 0))
+        if len(silent):
+            names = [columns.spelled[c] for c in silent]
+            self.notes.append(f"{path}: classes of the labels that have no scores, and stay: {_some(names)}")
+
+    def _known_scores(self):
+        known = {*self.columns.out_ids, *self.columns.out_names}
+        return [name in known for name in self.scores.classes]
 
     def _check_fit(self, scores, absent, unknown_out, writes):
         steps, form, holds = self.steps, self.file.format, self.format in HOLDS_UNKNOWN
@@ -291,6 +326,8 @@ class _Job:
 
     def write(self, out, unknown_out, progress):
         report = Report(self.columns.spelled, self.columns.out_names)
+        if self.steps.frame is not None:
+            report.frames = Frames(self.steps.frame.get("duration", 10.0))
         unknown = self.steps.make_unknown or self.found.unknown > 0
         names = dict(zip(self.columns.spelled, self.columns.out_names, strict=True))
         second = contextlib.nullcontext()
@@ -332,19 +369,21 @@ class _Job:
         y = np.zeros((len(clips), len(self.columns.out_ids)))
         for i, clip in enumerate(clips):
             events = {}
-            for onset, offset, label in clip.details:
+            for onset, offset, label, *others in clip.details:
                 column = self.columns.column_of(label)
                 if column is not None:
-                    events |= dict.fromkeys((onset, offset, int(c)) for c in self.reached[column])
-            y[i, [c for *_, c in events]] = 1.0
+                    events |= dict.fromkeys((onset, offset, int(c), *others) for c in self.reached[column])
+            y[i, [event[2] for event in events]] = 1.0
             if self.steps.frame is None:
-                spelled = tuple((onset, offset, self.columns.spelled[c]) for onset, offset, c in events)
-                write(clip._replace(details=spelled))
+                spelled = ((*event[:2], self.columns.spelled[event[2]], *event[3:]) for event in events)
+                write(clip._replace(details=tuple(spelled)))
                 continue
+            report.frames.add(clip.id, *self._without_frame(clip))
+            events = [event[:3] for event in events]
             negative = self._absent_classes(absent(clip))
             heard = {c for onset, offset, c in events if offset > onset}
             report.overruled += len(negative & heard)
-            for frame in self._frames(clip, list(events), negative - heard):
+            for frame in self._frames(clip, list(dict.fromkeys(events)), negative - heard):
                 write(frame)
         return y
 
@@ -358,6 +397,12 @@ class _Job:
         absent, nothing = self._mapped(y)
         # A super-class without members here is 0 whatever is known.
         return set(np.flatnonzero((absent == 0) & np.isnan(nothing)).tolist())
+
+    def _without_frame(self, clip):
+        """The known events (onset, offset, label) of a clip, and which of them make no frame PRESENT."""
+        events = [event[:3] for event in clip.details if self.columns.column_of(event[2]) is not None]
+        grid = {name: value for name, value in self.steps.frame.items() if name != "guard"}
+        return events, labels.without_frame([event[:2] for event in events], **grid)
 
     def _frames(self, clip, events, absent):
         columns = sorted({c for *_, c in events} | absent)
@@ -392,6 +437,11 @@ def _open_scores(path, steps):
     if not scores.decided and (steps.zero_shot is not None or steps.logit_scale is not None):
         raise FileError(scores.path, "holds no cosines of acdref teach, but scores")
     return scores
+
+
+def _some(names):
+    """The first of these names."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _chunks(file):

@@ -23,6 +23,8 @@ class Report:
         Labels that were no class and left out.
     overruled : int
         Classes marked absent from a clip that has events of them.
+    frames : Frames or None
+        What became of events that were made frames.
     counts : dict of str to ndarray, (C,), int64
         ``before, after``: positives; before means the original labels, mapped, but neither expanded nor
         corrected.  ``unknown_before, unknown_after``: unknown labels.  ``added, removed, masked, settled``:
@@ -34,6 +36,7 @@ class Report:
     clips: int = 0
     dropped: int = 0
     overruled: int = 0
+    frames: "Frames | None" = None
     counts: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -69,6 +72,7 @@ class Report:
             "clips": self.clips,
             "labels_left_out": self.dropped,
             "absent_overruled": self.overruled,
+            **({} if self.frames is None else {"events_without_frame": self.frames.lost}),
             "per_clip": {name: totals[name] / each for name in _COUNTS[:4]},
             "total": totals,
             "classes": {
@@ -77,3 +81,62 @@ class Report:
                 for c in some
             },
         }
+
+
+@dataclass
+class Frames:
+    """Events that gave no frame, or end behind their clip.
+
+    Attributes
+    ----------
+    duration : float
+        Of a clip, seconds.
+    events, lost, empty : int
+        All; those that gave no frame; of these, those of length zero.
+    first : list of str
+        Some of those that gave no frame.
+    beyond : int
+        Those that end behind the clip.
+    latest : float
+        Where the last one ends, seconds.
+    """
+
+    duration: float
+    events: int = 0
+    lost: int = 0
+    empty: int = 0
+    first: list = field(default_factory=list)
+    beyond: int = 0
+    latest: float = 0.0
+
+    def add(self, clip: str, events: list, lost: NDArray[np.bool_]) -> None:
+        """Count the events (onset, offset, label) of a clip, of which some gave no frame."""
+        self.events += len(events)
+        for (onset, offset, label), gone in zip(events, lost.tolist(), strict=True):
+            self.latest = max(self.latest, offset)
+            self.beyond += offset > self.duration + _ROUNDING
+            if gone:
+                self.lost += 1
+                self.empty += offset == onset
+                if len(self.first) < _NAMED:
+                    self.first.append(f"{clip} {onset:g}-{offset:g} s {label}")
+
+    def note(self) -> str | None:
+        """One line about what was lost, or None."""
+        parts = []
+        if self.lost:
+            named = ", ".join(self.first) + (", ..." if self.lost > len(self.first) else "")
+            empty = f", {self.empty} of length zero" if self.empty else ""
+            parts.append(f"{self.lost} of {self.events} events gave no frame{empty} ({named})")
+        if self.beyond:
+            parts.append(
+                f"{self.beyond} end behind the clip's {self.duration:g} s, at up to {self.latest:g} s"
+            )
+        if self.latest > _FAR * self.duration:
+            parts.append("times look like milliseconds, or --duration is too small")
+        return "; ".join(parts) or None
+
+
+_ROUNDING = 0.1  # seconds by which annotators' times pass a clip's end
+_NAMED = 3
+_FAR = 10

@@ -55,6 +55,8 @@ class Steps(Checked):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.frame is not None:
+            _check_frames(**self.frame)
         needy = self.expand or self.mask_children or (self.mean_threshold or {}).get("psla")
         if needy and self.ontology is None:
             raise AcdrefError("expand, mask-children and PSLA's candidates need an ontology")
@@ -76,3 +78,21 @@ class Steps(Checked):
         """Whether a label may become unknown that was known."""
         masking = [step.get("mask", True) for step in (self.correct, self.percentile) if step is not None]
         return self.mask_children or self.zero_shot is not None or any(masking)
+
+
+_MOST_FRAMES = 1_000_000  # of a clip: more would not fit into memory
+
+
+def _check_frames(duration=10.0, frame=0.96, hop=None, **_):
+    """AcdrefError for frames that no clip can have, or too many of them."""
+    try:
+        labels.without_frame([], duration, frame, hop)
+    except ValueError as error:
+        raise AcdrefError(str(error)) from None
+    if frame > duration:
+        cause = f"a frame of {frame:g} s is longer than the clip of {duration:g} s"
+        raise AcdrefError(f"{cause} (--frame-length, --duration)")
+    count = (duration - frame) / (hop or frame) + 1
+    if count > _MOST_FRAMES:
+        cause = f"a clip of {duration:g} s would have {count:.3g} frames, and can have {_MOST_FRAMES:,}"
+        raise AcdrefError(f"{cause} (--duration, --hop)")

@@ -3,11 +3,14 @@
 ==========  =============================================================================================
 format      what it holds
 ==========  =============================================================================================
-audioset    AudioSet's segments: comment lines (#), then ``YTID, start, end, "label,label"``
+audioset    AudioSet's segments: comment lines (#), then ``YTID, start, end, "label,label"``; or a header
+            with the columns ``YTID,start_seconds,end_seconds,positive_labels``, as pandas writes it
 fsd50k      FSD50K's ground truth: CSV with the columns ``fname,labels,mids`` and perhaps ``split``
-manifest    CSV with the columns ``path,classes`` and perhaps ``unknown``, see :mod:`acdref.tables.manifest`
-strong      events: TSV with a header, then clip, onset, offset (seconds), label; no times, no event
-framed      frames: TSV with a header, then clip, start, end, label, PRESENT or NOT_PRESENT
+manifest    CSV with the columns ``path,classes`` and perhaps ``unknown``, see :mod:`acdref.tables.manifest`;
+            or one of :data:`LAYOUTS`
+strong      events: TSV or CSV with a header, then clip, onset, offset (seconds), label; no times, no event.
+            With names of :data:`EVENTS` the columns may stand anywhere, and others beside them
+framed      frames: TSV or CSV with a header, then clip, start, end, label, PRESENT or NOT_PRESENT
 ==========  =============================================================================================
 
 Only a manifest (column ``unknown``) and framed labels (a pair that is not listed) hold unknown labels. The
@@ -26,6 +29,7 @@ import functools
 import itertools
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,9 +42,46 @@ from numpy.typing import NDArray
 
 from acdref.errors import FileError, ManifestError
 from acdref.files import replacing
-from acdref.tables.rows import COMMAS, COMMAS_AND_BLANKS, TABS, Rows, csv_line, tab_line
+from acdref.tables.rows import (
+    COMMAS,
+    COMMAS_AND_BLANKS,
+    TABS,
+    Rows,
+    csv_line,
+    names_in,
+    names_text,
+    tab_line,
+)  # fmt: skip
 
 HOLDS_UNKNOWN = ("manifest", "framed")
+
+LAYOUTS = (
+    ("path", "classes", ";"),
+    ("filename", "category", ""),  # ESC-50
+    ("fname", "labels", ","),  # FSDKaggle2019, FSD50K
+    ("fname", "label", ""),  # FSDKaggle2018
+    ("filename", "event_labels", ","),  # DESED, weak
+    ("slice_file_name", "class", ""),  # UrbanSound8K
+    ("filename", "scene_label", ""),  # TAU Urban Acoustic Scenes
+    ("filename", "labels", ","),
+    ("filename", "label", ""),
+    ("file_name", "label", ""),
+)
+"""Of manifests: the columns of paths and of classes, and what separates these (none: one class a row).
+
+The first whose columns are there counts.  UrbanSound8K's recordings lie in ``foldK/``; FSD50K's end in .wav.
+"""
+
+_SEGMENTS = ("YTID", "start_seconds", "end_seconds", "positive_labels")
+_CLIPS = ("filename", "segment_id", "clip_id", "file_name", "fname", "path", "file", "clip", "recording")
+_LABELS = ("event_label", "label", "event")
+_STARTS = ("onset", "start_time_seconds", "start_time", "start_seconds", "start")
+_ENDS = ("offset", "end_time_seconds", "end_time", "end_seconds", "end")
+
+EVENTS = (_CLIPS, _STARTS, _ENDS, _LABELS)
+"""Names of an event list's columns: clip, onset, offset, label."""
+
+_LONGEST = 1e12  # seconds: in milliseconds still a whole number of 64 bits
 
 _PIECE = 1 << 17  # hashes of clips in memory at a time: 1 MB
 
@@ -59,8 +100,10 @@ class Clip(NamedTuple):
     absent : list of str, or None
         Labels that are 0 while all that are not named are NaN; None if those are 0.
     details : tuple
-        The rest: texts of :attr:`LabelFile.extra`'s columns; for an event list its (onset, offset, label),
-        times in seconds.
+        The rest: texts of :attr:`LabelFile.extra`'s columns; for an event list its (onset, offset, label,
+        texts of further columns ...), times in seconds.
+    lines : dict of str to int, or None
+        Where labels first stand that have lines of their own.
     """
 
     line: int
@@ -69,6 +112,11 @@ class Clip(NamedTuple):
     unknown: Sequence[str] = ()
     absent: list | None = None
     details: tuple = ()
+    lines: dict | None = None
+
+    def line_of(self, label: str) -> int:
+        """Where a label stands in the file."""
+        return (self.lines or {}).get(label, self.line)
 
 
 def label_matrix(
@@ -118,9 +166,12 @@ class LabelFile:
     path : str
     format : str
     header : list of str
-        The comment lines of ``audioset``, else the names of the columns.
+        The comment lines of ``audioset``, else the names of the columns: a manifest's by acdref's own names,
+        an event list's with clip, onset, offset and label first.
     extra : tuple of str
         Names of :attr:`Clip.details`; empty for events.
+    dialect : dict
+        Of :mod:`acdref.tables.rows`.
     names : dict of str to str
         FSD50K's own name of each of its mids, as far as they were read.
 
@@ -147,7 +198,7 @@ class LabelFile:
         self.format = format or _recognise(self.path)
         self.names: dict[str, str] = {}
         with read_clips(self.path, self.format) as clips:
-            self.header, self.extra = clips.header, clips.extra
+            self.header, self.extra, self.dialect = clips.header, clips.extra, clips.rows.dialect
 
     def __iter__(self) -> Iterator[Clip]:
         with read_clips(self.path, self.format) as clips:
@@ -175,18 +226,65 @@ def read_clips(path: str | PathLike, format: str) -> Iterator["_Reader"]:
 
 
 def _recognise(path):
-    with Rows(path, TABS) as rows:
-        columns = rows.header()
-    if columns[0].startswith("#"):
-        return "audioset"
-    if len(columns) in (4, 5) and columns[0].strip('"') in ("filename", "segment_id", "clip_id"):
-        return "strong" if len(columns) == 4 else "framed"
-    with Rows(path) as rows:
-        columns = rows.header()
-    for format in ("fsd50k", "manifest"):
-        if set(_READERS[format].needed) <= set(columns):
-            return format
-    raise FileError(path, f"line {rows.line} is the header of no known format ({', '.join(FORMATS)})")
+    with Rows(path, None) as rows:
+        if rows.comments():
+            return "audioset"
+        fields = rows.header()
+        if set(LAYOUTS[0][:2]) <= set(fields):
+            return "manifest"
+        if rows.dialect is COMMAS and (_segments(fields) is not None or _is_segment(fields)):
+            return "audioset"
+        if _events(fields) is not None:
+            return "framed" if len(fields) == 5 and _is_verdict(fields[4], rows.first()) else "strong"
+        if len(fields) in (4, 5) and fields[0].strip('"') in _CLIPS[:3] and rows.dialect is TABS:
+            return "strong" if len(fields) == 4 else "framed"
+        for format in ("fsd50k", "manifest"):
+            if any(set(columns) <= set(fields) for columns in _READERS[format].layouts):
+                return format
+        cause = f"line {rows.line} is the header of no known format ({', '.join(FORMATS)}); {rows.found()}"
+        raise FileError(path, cause + _wanted(fields))
+
+
+def _wanted(fields):
+    """What a first line might have been, as the end of a message."""
+    if len(fields) in (2, 3) and all(map(_is_number, fields[:2])):
+        wanted = "an event list has filename, onset, offset, event_label"
+        return f"; a label track of Audacity names no recording: {wanted}"
+    if len(fields) > 2 and all(map(_is_number, fields[1:3])):
+        return "; is it a row of events? their header is filename, onset, offset, event_label"
+    pairs = ", or ".join(f"{path} and {classes}" for path, classes, _ in LAYOUTS)
+    return f"; a manifest has {pairs}"
+
+
+def _is_number(text):
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _is_verdict(name, first):
+    """Whether a fifth column is that of frames: by its name, or by the first row."""
+    return name == "present" or (len(first) == 5 and first[4].strip() in ("PRESENT", "NOT_PRESENT"))
+
+
+def _events(header):
+    """Columns of clip, onset, offset and label by their names, or None."""
+    at = [next((header.index(name) for name in names if name in header), None) for names in EVENTS]
+    return None if None in at else at
+
+
+def _segments(header):
+    """Columns of a segments file by the header that pandas writes, or None."""
+    names = [name.strip("# ") for name in header]
+    return [names.index(name) for name in _SEGMENTS] if set(_SEGMENTS) <= set(names) else None
+
+
+def _is_segment(fields):
+    """Whether a first row is none of a header's, but AudioSet's: YouTube id, start, end, label."""
+    if len(fields) < 4 or not re.fullmatch(r"[\w-]{11}", fields[0]):
+        return False
+    return all(map(_is_number, fields[1:3])) and fields[3].strip('"').startswith(("/m/", "/t/", "/g/"))
 
 
 # Reading
@@ -195,13 +293,15 @@ def _recognise(path):
 class _Reader:
     """Reads a CSV file with a header, of which some columns are needed."""
 
-    dialect, error = COMMAS, FileError
-    needed: tuple[str, ...] = ()
+    dialect: dict | None = COMMAS
+    error = FileError
+    layouts: tuple[tuple[str, ...], ...] = ()
     optional: tuple[str, ...] = ()
 
     def __init__(self, rows):
         self.rows, self.header, self.names = rows, rows.header(), {}
-        names = dict.fromkeys(self.needed, True) | dict.fromkeys(self.optional, False)
+        needed = next((names for names in self.layouts if set(names) <= set(self.header)), self.layouts[0])
+        names = dict.fromkeys(needed, True) | dict.fromkeys(self.optional, False)
         self.at = [rows.column(name, needed) for name, needed in names.items()]
         self.others = [i for i in range(len(self.header)) if i not in self.at]
         self.extra = tuple(self.header[i] for i in self.others)
@@ -222,24 +322,31 @@ class _Reader:
             raise self.rows.bad("names no clip (it is empty or has a zero byte)", column)
         return text
 
-    def span(self, texts, column=1):
-        """Start and end in seconds, of texts that stand in `column` and the one after it."""
+    def span(self, texts, columns=(1, 2)):
+        """Start and end in seconds, of texts that stand in these columns."""
         seconds = []
-        for i, text in enumerate(texts, start=column):
+        for i, text in zip(columns, texts, strict=True):
             try:
                 seconds.append(float(text))
             except ValueError:
                 seconds.append(math.nan)
-            if not 0 <= seconds[-1] < math.inf:
+            if not 0 <= seconds[-1] < _LONGEST:
                 raise self.rows.bad(f"{text!r} is no time in seconds", i)
         start, end = seconds
         if end < start:
             raise self.rows.bad(f"ends ({end:g} s) before it starts ({start:g} s)")
         return start, end
 
+    def as_wide(self, width):
+        """(line, fields) of each row, which has so many."""
+        for line, fields in self.rows.fields(None):
+            if len(fields) != width:
+                raise self.rows.bad(f"{len(fields)} fields instead of {width}")
+            yield line, fields
+
 
 class _Fsd50k(_Reader):
-    needed = ("fname", "labels", "mids")
+    layouts = (("fname", "labels", "mids"),)
 
     def clips(self):
         id, labels, mids = self.at
@@ -252,21 +359,58 @@ class _Fsd50k(_Reader):
 
 
 class _Manifests(_Reader):
-    error = ManifestError
-    needed, optional = ("path", "classes"), ("unknown",)
+    dialect, error = None, ManifestError
+    layouts = tuple((path, classes) for path, classes, _ in LAYOUTS)
+    optional = ("unknown",)
+
+    def __init__(self, rows):
+        self.rows, self.names = rows, {}
+        header = rows.header()
+        if not any(set(columns) <= set(header) for columns in self.layouts):
+            if _events(header) is not None:
+                cause = "lists events, not recordings: acdref relabel --to manifest makes a manifest"
+                raise self.error(rows.path, cause)
+            for name in self.layouts[0]:
+                if name not in header:
+                    raise self.error(rows.path, f"has no column {name!r} ({rows.found()}){_wanted(header)}")
+        path, classes, self.separator = next(one for one in LAYOUTS if set(one[:2]) <= set(header))
+        self.prefix = "fold" if path == "slice_file_name" and "fold" in header else ""
+        self.suffix = ".wav" if "mids" in header else ""
+        own = {path: "path", classes: "classes"}
+        own |= {"manually_verified": "verified"} if path == "fname" else {}
+        super().__init__(rows)
+        self.header = [own.get(name, name) for name in self.header]
+        rows.names = self.header
+        for name in ("path", "classes", "unknown", "fold", "split", "verified"):
+            rows.column(name, needed=False)
+        self.extra = tuple(self.header[i] for i in self.others)
 
     def clips(self):
-        *_, verified = [self.rows.column(name, needed=False) for name in ("fold", "split", "verified")]
+        fold, verified = (self.rows.column(name, needed=False) for name in ("fold", "verified"))
         id, classes, unknown = self.at
         for line, fields in self.rows:
-            present = _labels(fields[classes], ";")
-            doubtful = [] if unknown is None else _labels(fields[unknown], ";")
+            present = self.labels(fields[classes], classes)
+            doubtful = [] if unknown is None else self.labels(fields[unknown], unknown)
             for label in doubtful:
                 if label in present:
                     raise self.rows.bad(f"the class {label!r} is both present and unknown", unknown)
             if verified is not None and fields[verified].strip() not in ("0", "1"):
                 raise self.rows.bad(f"{fields[verified].strip()!r} is neither 1 nor 0", verified)
-            yield Clip(line, self.id(fields[id], id), present, doubtful, details=self.details(fields))
+            path = self.id(fields[id], id) + self.suffix
+            if self.prefix:
+                path = f"{self.prefix}{fields[fold].strip()}/{path}"
+            yield Clip(line, path, present, doubtful, details=self.details(fields))
+
+    def labels(self, text, column):
+        """The classes in a field."""
+        if self.separator == ";":
+            try:
+                return list(dict.fromkeys(filter(None, names_in(text, ";"))))
+            except ValueError as error:
+                raise self.rows.bad(str(error), column) from None
+        if ";" in text:
+            raise self.rows.bad("classes between semicolons stand in a column named classes", column)
+        return _labels(text, ",") if self.separator else list(filter(None, [text.strip()]))
 
 
 class _AudioSet(_Reader):
@@ -274,39 +418,63 @@ class _AudioSet(_Reader):
 
     def __init__(self, rows):
         self.rows, self.header, self.names = rows, rows.comments(), {}
-        rows.names = ["YTID", "start_seconds", "end_seconds", "positive_labels"]
-        self.extra = ("start_seconds", "end_seconds")
+        self.at, self.width = range(4), 4
+        first = rows.first()
+        if _segments(first) is not None:
+            self.at, self.width = _segments(rows.header()), len(first)
+            self.header = self.header or [f"# {', '.join(_SEGMENTS)}"]
+        else:
+            rows.names = list(_SEGMENTS)
+        self.extra = _SEGMENTS[1:3]
 
     def clips(self):
-        for line, (id, start, end, labels) in self.rows:
-            self.span((start, end))
+        for line, fields in self.as_wide(self.width):
+            id, start, end, labels = (fields[i] for i in self.at)
+            self.span((start, end), self.at[1:3])
             yield Clip(line, self.id(id), _labels(labels, ","), details=(start.strip(), end.strip()))
 
 
 class _EventLists(_Reader):
-    dialect = TABS
-    format, width = "strong", 4
+    dialect = None
+    format, width, layouts = "strong", 4, ((),)
 
     def __init__(self, rows):
         super().__init__(rows)
-        if len(self.header) != self.width:
-            raise rows.bad(f"{len(self.header)} columns, {self.format} has {self.width}")
-        self.extra = ()
+        self.at = None if self.width == 5 else _events(self.header)
+        if self.at is None:
+            self.at = list(range(self.width))
+            if len(self.header) > 2 and all(map(_is_number, self.header[1:3])):
+                raise rows.bad(f"is no header, but a row{_wanted(self.header)}")
+            if len(self.header) != self.width:
+                raise rows.bad(f"{len(self.header)} columns, {self.format} has {self.width}")
+        self.others = [i for i in range(len(self.header)) if i not in self.at]
+        self.columns, self.extra = len(self.header), ()
+        self.header = [self.header[i] for i in (*self.at, *self.others)]
 
     def by_clip(self):
-        """(id, rows) of each clip."""
-        return itertools.groupby(self.rows, key=lambda row: self.id(row[1][0]))
+        """(id, rows) of each clip; a name alone is a clip without events."""
+        rows = ((line, self.ordered(fields)) for line, fields in self.rows.fields(None))
+        return itertools.groupby(rows, key=lambda row: self.id(row[1][0], self.at[0]))
+
+    def ordered(self, fields):
+        """Clip, onset, offset, label, and the others."""
+        if len(fields) == 1 and self.at[0] == 0:
+            fields = fields + [""] * (self.columns - 1)
+        if len(fields) != self.columns:
+            raise self.rows.bad(f"{len(fields)} fields instead of {self.columns}")
+        return [fields[i] for i in (*self.at, *self.others)]
 
     def clips(self):
         for id, rows in self.by_clip():
-            first, events = None, []
-            for line, (_, onset, offset, label) in rows:
-                first = first or line
-                if label.strip():
-                    events.append((*self.span((onset, offset)), label.strip()))
+            first, events, lines = None, [], {}
+            for line, (_, onset, offset, label, *others) in rows:
+                first, label = first or line, label.strip()
+                if label:
+                    events.append((*self.span((onset, offset), self.at[1:3]), label, *others))
+                    lines.setdefault(label, line)
                 elif onset.strip() or offset.strip():
-                    raise self.rows.bad("an event without label", 3)
-            yield Clip(first, id, list(dict.fromkeys(label for *_, label in events)), details=tuple(events))
+                    raise self.rows.bad("an event without label", self.at[3])
+            yield Clip(first, id, list(lines), details=tuple(events), lines=lines)
 
 
 class _Frames(_EventLists):
@@ -323,9 +491,9 @@ class _Frames(_EventLists):
                 these, others = (present, absent) if verdict == "PRESENT" else (absent, present)
                 if label in others:
                     raise self.rows.bad(f"{label!r} is both present and not present in one frame")
-                these[label] = None
+                these.setdefault(label, line)
             for span, (line, present, absent) in sorted(frames.items()):
-                yield Clip(line, id, list(present), absent=list(absent), details=span)
+                yield Clip(line, id, list(present), absent=list(absent), details=span, lines=present | absent)
 
 
 def _labels(text, separator):
@@ -402,8 +570,9 @@ def _key(clip, format):
 class AbsentLabels:
     """Explicit negatives: classes that annotators marked absent from a clip, in a file beside an event list.
 
-    TSV with a header and two columns, clip and label, one row for each class that is absent.  The rows of a
-    clip stand together, the clips in the order of the event list, which may have further ones between.
+    TSV or CSV of two columns, clip and label, one row for each class that is absent.  The first row is a
+    header if it names the columns as :data:`EVENTS` does, else a row like the others.  The rows of a clip
+    stand together, the clips in the order of the event list, which may have further ones between.
 
     Parameters
     ----------
@@ -464,10 +633,13 @@ class AbsentLabels:
 
     def _rows(self):
         """(line, clip, label) of each row."""
-        with Rows(self.path, TABS) as rows:
-            rows.header()
-            for line, fields in rows.fields(None):
+        with Rows(self.path, None) as rows:
+            if not rows.first():
+                raise FileError(self.path, "is empty")
+            for number, (line, fields) in enumerate(rows.fields(None)):
                 fields = [field.strip() for field in fields]
+                if number == 0 and set(fields) & set(_CLIPS) and set(fields) & {*_LABELS, "class"}:
+                    continue
                 if len(fields) != 2 or not all(fields):
                     raise rows.bad("expected a clip and a label")
                 yield line, *fields
@@ -514,9 +686,17 @@ def writing(
     def joined(labels, separator):
         labels = list(labels)
         for label in labels:
+            if separator == ";" and label and label == label.strip():
+                continue
             if _labels(label, separator) != [label] or (separator == "," and '"' in label):
                 raise error(path, f"the label {label!r} cannot be written in this format")
-        return separator.join(labels)
+        return names_text(labels, ";") if separator == ";" else separator.join(labels)
+
+    def tabs(fields):
+        for field in fields:
+            if re.search("[\t\r\n]", field):
+                raise error(path, f"{field!r} cannot be written between tabs")
+        return tab_line(fields)
 
     with replacing(path, error) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
         if format == "audioset":
@@ -525,7 +705,12 @@ def writing(
         else:
             header = _header(format, like, unknown)
             by_columns = functools.partial(_column_rows, format, header, like, joined, names or {})
-            line, rows = _ROWS.get(format, (csv_line, by_columns))
+            rows: Callable = {
+                "strong": functools.partial(_strong_rows, len(header)),
+                "framed": _framed_rows,
+            }.get(format, by_columns)
+            as_tabs = format == "framed" or (format == "strong" and like.dialect is TABS)
+            line = tabs if as_tabs else csv_line
             stream.write(line(header))
             yield lambda clip: stream.writelines(map(line, rows(clip)))
 
@@ -581,15 +766,12 @@ def _column_rows(format, header, like, joined, names, clip):
     return [[known[name] if name in known else next(details) for name in header]]
 
 
-def _strong_rows(clip):
-    events = [(repr(onset), repr(offset), label) for onset, offset, label in clip.details]
-    return [(clip.id, *event) for event in events or [("", "", "")]]
+def _strong_rows(width, clip):
+    events = [(repr(onset), repr(offset), *texts) for onset, offset, *texts in clip.details]
+    return [(clip.id, *event) for event in events or [("",) * (width - 1)]]
 
 
 def _framed_rows(clip):
     span = [f"{seconds:.3f}" for seconds in clip.details]
     verdicts = ((clip.present, "PRESENT"), (clip.absent, "NOT_PRESENT"))
     return [(clip.id, *span, label, verdict) for labels, verdict in verdicts for label in labels]
-
-
-_ROWS = {"strong": (tab_line, _strong_rows), "framed": (tab_line, _framed_rows)}

@@ -7,6 +7,8 @@ begins.  Between commas fields may be quoted, and then hold commas and line ends
 
 import csv
 import itertools
+import os
+import re
 from collections.abc import Iterable, Iterator
 from os import PathLike
 
@@ -23,14 +25,17 @@ class Rows:
     Parameters
     ----------
     path : str or path-like
-    dialect : dict
-        :data:`COMMAS`, :data:`COMMAS_AND_BLANKS` or :data:`TABS`: arguments of ``csv.reader``.
+    dialect : dict, optional
+        :data:`COMMAS`, :data:`COMMAS_AND_BLANKS` or :data:`TABS`: arguments of ``csv.reader``.  None: tabs if
+        there is one in the first row, else commas.
     error : type
         Subclass of FileError, for whatever is wrong with the file.
 
     Attributes
     ----------
     path : str
+    dialect : dict
+        Once a row has been read.
     names : list of str
         The columns, once :meth:`header` has been called.
     line : int
@@ -53,10 +58,12 @@ class Rows:
     (['path', 'classes'], [(3, ['a, b.wav', 'dog'])])
     """
 
-    def __init__(self, path: str | PathLike, dialect: dict = COMMAS, error: type[FileError] = FileError):
+    def __init__(
+        self, path: str | PathLike, dialect: dict | None = COMMAS, error: type[FileError] = FileError
+    ):
         self.path, self.line = str(path), 0
         self.names: list[str] = []
-        self._dialect, self._error = dialect, error
+        self.dialect, self._error = dialect, error
         self._before = 0  # lines that the CSV reader has not seen
         self._width: int | None = None
 
@@ -82,11 +89,25 @@ class Rows:
         return found
 
     def header(self) -> list[str]:
-        """The names of the columns, without outer blanks; FileError if there is no row."""
+        """The names of the columns, without outer blanks; FileError if there is no row.
+
+        Called again, it gives them again.
+        """
+        if self.names:
+            return self.names
         for _, fields in self._rows:
             self.names = [name.strip() for name in fields]
+            if any("\0" in name for name in self.names):
+                raise self.bad("has zero bytes: is it UTF-16? save it as UTF-8")
             return self.names
         raise self._error(self.path, "is empty")
+
+    def first(self) -> list[str]:
+        """The fields of the next row, which comes once more; empty if there is none."""
+        for row in self._rows:
+            self._rows = itertools.chain([row], self._rows)
+            return row[1]
+        return []
 
     def column(self, name: str, needed: bool = True) -> int | None:
         """Position of a column, or None; FileError if there are several, or none and it is needed."""
@@ -94,9 +115,14 @@ class Rows:
         if count > 1:
             raise self._error(self.path, f"has the column {name!r} {count} times")
         if needed and not count:
-            found = f"has no column {name!r} (its columns: {', '.join(self.names)})"
-            raise self._error(self.path, _one_line(found)[:300])
+            raise self._error(self.path, f"has no column {name!r} ({self.found()})")
         return self.names.index(name) if count else None
+
+    def found(self) -> str:
+        """In words, what the columns are."""
+        names = _one_line(", ".join(self.names))
+        names = f"its columns: {names if len(names) <= 250 else names[:250] + '...'}"
+        return f"{names}: semicolons between columns must be commas" if _EXCEL.fullmatch(names) else names
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         """(line, fields) of each row after the header, which must be as long."""
@@ -116,7 +142,9 @@ class Rows:
 
     def _split(self):
         """(line, fields) of each row that says something."""
-        reader = csv.reader(self.lines, strict=True, **self._dialect)
+        if self.dialect is None:
+            self.dialect = self._likely()
+        reader = csv.reader(self.lines, strict=True, **self.dialect)
         last = self._before
         try:
             for fields in reader:
@@ -126,8 +154,20 @@ class Rows:
                         raise self.bad(f"{len(fields)} fields instead of {self._width}")
                     yield self.line, fields
         except csv.Error as error:
-            self.line = self._before + reader.line_num
-            raise self.bad(str(error)) from None
+            self.line, now = last + 1, self._before + reader.line_num  # where the row begins: its quote, too
+            cause = str(error).replace("end of data", "end of data: a quote is not closed")
+            over = f" (in line {now}; is a quote not closed?)" if now > self.line else ""
+            raise self.bad(cause + over) from None
+
+    def _likely(self):
+        """The dialect of the first row."""
+        seen = []
+        for line in self.lines:
+            seen.append(line)
+            if line.strip(", \t\r\n"):
+                break
+        self.lines = itertools.chain(seen, self.lines)
+        return TABS if seen and "\t" in seen[-1] else COMMAS
 
     def _text(self):
         try:
@@ -139,14 +179,75 @@ class Rows:
     def _no_text(self):
         """The error that names the first byte that is no UTF-8: text is decoded in blocks, which hide it."""
         start = 0
+        if not os.path.isfile(self.path):  # a pipe is read once
+            return self._error(self.path, "is not UTF-8")
         with open(self.path, "rb") as file:
             for self.line, line in enumerate(file, start=1):
                 try:
                     line.decode()
                 except UnicodeDecodeError as error:
-                    return self.bad(f"is not UTF-8 (byte {start + error.start})")
+                    utf16 = not start and line.startswith((b"\xff\xfe", b"\xfe\xff"))
+                    other = "UTF-16" if utf16 else "Latin-1, perhaps"
+                    return self.bad(
+                        f"is not UTF-8 (byte {start + error.start}), but {other}: save it as UTF-8"
+                    )
                 start += len(line)
         return self._error(self.path, "is not UTF-8")
+
+
+_EXCEL = re.compile(r"its columns: [^,;]+(;[^,;]*)+")
+
+
+def names_in(text: str, separator: str) -> list[str]:
+    """Names between separators, without outer blanks; one that holds the separator stands in quotes.
+
+    Parameters
+    ----------
+    text : str
+        Of a field, or from the command line.  In quotes, a quote is doubled.
+    separator : str
+        One character.
+
+    Raises
+    ------
+    ValueError
+        If a name begins with a quote that is not closed at its end.
+
+    Examples
+    --------
+    >>> names_in('"Bee, wasp, etc.", Dog', ",")
+    ['Bee, wasp, etc.', 'Dog']
+    """
+    if '"' not in text:
+        return [name.strip() for name in text.split(separator)]
+    one = re.compile(rf'\s*(?:"((?:[^"]|"")*)"\s*|([^{separator}]*))({separator}|\Z)')
+    names, start, end = [], 0, separator
+    while end:
+        found = one.match(text, start)
+        assert found is not None  # plain text that ends at a separator, or at the end, there always is
+        quoted, plain, end = found.groups()
+        if quoted is None and plain.startswith('"'):
+            raise ValueError(f"{plain.strip()!r} begins with a quote that is not closed at its end")
+        names.append((plain if quoted is None else quoted.replace('""', '"')).strip())
+        start = found.end()
+    return names
+
+
+def names_text(names: Iterable[str], separator: str) -> str:
+    """The text that :func:`names_in` reads as these names, which have no outer blanks.
+
+    Examples
+    --------
+    >>> names_text(["a; b", "c"], ";")
+    '"a; b";c'
+    """
+
+    def quoted(name):
+        if separator in name or name.startswith('"'):
+            return '"' + name.replace('"', '""') + '"'
+        return name
+
+    return separator.join(map(quoted, names))
 
 
 class _Echo:

@@ -409,8 +409,11 @@ class TestExplicitNegatives:
             ("filename\tlabel\none_0\t\n", "absent.tsv: line 2: expected a clip and a label"),
             (b"filename\tlabel\n\xff\tx\n", "absent.tsv: line 2: is not UTF-8"),
             ("filename\tlabel\none_0\t/m/cat\n", "absent.tsv: line 2: the label '/m/cat' is no known class"),
-            ("f\tl\ntwo_5000\t/m/dog\none_0\t/m/dog\n", "absent.tsv: line 3: 'one_0' is no clip of"),
-            ("f\tl\nnone\t/m/dog\n", "absent.tsv: line 2: 'none' is no clip of the events"),
+            (
+                "filename\tlabel\ntwo_5000\t/m/dog\none_0\t/m/dog\n",
+                "absent.tsv: line 3: 'one_0' is no clip of",
+            ),
+            ("filename\tlabel\nnone\t/m/dog\n", "absent.tsv: line 2: 'none' is no clip of the events"),
         ],
     )
     def test_refuses(self, folder, text, words):
@@ -421,7 +424,7 @@ class TestExplicitNegatives:
             check(source, Steps(ontology=ONTOLOGY, frame={}), absent=absent)
 
     def test_strange_labels_by_policy(self, folder):
-        text = "f\tl\none_0\t/m/cat\n"
+        text = "filename\tlabel\none_0\t/m/cat\n"
         steps = {"ontology": ONTOLOGY, "frame": {}}
         found, _ = self.frames(folder, text, steps | {"unknown": "ignore"})
         assert ("one_0", "/m/cat") not in found
@@ -441,7 +444,7 @@ class TestExplicitNegatives:
             classes, absent = rng.integers(0, 3, 4), np.flatnonzero(rng.random(3) < 0.5)
             rows = [f"a\t{x}\t{y}\t{c}\n" for (x, y), c in zip(events, classes, strict=True)]
             source = write(folder / "one.tsv", "filename\tonset\toffset\tevent_label\n" + "".join(rows))
-            listed = write(folder / "no.tsv", "f\tl\n" + "".join(f"a\t{c}\n" for c in absent))
+            listed = write(folder / "no.tsv", "filename\tlabel\n" + "".join(f"a\t{c}\n" for c in absent))
             relabel(source, folder / "f.tsv", Steps(frame={}), absent=listed, classes=list("012"))
             found = np.full((10, 3), np.nan)
             for frame in LabelFile(folder / "f.tsv"):

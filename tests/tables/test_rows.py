@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acdref.errors import FileError, ManifestError
-from acdref.tables.rows import COMMAS, COMMAS_AND_BLANKS, TABS, Rows, csv_line, tab_line
+from acdref.tables.rows import (
+    COMMAS,
+    COMMAS_AND_BLANKS,
+    TABS,
+    Rows,
+    csv_line,
+    names_in,
+    names_text,
+    tab_line,
+)  # fmt: skip
+
+END = "unexpected end of data: a quote is not closed"
 
 
 def table(path, content, *arguments):
@@ -65,12 +76,21 @@ def test_rows_of_any_width(tmp_path):
     [
         ("a,b\n\n1\n", "line 3: 1 fields instead of 2"),
         ('a,b\n"\n",2\n1,2,3\n', "line 4: 3 fields instead of 2"),
-        ('a,b\n1,2\n"3,4\n', "line 3: unexpected end of data"),
+        ('a,b\n1,2\n"3,4\n', "line 3: unexpected end of data: a quote is not closed"),
+        ('a,b\n1,2\n"3,4\n5,6\n7,8\n', f"line 3: {END} (in line 5; is a quote not closed?)"),
+        ('a,b\n1,2\n"3,4\n"5",6\n', "line 3: ',' expected after '\"' (in line 4; is a quote not closed?)"),
+        ("\0a\0,\0b\0\n", "line 1: has zero bytes: is it UTF-16? save it as UTF-8"),
         ('a,"b"c\n', "line 1: ',' expected after '\"'"),
-        (b"a,b\n1,\xff\n", "line 2: is not UTF-8 (byte 6)"),
-        (b"\xef\xbb\xbfa,b\n1,\xff\n", "line 2: is not UTF-8 (byte 9)"),
-        (b"a,b\n" + b"12345678,x\n" * 100_000 + b"1,\xe9", "line 100002: is not UTF-8 (byte 1100006)"),
-        ("a,b\n1,2\n".encode("utf-16"), "line 1: is not UTF-8 (byte 0)"),
+        (b"a,b\n1,\xff\n", "line 2: is not UTF-8 (byte 6), but Latin-1, perhaps: save it as UTF-8"),
+        (
+            b"\xef\xbb\xbfa,b\n1,\xff\n",
+            "line 2: is not UTF-8 (byte 9), but Latin-1, perhaps: save it as UTF-8",
+        ),
+        (
+            b"a,b\n" + b"12345678,x\n" * 100_000 + b"1,\xe9",
+            "line 100002: is not UTF-8 (byte 1100006), but Latin-1, perhaps: save it as UTF-8",
+        ),
+        ("a,b\n1,2\n".encode("utf-16"), "line 1: is not UTF-8 (byte 0), but UTF-16: save it as UTF-8"),
     ],
 )
 def test_errors_name_the_line(tmp_path, content, cause):
@@ -112,6 +132,49 @@ def test_csv_lines_are_read_as_they_were_written(tmp_path_factory, lists):
         rows.header()
         assert [fields for _, fields in rows.fields(None)] == lists
     assert list(csv.reader(io.StringIO(text, newline="")))[1:] == lists
+
+
+def test_the_first_row_tells_tabs_from_commas_and_may_be_looked_at(tmp_path):
+    for text, dialect, header in (
+        ("\n \t\na\tb, c\n1\t2\n", TABS, ["a", "b, c"]),
+        (" \t\na,b\n\t,2", COMMAS, ["a", "b"]),
+    ):
+        (tmp_path / "t").write_text(text)
+        with Rows(tmp_path / "t", None) as rows:
+            assert rows.first() == rows.first() == rows.header() == rows.header() == header
+            assert rows.dialect is dialect and len(list(rows)) == 1 and rows.first() == []
+
+
+def test_semicolons_between_columns_are_said(tmp_path):
+    (tmp_path / "t").write_text("path;classes\na;b\n")
+    with Rows(tmp_path / "t") as rows:
+        rows.header()
+        assert rows.found() == "its columns: path;classes: semicolons between columns must be commas"
+
+
+@pytest.mark.parametrize(
+    ("text", "separator", "names"),
+    [
+        ("dog, cat", ",", ["dog", "cat"]),
+        ('"Bee, wasp, etc.",Dog', ",", ["Bee, wasp, etc.", "Dog"]),
+        (' "a;b" ; 6" gun;"x ""y""";', ";", ["a;b", '6" gun', 'x "y"', ""]),
+        ('a"b,c', ",", ['a"b', "c"]),
+        ("", ";", [""]),
+    ],
+)
+def test_names_in_a_field(text, separator, names):
+    assert names_in(text, separator) == names
+
+
+@pytest.mark.parametrize("text", ['"Bee, wasp', 'a,"b"c', '"a""'])
+def test_a_name_whose_quote_is_not_closed(text):
+    with pytest.raises(ValueError, match="a quote that is not closed"):
+        names_in(text, ",")
+
+
+@given(st.lists(FIELDS.map(str.strip), min_size=1))
+def test_names_are_read_as_they_were_written(names):
+    assert names_in(names_text(names, ";"), ";") == names
 
 
 def test_lines():
