@@ -13,6 +13,7 @@ recordings alone; `last.npz` says how far it has come, and everything after that
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from acdref.ops.memory import keep_freed_memory
 from acdref.optim import Plateau, cosine
 from acdref.options.training import TrainOptions
 from acdref.predict.scoring import score_manifest
+from acdref.tables.manifest import of_the_same_classes
 
 CONFIG, LAST, BEST = "config.json", "last.npz", "best.npz"
 WARMUP = 0.05  # share of the steps in which the cosine schedule rises
@@ -81,6 +83,8 @@ def _train(options, out, resume, observer):
     continues = resume and (out / LAST).exists()
     say = None if continues else observer.log
     manifest, val = datasets(options, say)
+    for note in () if begun else notes(options, manifest, val):
+        observer.log(note)
     net = _network(options, manifest.classes, say)
     with _loader(options, manifest, net, observer) as loader:
         job = dataclasses.replace(_job(options, out, loader, val, net), options=_digest(stored))
@@ -150,6 +154,22 @@ def datasets(options: Options, say: Say = None) -> tuple[Manifest, Manifest | No
     return manifest, None if val is None else measurable(val)
 
 
+def notes(options: Options, manifest: Manifest, val: Manifest | None) -> list[str]:
+    """Lines about classes that look wrong, and stop nothing."""
+    taught = (manifest.labels == 1).any(axis=0)
+    tested = np.zeros_like(taught) if val is None else (val.labels == 1).any(axis=0)
+    only, never = (
+        ", ".join(itertools.compress(manifest.classes, chosen))
+        for chosen in (tested & ~taught, ~(tested | taught))
+    )
+    lines = []
+    if only:
+        lines.append(f"{manifest.source}: classes that only validation has, which nothing teaches: {only}")
+    if never and options.classes is None:
+        lines.append(f"the 11 super-classes are learnt (see --classes); these have no recording: {never}")
+    return lines
+
+
 def measurable(val: Manifest) -> Manifest:
     """The manifest to validate on, if its labels can measure anything.
 
@@ -167,7 +187,9 @@ def measurable(val: Manifest) -> Manifest:
 def _chosen(options, say):
     manifest, val = open_dataset(options.manifest, options.root, options.classes, say), None
     if options.val is not None:
-        val = open_dataset(options.val, options.root, manifest.classes, say)
+        val = open_dataset(options.val, options.root, options.classes, say)
+        if options.classes is None:
+            manifest, val = of_the_same_classes(manifest, val)
     elif options.val_fold is not None:
         val = manifest.where(fold=options.val_fold)
         manifest = manifest.without(fold=options.val_fold)

@@ -139,7 +139,8 @@ PLANTED = {
     "commands/_options": [
         ("if not math.isfinite(number):", "if math.isinf(number):"),
         ('value.rpartition("=")', 'value.partition("=")'),
-        ("self.of(part.strip())", "self.of(part)"),
+        ('names_in(value, ",")', 'value.split(",")'),
+        ('value.startswith("@")', 'value.startswith("@@")'),
         ('Number(*bounds, "above" in about,', "Number(*bounds, False,"),
     ],
     "commands/_progress": [
@@ -188,7 +189,7 @@ PLANTED = {
     "commands/teach": [
         ("end(used < len(recordings), used)", "end(used < len(recordings))"),
         ("if count > 1)", "if count > 2)"),
-        ('paths[0].lower().endswith(".csv")', 'paths[0].endswith(".csv")'),
+        ('paths[0].lower().endswith((".csv", ".tsv"))', 'paths[0].endswith((".csv", ".tsv"))'),
         ("np.flatnonzero(scores.bytes >= 0)", "np.arange(len(recordings))"),
     ],
     "commands/train": [
@@ -550,6 +551,7 @@ PLANTED = {
     "tables/columns": [
         ("position.get(id, position.get(name, -1))", "position.get(id, -1)"),
         ("lookup[name] = None if name in lookup else column", "lookup[name] = column"),
+        ("if id is None or len(first) not in (2, 3):", "if True:"),
     ],
     "tables/journal": [
         ("damaged |= not self._take(line, place)", "self._take(line, place)"),
@@ -575,6 +577,10 @@ PLANTED = {
         ('header.index("classes") + 1', 'header.index("classes")'),
         ("sorted(frames.items())", "frames.items()"),
         ("            row[:] = np.nan\n", "            row[:] = 0.0\n"),
+        ("(self.lines or {}).get(label, self.line)", "self.line"),
+        ("if number == 0 and set(fields)", "if number == 0 or set(fields)"),
+        ('f"{self.prefix}{fields[fold].strip()}/{path}"', "path"),
+        ("fields[i] for i in (*self.at, *self.others)]", "fields[i] for i in range(self.columns)]"),
     ],
     "tables/manifest": [
         (
@@ -590,6 +596,8 @@ PLANTED = {
             "self.line, last = last + 1, self._before + reader.line_num",
             "self.line = last = self._before + reader.line_num",
         ),
+        ("self.line, now = last + 1,", "self.line, now = reader.line_num,"),
+        ("name.replace('\"', '\"\"')", "name"),
     ],
     "tables/scores": [
         ("(scores >= 0) & (scores <= 1) | np", "(scores >= 0) | np"),

@@ -22,7 +22,18 @@ from acdref.files import BusyError
 from acdref.fit import Run
 from acdref.nets import NETWORKS, registry
 from acdref.ops.threads import set_threads
-from acdref.train import Options, _claim_folder, _job, _loader, _network, _stored_options, datasets, train
+from acdref.tables.manifest import Manifest
+from acdref.train import (
+    Options,
+    _claim_folder,
+    _job,
+    _loader,
+    _network,
+    _stored_options,
+    datasets,
+    notes,
+    train,
+)
 
 FILES = ("best.npz", "last.npz", "metrics.csv")
 
@@ -478,3 +489,25 @@ def test_schedules(options, tmp_path):
     assert (
         rates[0] == given.lr and rates[1:] == sorted(rates[1:], reverse=True) and rates[-1] < 0.02 * given.lr
     )
+
+
+def labelled(names, *rows):
+    return Manifest("m.csv", ".", tuple(map(str, range(len(rows)))), rows, names)
+
+
+def test_classes_that_look_wrong_are_said():
+    options = Options("m.csv")
+    teaches, tests = labelled(("ant", "bee"), [1, 0]), labelled(("ant", "bee"), [1, 1])
+    (line,) = notes(options, teaches, tests)
+    assert line == "m.csv: classes that only validation has, which nothing teaches: bee"
+    assert notes(options, tests, teaches) == notes(options, tests, None) == []
+    (line,) = notes(options, teaches, None)
+    assert line == "the 11 super-classes are learnt (see --classes); these have no recording: bee"
+    assert notes(replace(options, classes=("ant", "bee")), teaches, None) == []
+
+
+def test_classes_of_another_file_to_validate_on_are_learnt_too(tmp_path):
+    for name, label in (("m", "ant"), ("v", "bee")):
+        (tmp_path / name).write_text(f"path,classes\na.wav,{label}\n")
+    manifest, val = datasets(Options(str(tmp_path / "m"), val=str(tmp_path / "v")))
+    assert manifest.classes == val.classes == ("ant", "bee")

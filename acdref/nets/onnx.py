@@ -226,7 +226,7 @@ def verify(model: bytes, net: Network, front_end: bool | str = False) -> float:
             if front_end:
                 samples = front.fewest(net.min_frames) + seconds * front.rate
                 given = (0.1 + 0.1 * rng.standard_normal((clips, samples))).astype(np.float32)
-                x = np.stack([front.transform(_prepared(clip, _WINDOW * front.rate)) for clip in given])
+                x = np.stack([front.window(clip, _WINDOW * front.rate) for clip in given])
             else:
                 steps = net.min_frames + (front.steps(seconds * front.rate) if seconds else 0)
                 given = x = rng.standard_normal((clips, steps, *shape[2:]), np.float32)
@@ -281,14 +281,8 @@ def _form(front_end):
     return FORMS[0] if front_end is True else front_end
 
 
-def _prepared(samples, wanted):
-    """What is done with the samples of a window, before they become features."""
-    samples = (samples - samples.mean(dtype=np.float64)).astype(np.float32)
-    return np.resize(samples, max(len(samples), wanted))
-
-
 def _front_end(graph, net, front_end, waveform):
-    """Mean, repetition and transform; with STFT in float64, as acdref does it, and for the same reason."""
+    """What :meth:`acdref.features.front_ends.FrontEnd.window` does; the STFT in float64, for the same reason."""
     from onnx import TensorProto
 
     form = _form(front_end)
