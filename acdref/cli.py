@@ -42,6 +42,9 @@ class LazyGroup(click.Group):
         except BrokenPipeError:  # caught here, since click would make it exit code 1
             discard(sys.stdout)
             return 0
+        except KeyboardInterrupt:  # likewise: click would print an empty line
+            say("acdref: interrupted")
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -148,6 +148,8 @@ PLANTED = {
         ("* self.batch / rate", "/ rate"),
         ("            raise KeyboardInterrupt\n", "            return\n"),
         ("            signal.signal(number, handler)\n", "            pass\n"),
+        ("            kinds.pop()\n", "            pass\n"),
+        ("if self.stop and (number == signal.SIGINT or", "if self.stop and (True or"),
     ],
     "commands/_teacher": [
         ('if rule != "softmax":', 'if rule == "cosine":'),
