@@ -1,5 +1,6 @@
 """What is told on the terminal: one moving line, and lines that stay."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -10,12 +11,19 @@ import time
 import click
 
 
-def say(text, nl=True):
-    """Print to stderr; that its reader has gone ends no work."""
+@contextlib.contextmanager
+def stderr_may_be_dead():
+    """Context in which stderr is printed to; that its reader has gone ends no work."""
     try:
-        click.echo(text, nl=nl, err=True)
+        yield
     except OSError:
         discard(sys.stderr)
+
+
+def say(text, nl=True):
+    """Print to stderr, if anybody reads it."""
+    with stderr_may_be_dead():
+        click.echo(text, nl=nl, err=True)
 
 
 def discard(stream):
