@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from acdref import __version__
-from acdref.commands._progress import discard, say, stderr_may_be_dead
+from acdref.commands._progress import discard, keep_strays, say, stderr_may_be_dead
 from acdref.errors import AcdrefError
 
 # Modules of acdref.commands, in the order of the help page; the command object is the module's `command`.
@@ -133,11 +133,11 @@ def _open_missing():
 
 
 def _keep_stdout():
-    """Keep stdout for results: what C libraries print to its descriptor from now on goes nowhere."""
+    """Keep stdout for results: what C libraries print to its descriptor from now on goes elsewhere."""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # closed
         sys.stdout.flush()
         results = os.dup(sys.stdout.fileno())
-        discard(sys.stdout)
+        keep_strays(sys.stdout.fileno())
         buffering = 1 if os.isatty(results) else -1
         words = {"encoding": sys.stdout.encoding, "errors": sys.stdout.errors, "buffering": buffering}
         sys.stdout = open(results, "w", **words)  # noqa: SIM115 (until Python ends)

@@ -31,6 +31,30 @@ def discard(stream):
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+_strays: list[int] = []  # descriptors
+
+
+def keep_strays(number):
+    """Let a descriptor lead to memory, for :func:`strays`; to nowhere, where there is no such file."""
+    kept = os.memfd_create("strays") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
+    os.dup2(kept, number)
+    _strays[:] = [kept]
+
+
+def strays():
+    """The first line that C libraries have printed to stdout since the last time; empty if none."""
+    import ctypes
+
+    text = b""
+    for number in _strays:
+        ctypes.CDLL(None).fflush(None)
+        text = os.pread(number, 200, 0)
+        if text:
+            os.ftruncate(number, 0)
+            os.lseek(number, 0, os.SEEK_SET)
+    return text.strip().partition(b"\n")[0].decode("utf-8", "replace")
+
+
 class Progress:
     """One moving line on stderr where that is a terminal, and lines that stay."""
 

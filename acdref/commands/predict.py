@@ -8,7 +8,7 @@ import click
 from acdref.commands._network import given_paths, network_options, null_option, open_network
 from acdref.commands._options import PATH, Number, option
 from acdref.commands._output import STDOUT, check_output, is_stream, opened
-from acdref.commands._progress import Progress, end
+from acdref.commands._progress import Progress, end, strays
 from acdref.errors import AcdrefError
 
 _FORMATS = ("table", "csv", "jsonl")
@@ -169,6 +169,8 @@ class _Tally:
 
         under_way = None  # the recording whose windows are coming
         for result in results:
+            if printed := strays():
+                self.progress.log(f"{result.path}: its decoder complains: {printed}")
             if isinstance(result, Failure):
                 self.failed += 1
                 self.recordings += result.path != under_way
