@@ -321,17 +321,17 @@ class _Reader:
     def __iter__(self):
         clip = None
         for clip in self.clips():
-            if any("\0" in label for label in clip.present):
+            if "\0" in "".join(clip.present):
                 raise self.rows.bad("a label has a zero byte")
             yield clip
         if clip is None:
             raise self.error(self.rows.path, "lists no recordings")
 
-    def plain(self, rows):
-        """(line, fields) of each row, without the quotes that some programs put around text between tabs."""
-        if self.rows.dialect is not TABS:
-            return rows
-        return ((line, [unquoted(field.strip()) for field in fields]) for line, fields in rows)
+    def bare(self, fields):
+        """Fields without the quotes that some programs put around text between tabs."""
+        if self.rows.dialect is TABS and '"' in "".join(fields):
+            return [unquoted(field.strip()) for field in fields]
+        return fields
 
     def details(self, fields):
         return tuple(fields[i] for i in self.others)
@@ -408,7 +408,8 @@ class _Manifests(_Reader):
     def clips(self):
         fold, verified = (self.rows.column(name, needed=False) for name in ("fold", "verified"))
         id, classes, unknown = self.at
-        for line, fields in self.plain(self.rows):
+        for line, fields in self.rows:
+            fields = self.bare(fields)
             present = self.labels(fields[classes], classes)
             doubtful = [] if unknown is None else self.labels(fields[unknown], unknown)
             for label in doubtful:
@@ -468,12 +469,13 @@ class _EventLists(_Reader):
             if len(self.header) != self.width:
                 raise rows.bad(f"{len(self.header)} columns, {self.format} has {self.width}")
         self.others = [i for i in range(len(self.header)) if i not in self.at]
-        self.columns, self.extra = len(self.header), ()
-        self.header = [self.header[i] for i in (*self.at, *self.others)]
+        self.columns, self.order, self.extra = len(self.header), (*self.at, *self.others), ()
+        self.in_order = list(self.order) == sorted(self.order)
+        self.header = [self.header[i] for i in self.order]
 
     def by_clip(self):
         """(id, rows) of each clip; a name alone is a clip without events."""
-        rows = ((line, self.ordered(fields)) for line, fields in self.plain(self.rows.fields(None)))
+        rows = ((line, self.ordered(fields)) for line, fields in self.rows.fields(None))
         return itertools.groupby(rows, key=lambda row: self.id(row[1][0], self.at[0]))
 
     def ordered(self, fields):
@@ -482,7 +484,8 @@ class _EventLists(_Reader):
             fields = fields + [""] * (self.columns - 1)
         if len(fields) != self.columns:
             raise self.rows.bad(f"{len(fields)} fields instead of {self.columns}")
-        return [fields[i] for i in (*self.at, *self.others)]
+        fields = self.bare(fields)
+        return fields if self.in_order else [fields[i] for i in self.order]
 
     def clips(self):
         for id, rows in self.by_clip():

@@ -156,11 +156,8 @@ class Rows:
         except csv.Error as error:
             self.line, now = last + 1, self._before + reader.line_num  # where the row begins: its quote, too
             over = f" in line {now}" if now > self.line else ""
-            quote = (
-                ": a quote that opens in this row is not closed"
-                if over or "end of data" in str(error)
-                else ""
-            )
+            unclosed = over or "end of data" in str(error)
+            quote = ": a quote that opens in this row is not closed" if unclosed else ""
             raise self.bad(f"{error}{over}{quote}") from None
 
     def _likely(self):
@@ -200,7 +197,7 @@ class Rows:
 
 
 _HEADS = {
-    b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip", b"PK": "zip or Excel's", b"\x89PNG": "PNG",
+    b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip", b"PK": "zip or Excel's",
 }  # fmt: skip
 _EXCEL = re.compile(r"its columns: [^,;]+(;[^,;]*)+")
 
