@@ -12,6 +12,7 @@ import json
 import math
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.errors import CheckpointError, FileError
-from acdref.files import replacing
+from acdref.files import parse_json, refuse_pipes, replacing
 
 if TYPE_CHECKING:
     from acdref.nets.network import Network
@@ -30,6 +31,10 @@ VERSION = 1
 _RECONSTRUCTED = (
     "weights of the 1-D network (conv1d) of before, whose layer table was a reconstruction: train again"
 )
+
+# An array that is larger than the first of these many bytes and than so many times its bytes in the file is
+# refused before it is unpacked.
+_SMALL, _MOST_PACKED = 1 << 26, 100
 
 
 def save(path: str | PathLike, arrays: dict[str, NDArray], meta: dict) -> None:
@@ -89,6 +94,7 @@ class Arrays:
         self.path, self._damaged, self._error = str(path), damaged, error
 
     def __enter__(self):
+        refuse_pipes(self.path, self._error)
         try:
             self._zip = zipfile.ZipFile(self.path)
         except OSError as error:
@@ -96,6 +102,9 @@ class Arrays:
         except Exception:
             raise self.bad("not an npz file") from None
         self.names = [name.removesuffix(".npy") for name in self._zip.namelist()]
+        name, count = max(Counter(self.names).items(), key=lambda item: item[1], default=("", 0))
+        if count > 1:
+            raise self.bad(f"has the array {name} {count} times")
         return self
 
     def __exit__(self, *_):
@@ -108,17 +117,19 @@ class Arrays:
     def read(self, name: str) -> NDArray:
         """A whole array."""
         with self._stream(name) as stream:
+            self._header(stream, name, c_order=False)
+            stream.seek(0)
             return np.lib.format.read_array(stream, allow_pickle=False)
 
-    def header(self, name: str) -> tuple[tuple[int, ...], np.dtype]:
-        """Shape and dtype of an array."""
+    def header(self, name: str, c_order: bool = True) -> tuple[tuple[int, ...], np.dtype]:
+        """Shape and dtype of an array, whose size is what they say; whether it must be in C order."""
         with self._stream(name) as stream:
-            return self._header(stream)
+            return self._header(stream, name, c_order)
 
     def chunks(self, name: str, count: int) -> Iterator[NDArray]:
-        """An array, `count` rows at a time."""
+        """An array in C order, `count` rows at a time."""
         with self._stream(name) as stream:
-            shape, dtype = self._header(stream)
+            shape, dtype = self._header(stream, name, c_order=True)
             row = dtype.itemsize * math.prod(shape[1:])
             for start in range(0, shape[0], count):
                 n = min(count, shape[0] - start)
@@ -129,20 +140,31 @@ class Arrays:
         if name not in self.names:
             raise self.bad(f"has no array {name}")
         try:
-            with self._zip.open(f"{name}.npy") as stream:
+            info = self._zip.getinfo(f"{name}.npy")
+            if info.flag_bits & 1:
+                raise ValueError(f"the array {name} is encrypted")
+            if info.file_size > max(_SMALL, _MOST_PACKED * info.compress_size):
+                raise ValueError(
+                    f"the array {name} would grow from {info.compress_size} bytes to {info.file_size}"
+                )
+            with self._zip.open(info) as stream:
                 yield stream
+        except MemoryError:
+            raise self._error(self.path, f"the array {name} is too large for this machine's memory") from None
         except Exception as error:  # what zipfile and NumPy raise for damaged bytes has no common type
             raise self.bad(error) from None
 
-    @staticmethod
-    def _header(stream):
+    def _header(self, stream, name, c_order):
         version = np.lib.format.read_magic(stream)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = read[version](stream)
         if dtype.hasobject:
             raise ValueError("Python objects are not read")
-        if fortran and len(shape) > 1:
+        if c_order and fortran and len(shape) > 1:
             raise ValueError("Fortran order is not read: save numpy.ascontiguousarray of it")
+        size, there = dtype.itemsize * math.prod(shape), self._zip.getinfo(f"{name}.npy").file_size
+        if min(shape, default=0) < 0 or stream.tell() + size != there:
+            raise ValueError(f"the array {name} of shape {shape} has {there} bytes")
         return shape, dtype
 
 
@@ -201,25 +223,56 @@ def load(path: str | PathLike) -> tuple[dict[str, NDArray], dict]:
         network is one that there is no more.
     """
     with Arrays(path, "not a weights file of acdref, or a damaged one", CheckpointError) as archive:
+        if not {"meta", "sha256"} <= set(archive.names):
+            raise CheckpointError(path, "not a weights file of acdref")
+        meta = _meta(archive)
+        _refuse_strange_sizes(archive, meta)
         entries = {name: archive.read(name) for name in archive.names}
-    digest = entries.pop("sha256", None)
-    if digest is None or "meta" not in entries:
-        raise CheckpointError(path, "not a weights file of acdref")
-    if digest.tobytes() != _digest(entries):
+    if entries.pop("sha256").tobytes() != _digest(entries):
         raise CheckpointError(path, "damaged: its contents do not match its sha256")
+    del entries["meta"]
+    return entries, meta
+
+
+def _meta(archive):
+    """What a weights file says of itself."""
     try:
-        meta = json.loads(entries.pop("meta").tobytes())
+        meta = parse_json(archive.read("meta").tobytes())
     except ValueError:
         meta = None
     if not isinstance(meta, dict):
-        raise CheckpointError(path, "not a weights file of acdref: its meta is no JSON object")
+        raise CheckpointError(
+            archive.path, "not a weights file of acdref, or damaged: its meta is no JSON object"
+        )
     if meta.get("format") != FORMAT:
-        raise CheckpointError(path, f"not a weights file of acdref (format {meta.get('format')!r})")
+        raise CheckpointError(archive.path, f"not a weights file of acdref (format {meta.get('format')!r})")
     if meta.get("version") != VERSION:
-        raise CheckpointError(path, f"format version {meta.get('version')}: this acdref reads {VERSION}")
-    if meta.get("network") == "conv1d" and "dense" not in (meta.get("config") or ()):
-        raise CheckpointError(path, _RECONSTRUCTED)
-    return entries, meta
+        cause = f"format version {meta.get('version')}: this acdref reads {VERSION}"
+        raise CheckpointError(archive.path, cause)
+    config = meta.get("config")
+    if meta.get("network") == "conv1d" and isinstance(config, dict) and "dense" not in config:
+        raise CheckpointError(archive.path, _RECONSTRUCTED)
+    return meta
+
+
+def _refuse_strange_sizes(archive, meta):
+    """Compare what belongs to the network's arrays with its configuration before anything is unpacked."""
+    if "network" not in meta:
+        return
+    net = _outline(archive.path, meta)
+    shapes = {name: a.shape for name, a in (net.params | net.state).items()}
+    for key in archive.names:
+        name = _own_name(key)
+        if name in shapes:
+            shape, _ = archive.header(key, c_order=False)
+            if math.prod(shape) != math.prod(shapes[name]):
+                cause = f"{key} is of shape {shape} instead of {shapes[name]}"
+                raise CheckpointError(archive.path, cause)
+
+
+def _own_name(key):
+    """The network's name of the array that a file's array belongs to: moments and averages, too."""
+    return re.sub(r"^(.*/)?([mv]\.|average\.)?", "", key)
 
 
 def network_meta(net: "Network", classes: Iterable[str]) -> dict:
@@ -266,23 +319,48 @@ def load_weights(path: str | PathLike, backend: str = "auto") -> tuple["Network"
     CheckpointError
         As :func:`load`, or if the file's network does not fit its configuration.
     """
+    from acdref.nets import registry
+
     arrays, meta = load(path)
     net = build_network(path, meta, backend)
     restore_network(path, net, arrays)
+    try:
+        registry.check_input(net)
+    except ValueError as error:
+        raise CheckpointError(path, f"does not fit its front end: {error}") from None
     return net, meta
 
 
 def build_network(path: str | PathLike, meta: dict, backend: str = "auto") -> "Network":
-    """A network of the configuration in `meta`, with fresh weights."""
+    """A network of the configuration in `meta`, with fresh weights.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such network, or its classes are not names that differ, one for each output.
+    """
+    from acdref.nets import registry
+
+    _outline(path, meta)
+    name = meta["network"]
+    return registry.NETWORKS[name](registry.config_from(name, dict(meta["config"])), backend=backend)
+
+
+def _outline(path, meta):
+    """The network without its arrays; CheckpointError if there can be no such network."""
     from acdref.nets import registry
 
     try:
-        name = meta["network"]
-        config = registry.config_from(name, dict(meta["config"]))
-        if config.classes != len(meta["classes"]):
-            raise ValueError(f"{config.classes} outputs for {len(meta['classes'])} class names")
-        return registry.NETWORKS[name](config, backend=backend)
-    except (KeyError, TypeError, ValueError) as error:
+        config = registry.config_from(meta["network"], dict(meta["config"]))
+        classes = meta["classes"]
+        if not isinstance(classes, list) or not all(isinstance(c, str) and c.strip() for c in classes):
+            raise ValueError("its classes are no list of names")
+        if len(set(classes)) < len(classes):
+            raise ValueError("it names a class twice")
+        if config.classes != len(classes):
+            raise ValueError(f"{config.classes} outputs for {len(classes)} class names")
+        return registry.outline(meta["network"], config)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(path, f"its network's configuration makes no sense: {error}") from None
 
 
@@ -306,7 +384,7 @@ def restore_network(path: str | PathLike, net: "Network", arrays: dict[str, NDAr
     """
     own = net.params | net.state
     for key, stored in arrays.items():
-        name = re.sub(r"^(.*/)?([mv]\.|average\.)?", "", key)
+        name = _own_name(key)
         if name in own and np.squeeze(stored).shape == np.squeeze(own[name]).shape:
             arrays[key] = stored.reshape(own[name].shape)
     for kind, own in (("params", net.params), ("state", net.state)):

@@ -1,23 +1,47 @@
-"""Files that are there whole or not at all, written under another name and then renamed; files that ship."""
+"""Files that are there whole or not at all, written under another name and then renamed; files that ship.
+
+A lock (``flock``) is on what is being written itself, and ends with the process, however that ends: what is
+left of a dead one is known by its having none.  Where there are no such locks (Windows, some file systems of
+networks), nothing is refused, and temporary files have the number of their process in their names.
+"""
 
 import contextlib
 import csv
+import functools
 import hashlib
 import io
+import json
 import math
 import os
+import re
+import stat
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from acdref.errors import FileError, naming
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 Place = str | os.PathLike[str]
 """Of a file or folder."""
 
 
+class BusyError(FileError):
+    """What another run is writing."""
+
+    def __init__(self, path: Place) -> None:
+        super().__init__(path, "another run is writing it; wait for that, or name another output")
+
+
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], error: type[FileError] = FileError) -> Iterator[Path]:
+def replacing(
+    path: str | os.PathLike[str], error: type[FileError] = FileError, durable: bool = True
+) -> Iterator[Path]:
     """Context in which a file is written that takes the place of `path` when the block ends.
 
     Parameters
@@ -25,15 +49,20 @@ def replacing(path: str | os.PathLike[str], error: type[FileError] = FileError) 
     path : str or path-like
     error : type, optional
         Subclass of FileError, for what the system refuses.
+    durable : bool
+        Whether the file is on the disk, whatever happens to the machine, when the block has ended.  Of many
+        files, :func:`settle` is quicker.
 
     Yields
     ------
     Path
-        Where to write: ``.NAME.PID.tmp`` in the same folder.  If the block fails, that file vanishes and the
-        old one stays.
+        Where to write: ``.NAME.tmp`` in the same folder.  If the block fails, that file vanishes and the old
+        one stays; if the process is killed, the next one that writes NAME takes it over.
 
     Raises
     ------
+    BusyError
+        If another process is writing the same file.
     FileError
         In place of any OSError in the block or at its end.
 
@@ -47,14 +76,189 @@ def replacing(path: str | os.PathLike[str], error: type[FileError] = FileError) 
     ['x.txt']
     """
     folder, name = os.path.split(path)
-    temporary = Path(folder, f".{name}.{os.getpid()}.tmp")
+    temporary, lock = Path(folder, f".{name}.tmp"), None
+    try:
+        lock = open_alone(temporary, needed=True)
+        lock.truncate()
+        _clear(folder, name)
+    except BusyError:
+        raise BusyError(path) from None
+    except OSError:  # no locks, or left by another user; if nothing can be written here, that shows below
+        temporary = Path(folder, f".{name}.{os.getpid()}.tmp")
+    renamed = False
     try:
         with naming(path, error):
             yield temporary
+            if durable:
+                _sync(temporary)
             os.replace(temporary, path)
+            renamed = True
+            if durable:
+                _sync_folder(folder)
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        if not renamed:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        if lock is not None:
+            lock.close()
+
+
+def open_alone(path: Place, needed: bool = False) -> io.FileIO:
+    """Open a file to read and write, which is made if need be and which no other process has opened so.
+
+    Parameters
+    ----------
+    path : str or path-like
+    needed : bool
+        Whether to fail where there are no locks.
+
+    Returns
+    -------
+    io.FileIO
+        Unbuffered; the file is this process's until it is closed.
+
+    Raises
+    ------
+    BusyError
+        If another process has it.
+    OSError
+        If it cannot be opened.
+    """
+
+    def opener(name, flags):
+        return os.open(name, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+    while True:
+        file = open(path, "r+b", buffering=0, opener=opener)  # noqa: SIM115
+        try:
+            _lock(file.fileno(), path, needed)
+            # Another may have renamed or deleted it just before this one got the lock.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), os.lstat(path)):
+                    return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _lock(descriptor, path, needed=False):
+    """Lock an open file until it is closed; BusyError if another has locked it."""
+    try:
+        if fcntl is None:
+            raise OSError("no locks")
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BusyError(path) from None
+    except OSError:  # not here
+        if needed:
+            raise
+
+
+@contextlib.contextmanager
+def claimed(folder: Place) -> Iterator[None]:
+    """Context in which this run alone works in a folder.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Made if need be, and unmade if it is left empty.
+
+    Raises
+    ------
+    BusyError
+        If another run does.
+    FileError
+        If it is none, or cannot be made.
+    """
+    with naming(folder):
+        made = make_folder(folder)
+        descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
+    try:
+        if descriptor is not None:
+            _lock(descriptor, folder)
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # the first that is not empty
+            for one in made:
+                one.rmdir()
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def make_folder(folder: Place) -> list[Path]:
+    """Make a folder and those above it, as far as need be, durably.
+
+    Returns
+    -------
+    list of Path
+        Those that were made, from the innermost on.
+    """
+    folder = Path(folder)
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in made:
+        _sync_folder(one.parent)
+    return made
+
+
+def settle(folder: Place, names: Iterable[Place]) -> None:
+    """Have files that were written without `durable` on the disk; FileError if that cannot be."""
+    for name in names:
+        with naming(os.path.join(folder, name)):
+            _sync(os.path.join(folder, name))
+    _sync_folder(folder)
+
+
+def set_aside(path: Place) -> str:
+    """Rename a file to the first of ``PATH.1``, ``PATH.2``, ... that is free; returns the new name."""
+    number = 1
+    while os.path.lexists(f"{os.fspath(path)}.{number}"):
+        number += 1
+    aside = f"{os.fspath(path)}.{number}"
+    os.rename(path, aside)
+    return aside
+
+
+def _sync(path):
+    with open(path, "r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder):
+    """Have the names in a folder on the disk, where the file system can do that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder or ".", os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _clear(folder, name):
+    """Delete what dead processes have left of a file, whose names have their numbers."""
+    for other in _temporaries(os.path.abspath(folder)):
+        found = re.fullmatch(rf"\.{re.escape(name)}\.(\d+)\.tmp", other)
+        if found and not _alive(int(found[1])):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, other))
+
+
+@functools.cache
+def _temporaries(folder):
+    """Names of the temporary files in a folder when this process came."""
+    return [name for name in os.listdir(folder) if name.startswith(".") and name.endswith(".tmp")]
+
+
+def _alive(process):
+    """Whether there is such a process on this machine."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def refuse_inputs(output: Place | None, *inputs: Place | None) -> None:
@@ -90,6 +294,98 @@ def write_table(path: str | os.PathLike, columns: Iterable, rows: Iterable, deli
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows([columns, *rows])
     write_text(path, text.getvalue())
+
+
+def refuse_pipes(path: Place, error: type[FileError] = FileError) -> None:
+    """Refuse what is neither file nor folder, where a file is read more than once or from its end.
+
+    To open a FIFO is to wait for its writer, and what it gave once is gone.
+
+    Parameters
+    ----------
+    path : str or path-like
+    error : type, optional
+        Subclass of FileError.
+
+    Raises
+    ------
+    FileError
+        For a FIFO, a device or a socket; or if there is no such file.
+
+    Examples
+    --------
+    >>> refuse_pipes(os.devnull)
+    Traceback (most recent call last):
+    acdref.errors.FileError: /dev/null: not a regular file
+    """
+    with naming(path, error):
+        mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise error(path, "not a regular file")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """JSON that somebody else has written.
+
+    Parameters
+    ----------
+    text : str or bytes
+
+    Raises
+    ------
+    ValueError
+        For what is no JSON, brackets that are nested by the thousand, and a name that an object has twice,
+        of which one value would be lost.
+
+    Notes
+    -----
+    Whole numbers that no 64-bit integer holds become floating point, up to infinity.
+
+    Examples
+    --------
+    >>> parse_json('{"a": [1, 1000000000000000000000]}')
+    {'a': [1, 1e+21]}
+    """
+    try:
+        return _JSON.decode(text if isinstance(text, str) else text.decode("utf-8-sig"))
+    except RecursionError:
+        raise ValueError("brackets are nested too deeply") from None
+
+
+def read_json(path: Place, error: type[FileError] = FileError) -> Any:
+    """Content of a JSON file that somebody else has written, see :func:`parse_json`.
+
+    Parameters
+    ----------
+    path : str or path-like
+    error : type, optional
+        Subclass of FileError.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read.
+    """
+    refuse_pipes(path, error)
+    try:
+        with naming(path, error), open(path, "rb") as file:
+            return parse_json(file.read())
+    except ValueError as caught:
+        raise error(path, f"is not JSON: {caught}") from None
+
+
+def _object(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"an object has the name {twice!r} twice")
+    return found
+
+
+_JSON = json.JSONDecoder(
+    parse_int=lambda digits: int(digits) if len(digits) < 19 else float(digits), object_pairs_hook=_object
+)
 
 
 def json_number(value: float) -> float | None:

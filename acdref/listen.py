@@ -18,7 +18,7 @@ from acdref.augment import AUGMENTATIONS, Augmentation, codecs
 from acdref.augment.sound import Sound
 from acdref.errors import AcdrefError, AudioError
 from acdref.features.compressed import FRAME, SAMPLE_RATE, stft
-from acdref.files import replacing, write_text
+from acdref.files import claimed, replacing, settle, write_text
 from acdref.synth import scene
 
 SECONDS = 10.0
@@ -125,21 +125,20 @@ def write_page(
     """
     folder = Path(folder)
     sections: list[str] = []
-    for title, x in _sounds(recordings, seed, on_failure):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AcdrefError(f"{folder}: {error.strerror or error}") from None
-        rows = []
-        for k, (name, parameters, y) in enumerate(examples(x, seed, augmentation)):
-            file = f"{len(sections) + 1}-{k:02}-{name.replace(', ', '-')}.wav"
-            _write_wav(folder / file, y)
-            rows.append(_row(file, name, parameters, spectrogram(y)))
-        sections.append(f"<h2>{html.escape(title)}</h2>\n" + "\n".join(rows))
-    if not sections:
-        raise AcdrefError("none of the recordings can be decoded")
-    page = folder / "index.html"
-    write_text(page, _PAGE.replace("BODY", "\n".join(sections)))
+    names: list[str] = []
+    with claimed(folder):
+        for title, x in _sounds(recordings, seed, on_failure):
+            rows = []
+            for k, (name, parameters, y) in enumerate(examples(x, seed, augmentation)):
+                names.append(f"{len(sections) + 1}-{k:02}-{name.replace(', ', '-')}.wav")
+                _write_wav(folder / names[-1], y)
+                rows.append(_row(names[-1], name, parameters, spectrogram(y)))
+            sections.append(f"<h2>{html.escape(title)}</h2>\n" + "\n".join(rows))
+        if not sections:
+            raise AcdrefError("none of the recordings can be decoded")
+        page = folder / "index.html"
+        settle(folder, names)
+        write_text(page, _PAGE.replace("BODY", "\n".join(sections)))
     return page
 
 
@@ -228,7 +227,7 @@ def _sounds(recordings, seed, on_failure):
 def _write_wav(path, x):
     from soundfile import write
 
-    with replacing(path) as temporary:
+    with replacing(path, durable=False) as temporary:
         write(temporary, augment.set_level(x, LEVEL), SAMPLE_RATE, subtype="PCM_16", format="WAV")
 
 

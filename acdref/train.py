@@ -22,10 +22,10 @@ import numpy as np
 from acdref import checkpoint, metrics
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
-from acdref.errors import AcdrefError, CheckpointError, ManifestError, naming
+from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import write_text
-from acdref.fit import Job, Observer, Run, Stopped, initial, reports
+from acdref.files import claimed, write_text
+from acdref.fit import Job, Observer, Run, Say, Stopped, initial, reports
 from acdref.losses import bce, bce_probabilities
 from acdref.nets import registry
 from acdref.ops.memory import keep_freed_memory
@@ -66,24 +66,29 @@ def train(
     Raises
     ------
     AcdrefError
-        For input that makes training impossible, a folder that holds another run, or a run whose manifest
-        has changed since.
+        For input that makes training impossible, a folder that holds another run or in which one is at work,
+        or a run whose manifest or options have changed since.
     """
-    observer = observer or Observer()
     keep_freed_memory()
-    out = Path(out)
-    begun = (out / CONFIG).exists()
+    with claimed(out):
+        return _train(options, Path(out), resume, observer or Observer())
+
+
+def _train(options, out, resume, observer):
+    begun, stored = (out / CONFIG).exists(), dataclasses.asdict(options)
     if begun:
-        options = _stored_options(options, out, resume)
+        options, stored = _stored_options(options, out, resume)
     elif not options.manifest:
         raise AcdrefError(f"{out}: holds no run to continue")
-    manifest, val = datasets(options)
+    continues = resume and (out / LAST).exists()
+    say = None if continues else observer.log
+    manifest, val = datasets(options, say)
     for note in () if begun else notes(options, manifest, val):
         observer.log(note)
-    continues = resume and (out / LAST).exists()
-    net = _network(options, manifest.classes, None if continues else observer.log)
+    net = _network(options, manifest.classes, say)
     with _loader(options, manifest, net, observer) as loader:
-        run = Run(net, _job(options, out, loader, val, net), out / LAST, observer)
+        job = dataclasses.replace(_job(options, out, loader, val, net), options=_digest(stored))
+        run = Run(net, job, out / LAST, observer)
         if not begun:  # only now: options that make no run leave the folder as it was
             _claim_folder(options, out)
             if options.schedule == "plateau" and (val is None or options.epochs <= options.patience + 2):
@@ -102,12 +107,13 @@ def train(
 
 
 def _stored_options(options, out, resume):
-    """The options of the run in a folder, but for `FREE_OPTIONS`."""
+    """The options of the run in a folder, but for `FREE_OPTIONS`; and all of them as they are stored."""
     if not resume:
         raise AcdrefError(f"{out}: holds a run already; continue it with --resume, or choose another folder")
     config = out / CONFIG
     try:
-        stored = json.loads(config.read_text())
+        read = json.loads(config.read_text())
+        stored = dict(read)
         if "preset_name" not in stored:  # a run from before there were presets, and other defaults
             stored = {"preset_name": None, "seconds": 10.0} | stored
         stored["classes"] = stored["classes"] and tuple(stored["classes"])
@@ -116,27 +122,33 @@ def _stored_options(options, out, resume):
             stored["augment"] = dataclasses.asdict(AUGMENTATIONS["light"]) | given
         stored["augment"] = Augmentation(**stored["augment"])
         free = {name: getattr(options, name) for name in FREE_OPTIONS}
-        return TrainOptions(**(stored | free))
+        return TrainOptions(**(stored | free)), read
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(config, f"cannot be read: {error}") from None
 
 
+def _digest(stored):
+    """sha256 of the options as config.json has them, but for `FREE_OPTIONS`."""
+    counting = {name: value for name, value in stored.items() if name not in FREE_OPTIONS}
+    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
+
+
 def _claim_folder(options, out):
     """Write the options of a new run."""
-    with naming(out):
-        out.mkdir(parents=True, exist_ok=True)
     write_text(out / CONFIG, json.dumps(dataclasses.asdict(options), indent=2) + "\n")
 
 
-def datasets(options: Options) -> tuple[Manifest, Manifest | None]:
+def datasets(options: Options, say: Say = None) -> tuple[Manifest, Manifest | None]:
     """The manifests to train and to validate on; the second is None without validation.
+
+    `say` is called with one line of text about what a folder holds besides recordings.
 
     Raises
     ------
     AcdrefError
         If there are none, or their labels can neither teach nor measure anything.
     """
-    manifest, val = _chosen(options)
+    manifest, val = _chosen(options, say)
     if np.isnan(manifest.labels).all():
         raise ManifestError(manifest.source, "all labels are unknown, so there is nothing to learn")
     return manifest, None if val is None else measurable(val)
@@ -172,10 +184,10 @@ def measurable(val: Manifest) -> Manifest:
     return val
 
 
-def _chosen(options):
-    manifest, val = open_dataset(options.manifest, options.root, options.classes), None
+def _chosen(options, say):
+    manifest, val = open_dataset(options.manifest, options.root, options.classes, say), None
     if options.val is not None:
-        val = open_dataset(options.val, options.root, options.classes)
+        val = open_dataset(options.val, options.root, options.classes, say)
         if options.classes is None:
             manifest, val = of_the_same_classes(manifest, val)
     elif options.val_fold is not None:
@@ -217,7 +229,7 @@ def _loader(options, manifest, net, observer):
     chosen = {name: getattr(options, name) for name in names}
     sequences = Sequences(manifest, **chosen, clips=Clips(sr=front.rate))
     left_out = reports(observer)["on_failure"]
-    return Loader(sequences, options.batch, options.workers, front.transform, left_out)
+    return Loader(sequences, options.batch, options.workers, front.window, left_out)
 
 
 def _job(options, out, loader, val, net):

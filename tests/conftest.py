@@ -18,6 +18,8 @@ settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("repeatable")
 
+os.fsync = lambda descriptor: None  # the power does not fail in tests, and waiting for disks takes minutes
+
 
 @pytest.fixture
 def with_blas_threads():

@@ -18,6 +18,14 @@ PLANTED = {
         ('start = _found(fd, b"OggS", contents)', "pass"),
         ("samples // 8 * bits // sr + padding", "samples // 8 * bits // sr"),
     ],
+    "audio/ffmpeg": [
+        ("os.killpg(self._process.pid, signal.SIGKILL)", "self._process.terminate()"),
+        ("log.duration / 1000 and not log.video", "log.duration / 1000"),
+        ("0.0 if self._estimated else 3600", "3600"),
+        ('self._input &= not text.startswith("Output #")', "pass"),
+        ("n * self.channels).reshape", "n).reshape"),
+        ("for _ in range(3):", "for _ in range(2):"),
+    ],
     "audio/resampling": [
         ("-(-n_in * up // down) - n_out", "n_in * up // down - n_out"),
         ("not np.isfinite(x).all()", "np.isnan(x).any()"),
@@ -63,9 +71,12 @@ PLANTED = {
     ],
     "checkpoint": [
         ("if not np.isfinite(stored).all():", "if np.isnan(stored).any():"),
-        ('config.classes != len(meta["classes"])', 'config.classes < len(meta["classes"])'),
+        ("config.classes != len(classes)", "config.classes < len(classes)"),
+        ("len(set(classes)) < len(classes)", "False"),
+        ("stream.tell() + size != there", "False"),
+        ("math.prod(shape) != math.prod(shapes[name])", "False"),
         ("own[name] = stored.astype(a.dtype)", "own[name] = stored"),
-        ('"dense" not in (meta.get("config") or ())', '"layers" not in (meta.get("config") or ())'),
+        ('"dense" not in config', '"layers" not in config'),
         (
             'with replacing(path, CheckpointError) as temporary, open(temporary, "wb") as file:',
             'with open(path, "wb") as file:',
@@ -149,7 +160,7 @@ PLANTED = {
         ("    end(failures)\n", "    end(failures, False)\n"),
     ],
     "commands/evaluate": [
-        ('open_dataset(manifest, where["root"], names)', 'open_dataset(manifest, where["root"])'),
+        ('open_dataset(manifest, where["root"], names, say)', 'open_dataset(manifest, where["root"])'),
         ("    end(result.failures)\n", "    end(result.failures and not result.clips)\n"),
         ("(*failures, *result.failures)", "result.failures"),
         ("superclasses.names.index(name) for name in names", "names.index(name) for name in names"),
@@ -157,7 +168,8 @@ PLANTED = {
         ("_OF_MANIFEST if manifest is None else _OF_FSD50K", "_OF_MANIFEST"),
     ],
     "commands/export": [
-        ('meta["classes"], front_end)', 'meta["classes"])'),
+        ('meta["classes"], front_end, licence)', 'meta["classes"], bool(front_end), licence)'),
+        ('None if weights else "MIT"', '"MIT"'),
     ],
     "commands/predict": [
         ("end(tally.failed, tally.windows)", "end(tally.failed)"),
@@ -292,6 +304,11 @@ PLANTED = {
         ("            temporary.unlink()\n", "            pass\n"),
         ("value if math.isfinite(value) else None", "None if value != value else value"),
         (".{os.getpid()}.tmp", ".tmp"),
+        ("        lock.truncate()\n", ""),
+        ("os.fstat(file.fileno()), os.lstat(path)", "os.fstat(file.fileno()), os.fstat(file.fileno())"),
+        ("                _sync(temporary)\n", ""),
+        ("            _lock(descriptor, folder)\n", "            pass\n"),
+        ("if found and not _alive(int(found[1])):", "if found:"),
     ],
     "fit": [
         ('job.keep == "last" or score > self.best', 'job.keep == "last" or score >= self.best'),
@@ -303,6 +320,10 @@ PLANTED = {
             "self.epoch, self.step = self.epoch + 1, 0",
         ),
         ('"plateau": job.plateau, ', ""),
+        ("            checkpoint.load(self.job.best)  # complains", "            pass  # complains"),
+        ("            if not self.observer.should_stop():\n                raise\n", ""),
+        ('if meta.get("options", self.job.options) != self.job.options:', "if False:"),
+        ("        if backend != ours:\n", "        if False:\n"),
         ("np.random.default_rng([job.seed, epoch, step])", "np.random.default_rng([job.seed, step])"),
         ('tuple(meta["classes"]) == tuple(classes)', 'len(meta["classes"]) == len(classes)'),
     ],
@@ -382,8 +403,9 @@ PLANTED = {
         ("self.times[:, 1] > self.times[:, 0]", "self.times[:, 1] >= self.times[:, 0]"),
     ],
     "recipes/features": [
-        ('whole = text[: text.rfind("\\n") + 1]', "whole = text"),
-        ("    os.truncate(part, 4 * int(np.prod(shape)) * ends[-1])", "    # os.truncate(part, 0)"),
+        ("            data.truncate(size * ends[-1])\n", "            pass\n"),
+        ("zlib.crc32(data.read(size * int(steps))) == checksum", "len(data.read(size * int(steps))) > 0"),
+        ("mark = str(i), [ends[-1], *", "mark = str(i), [*"),
         ("np.diff(self.ends) > 0", "np.diff(self.ends) >= 0"),
         ("round(most * front.rate)", "round(most * front.hop)"),
         (
@@ -459,6 +481,8 @@ PLANTED = {
         ("sound_starts(x[::-1], sr)]", "sound_starts(x, sr)]"),
     ],
     "recipes/stages": [
+        ("not in (None, _digest(state))", "not in (None,)"),
+        ('            raise ValueError("changed")\n', "            pass\n"),
         ('if state.get("made_from") != made:', 'if "made_from" not in state:'),
         ("if sha256(folder / name) != digest:", "if not (folder / name).exists():"),
         ("if before.get(name) != now.get(name)]", "if before.get(name, now.get(name)) != now.get(name)]"),
@@ -528,9 +552,13 @@ PLANTED = {
         ("if id is None or len(first) not in (2, 3):", "if True:"),
     ],
     "tables/journal": [
-        ("        self._file.truncate(end)\n", ""),
+        ("damaged |= not self._take(line, place)", "self._take(line, place)"),
+        ("line == self._frame(text) + text + b", "line.endswith(text + b"),
+        ("if found[3] == self._sum(int(found[1]), text):", "if text.startswith(b'{'):"),
+        ("key=self._key.digest()", "key=b''"),
+        ("monotonic() - self._synced <= SYNC_SECONDS", "monotonic() - self._synced <= 10 * SYNC_SECONDS"),
         ("name in self._places and self._stamps[name] == stamp", "name in self._places"),
-        ('.encode() + b"\\n")\n            self._file.flush()\n', '.encode() + b"\\n")\n'),
+        ("            if not self._head.startswith(head):\n", "            if head:\n"),
     ],
     "tables/fsd50k": [
         ('"val": ("dev", 200, 8.0)', '"val": ("dev", 200, 5.0)'),
@@ -558,7 +586,6 @@ PLANTED = {
             '~self._matches("fold", fold) & ~self._matches("split", split)',
         ),
         ('text == "1" for text', "bool(text) for text"),
-        ("os.path.splitext(name)[1].lower() in", "os.path.splitext(name)[1] in"),
         ("if set(found) <= set(ACD_CLASSES)", "if set(found) & set(ACD_CLASSES)"),
     ],
     "tables/rows": [
@@ -575,6 +602,12 @@ PLANTED = {
         ("np.array(seconds) if all(duration > 0 for duration in seconds) else np.ones", "np.ones"),
         ('fields[column] or "nan"', 'fields[column] or "0"'),
         ("repr(float(score))", 'f"{score:.6f}"'),
+    ],
+    "tables/walk": [
+        ("os.path.splitext(name)[1].lower() in", "os.path.splitext(name)[1] in"),
+        ("subfolders[:] = files[:] = []", "pass"),
+        ("return hidden or not _is_within(target, real_root)", "return True"),
+        ("if _is_within(real_root, target):", "if target == real_root:"),
     ],
     "tables/statistics": [
         ("np.minimum(k + 1, last)", "k"),
@@ -632,7 +665,13 @@ PLANTED = {
     "nets/onnx": [
         ("weight.transpose(3, 2, 0, 1)", "weight.transpose(3, 2, 1, 0)"),
         ("if not difference <= TOLERANCE:", "if difference > TOLERANCE:"),
-        ("front.fewest(net.min_frames)", "net.min_frames * front.hop"),
+        ("else front.fewest(net.min_frames)", "else net.min_frames * front.hop"),
+        ('from_array(np.asarray(value, dtype, order="C")', "from_array(np.ascontiguousarray(value, dtype)"),
+        ("for _ in range(2):  # the second", "for _ in range(1):  # the second"),
+        ("signal, graph.integers(1), keepdims=1))", "signal, graph.integers(0, 1), keepdims=1))"),
+        ('graph.add("Max", samples, graph.integers(wanted))', "graph.integers(wanted)"),
+        ("graph.integers(wanted - 1)), samples)", "graph.integers(0)), samples)"),
+        ("waves.real, waves.imag])", "waves.real, -waves.imag])"),
     ],
     "nets/registry": [
         ("for key, a in given.items() if key not in new", "for key, a in given.items() if key in own"),
@@ -681,7 +720,17 @@ PLANTED = {
     "ops/kernel": [
         ('[*package.glob("ops/*.py"), *package.glob("fast/*.py")]', '[*package.glob("ops/*.py")]'),
         ('os.environ.get("XDG_CACHE_HOME") or Path', 'os.environ.get("XDG_CACHE") or Path'),
-        ("            config.CACHE_DIR = before\n", "            pass\n"),
+        ("(stat.S_IWGRP | stat.S_IWOTH)", "stat.S_IWOTH"),
+        ("status.st_uid not in (os.geteuid(), 0)", "False"),
+        ("            if _open_to_others(one):\n", "            if False:\n"),
+        ("    if kind not in _told:\n", "    if True:\n"),
+        ('_tell("disabled", f"{_DISABLED}: NumPy does the work")', "pass"),
+    ],
+    "ops/kernel_cache": [
+        ("if found != _sum(name, content):", "if False:"),
+        ("    return hashlib.blake2b(name.encode() + ", "    return hashlib.blake2b("),
+        ("self._cache_path = os.path.join(folder", "self._cache_path = os.path.join(os.devnull"),
+        ("        except Exception as error:", "        except MemoryError as error:"),
     ],
     "ops/layout": [
         ("0, whole(a.shape[axis]) - a.shape[axis]", "whole(a.shape[axis]) - a.shape[axis], 0"),

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import sys
 import time
 import zipfile
@@ -22,7 +23,7 @@ from acdref.errors import CheckpointError, FileError, TeacherError
 from acdref.nets import NETWORKS, ACDNet, ACDNetConfig, Block, build
 
 SMALL = ACDNetConfig(
-    classes=2, stem=2, bins=6, blocks=(Block(3, 2, (2, 2)), Block(2, 1, (1, 2), 2)), attention="separable"
+    classes=2, stem=2, blocks=(Block(3, 2, (2, 2)), Block(2, 1, (1, 2), 2)), attention="separable"
 )
 CLASSES = ["dog", "Wind, höher"]
 search = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -87,7 +88,7 @@ def test_network_round_trip(weights, backend):
         assert list(own) == list(other)
         for name in own:
             np.testing.assert_array_equal(own[name], other[name])
-    x = np.random.default_rng(0).standard_normal((1, 30, 6, 2))
+    x = np.random.default_rng(0).standard_normal((1, 30, 257, 2))
     np.testing.assert_allclose(net.predict_proba(x), expected.predict_proba(x), atol=1e-6)
 
 
@@ -183,7 +184,7 @@ def test_equal_content_makes_byte_equal_files(tmp_path, monkeypatch):
 
 def test_no_pickle_and_readable_by_numpy_alone(weights):
     with np.load(weights, allow_pickle=False) as archive:
-        assert archive["params/dense.weight"].shape == (2, 2)
+        assert archive["params/dense.weight"].shape == (128, 2)
         assert json.loads(archive["meta"].tobytes())["classes"] == CLASSES
         assert archive["sha256"].shape == (32,)
 
@@ -350,7 +351,7 @@ def test_changed_array_under_the_old_digest(weights):
         changed = {key: a.copy() for key, a in entries.items()}
         changed[name][0] += 1
         np.savez(weights, **changed)
-        refused(weights, "damaged: its contents do not match its sha256")
+        refused(weights, "damaged: its ")
     np.savez(weights, **{name: a for name, a in entries.items() if name != "params/dense.bias"})
     refused(weights, "damaged")
     np.savez(weights, **{name: a for name, a in entries.items() if name != "sha256"})
@@ -425,11 +426,30 @@ def config(**changes):
         config(blocks=[]),
         config(blocks=[{"channels": 3}]),
         config(blocks=[3]),
+        config(blocks=3),
+        config(bins=1_000_000_000),
+        config(bins=128),
+        config(stem=True),
+        config(stem=0),
+        config(stem=1e300),
+        config(stem=[16] * 100_000),
+        config(blocks=[{"channels": 3, "dilation": 2, "pool": [2, 2, 2]}]),
+        config(blocks=[{"channels": 3, "dilation": 2, "pool": [0, 2]}]),
+        {"network": ["acdnet"]},
+        {"network": "conv1d"},
+        {"network": "conv1d", "config": 3},
+        {"network": "vgg-gap", "config": {"front_end": "none"}},
+        {"network": "vgg-gap", "config": {"output": "none"}},
+        {"classes": ["dog", "dog"]},
+        {"classes": ["dog", None]},
+        {"classes": ["dog", 3]},
+        {"classes": ["dog", " "]},
+        {"classes": {"dog": 1, "cat": 2}},
         {"classes": None},
         {"classes": ["dog"]},
         {"classes": 2},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:60],
 )
 def test_configuration_that_makes_no_sense(tmp_path, change):
     path, (arrays, meta) = tmp_path / "weights.npz", parts()
@@ -437,7 +457,74 @@ def test_configuration_that_makes_no_sense(tmp_path, change):
     with pytest.raises(CheckpointError) as info:
         checkpoint.load_weights(path)
     assert info.value.path == str(path)
-    assert "\n" not in str(info.value)
+    assert "\n" not in str(info.value) and len(info.value.cause) < 300
+
+
+@pytest.mark.parametrize("shape", [(1 << 40,), (3, 1 << 30), (4,)])
+def test_a_shape_that_the_file_does_not_hold(tmp_path, shape):
+    """The header's promise is compared with the file, and with the network, before memory is asked for."""
+    path, (arrays, meta) = tmp_path / "weights.npz", parts()
+    write(path, arrays, meta)
+    header = io.BytesIO()
+    dtype = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, dtype)
+    rewrite(path, "params/dense.bias.npy", header.getvalue() + bytes(8))
+    refused(path, "the array params/dense.bias of shape")
+
+
+def rewrite(path, entry, content, compression=zipfile.ZIP_STORED):
+    """Another content for an entry of a zip file."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, old in entries.items():
+            archive.writestr(name, content if name == entry else old)
+
+
+def test_an_array_that_would_grow_beyond_measure(weights):
+    """A bomb: refused by what the directory says of it, for weights and for whatever else is read."""
+    content = io.BytesIO()
+    np.save(content, np.zeros(checkpoint._SMALL // 4 + 1, np.float32))
+    rewrite(weights, "params/dense.bias.npy", content.getvalue(), zipfile.ZIP_DEFLATED)
+    refused(weights, "the array params/dense.bias would grow from")
+    with pytest.raises(FileError, match="would grow"):
+        checkpoint.read_arrays(weights, {"params/dense.bias": "f"}, "an example")
+
+
+def test_a_size_that_is_not_the_networks(tmp_path):
+    """Moments count, too: nothing is unpacked for them."""
+    path, (arrays, meta) = tmp_path / "weights.npz", parts()
+    write(path, arrays | {"adam/m.dense.bias": np.zeros(3)}, meta)
+    refused(path, "adam/m.dense.bias is of shape (3,) instead of (2,)")
+
+
+def test_encrypted_and_repeated_entries(weights):
+    content = bytearray(weights.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = content.find(mark)
+        while place >= 0:
+            content[place + flags] |= 1
+            place = content.find(mark, place + 1)
+    encrypted = weights.with_name("encrypted.npz")
+    encrypted.write_bytes(content)
+    refused(encrypted, "is encrypted")
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(weights, "a") as archive:
+        archive.writestr("params/dense.bias.npy", b"")
+    refused(weights, "has the array params/dense.bias 2 times")
+
+
+def test_meta_that_is_nested_too_deeply_or_names_something_twice(tmp_path):
+    path, (arrays, meta) = tmp_path / "weights.npz", parts()
+    text = json.dumps(meta)
+    for bad in (b"[" * 100_000, b'{"format": "x", ' + text[1:].encode()):
+        write(path, arrays, bad)
+        refused(path, "its meta is no JSON object")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no FIFOs")
+def test_a_fifo_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "w.npz")
+    refused(tmp_path / "w.npz", "not a regular file")
 
 
 def test_configuration_missing(tmp_path):
@@ -543,7 +630,7 @@ def test_a_single_array_a_folder_and_nothing(tmp_path):
     [
         ({"names": ["a"]}, "values"),
         ({"names": [1], "values": [1.0]}, "names is int64"),
-        ({"names": ["a"], "values": np.array([None])}, "values|allow_pickle"),
+        ({"names": ["a"], "values": np.array([None])}, "Python objects"),
     ],
     ids=["missing", "kind", "objects"],
 )

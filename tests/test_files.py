@@ -6,8 +6,21 @@ import sys
 
 import pytest
 
-from acdref.errors import FileError, ManifestError
-from acdref.files import json_number, refuse_inputs, replacing, sha256, write_text
+from acdref import files
+from acdref.errors import FileError, ManifestError, TeacherError
+from acdref.files import (
+    BusyError,
+    claimed,
+    json_number,
+    make_folder,
+    read_json,
+    refuse_inputs,
+    refuse_pipes,
+    replacing,
+    set_aside,
+    sha256,
+    write_text,
+)
 
 
 @pytest.fixture
@@ -107,7 +120,84 @@ def test_sha256(tmp_path):
         sha256(tmp_path / "none")
 
 
-def test_two_processes_do_not_write_into_one_file(old, monkeypatch):
+def holding(path, kind):
+    """A process that writes a file, or works in a folder, until it is killed."""
+    code = (
+        f"import sys, time\nfrom acdref.files import {kind}\nwith {kind}(sys.argv[1]) as at:\n"
+        "    if at: at.write_text('half')\n    print(flush=True)\n    time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    return process
+
+
+needs_locks = pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+
+
+@needs_locks
+def test_the_second_run_is_refused_until_the_first_is_dead(old):
+    first = holding(old, "replacing")
+    try:
+        with pytest.raises(BusyError, match=r"x\.txt: another run is writing it"), replacing(old):
+            pass
+        assert (old.parent / ".x.txt.tmp").read_text() == "half" and old.read_text() == "old"
+    finally:
+        first.kill()
+        first.communicate()
+    with replacing(old) as temporary:
+        temporary.write_text("n")  # shorter than what the dead one has left
+    assert old.read_text() == "n"
+    assert os.listdir(old.parent) == ["x.txt"]
+
+
+@needs_locks
+def test_one_run_in_a_folder(tmp_path):
+    place = tmp_path / "deep" / "out"
+    first = holding(place, "claimed")
+    try:
+        with pytest.raises(BusyError, match="out: another run is writing it"), claimed(place):
+            pass
+        assert place.is_dir()
+    finally:
+        first.kill()
+        first.communicate()
+    with claimed(place):
+        (place / "x").touch()
+        with pytest.raises(BusyError), claimed(f"{tmp_path}/deep/../deep/out"):
+            pass
+    with claimed(place):
+        pass
+    assert os.listdir(place) == ["x"]
+
+
+def test_a_folder_that_got_nothing_is_not_left(tmp_path):
+    with pytest.raises(ValueError), claimed(tmp_path / "deep" / "out"):
+        raise ValueError
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "empty").mkdir()
+    with claimed(tmp_path / "empty"):
+        pass
+    assert os.listdir(tmp_path) == ["empty"]
+    (tmp_path / "file").touch()
+    for wrong in ("file", "file/out"):
+        with pytest.raises(FileError, match="file"), claimed(tmp_path / wrong):
+            pass
+
+
+def without_locks(monkeypatch, kind):
+    if kind == "windows":
+        monkeypatch.setattr(files, "fcntl", None)
+        return
+
+    def flock(descriptor, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+
+
+@pytest.mark.parametrize("kind", ["windows", pytest.param("network", marks=needs_locks)])
+def test_where_there_are_no_locks_two_do_not_write_into_one_file(old, monkeypatch, kind):
+    without_locks(monkeypatch, kind)
     with replacing(old) as here:
         here.write_text("here")
         with monkeypatch.context() as patch:
@@ -116,6 +206,78 @@ def test_two_processes_do_not_write_into_one_file(old, monkeypatch):
                 there.write_text("there")
         assert old.read_text() == "there"
     assert old.read_text() == "here"
+    with claimed(old.parent), claimed(old.parent):
+        pass
+    with files.open_alone(old) as one, files.open_alone(old) as two:
+        assert one.read() == two.read() == b"here"
+
+
+@needs_locks
+def test_what_dead_processes_have_left_under_their_numbers_goes(old):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    kept = [".y.txt.{}.tmp", ".x.txt.{}.tmp.gz", ".x.txt.{}x.tmp"]
+    for name in (".x.txt.{}.tmp", *kept):
+        (old.parent / name.format(dead.pid)).touch()
+    (old.parent / f".x.txt.{os.getpid()}.tmp").touch()
+    write_text(old, "new")
+    names = ["x.txt", f".x.txt.{os.getpid()}.tmp", *(name.format(dead.pid) for name in kept)]
+    assert sorted(os.listdir(old.parent)) == sorted(names)
+
+
+def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(old):
+    (old.parent / "precious").write_text("mine")
+    (old.parent / ".x.txt.tmp").symlink_to("precious")
+    write_text(old, "new")
+    assert (old.parent / "precious").read_text() == "mine" and old.read_text() == "new"
+
+
+def test_a_file_is_on_the_disk_before_its_name_and_the_name_before_the_end(old, monkeypatch):
+    order, fsync, replace = [], os.fsync, os.replace
+
+    def synced(descriptor):
+        order.append("folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", lambda a, b: (order.append("name"), replace(a, b)))
+    write_text(old, "new")
+    assert [one for one in order if one != "folder"] == ["file", "name"]
+    if os.path.isdir("/proc/self/fd"):
+        assert order == ["file", "name", "folder"]
+        make_folder(old.parent / "a" / "b")
+        assert order[3:] == ["folder"] * 2
+    order.clear()
+    with replacing(old, durable=False) as temporary:
+        temporary.write_text("newer")
+    assert order == ["name"]
+
+
+def test_a_file_system_that_cannot_sync_a_folder(old, monkeypatch):
+    def fsync(descriptor):
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(old, "new")
+    assert old.read_text() == "new"
+
+
+def test_what_cannot_be_brought_to_the_disk_takes_no_place(old, monkeypatch):
+    def fsync(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(FileError, match=r"x\.txt: Input/output error"):
+        write_text(old, "new")
+    unchanged(old)
+
+
+def test_set_aside(old):
+    assert set_aside(old) == f"{old}.1"
+    old.write_text("second")
+    assert set_aside(old) == f"{old}.2"
+    assert (old.parent / "x.txt.1").read_text() == "old"
 
 
 def test_what_json_cannot_say_is_null():
@@ -134,3 +296,42 @@ def test_an_output_that_is_an_input_is_refused(tmp_path):
     refuse_inputs(None, None)
     with pytest.raises(FileError):
         refuse_inputs("new.csv", "new.csv")  # not there yet, but the same
+
+
+# JSON that somebody else has written
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (b"", "Expecting value"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+        (b'{"a": 1, "b": 2, "a": 3}', "the name 'a' twice"),
+        (b"\xff\xfe[\x00", "utf-8"),
+        (b"[1] 2", "Extra data"),
+    ],
+)
+def test_json_that_is_none(tmp_path, text, cause):
+    path = tmp_path / "x.json"
+    path.write_bytes(text)
+    with pytest.raises(TeacherError, match=cause) as info:
+        read_json(path, TeacherError)
+    assert str(info.value).startswith(f"{path}: is not JSON: ") and "\n" not in str(info.value)
+
+
+def test_json_with_a_byte_order_mark_and_huge_numbers(tmp_path):
+    (tmp_path / "x.json").write_bytes(b"\xef\xbb\xbf[1e999, 1" + b"0" * 5000 + b", 999999999999999999]")
+    assert read_json(tmp_path / "x.json") == [math.inf, math.inf, 999_999_999_999_999_999]
+    with pytest.raises(FileError, match="No such file"):
+        read_json(tmp_path / "y.json")
+
+
+def test_pipes_are_refused_where_a_file_is_read_twice(tmp_path):
+    (tmp_path / "file").touch()
+    refuse_pipes(tmp_path / "file")
+    refuse_pipes(tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", os.devnull):
+        with pytest.raises(FileError, match="not a regular file"):
+            refuse_pipes(path)

@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,9 +15,10 @@ LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz
 _GROUP = 64  # output samples that share one filter matrix
 _CHUNK = 16384  # output samples computed at a time, about
 _LARGEST_TERM = 16384  # of a resampling ratio
+_LEVEL = 16384  # samples at the start of a recording whose mean is its level
 
 
-def resample(x: ArrayLike, sr_in: int, sr_out: int) -> NDArray[np.float32]:
+def resample(x: ArrayLike, sr_in: int, sr_out: int, level: float | None = 0.0) -> NDArray[np.float32]:
     """Change the sampling rate.
 
     Parameters
@@ -24,11 +26,13 @@ def resample(x: ArrayLike, sr_in: int, sr_out: int) -> NDArray[np.float32]:
     x : (n,) array of floats
     sr_in, sr_out : int
         Rates in Hz, 1000 to 768000.
+    level : float or None
+        What the signal counts as outside `x`; None: the mean of its first 16384 samples, for recordings.
 
     Returns
     -------
     (ceil(n * sr_out / sr_in),) float32 array
-        Sample k lies at the time k / sr_out; the signal counts as 0 outside `x`.
+        Sample k lies at the time k / sr_out.
 
     Raises
     ------
@@ -55,11 +59,13 @@ def resample(x: ArrayLike, sr_in: int, sr_out: int) -> NDArray[np.float32]:
         raise ValueError(f"audio must be a vector of floats, not {x.dtype} of shape {x.shape}")
     if not np.isfinite(x).all():
         raise ValueError("audio must be finite")
-    parts = resampled([x.astype(np.float32)], checked_rate(sr_in), checked_rate(sr_out))
+    parts = resampled([x.astype(np.float32)], checked_rate(sr_in), checked_rate(sr_out), level)
     return np.concatenate([np.empty(0, np.float32), *parts])
 
 
-def resampled(parts: Iterable[NDArray[np.float32]], sr_in: int, sr_out: int) -> Iterator[NDArray[np.float32]]:
+def resampled(
+    parts: Iterable[NDArray[np.float32]], sr_in: int, sr_out: int, level: float | None = None
+) -> Iterator[NDArray[np.float32]]:
     """Resample a stream.
 
     Parameters
@@ -67,6 +73,8 @@ def resampled(parts: Iterable[NDArray[np.float32]], sr_in: int, sr_out: int) -> 
     parts : iterable of (n,) float32 array
     sr_in, sr_out : int
         Rates in Hz, see :func:`checked_rate`.
+    level : float or None
+        As of :func:`resample`.
 
     Yields
     ------
@@ -78,6 +86,9 @@ def resampled(parts: Iterable[NDArray[np.float32]], sr_in: int, sr_out: int) -> 
     Each piece comes from one matrix product per group, whose shape and alignment depend on the rates alone:
     so the result is bit-equal whatever the sizes of `parts` and the number of BLAS threads.
 
+    A recording with a constant offset does not begin with a step from 0, nor end with one: whatever the
+    offset, it comes out as the same sound with the same offset.
+
     Examples
     --------
     >>> parts = [np.zeros(5000, np.float32)] * 3
@@ -87,6 +98,25 @@ def resampled(parts: Iterable[NDArray[np.float32]], sr_in: int, sr_out: int) -> 
     if sr_in == sr_out:
         yield from parts
         return
+    if level is None:
+        level, parts = _level(parts)
+    offset = np.float32(level)
+    for part in _around_zero((part - offset for part in parts) if offset else parts, sr_in, sr_out):
+        yield part + offset if offset else part
+
+
+def _level(parts):
+    """The mean of the first samples of a stream, and the stream, which is whole again."""
+    parts, first, n = iter(parts), [], 0
+    while n < _LEVEL and (part := next(parts, None)) is not None:
+        first.append(part)
+        n += len(part)
+    level = np.concatenate(first)[:_LEVEL].mean(dtype=np.float64) if n else 0.0
+    return level, chain(first, parts)
+
+
+def _around_zero(parts, sr_in, sr_out):
+    """:func:`resampled` with the level 0."""
     up, down, groups = _filters(sr_in, sr_out)
     periods = max(1, _CHUNK // up)
     before = -groups[0][1]

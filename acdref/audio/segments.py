@@ -137,19 +137,19 @@ class Clips:
         """Up to ``n`` samples from ``start`` on; fewer where the recording ends or cannot be decoded."""
         from soundfile import LibsndfileError
 
-        with _sound(path) as sound:
-            rate = sound.samplerate
-            # A little more than n, for the sake of rates whose ratio is resampled approximately.
-            frames = (n + n // 10_000 + 2) * rate // self.sr + 1
-            try:
+        try:
+            with _sound(path) as sound:
+                rate = sound.samplerate
+                # A little more than n, for the sake of rates whose ratio is resampled approximately.
+                frames = (n + n // 10_000 + 2) * rate // self.sr + 1
                 sound.seek(start * rate // self.sr)
                 x = sound.read(frames, dtype="float32", always_2d=True)
-            except LibsndfileError:
-                return np.zeros(0, dtype=np.float32)
+        except LibsndfileError:  # no seeking, or a file that acdref.audio.decode reads in another way
+            return np.zeros(0, dtype=np.float32)
         mono = audio.mean_of_channels(x)
         if not np.abs(mono).max(initial=0.0) <= audio.LOUDEST:  # NaN compares false
             raise AudioError(path, f"NaN or absurd samples after {start / self.sr:.1f} s")
-        return audio.resample(mono, rate, self.sr)[:n]
+        return audio.resample(mono, rate, self.sr, level=None)[:n]
 
     def _streamed(self, path, start, n):
         """``n`` samples from ``start`` on, by decoding all that comes before: where seeking fails."""
@@ -167,12 +167,10 @@ class Clips:
 @contextlib.contextmanager
 def _sound(path):
     """Open by descriptor: from a name, libsndfile would guess the format."""
-    from soundfile import LibsndfileError, SoundFile
+    from soundfile import SoundFile
 
     try:
         with open(path, "rb", buffering=0) as raw, SoundFile(raw.fileno(), closefd=False) as sound:
             yield sound
     except OSError as error:
         raise AudioError(path, error.strerror or str(error)) from error
-    except LibsndfileError as error:
-        raise AudioError(path, error.error_string) from error

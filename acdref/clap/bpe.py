@@ -6,7 +6,6 @@ pair in the order in which a list of merges was learnt.  A byte is written as a 
 """
 
 import itertools
-import json
 import os
 import re
 import unicodedata
@@ -16,6 +15,7 @@ from os import PathLike
 from typing import Self
 
 from acdref.errors import TeacherError
+from acdref.files import parse_json
 
 # GPT-2's pattern is
 #     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
@@ -179,7 +179,7 @@ _BYTES = _visible_bytes()
 
 def _of_json(path, text):
     try:
-        spec = json.loads(text)
+        spec = parse_json(text)
         model, before = spec["model"], spec["pre_tokenizer"]
         unusual = _unusual(spec, model, before)
         if unusual:
@@ -189,6 +189,8 @@ def _of_json(path, text):
         strips = {token["content"] for token in spec["added_tokens"] if token["lstrip"]}
         if any(len(pair) != 2 for pair in merges):
             raise TeacherError(path, "has a merge that is no pair")
+        if not all(type(id) is int and id >= 0 for id in (*model["vocab"].values(), *added.values())):
+            raise TeacherError(path, "has a token whose id is no whole number")
         return Tokenizer(dict(model["vocab"]), merges, added, strips, before["add_prefix_space"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TeacherError(path, f"is no tokenizer.json ({type(error).__name__}: {error})") from None

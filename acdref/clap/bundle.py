@@ -11,7 +11,6 @@
     prompts.npz                                     see acdref.clap.prompts
 """
 
-import json
 import math
 import os
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from acdref.clap.frontends import FRONT_ENDS, HfFrontEnd, MsclapFrontEnd
 from acdref.errors import TeacherError
+from acdref.files import read_json
 
 FORMAT = "acdref.clap/1"
 SETTINGS = "preprocessor_config.json"
@@ -185,15 +185,9 @@ def _first(directory, names):
 
 def _json(path):
     """Content of a JSON file, which must be an object; None if there is no such file."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except OSError as error:
-        raise TeacherError(path, error.strerror or str(error)) from None
-    except ValueError as error:
-        raise TeacherError(path, f"is not JSON: {error}") from None
+    content = read_json(path, TeacherError)
     if not isinstance(content, dict):
         raise TeacherError(path, "is not a JSON object")
     return content
@@ -205,7 +199,7 @@ def _description(path):
         return {}
     if description.get("format") != FORMAT:
         raise TeacherError(path, f"has the format {description.get('format')!r}, not {FORMAT!r}")
-    if description.get("family") not in FRONT_ENDS:
+    if description.get("family") not in tuple(FRONT_ENDS):
         known = ", ".join(FRONT_ENDS)
         raise TeacherError(path, f"has the family {description.get('family')!r}; acdref knows {known}")
     try:
@@ -214,10 +208,10 @@ def _description(path):
             raise ValueError("logit_scale, sampling_rate and duration must be positive numbers")
         test = description["selftest"]
         for name in ("input_ids", "audio_embeds", "text_embeds"):
-            np.array(test[name], dtype=np.float64).reshape(1, -1)
+            np.array(test[name], dtype=np.int64 if name == "input_ids" else np.float64).reshape(1, -1)
         {str(name): str(digest) for name, digest in description["sha256"].items()}
     except KeyError as error:
         raise TeacherError(path, f"lacks {error.args[0]!r}") from None
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise TeacherError(path, f"makes no sense: {error}") from None
     return description

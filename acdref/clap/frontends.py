@@ -157,7 +157,7 @@ class HfFrontEnd:
         """From the content of the file `path`; TeacherError if that makes no sense."""
         kind = settings.get("feature_extractor_type", "ClapFeatureExtractor")
         if kind != "ClapFeatureExtractor":
-            raise TeacherError(path, f"is of a {kind}, not of CLAP")
+            raise TeacherError(path, f"is of a {kind!r}, not of CLAP")
         try:
             front_end = cls(
                 rate=int(settings["sampling_rate"]),

@@ -1,5 +1,6 @@
 """Classes in words: the prompts that a teacher compares sounds with, and a cache of their embeddings."""
 
+import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from acdref.checkpoint import read_arrays
 from acdref.errors import AcdrefError, TeacherError
-from acdref.files import replacing
+from acdref.files import BusyError, replacing
 from acdref.options.labels import PromptOptions
 
 TEMPLATE = PromptOptions.template
@@ -168,8 +169,12 @@ class PromptCache:
             self.embeds = dict(zip(prompts.tolist(), embeds.astype(np.float32), strict=True))
 
     def save(self) -> None:
-        """Write the file, if the bundle can be written to."""
+        """Write the file, if the bundle can be written to, and nobody else is doing so."""
         if not os.access(os.path.dirname(self.path), os.W_OK):
             return
-        with replacing(self.path, TeacherError) as temporary, open(temporary, "wb") as file:
+        with (
+            contextlib.suppress(BusyError),
+            replacing(self.path, TeacherError) as temporary,
+            open(temporary, "wb") as file,
+        ):
             np.savez(file, prompts=[*self.embeds], embeds=[*self.embeds.values()], sha256=str(self.model))

@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acdref.checkpoint import read_arrays
 from acdref.errors import AcdrefError, FileError
-from acdref.files import replacing
+from acdref.files import parse_json, replacing
 from acdref.labels.clap import clap_probabilities, robust_z_scores, threshold_labels
 from acdref.options.labels import RULES, Decision
 
@@ -116,12 +116,14 @@ class TeacherScores:
         """
         arrays = read_arrays(path, _ARRAYS, "a file of acdref teach")
         try:
-            meta = json.loads(str(arrays["meta"]))
+            meta = parse_json(str(arrays["meta"]))
             if meta.get("schema") != SCHEMA:
                 raise ValueError(f"its schema is {meta.get('schema')!r}, not {SCHEMA!r}")
             scale = meta.get("scale")
             if scale is not None and not 0 < scale < math.inf:
                 raise ValueError(f"its scale is {scale}")
+            if np.isinf(arrays["cosines"]).any() or np.isinf(arrays["background_cosines"]).any():
+                raise ValueError("it has infinite cosines")
             values: dict[str, Any] = arrays | {name: tuple(arrays[name].tolist()) for name in _TEXTS}
             return cls(**(values | {"meta": meta, "source": str(path)}))
         except (ValueError, TypeError, AttributeError) as error:

@@ -81,7 +81,7 @@ def command(manifest, fsd50k, match, classes, threshold, weights, backend, threa
 
         failures = []
         if fsd50k is None:
-            recordings, source = _listed(manifest, names, where), {"manifest": manifest}
+            recordings, source = _listed(manifest, names, where, progress.log), {"manifest": manifest}
         else:
             recordings, source = _sampled(fsd50k, names, where, failures, progress)
         if match is not None:
@@ -105,11 +105,11 @@ def _check(manifest, fsd50k, where):
         raise click.UsageError("--fsd50k needs --class-map CSV, which says what belongs to which class")
 
 
-def _listed(manifest, names, where):
+def _listed(manifest, names, where, say):
     """The recordings of a manifest."""
     from acdref.tables.manifest import open_dataset
 
-    recordings = open_dataset(manifest, where["root"], names)
+    recordings = open_dataset(manifest, where["root"], names, say)
     return recordings.where(fold=where["fold"], split=where["split"])
 
 

@@ -8,8 +8,17 @@ from acdref.commands._options import PATH, option, weights_option
 @click.command(short_help="Write the network as an ONNX model.")
 @option("--onnx path", PATH, "The model to write.", required=True, metavar="FILE")
 @weights_option
-@option("--front-end", bool, "Take waveforms: put ACDnet's STFT and compression into the model.")
-def command(path, weights, front_end):
+@option("--front-end", bool, "Take waveforms: put what comes before the network into the model.")
+@option(
+    "--front-end-as form",
+    ("stft", "conv"),
+    "How, implies --front-end: the STFT of ONNX in float64, or a convolution in float32 for runtimes without "
+    "it  [default: stft]",
+)
+@option(
+    "--licence", str, "Of the weights, for the metadata  [default: MIT for those shipped]", metavar="TEXT"
+)
+def command(path, weights, front_end, form, licence):
     """Write the network as an ONNX model, for any number of clips of any length.
 
     \b
@@ -17,15 +26,22 @@ def command(path, weights, front_end):
       acdnet        features   (clips, frames, 257, 2), or with --front-end
                     waveform   (clips, samples) at 16 kHz
       vgg-gap       features   (clips, frames, 128)
-      conv1d        waveform   (clips, samples) at 8 kHz
+      conv1d        waveform   (clips, samples) at 8 kHz, with or without --front-end
       resnet50      features   (clips, patches, 96, 64)
       mobilenetv2   features   (clips, frames, 64)
     Outputs, float32 (clips, classes):
       logits, probabilities
 
-    Batch normalisation is folded. The model's metadata hold classes (a JSON list, in the order of the
-    outputs), network, front_end (a name in acdref.features.front_ends), sample_rate, hop, the shortest clip
-    as min_frames and min_samples, output (sigmoid or softmax), and for acdnet frame and exponent.
+    acdref predict takes away the mean of each window of 10 s, repeats what is shorter up to 10 s, and
+    averages the windows of a recording by duration. With --front-end the model does the first two itself;
+    without, they are left to its caller. docs/onnx.md has programs in Python and JavaScript that give
+    predict's numbers.
+
+    Batch normalisation is folded. The model's metadata (schema acdref.onnx/1) say what a caller must know:
+    classes (a JSON list, in the order of the outputs), network, front_end (a name in
+    acdref.features.front_ends), front_end_in_model, sample_rate, hop, the shortest clip as min_frames and
+    min_samples, window_seconds, window_samples, mean, shorter, longer, prepared_by, output (sigmoid or
+    softmax), input, outputs, licence, the version of acdref, and for acdnet frame and exponent.
 
     Where onnxruntime is installed, the model is run by it, and is only written if its logits are within 1e-5
     of acdref's. Needs the package onnx: pip install 'acdref[onnx]'.
@@ -34,6 +50,7 @@ def command(path, weights, front_end):
     Examples:
       acdref export --onnx acdnet.onnx
       acdref export --onnx tagger.onnx --front-end --weights run/best.npz
+      acdref export --onnx openvino.onnx --front-end-as conv
 
     \b
     Exit codes: 0 success; 1 no model was written (one line on stderr says why); 2 wrong usage.
@@ -45,7 +62,9 @@ def command(path, weights, front_end):
 
     refuse_inputs(path, weights_path(weights))
     net, meta = load_weights(weights_path(weights), backend="numpy")
-    difference = export_onnx(path, net, meta["classes"], front_end)
+    front_end = form or front_end
+    licence = licence or (None if weights else "MIT")
+    difference = export_onnx(path, net, meta["classes"], front_end, licence)
     if difference is None:
         verdict = "not checked: onnxruntime is not installed"
     else:

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acdref import __version__
 from acdref.errors import AcdrefError, naming
-from acdref.files import Place, replacing, write_text
+from acdref.files import Place, replacing, settle, write_text
 
 SCHEMA = "acdref.conformance/1"
 INDEX = "index.json"
@@ -117,6 +117,7 @@ def export(folder: Place) -> list[Case]:
     for case in all_cases():
         entries.append(_write_case(root, case))
         written.append(case)
+    settle(root, (path.relative_to(root) for path in root.rglob("*.npy")))
     index = {"schema": SCHEMA, "acdref": __version__, "cases": entries}
     write_text(root / INDEX, json.dumps(index, indent=1) + "\n")  # last: with it the folder is whole
     return written
@@ -144,7 +145,7 @@ def _write_values(root, folder, values):
         if isinstance(value, str):
             write_text(root / paths[name], value)
         else:
-            with replacing(root / paths[name]) as temporary, open(temporary, "wb") as file:
+            with replacing(root / paths[name], durable=False) as temporary, open(temporary, "wb") as file:
                 np.save(file, plain(value), allow_pickle=False)
     return paths
 

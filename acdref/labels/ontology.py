@@ -5,7 +5,6 @@ Grzywalski & Botteldooren's relabelling for any ontology in the format of AudioS
 
 import copy
 import functools
-import json
 from collections.abc import Iterable
 from os import PathLike
 from typing import NamedTuple, Self
@@ -13,7 +12,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acdref.errors import FileError, naming
+from acdref.errors import FileError
+from acdref.files import read_json
 from acdref.labels._checks import one_of
 from acdref.labels._graph import ancestor_closure, describe, edge_matrix, read_children
 from acdref.labels._tables import Table, nonzero
@@ -127,11 +127,9 @@ class Ontology(Vocabulary):
         ...     Ontology.from_json(path).names
         ('Guitar',)
         """
+        nodes = read_json(path)
         try:
-            with naming(path), open(path, encoding="utf-8-sig") as file:
-                return cls(json.load(file))
-        except json.JSONDecodeError as error:
-            raise FileError(path, f"not valid JSON: {error}") from error
+            return cls(nodes)
         except ValueError as error:
             raise FileError(path, str(error)) from error
 

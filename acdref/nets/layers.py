@@ -91,6 +91,23 @@ class Draw:
         return np.full(size, value, self._dtype)
 
 
+class Outline(Draw):
+    """Parameters of the right shapes that take no memory and cannot be changed."""
+
+    def __init__(self) -> None:
+        self._zero = np.zeros(())
+
+    def normal(self, shape: int | Sequence[int], fan_in: int) -> NDArray:
+        """Zeros."""
+        return np.broadcast_to(self._zero, shape)  # (*shape)
+
+    uniform = normal
+
+    def constant(self, value: float, size: int) -> NDArray:
+        """Zeros."""
+        return np.broadcast_to(self._zero, size)  # (size,)
+
+
 class Layer:
     """What every layer has.
 

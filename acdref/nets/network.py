@@ -27,6 +27,8 @@ class Network:
     dtype : float dtype
     backend : {"auto", "numpy", "numba"}
         "auto" is Numba where it is installed.
+    draw : Draw, optional
+        Where the initial weights come from; by default they are drawn with `seed`.
 
     Attributes
     ----------
@@ -50,7 +52,14 @@ class Network:
         "convolutions and dense layers; no front end, no biases, normalisation, activations or pooling"
     )
 
-    def __init__(self, config: Any = None, seed: int = 0, dtype: Any = np.float32, backend: str = "auto"):
+    def __init__(
+        self,
+        config: Any = None,
+        seed: int = 0,
+        dtype: Any = np.float32,
+        backend: str = "auto",
+        draw: Draw | None = None,
+    ):
         if backend == "auto":
             backend = "numba" if available() else "numpy"
         if backend not in ("numpy", "numba"):
@@ -59,7 +68,7 @@ class Network:
         self.backend = backend
         self.rng = np.random.default_rng(seed)
         self.layers = self.build(self.config)
-        self.params, self.state = arrays(self.layers, Draw(seed, dtype))
+        self.params, self.state = arrays(self.layers, Draw(seed, dtype) if draw is None else draw)
 
     @staticmethod
     def build(config: Any) -> tuple[Layer, ...]:
@@ -149,9 +158,11 @@ class Network:
 
     @cached_property
     def min_frames(self) -> int:
-        """The fewest frames (steps of the features) that leave one at the end."""
+        """The fewest frames (steps of the features) that leave one at the end; ValueError if none do."""
         few, enough = 0, 1
         while not self._fits(enough):
+            if enough > _MOST_FRAMES:
+                raise ValueError("its layers leave nothing of any sound")
             few, enough = enough, 2 * enough
         while enough - few > 1:
             middle = (few + enough) // 2
@@ -173,6 +184,9 @@ class Network:
     def _check_frames(self, frames):
         if frames < self.min_frames:
             raise ValueError(f"{frames} frames are too few: the network needs {self.min_frames}")
+
+
+_MOST_FRAMES = 1 << 24
 
 
 def scaled(channels: int, width: float) -> int:

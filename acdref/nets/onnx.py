@@ -7,7 +7,8 @@ A model computes what ``predict_proba`` does, in float32, for any number of clip
 
 It is a walk over the network's layers: :data:`EXPORTERS` has a function for each kind of them.  Batch
 normalisation is folded into the convolutions.  Inside, maps are (clips, channels, frames, bins), as ONNX
-wants them.  The model's metadata say what its input and outputs mean: see :func:`metadata`.
+wants them.  The model's metadata say what its input and outputs mean (:func:`metadata`); `docs/onnx.md` has
+programs that use it.
 """
 
 import json
@@ -21,6 +22,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from acdref import __version__
 from acdref.errors import AcdrefError
 from acdref.features.compressed import BINS, EXPONENT, FRAME, HOP, POWER_FLOOR
+from acdref.features.fourier import hann
 from acdref.features.front_ends import front_end as front_end_of
 from acdref.files import replacing
 from acdref.nets import layers
@@ -28,14 +30,22 @@ from acdref.nets.network import Network
 from acdref.nets.registry import name_of
 from acdref.ops.norm import EPS
 
+SCHEMA = "acdref.onnx/1"  # of the metadata
+FORMS = ("stft", "conv")
+"""How a front end can be in a model: by ONNX's STFT in float64, or as a convolution in float32."""
 OPSET = 18  # onnxruntime 1.14, 2023
 IR_VERSION = 8  # of the same year
 TOLERANCE = 1e-5  # of :func:`verify`
 _SECONDS = 3  # by which one of the clips that verify makes is longer than the shortest
+_WINDOW = 10  # seconds
 
 
 def export_onnx(
-    path: str | PathLike[str], net: Network, classes: Sequence[str], front_end: bool = False
+    path: str | PathLike[str],
+    net: Network,
+    classes: Sequence[str],
+    front_end: bool | str = False,
+    licence: str | None = None,
 ) -> float | None:
     """Write a network as an ONNX file, once onnxruntime (where installed) has agreed with the network.
 
@@ -46,9 +56,12 @@ def export_onnx(
     net : network
     classes : sequence of str
         Names of the outputs, in order.
-    front_end : bool
-        ACDnet's only: put STFT and compression into the model, which takes 16 kHz waveforms (clips, samples)
-        then.
+    front_end : bool or str
+        One of :data:`FORMS`, or True for "stft": the model takes waveforms (clips, samples), and does what
+        is done with each window itself: takes its mean away, repeats it up to 10 s, makes features of it.
+        For ACDnet, and for the 1-D network, whose features the samples are.
+    licence : str, optional
+        Of the weights, for the metadata.
 
     Returns
     -------
@@ -63,7 +76,7 @@ def export_onnx(
     FileError
         If the file cannot be written.
     """
-    model = onnx_model(net, classes, front_end).SerializeToString()
+    model = onnx_model(net, classes, front_end, licence).SerializeToString()
     try:
         difference = verify(model, net, front_end)
     except ImportError:
@@ -73,7 +86,9 @@ def export_onnx(
     return difference
 
 
-def onnx_model(net: Network, classes: Sequence[str], front_end: bool = False) -> Any:
+def onnx_model(
+    net: Network, classes: Sequence[str], front_end: bool | str = False, licence: str | None = None
+) -> Any:
     """The model that :func:`export_onnx` writes, as ``onnx.ModelProto``; arguments and errors as there."""
     try:
         import onnx
@@ -83,7 +98,7 @@ def onnx_model(net: Network, classes: Sequence[str], front_end: bool = False) ->
         raise AcdrefError(f"{len(classes)} class names for a network with {net.config.classes} outputs")
     graph = _Graph()
     name, shape = input_of(net, front_end)
-    _network(graph, net, _front_end(graph, name) if front_end else name)
+    _network(graph, net, _front_end(graph, net, front_end, name) if front_end else name)
     float32, tensor = onnx.TensorProto.FLOAT, onnx.helper.make_tensor_value_info
     inputs, classes_shape = [tensor(name, float32, shape)], ("clips", net.config.classes)
     outputs = [tensor(name, float32, classes_shape) for name in ("logits", "probabilities")]
@@ -92,12 +107,12 @@ def onnx_model(net: Network, classes: Sequence[str], front_end: bool = False) ->
         opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
         producer_name="acdref", producer_version=__version__,
     )  # fmt: skip
-    onnx.helper.set_model_props(model, metadata(net, classes))
+    onnx.helper.set_model_props(model, metadata(net, classes, front_end, licence))
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def input_of(net: Network, front_end: bool = False) -> tuple[str, tuple[Any, ...]]:
+def input_of(net: Network, front_end: bool | str = False) -> tuple[str, tuple[Any, ...]]:
     """Name and shape of a model's input; sizes that are free are names themselves.
 
     Raises
@@ -112,9 +127,9 @@ def input_of(net: Network, front_end: bool = False) -> tuple[str, tuple[Any, ...
     ('features', ('clips', 'patches', 96, 64))
     """
     config = net.config
-    if front_end and net.front_end != "compressed-stft":
-        raise AcdrefError(f"only ACDnet's front end can be part of the model, not that of {name_of(net)}")
-    if front_end and (config.bins, config.inputs) != (BINS, 2):
+    if front_end and net.front_end not in _TRANSFORMS:
+        raise AcdrefError(f"the front end of {name_of(net)} cannot be part of the model")
+    if front_end and net.front_end == "compressed-stft" and (config.bins, config.inputs) != (BINS, 2):
         raise AcdrefError(f"the front end makes {BINS} bins, the network takes {config.bins}")
     if front_end or net.front_end == "waveform":
         return "waveform", ("clips", "samples")
@@ -125,17 +140,28 @@ def input_of(net: Network, front_end: bool = False) -> tuple[str, tuple[Any, ...
     return "features", ("clips", "frames", config.bins)
 
 
-def metadata(net: Network, classes: Sequence[str]) -> dict[str, str]:
+def metadata(
+    net: Network, classes: Sequence[str], front_end: bool | str = False, licence: str | None = None
+) -> dict[str, str]:
     """What a user of the model has to know, as texts.
 
     Returns
     -------
     dict of str to str
+        ``schema`` (:data:`SCHEMA`), ``acdref`` (its version), ``licence`` (of the weights, where stated).
+
         ``classes`` (a JSON list, in the order of the outputs), ``network``, ``front_end`` (as in
-        :data:`acdref.features.front_ends.FRONT_ENDS`), ``sample_rate`` (Hz), ``hop`` (samples from one step
-        of the features to the next), ``min_frames`` and ``min_samples`` (the shortest clip, in steps of the
-        features and in samples), ``output`` (sigmoid or softmax); for ACDnet also ``frame`` (samples) and
-        ``exponent`` (of the magnitudes).
+        :data:`acdref.features.front_ends.FRONT_ENDS`), ``front_end_in_model`` (stft, conv or no),
+        ``sample_rate`` (Hz), ``hop`` (samples from one step of the features to the next), ``min_frames`` and
+        ``min_samples`` (the shortest clip that the network takes, in steps of its features, and the shortest
+        that the caller may bring, in samples),
+        ``output`` (sigmoid or softmax); for ACDnet also ``frame`` (samples) and ``exponent`` (of the
+        magnitudes).
+
+        What is done with a recording: ``window_seconds`` and ``window_samples``; ``longer`` (what is done
+        with more than a window); ``mean`` and ``shorter`` (with each window, in this order); and
+        ``prepared_by``: whether the model does these two, or its caller must.  ``input`` and ``outputs`` are
+        for people.
 
     Examples
     --------
@@ -144,17 +170,27 @@ def metadata(net: Network, classes: Sequence[str]) -> dict[str, str]:
     '["cat", "dog"]'
     """
     front = front_end_of(net)
+    name, shape = input_of(net, front_end)
+    of = "mono, in [-1, 1]" if name == "waveform" else net.front_end
     facts = {
-        "classes": json.dumps(list(classes)), "network": name_of(net),
-        "front_end": net.front_end, "sample_rate": front.rate, "hop": front.hop,
-        "min_frames": net.min_frames, "min_samples": front.fewest(net.min_frames), "output": net.output,
+        "schema": SCHEMA, "acdref": __version__, "licence": licence or "not stated",
+        "classes": json.dumps(list(classes)), "network": name_of(net), "output": net.output,
+        "front_end": net.front_end, "front_end_in_model": _form(front_end) if front_end else "no",
+        "sample_rate": front.rate, "hop": front.hop, "min_frames": net.min_frames,
+        "min_samples": 1 if front_end else front.fewest(net.min_frames),
+        "window_seconds": _WINDOW, "window_samples": _WINDOW * front.rate,
+        "mean": "taken away from each window", "shorter": "repeated up to a window",
+        "longer": "mean of the windows' probabilities, weighted by duration; only the last may be shorter",
+        "prepared_by": "model" if front_end else "caller",
+        "input": f"{name} ({', '.join(map(str, shape))}), float32; {of}, {front.rate} Hz",
+        "outputs": "logits and probabilities (clips, classes), float32",
     }  # fmt: skip
     if net.front_end == "compressed-stft":
         facts |= {"frame": FRAME, "exponent": EXPONENT}
     return {key: str(value) for key, value in facts.items()}
 
 
-def verify(model: bytes, net: Network, front_end: bool = False) -> float:
+def verify(model: bytes, net: Network, front_end: bool | str = False) -> float:
     """Compare a model, run by onnxruntime, with the network that it was made of.
 
     Parameters
@@ -162,14 +198,15 @@ def verify(model: bytes, net: Network, front_end: bool = False) -> float:
     model : bytes
         An ONNX file's contents.
     net : network
-    front_end : bool
+    front_end : bool or str
         As it was exported.
 
     Returns
     -------
     float
         Largest difference between logits, relative to the largest logit (but at least 1), for noise of two
-        lengths: one clip of the shortest, two that are three seconds longer.
+        lengths: one clip of the shortest, two that are three seconds longer; of waveforms, with a constant
+        added, one that is repeated up to a window, two that are longer than one.
 
     Raises
     ------
@@ -186,11 +223,12 @@ def verify(model: bytes, net: Network, front_end: bool = False) -> float:
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         name, shape = input_of(net, front_end)
         for clips, seconds in ((1, 0), (2, _SECONDS)):
-            steps = net.min_frames + (front.steps(seconds * front.rate) if seconds else 0)
             if front_end:
-                given = (0.1 * rng.standard_normal((clips, front.fewest(steps) + 100))).astype(np.float32)
-                x = front.transform(given)
+                samples = front.fewest(net.min_frames) + seconds * front.rate
+                given = (0.1 + 0.1 * rng.standard_normal((clips, samples))).astype(np.float32)
+                x = np.stack([front.window(clip, _WINDOW * front.rate) for clip in given])
             else:
+                steps = net.min_frames + (front.steps(seconds * front.rate) if seconds else 0)
                 given = x = rng.standard_normal((clips, steps, *shape[2:]), np.float32)
             expected, _ = net.forward(x)
             (found,) = session.run(["logits"], {name: given})
@@ -222,7 +260,7 @@ class _Graph:
         from onnx.numpy_helper import from_array
 
         name = f"constant_{len(self.constants)}"
-        self.constants.append(from_array(np.ascontiguousarray(value, dtype), name))
+        self.constants.append(from_array(np.asarray(value, dtype, order="C"), name))
         return name
 
     def integers(self, *values: int) -> str:
@@ -239,19 +277,66 @@ class _Graph:
         return x
 
 
-def _front_end(graph, waveform):
-    """:func:`acdref.features.features`; the transform in float64 here too, and for the same reason."""
+def _form(front_end):
+    return FORMS[0] if front_end is True else front_end
+
+
+def _front_end(graph, net, front_end, waveform):
+    """What :meth:`acdref.features.front_ends.FrontEnd.window` does; the STFT in float64, for the same reason."""
     from onnx import TensorProto
 
-    signal = graph.add("Cast", waveform, to=TensorProto.DOUBLE)
-    signal = graph.add("Unsqueeze", signal, graph.integers(-1))  # (N, samples, 1)
-    window = 0.5 - 0.5 * np.cos(2 * np.pi / FRAME * np.arange(FRAME))
-    frames = graph.constant(HOP, np.int64), graph.constant(window, np.float64)
-    spectra = graph.add("STFT", signal, *frames, onesided=1)  # (N, T, bins, 2)
-    spectra = graph.add("Cast", spectra, to=TensorProto.FLOAT)
+    form = _form(front_end)
+    if form not in FORMS:
+        raise AcdrefError(f"a front end is in a model as {' or '.join(FORMS)}, not as {form}")
+    signal = graph.add("Cast", waveform, to=TensorProto.DOUBLE) if form == "stft" else waveform
+    for _ in range(2):  # the second takes away what the first left by rounding, which silence shows
+        signal = graph.add("Sub", signal, graph.add("ReduceMean", signal, graph.integers(1), keepdims=1))
+    if form == "stft":
+        signal = graph.add("Cast", signal, to=TensorProto.FLOAT)
+    signal = _repeated(graph, signal, _WINDOW * front_end_of(net).rate)
+    return _TRANSFORMS[net.front_end](graph, signal, form)
+
+
+def _repeated(graph, signal, wanted):
+    """Clips (N, n) again and again, up to so many samples; longer ones as they are."""
+    samples = graph.add("Max", graph.add("Shape", signal, start=1), graph.integers(1))  # none divide by 0
+    times = graph.add("Div", graph.add("Add", samples, graph.integers(wanted - 1)), samples)
+    signal = graph.add("Tile", signal, graph.add("Concat", graph.integers(1), times, axis=0))
+    end = graph.add("Max", samples, graph.integers(wanted))
+    return graph.add("Slice", signal, graph.integers(0), end, graph.integers(1))
+
+
+def _compressed(graph, signal, form):
+    """:func:`acdref.features.features`."""
+    spectra = _spectra(graph, signal, hann(FRAME), HOP, form)
     power = graph.add("ReduceSumSquare", spectra, graph.integers(-1), keepdims=1)
     power = graph.add("Max", power, graph.constant(POWER_FLOOR))
     return graph.add("Mul", spectra, graph.add("Pow", power, graph.constant((EXPONENT - 1) / 2)))
+
+
+def _spectra(graph, signal, window, hop, form):
+    """Fourier transforms of all whole windows, (N, T, bins, 2)."""
+    from onnx import TensorProto
+
+    if form == "stft":
+        signal = graph.add("Cast", signal, to=TensorProto.DOUBLE)
+        signal = graph.add("Unsqueeze", signal, graph.integers(-1))  # (N, samples, 1)
+        frames = graph.constant(hop, np.int64), graph.constant(window, np.float64)
+        return graph.add("Cast", graph.add("STFT", signal, *frames, onesided=1), to=TensorProto.FLOAT)
+    # A filter for each part of each bin, the window in it, rounded once: closer than FFTs in float32.
+    steps = np.arange(len(window))
+    waves = window * np.exp(-2j * np.pi / len(window) * np.outer(steps[: len(window) // 2 + 1], steps))
+    filters = graph.constant(np.concatenate([waves.real, waves.imag])[:, None])  # (2 bins, 1, window)
+    spectra = graph.add("Conv", graph.add("Unsqueeze", signal, graph.integers(1)), filters, strides=[hop])
+    spectra = graph.add("Reshape", spectra, graph.integers(0, 2, len(waves), -1))  # (N, 2, bins, T)
+    return graph.add("Transpose", spectra, perm=[0, 3, 2, 1])
+
+
+_TRANSFORMS: dict[str, Callable[..., str]] = {
+    "compressed-stft": _compressed,
+    "waveform": lambda graph, signal, form: signal,
+}
+"""From the name of a front end to ``(graph, signal, form) -> features``, of prepared clips (N, samples)."""
 
 
 def _network(graph, net, x):

@@ -12,6 +12,7 @@ mobilenetv2    Dinkel et al.               mel in decibels, (1001, 64)          
 """
 
 import dataclasses
+import reprlib
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy as np
 from acdref.features.front_ends import front_end
 from acdref.nets.acdnet import ACDNet
 from acdref.nets.conv1d_net import Conv1D
-from acdref.nets.layers import Row
+from acdref.nets.layers import Outline, Row
 from acdref.nets.mobilenet import MobileNetV2
 from acdref.nets.network import Network
 from acdref.nets.resnet import ResNet50
@@ -125,6 +126,38 @@ def config_from(name: str, fields: dict) -> Any:
     return _from_fields(type(default_config(name)), fields)
 
 
+def outline(name: str, config: Any) -> Network:
+    """A network without weights, which takes no memory: shapes can be looked at, nothing can be computed.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`NETWORKS`.
+    config : dataclass
+
+    Raises
+    ------
+    ValueError
+        If there can be no such network.
+
+    Examples
+    --------
+    >>> outline("acdnet", default_config("acdnet")).params["dense.weight"].shape
+    (64, 11)
+    """
+    net = NETWORKS[name](config, backend="numpy", draw=Outline())
+    if not all(a.size for a in (net.params | net.state).values()):
+        raise ValueError("a layer has no channels")
+    net.layer_table(net.min_frames)
+    return net
+
+
+def check_input(net: Network) -> None:
+    """Raise ValueError if a network cannot take what its front end makes of sound."""
+    front = front_end(net)
+    net.as_map(front.transform(np.zeros(front.fewest(net.min_frames), np.float32))[None])
+
+
 def head(net: Network) -> list[str]:
     """Names of the parameters and statistics that depend on the classes."""
     return [name for name in (*net.params, *net.state) if name.rsplit(".", 1)[0] in net.head]
@@ -190,16 +223,29 @@ def _steps(net, seconds):
     return front.steps(round(seconds * front.rate))
 
 
+_LARGEST = 1 << 16  # number in a configuration
+
+
 def _from_fields(kind, fields):
     """A dataclass from a dict; lists become tuples, and dicts in them the dataclass that the tuple is of."""
     hints = get_type_hints(kind)
     unknown = set(fields) - set(hints)
     if unknown:
         raise ValueError(f"unknown {', '.join(sorted(unknown))}")
-    values = {}
-    for name, value in fields.items():
-        if get_origin(hints[name]) is tuple:
-            of = get_args(hints[name])[0]
-            value = tuple(_from_fields(of, v) if dataclasses.is_dataclass(of) else v for v in value)
-        values[name] = value
-    return kind(**values)
+    return kind(**{name: _value(name, hints[name], value) for name, value in fields.items()})
+
+
+def _value(name, hint, value):
+    """A field's value, if it is one of its type."""
+    if get_origin(hint) is tuple:
+        of, *others = get_args(hint)
+        if not isinstance(value, list | tuple) or (others != [...] and len(value) != 1 + len(others)):
+            raise ValueError(f"{name} is {reprlib.repr(value)}")
+        if dataclasses.is_dataclass(of):
+            return tuple(_from_fields(of, dict(v)) for v in value)
+        return tuple(_value(name, of, v) for v in value)
+    if type(value) is not hint and not (hint is float and type(value) is int):
+        raise ValueError(f"{name} is {reprlib.repr(value)}")
+    if hint in (int, float) and not 0 <= value <= _LARGEST:
+        raise ValueError(f"{name} is {value}")
+    return value

@@ -59,6 +59,9 @@ def vgg_layers(filters: int) -> tuple[VGGLayer, ...]:
     )
 
 
+_FRONT_ENDS, _OUTPUTS = ("a-weighted-mel", "log-filterbank"), ("softmax", "sigmoid")
+
+
 @dataclass(frozen=True)
 class VGGConfig:
     """The layer table.
@@ -111,6 +114,8 @@ class VGGGap(Network):
 
     @staticmethod
     def build(config: VGGConfig) -> tuple[Layer, ...]:
+        if config.front_end not in _FRONT_ENDS or config.output not in _OUTPUTS:
+            raise ValueError(f"front end {config.front_end!r} with output {config.output!r}")
         layers: list[Layer] = []
         before = 1
         for number, layer in enumerate(config.layers, 1):

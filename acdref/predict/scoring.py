@@ -27,18 +27,16 @@ def score_samples(net: Any, samples: NDArray) -> NDArray:
     ----------
     net : network
     samples : (n,) float32 array, n >= 1
-        At the rate of the network's front end.  Shorter than 10 s it is repeated up to 10 s: the network
-        knows no shorter sequences.
+        At the rate of the network's front end.  A constant offset changes nothing (see
+        :meth:`acdref.features.front_ends.FrontEnd.window`).  Shorter than 10 s it is repeated up to 10 s: the
+        network knows no shorter sequences.
 
     Returns
     -------
     (C,) array
     """
     front = front_end(net)
-    wanted = round(WINDOW * front.rate)
-    if len(samples) < wanted:
-        samples = np.resize(samples, wanted)
-    return net.predict_proba(front.transform(samples)[None])[0]
+    return net.predict_proba(front.window(samples, round(WINDOW * front.rate))[None])[0]
 
 
 def score_recording(

@@ -5,12 +5,14 @@ A recording that cannot be used costs one :class:`Failure` and never the others.
 
 import os
 from collections import namedtuple
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from acdref.errors import AudioError
 from acdref.predict.scoring import WINDOW, score_recording
-from acdref.tables.manifest import find_audio
+from acdref.tables.walk import PassedOver, find_audio
+
+Say = Callable[[str], object] | None
 
 
 class Window(namedtuple("Window", "path start end scores note")):
@@ -30,7 +32,7 @@ class Failure(namedtuple("Failure", "path error")):
 
 
 def predict(
-    net: Any, paths: Iterable[str], window: float = WINDOW, hop: float | None = None
+    net: Any, paths: Iterable[str], window: float = WINDOW, hop: float | None = None, say: Say = None
 ) -> Iterator[Window | Failure]:
     """Score recordings.
 
@@ -44,6 +46,8 @@ def predict(
         repeated up to 10 s.
     hop : float, optional
         Seconds from the start of a window to the start of the next.  Default: `window`.
+    say : callable, optional
+        As of :func:`recordings`.
 
     Yields
     ------
@@ -62,44 +66,48 @@ def predict(
     ...     print(result)
     Failure(path='missing.wav', error='no such file')
     """
-    for found in recordings(paths):
+    for found in recordings(paths, say):
         if isinstance(found, Failure):
             yield found
             continue
         notes: list[str] = []
         try:
             for scores in score_recording(net, found, window, hop, notes.append):
-                note = notes.pop() if notes else None
-                yield Window(found, scores.start, scores.end, scores.probabilities, note)
+                yield Window(found, scores.start, scores.end, scores.probabilities, "; ".join(notes) or None)
+                notes.clear()
         except AudioError as error:
             yield Failure(found, error.cause)
 
 
-def recordings(paths: Iterable[str]) -> Iterator[str | Failure]:
+def recordings(paths: Iterable[str], say: Say = None) -> Iterator[str | Failure]:
     """Find the recordings in folders.
 
     Parameters
     ----------
     paths : iterable of str
-        A folder stands for the files in it and in its subfolders that have one of
-        :data:`acdref.tables.manifest.AUDIO_SUFFIXES`, sorted; names that begin with a dot are passed over.
+        A folder stands for the recordings that :func:`acdref.tables.walk.find_audio` finds in it, sorted.
         Anything else stands for itself, whatever its name.
+    say : callable, optional
+        Called in the end with one line of text about what the folders hold besides recordings.
 
     Yields
     ------
     str or Failure
         A Failure for a folder without recordings, and for a folder that cannot be listed.
     """
+    passed = PassedOver()
     for path in paths:
         if os.path.isdir(path):
-            yield from _in_folder(path)
+            yield from _in_folder(path, passed)
         else:
             yield path
+    if say and str(passed):
+        say(str(passed))
 
 
-def _in_folder(folder):
+def _in_folder(folder, passed):
     unlisted, path = [], None
-    for path in find_audio(folder, unlisted.append):
+    for path in find_audio(folder, unlisted.append, passed):
         yield path
     for error in unlisted:
         yield Failure(error.filename, (error.strerror or str(error)).lower())

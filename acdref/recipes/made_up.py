@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
-from acdref.files import Place, replacing, write_table, write_text
+from acdref.files import Place, make_folder, replacing, settle, write_table, write_text
 from acdref.labels import Ontology
 from acdref.synth import sound
 from acdref.synth.kinds import KINDS, kind_sound, ontology_nodes
@@ -92,16 +92,17 @@ def single_sounds(
     for i, (split, label, true, flag) in enumerate(rows):
         write_sound(folder / f"{i:04d}.flac", sound(classes[true], np.random.default_rng([seed, i]), seconds))
         lines.append([f"{i:04d}.flac", classes[label], split, int(flag), classes[true]])
+    settle(folder, (name for name, *_ in lines))
     write_table(path, ["path", "classes", "split", "verified", "truth"], lines)
     return path
 
 
 def write_sound(path: Path, samples: NDArray) -> None:
-    """Write samples at 16 kHz as a 16-bit FLAC file."""
+    """Write samples at 16 kHz as a 16-bit FLAC file; see :func:`acdref.files.settle`."""
     import soundfile
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
+    make_folder(path.parent)
+    with replacing(path, durable=False) as temporary:
         soundfile.write(temporary, samples, RATE, format="FLAC", subtype="PCM_16")
 
 
@@ -194,6 +195,7 @@ def ontology_sounds(
         labels = sorted(rate(kinds, ontology, rng))
         own = [splits[i]] if parts else []
         lines.append([f"{i:04d}.flac", ";".join(labels), ";".join(kinds), *own])
+    settle(folder, (name for name, *_ in lines))
     write_text(folder / "ontology.json", json.dumps(nodes, indent=1) + "\n")
     write_table(path, ["path", "classes", "truth", *(["split"] if parts else [])], lines)
     return path, folder / "ontology.json"

@@ -259,7 +259,7 @@ class _PseudoStrong:
     def _score(self, net, x):
         """Probabilities of a recording: the mean over windows of 10 s, weighted by duration."""
         size = round(CLIP_SECONDS * self.front.rate)
-        cuts = [x[start : start + size] for start in range(0, len(x), size)]
+        cuts = [excerpt(x, start, min(size, len(x) - start)) for start in range(0, len(x), size)]
         p = [net.predict_proba(self.seen([cut], front_end(net)))[0] for cut in cuts]
         return np.average(p, axis=0, weights=[len(cut) for cut in cuts])
 

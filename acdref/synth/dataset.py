@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acdref.errors import FileError
-from acdref.files import replacing, write_table, write_text
+from acdref.errors import FileError, naming
+from acdref.files import claimed, replacing, settle, write_table, write_text
 from acdref.synth.blocks import Samples
 from acdref.synth.scenes import CLASSES, Event, scene, validate
 
@@ -22,7 +22,7 @@ Row = tuple[str, tuple[str, ...], str]  # path, classes, split
 SCHEMA = "acdref.synth"
 VERSION = 1
 _NAME = r"(scene-\d{5,}\.flac|manifest\.csv|events\.tsv|synth\.json)"
-_OURS = re.compile(rf"{_NAME}|\.{_NAME}\.\d+\.tmp")  # with what a killed run left behind
+_OURS = re.compile(rf"{_NAME}|\.{_NAME}(\.\d+)?\.tmp")  # with what a killed run left behind
 
 
 def write_dataset(
@@ -138,7 +138,7 @@ def write_scenes(
     about |= {"sr": sr, "val_fraction": val_fraction, "classes": classes}
     names = [f"scene-{index:05d}.flac" for index in range(count)]
     splits = [_split(index, val_fraction) for index in range(count)]
-    try:
+    with claimed(directory), naming(directory):
         stale = _prepare(directory, force).difference(names)
         write_text(directory / MARKER, json.dumps(about, indent=1) + "\n")
         found = []
@@ -148,6 +148,7 @@ def write_scenes(
             found.append(events)
             if progress is not None:
                 progress(index + 1, count)
+        settle(directory, names)
         columns = ("filename", "onset", "offset", "event_label")
         write_table(directory / "events.tsv", columns, _event_rows(names, found), "\t")
         for name in stale:
@@ -155,8 +156,6 @@ def write_scenes(
         rows = list(zip(names, _classes(found, classes, splits, labels), splits, strict=True))
         lines = ((name, ";".join(present), split) for name, present, split in rows)
         write_table(directory / "manifest.csv", ("path", "classes", "split"), lines)
-    except OSError as error:
-        raise FileError(directory, error.strerror or str(error)) from error
     return rows
 
 
@@ -179,7 +178,6 @@ def _classes(found, classes, splits, labels):
 
 def _prepare(directory, force):
     """Make the folder, or check that it may be written to; return what an earlier data set left in it."""
-    directory.mkdir(parents=True, exist_ok=True)
     names = set(os.listdir(directory))
     made_here = MARKER in names and _is_marker(directory / MARKER)
     ours = {name for name in names if made_here and _OURS.fullmatch(name)}
@@ -209,5 +207,5 @@ def _write_flac(path, audio, sr):
 
     encoded = io.BytesIO()  # in memory, so that a full disk is an OSError like any other
     soundfile.write(encoded, np.rint(audio * 32767).astype(np.int16), sr, format="FLAC", subtype="PCM_16")
-    with replacing(path) as temporary:
+    with replacing(path, durable=False) as temporary:
         temporary.write_bytes(encoded.getvalue())

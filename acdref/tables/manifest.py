@@ -9,7 +9,7 @@ as CSV doubles them: ``""rain; wind"";dog`` within a quoted field.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from types import SimpleNamespace
@@ -20,18 +20,13 @@ import numpy as np
 from acdref.errors import ManifestError
 from acdref.tables.label_files import Clip, label_matrix, read_clips, refusing_repeats, writing
 from acdref.tables.rows import names_text
+from acdref.tables.walk import PassedOver, find_audio
 
 ACD_CLASSES = (
     "voice", "music", "cat", "dog", "clapping", "urban", "machinery", "nature", "windnoise", "alarm",
     "gunshot",
 )  # fmt: skip
 """The 11 classes of Braun & Gamper, table 1, in the paper's order."""
-
-AUDIO_SUFFIXES = (
-    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd",
-    ".w64", ".wav", ".wave",
-)  # fmt: skip
-"""Suffixes by which recordings are found in folders; a manifest may name any file that libsndfile reads."""
 
 NO_CLASS_FOLDER = "none"
 """In a folder per class, the subfolder of recordings with none of the classes."""
@@ -40,6 +35,7 @@ NO_CLASS_FOLDER = "none"
 File = str | PathLike
 Wanted = str | Iterable | None
 """Folds or splits to keep: ``"1,2"``, or any iterable of values; None: all."""
+Say = Callable[[str], object] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +134,9 @@ class Manifest:
         return np.array([value in wanted for value in column], dtype=bool)
 
 
-def open_dataset(path: File, root: File | None = None, classes: Iterable[str] | None = None) -> Manifest:
+def open_dataset(
+    path: File, root: File | None = None, classes: Iterable[str] | None = None, say: Say = None
+) -> Manifest:
     """Read a CSV manifest, or a folder that has one subfolder per class.
 
     Parameters
@@ -149,6 +147,8 @@ def open_dataset(path: File, root: File | None = None, classes: Iterable[str] | 
         Only for a CSV manifest: what its paths are relative to.
     classes : sequence of str, optional
         The classes and their order.
+    say : callable, optional
+        Called with one line of text about what a folder holds besides recordings.
 
     Returns
     -------
@@ -162,19 +162,21 @@ def open_dataset(path: File, root: File | None = None, classes: Iterable[str] | 
     if not os.path.isdir(path):
         return read_manifest(path, root, classes)
     _refuse_root(path, root)
-    return read_folder(path, classes)
+    return read_folder(path, classes, say)
 
 
-def open_recordings(path: File, root: File | None = None) -> Manifest:
+def open_recordings(path: File, root: File | None = None, say: Say = None) -> Manifest:
     """Find recordings, whatever is known of their labels.
 
     Parameters
     ----------
     path : str or path-like
         A CSV manifest, or a folder: all recordings in it and in its subfolders, found by suffix
-        (:data:`AUDIO_SUFFIXES`), sorted by path.
+        (:data:`acdref.tables.walk.AUDIO_SUFFIXES`), sorted by path.
     root : str or path-like, optional
         Only for a CSV manifest: what its paths are relative to.
+    say : callable, optional
+        As of :func:`open_dataset`.
 
     Returns
     -------
@@ -190,7 +192,7 @@ def open_recordings(path: File, root: File | None = None) -> Manifest:
         return read_manifest(path, root)
     _refuse_root(path, root)
     folder = os.fspath(path)
-    paths = _found(folder, "no recordings in this folder")
+    paths = _found(folder, "no recordings in this folder", say)
     return Manifest(folder, folder, tuple(paths), np.zeros((len(paths), 0)), ())
 
 
@@ -249,16 +251,18 @@ def read_manifest(path: File, root: File | None = None, classes: Iterable[str] |
     return Manifest(path, root, tuple(clip.id for clip in clips), labels, classes, **columns)
 
 
-def read_folder(path: File, classes: Iterable[str] | None = None) -> Manifest:
+def read_folder(path: File, classes: Iterable[str] | None = None, say: Say = None) -> Manifest:
     """Read a folder that has one subfolder of recordings per class.
 
     Parameters
     ----------
     path : str or path-like
-        Recordings are found by suffix (:data:`AUDIO_SUFFIXES`), at any depth within a class' folder; names
-        that start with a dot are skipped.  The subfolder ``none`` holds recordings with none of the classes.
+        Recordings are found by suffix (:func:`acdref.tables.walk.find_audio`), at any depth within a class'
+        folder.  The subfolder ``none`` holds recordings with none of the classes.
     classes : sequence of str, optional
         As in :func:`read_manifest`.
+    say : callable, optional
+        As of :func:`open_dataset`.
 
     Returns
     -------
@@ -273,7 +277,7 @@ def read_folder(path: File, classes: Iterable[str] | None = None) -> Manifest:
     """
     root = os.fspath(path)
     expected = "(one subfolder per class is expected)"
-    paths, clips = _found(root, f"no recordings found in its subfolders {expected}"), []
+    paths, clips = _found(root, f"no recordings found in its subfolders {expected}", say), []
     for path in paths:
         name, _, rest = path.partition(os.sep)
         if not rest:
@@ -382,35 +386,16 @@ def _refuse_root(path, root):
         raise ManifestError(path, "is a folder with its own recordings: a root goes with a CSV manifest")
 
 
-def find_audio(folder: File, failed: Callable[[OSError], None]) -> Iterator[str]:
-    """Find recordings by their suffix.
-
-    Parameters
-    ----------
-    folder : str or path-like
-    failed : callable
-        Called with the OSError of each folder that cannot be listed.
-
-    Yields
-    ------
-    str
-        Their paths, which begin with `folder`: those in it, then those in its subfolders, sorted by name.
-        Names that begin with a dot are passed over.
-    """
-    for parent, subfolders, files in os.walk(os.fspath(folder), onerror=failed):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES:
-                yield os.path.join(parent, name)
-
-
-def _found(root, nothing):
+def _found(root, nothing, say):
     """Recordings below a folder, relative to it, sorted; ManifestError if there are none."""
+    passed = PassedOver()
 
     def fail(error):
         raise ManifestError(root, f"{error.filename}: {error.strerror}") from error
 
-    paths = sorted(os.path.relpath(path, root) for path in find_audio(root, fail))
+    paths = sorted(os.path.relpath(path, root) for path in find_audio(root, fail, passed))
+    if say and str(passed):
+        say(f"{root}: {passed}")
     if not paths:
         raise ManifestError(root, nothing)
     return paths

@@ -13,7 +13,6 @@ may stand between them.
 """
 
 import itertools
-import json
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acdref.checkpoint import Arrays
 from acdref.errors import FileError, naming
-from acdref.files import replacing
+from acdref.files import parse_json, refuse_pipes, replacing
 from acdref.tables.label_files import Clip
 from acdref.tables.rows import Rows, csv_line
 
@@ -59,6 +58,7 @@ class ScoreFile:
 
     def __init__(self, path: str | PathLike, decide: Callable | None = None):
         self.path = str(path)
+        refuse_pipes(path)
         with naming(path), open(path, "rb") as file:
             first = file.read(2)
         self.decided = first == b"PK" and _holds_cosines(self.path)
@@ -181,13 +181,13 @@ def _objects(path):
             if text.strip():
                 try:
                     window = _window(text)
-                except (ValueError, OverflowError, RecursionError) as error:
+                except ValueError as error:
                     raise rows.bad(str(error)) from None
                 yield rows.line, window
 
 
 def _window(text):
-    window = json.loads(text)
+    window = parse_json(text)
     if not isinstance(window, dict) or not isinstance(window.get("path"), str):
         raise ValueError("no object with a path")
     window = {"start": np.nan, "end": np.nan, "scores": {}} | window
@@ -196,7 +196,6 @@ def _window(text):
     for value in (window["start"], window["end"], *window["scores"].values()):
         if type(value) not in (int, float):
             raise ValueError("a start, end or score is no number")
-        float(value)  # an int may be too large
     return window
 
 

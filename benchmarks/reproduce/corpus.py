@@ -28,8 +28,8 @@ class Corpus:
         To measure on; all others are to train on.
     shortest : float
         In seconds: what is shorter is repeated before it is scored.
-    transform : callable
-        Samples to what the networks see.
+    front : FrontEnd
+        Of the networks.
 
     Attributes
     ----------
@@ -38,14 +38,14 @@ class Corpus:
         Reader of the copies, which it keeps.
     """
 
-    def __init__(self, source, work, fold, shortest, transform):
+    def __init__(self, source, work, fold, shortest, front):
         source = Path(source)
         manifest = open_dataset(source / "manifest.csv" if source.is_dir() else source)
         place = hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]
         manifest = _decoded(manifest, work / f"recordings-{place}")
         self.train, self.test = manifest.without(fold=fold), manifest.where(fold=fold)
         self.clips = Clips()
-        self.transform = transform
+        self.front = front
         self._shortest = round(shortest * SAMPLE_RATE)
         self._windows = {}
 
@@ -57,14 +57,11 @@ class Corpus:
     def _scores(self, net, path):
         if path not in self._windows:
             self._windows[path] = [
-                (block.start, block.end, self._seen(block.samples))
+                (block.start, block.end, self.front.window(block.samples, self._shortest))
                 for block in audio.blocks(path, SAMPLE_RATE, WINDOW)
             ]
         for start, end, x in self._windows[path]:
             yield Scores(start, end, net.predict_proba(x[None])[0])
-
-    def _seen(self, samples):
-        return self.transform(np.resize(samples, max(len(samples), self._shortest)))
 
 
 def _decoded(manifest, folder):

@@ -127,11 +127,11 @@ class Experiment:
         self.work = Path(given.work)
         self.results = Path(given.results) / f"{name}{self.setting.suffix}.csv"
         self.table = Rows(self.results, str(self.setting))
-        config, transform = NETWORKS[self.setting.network]
-        frames = len(transform(np.zeros(round(self.setting.seconds * SAMPLE_RATE), np.float32)))
+        config, front = NETWORKS[self.setting.network]
+        frames = len(front.window(np.zeros(round(self.setting.seconds * SAMPLE_RATE), np.float32)))
         if frames < config.min_frames:
             raise AcdrefError(f"--seconds {self.setting.seconds:g} is too short for the network")
-        self.corpus = Corpus(given.corpus, self.work, self.setting.fold, self.setting.seconds, transform)
+        self.corpus = Corpus(given.corpus, self.work, self.setting.fold, self.setting.seconds, front)
 
     @property
     def rows(self):
@@ -214,7 +214,7 @@ class Experiment:
         net = ACDNet(dataclasses.replace(config, classes=len(recordings.classes)), seed)
         steps = setting.sequences // setting.batch
         sequences = Sequences(recordings, seed, clips=corpus.clips, **options)
-        loader = Loader(sequences, setting.batch, transform=corpus.transform)  # without workers
+        loader = Loader(sequences, setting.batch, transform=corpus.front.window)  # without workers
         job = Job(
             epochs=1,
             steps=steps,

@@ -4,7 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from acdref.features.compressed import SAMPLE_RATE, features
+from acdref.features.compressed import SAMPLE_RATE
+from acdref.features.front_ends import FRONT_ENDS, FrontEnd
 from acdref.features.mel import log_mel, mel_filterbank
 from acdref.nets import ACDNET_2024, ACDNetConfig, Block
 
@@ -27,5 +28,8 @@ SMALL = ACDNetConfig(
 )
 """Four of ACDnet's blocks, narrow, one with attention, none dilated, for mel bands: 13,099 parameters."""
 
-NETWORKS = {"small": (SMALL, mel_features), "acdnet": (ACDNET_2024, features)}
-"""Name -> (layer table, function from samples to what the network sees)."""
+NETWORKS = {
+    "small": (SMALL, FrontEnd(mel_features, SAMPLE_RATE, 512, lambda n: 1 + n // 512)),
+    "acdnet": (ACDNET_2024, FRONT_ENDS["compressed-stft"]),
+}
+"""Name -> (layer table, front end)."""

@@ -4,7 +4,7 @@ import * as ort from "onnxruntime-web/wasm";
 
 import { features } from "./features.js";
 
-const LEAST = 33536; // samples, which leave one frame at the end
+const WINDOW = 160000; // samples that the network hears at a time, 10 s
 
 ort.env.wasm.numThreads = 1; // more need a page that is isolated from other origins
 
@@ -18,11 +18,18 @@ export async function run(network, { shape, data }) {
   return { logits: array(answer.logits), probabilities: array(answer.probabilities) };
 }
 
-/** Probabilities (classes,) of samples at 16 kHz, a Float32Array; the model may have the front end or not. */
+/** A window as the network hears it: without the samples' mean, and repeated up to 10 s. */
+export function prepared(samples) {
+  const mean = samples.reduce((sum, x) => sum + x, 0) / samples.length;
+  const length = Math.max(samples.length, WINDOW);
+  return Float32Array.from({ length }, (_, i) => samples[i % samples.length] - mean);
+}
+
+/** Probabilities (classes,) of a window of samples at 16 kHz; the model may have the front end or not. */
 export async function tag(network, samples) {
-  if (samples.length < LEAST) throw new Error(`the sound has ${samples.length} samples, fewer than ${LEAST}`);
-  const one =
-    network.inputNames[0] === "waveform" ? { shape: [samples.length], data: samples } : features(samples);
+  if (samples.length === 0) throw new Error("the sound has no samples");
+  const window = prepared(samples);
+  const one = network.inputNames[0] === "waveform" ? { shape: [window.length], data: window } : features(window);
   const { probabilities } = await run(network, { shape: [1, ...one.shape], data: one.data });
   return probabilities.data;
 }

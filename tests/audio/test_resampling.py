@@ -73,11 +73,33 @@ def test_flat_in_the_passband_and_silent_beyond(sr_in, sr_out):
 
 @pytest.mark.parametrize(("sr_in", "sr_out"), [*rates[:6], (48001, 16000)])
 @pytest.mark.parametrize("size", [1, 777, 4096, 100000])
-def test_streaming_is_bit_equal(sr_in, sr_out, size):
+@pytest.mark.parametrize("level", [0.0, None])
+def test_streaming_is_bit_equal(sr_in, sr_out, size, level):
     x = noise(sr_in // (100 if size == 1 else 1) * 2 + 13)
     parts = (x[i : i + size] for i in range(0, len(x), size))
-    streamed = np.concatenate(list(resampling.resampled(parts, sr_in, sr_out)))
-    np.testing.assert_array_equal(streamed, resample(x, sr_in, sr_out))
+    streamed = np.concatenate(list(resampling.resampled(parts, sr_in, sr_out, level)))
+    np.testing.assert_array_equal(streamed, resample(x, sr_in, sr_out, level))
+
+
+@pytest.mark.parametrize(("sr_in", "sr_out"), [*rates[:6], (16000, 44100), (16000, 16000)])
+@pytest.mark.parametrize("seconds", [0.001, 0.3, 2.2])
+def test_an_offset_comes_out_as_it_went_in(sr_in, sr_out, seconds):
+    """The edges of a recording are no steps, however short it is and whatever its offset."""
+    x = 0.1 * noise(round(sr_in * seconds))
+    y = resample(x, sr_in, sr_out, level=None)
+    for offset in (-0.1, 0.003, 0.5):
+        shifted = resample(x + np.float32(offset), sr_in, sr_out, level=None)
+        np.testing.assert_allclose(shifted, y + offset, rtol=0, atol=5e-7)
+    flat = resample(np.full(len(x), 0.25, np.float32), sr_in, sr_out, level=None)
+    np.testing.assert_array_equal(flat, np.full(len(y), 0.25))
+
+
+def test_the_level_is_that_of_the_beginning():
+    x = np.repeat(np.float32([0.5, -0.5]), 16384)
+    y = resample(x, 44100, 16000, level=None)
+    np.testing.assert_array_equal(y, resample(x, 44100, 16000, level=0.5))
+    np.testing.assert_array_equal(y, resample(x - np.float32(0.5), 44100, 16000) + np.float32(0.5))
+    assert len(resample(np.zeros(0), 44100, 16000, level=None)) == 0
 
 
 @given(st.integers(1000, 768000), st.integers(1000, 768000))

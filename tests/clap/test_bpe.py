@@ -102,6 +102,7 @@ def test_merges_are_strings_or_pairs(tmp_path):
         ({"model": {"type": "Unigram"}}, "a Unigram"),
         ({"model": {"type": "BPE", "dropout": 0.1}}, "its dropout"),
         ({"model": {"type": "BPE", "vocab": {}, "merges": [["a"]]}}, "a merge that is no pair"),
+        ({"model": {"type": "BPE", "vocab": {"a": "b"}, "merges": []}}, "id is no whole number"),
         ({"added_tokens": [{"content": "x", "single_word": True, "rstrip": False}]}, "single_word"),
         ({"added_tokens": 3}, "no tokenizer.json"),
     ],

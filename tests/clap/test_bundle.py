@@ -78,6 +78,8 @@ def test_no_directory(tmp_path):
     [
         ({"format": "acdref.clap/2"}, "has the format 'acdref.clap/2', not 'acdref.clap/1'"),
         ({"family": "clap3"}, "has the family 'clap3'; acdref knows hf, msclap"),
+        ({"family": ["hf"]}, "has the family .*hf.*; acdref knows"),
+        ({"selftest": {"input_ids": [1e999], "audio_embeds": [1], "text_embeds": [1]}}, "makes no sense"),
         ({"logit_scale": -1}, "must be positive numbers"),
         ({"logit_scale": float("nan")}, "must be positive numbers"),
         ({"duration": "long"}, "makes no sense"),

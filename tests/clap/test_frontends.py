@@ -149,7 +149,7 @@ def test_msclap_repeats_and_cuts():
     [
         (
             {"feature_extractor_type": "WhisperFeatureExtractor"},
-            "is of a WhisperFeatureExtractor, not of CLAP",
+            "is of a 'WhisperFeatureExtractor', not of CLAP",
         ),
         ({"sampling_rate": "x"}, "makes no sense"),
         ({"frequency_max": 30000}, "makes no sense"),

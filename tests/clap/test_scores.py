@@ -116,6 +116,8 @@ def test_no_file(tmp_path):
         ({"cosines": None}, "cosines"),
         ({"cosines": np.zeros((6, 2))}, "shape"),
         ({"classes": np.zeros(3)}, "classes is float64"),
+        ({"cosines": np.array([[0.5, np.inf, 0]] * 6)}, "infinite cosines"),
+        ({"meta": np.array("[" * 100_000)}, "nested too deeply"),
         ({"meta": np.array("{}")}, "its schema is None"),
         ({"meta": np.array("[")}, "damaged"),
         ({"meta": np.array("[]")}, "damaged"),

@@ -15,9 +15,11 @@ pytest.importorskip("onnx")
 def test_model_runs(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     weights = write_tiny_weights(tmp_path / "tiny.npz")
-    for options, name, shape in (
-        ((), "features", (2, 130, 257, 2)),
-        (("--front-end",), "waveform", (2, 16_000)),
+    for options, name, shape, form in (
+        ((), "features", (2, 130, 257, 2), "no"),
+        (("--front-end",), "waveform", (2, 16_000), "stft"),
+        (("--front-end-as", "stft"), "waveform", (2, 16_000), "stft"),
+        (("--front-end", "--front-end-as", "conv"), "waveform", (2, 16_000), "conv"),
     ):
         path = tmp_path / f"{name}.onnx"
         code, out, err = program("export", "--onnx", path, "--weights", weights, *options)
@@ -26,6 +28,24 @@ def test_model_runs(tmp_path):
         session = onnxruntime.InferenceSession(path)
         (probabilities,) = session.run(["probabilities"], {name: np.zeros(shape, np.float32)})
         assert probabilities.shape == (2, len(CLASSES))
+        about = session.get_modelmeta().custom_metadata_map
+        assert (about["front_end_in_model"], about["licence"]) == (form, "not stated")
+
+
+def test_licence_of_the_shipped_weights(tmp_path):
+    import onnx
+
+    for options, licence in (((), "MIT"), (("--licence", "CC BY 4.0"), "CC BY 4.0")):
+        path = str(tmp_path / "net.onnx")
+        assert CliRunner().invoke(command, ["--onnx", path, *options]).exit_code == 0
+        assert {one.key: one.value for one in onnx.load(path).metadata_props}["licence"] == licence
+
+
+def test_forms_of_the_front_end_are_those_of_the_exporter():
+    from acdref.nets.onnx import FORMS
+
+    (form,) = (one for one in command.params if one.name == "form")
+    assert tuple(form.type.choices) == FORMS
 
 
 @pytest.mark.parametrize("name", ["vgg-gap", "conv1d", "resnet50", "mobilenetv2"])
@@ -37,8 +57,11 @@ def test_other_networks(tmp_path, name):
     assert out.startswith(f"{path}: {'waveforms' if name == 'conv1d' else 'features'} to tags")
     path.unlink()
     code, out, err = program("export", "--onnx", path, "--weights", weights, "--front-end")
+    if name == "conv1d":
+        assert (code, err) == (0, "")
+        return
     assert (code, out) == (1, "")
-    assert err.startswith("acdref: only ACDnet's front end") and err.count("\n") == 1
+    assert err.startswith(f"acdref: the front end of {name}") and err.count("\n") == 1
     assert not path.exists()
 
 

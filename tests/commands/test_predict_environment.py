@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -37,7 +38,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clips")
     write(folder / "mono.wav", noise(10))
     write(folder / "stereo.wav", noise(20, rate=44100).reshape(-1, 2), 44100)
-    write_tiny_weights(folder / "tiny.npz")
+    write_tiny_weights(folder / ".tiny.npz")
     return folder
 
 
@@ -55,7 +56,7 @@ def harness(missing, *arguments, **environment):
 
 def test_needs_only_numpy_soundfile_and_click(folder):
     missing = "numba,llvmlite,scipy,sklearn,pandas,librosa,onnxruntime,torch,matplotlib,cffi_backend"
-    code, out, stderr, loaded = harness(missing, "predict", "--weights", folder / "tiny.npz", folder)
+    code, out, stderr, loaded = harness(missing, "predict", "--weights", folder / ".tiny.npz", folder)
     assert (code, stderr) == (0, [])
     assert [line.split(",")[1:4] for line in out.splitlines()[1:]] == [
         [str(folder / name), "0.0", "10.0"] for name in ("mono.wav", "stereo.wav")
@@ -66,7 +67,7 @@ def test_needs_only_numpy_soundfile_and_click(folder):
 def test_numba_is_not_touched_for_a_short_job(folder, tmp_path):
     """Not even looked for: the first call on a fresh machine must not wait for a compiler."""
     code, _, _, loaded = harness(
-        "none", "predict", "--weights", folder / "tiny.npz", folder, ACDREF_CACHE_DIR=str(tmp_path / "cache")
+        "none", "predict", "--weights", folder / ".tiny.npz", folder, ACDREF_CACHE_DIR=str(tmp_path / "cache")
     )
     assert code == 0
     assert loaded <= NEEDED
@@ -74,7 +75,7 @@ def test_numba_is_not_touched_for_a_short_job(folder, tmp_path):
 
 
 def test_numba_by_name_where_it_is_missing(folder):
-    arguments = ("predict", "--weights", folder / "tiny.npz", "--backend", "numba", folder)
+    arguments = ("predict", "--weights", folder / ".tiny.npz", "--backend", "numba", folder)
     code, out, stderr, _ = harness("numba", *arguments)
     assert (code, out) == (1, "")
     assert len(stderr) == 1 and "pip install 'acdref[fast]'" in stderr[0]
@@ -145,7 +146,7 @@ def terminal(folder):
 
 
 def test_table_on_a_terminal(terminal, folder):
-    code, shown = terminal("predict", "--weights", folder / "tiny.npz", folder)
+    code, shown = terminal("predict", "--weights", folder / ".tiny.npz", folder)
     assert code == 0
     lines = [line.rpartition("\033[K")[2] for line in shown.split("\n")]
     assert lines[0].split() == ["start", "end", "tags", "(scores", "from", "0.5),", "acdref.predict/1"]
@@ -154,22 +155,36 @@ def test_table_on_a_terminal(terminal, folder):
 
 
 def test_error_is_shown_once_on_a_terminal(terminal, folder):
-    code, shown = terminal("predict", "--weights", folder / "tiny.npz", "missing.wav")
+    code, shown = terminal("predict", "--weights", folder / ".tiny.npz", "missing.wav")
     assert code == 1
     assert shown.count("no such file") == 1
 
 
 def test_progress_on_a_terminal_only(terminal, folder):
     code, shown = terminal(
-        "predict", "--weights", folder / "tiny.npz", folder, folder, stdout=subprocess.DEVNULL
+        "predict", "--weights", folder / ".tiny.npz", folder, folder, stdout=subprocess.DEVNULL
     )
     assert code == 0
     assert "\r\033[Krecording 1  " in shown and "\n" not in shown
     assert shown.endswith("\r\033[K")
     # Cut to the width of the terminal, so that it stays one line.
     assert max(len(part) for part in shown.split("\r\033[K")) == 59
-    code, _, err = program("predict", "--weights", folder / "tiny.npz", folder)
+    code, _, err = program("predict", "--weights", folder / ".tiny.npz", folder)
     assert (code, err) == (0, "")
+
+
+def test_what_a_folder_holds_besides_recordings_is_one_line(folder, tmp_path):
+    shutil.copy(folder / "mono.wav", tmp_path / "dog.wav")
+    shutil.copy(folder / "mono.wav", tmp_path / "cat.bak")
+    line = (
+        "acdref: passed over 1 file (no recordings by their names): 1 .bak; "
+        f"like recordings inside, and read if given by name: {tmp_path / 'cat.bak'}\n"
+    )
+    weights = ("--weights", folder / ".tiny.npz")
+    code, _, err = program("predict", *weights, tmp_path)
+    assert (code, err) == (0, line)
+    code, _, err = program("predict", *weights, tmp_path, "--scores", tmp_path / ".s.npz")
+    assert (code, err) == (0, line.replace("acdref: ", f"acdref: {tmp_path}: "))
 
 
 def test_what_a_decoder_prints_does_not_reach_stdout(tmp_path):

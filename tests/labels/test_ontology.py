@@ -161,7 +161,7 @@ class TestBadOntology:
     @pytest.mark.parametrize(
         ("content", "cause"),
         [
-            (b"[", "not valid JSON"),
+            (b"[", "is not JSON"),
             (b"\xff", "codec"),
             (b'[{"id": "a", "name": "A", "child_ids": ["b"]}]', r"a \(A\) has the child 'b'"),
         ],

@@ -1,5 +1,6 @@
 """The ONNX model, run by onnxruntime, against the network that it was made of."""
 
+import contextlib
 import json
 import sys
 from dataclasses import replace
@@ -10,7 +11,9 @@ from further_support import SMALL as OTHERS
 from further_support import each, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from predict_support import TINY
 
+import acdref
 from acdref import checkpoint
 from acdref.errors import AcdrefError
 from acdref.features.compressed import features
@@ -20,6 +23,7 @@ from acdref.nets import ACDNET_2024, ACDNet, ACDNetConfig, Block, layers
 from acdref.nets import onnx as export
 from acdref.nets.registry import name_of
 from acdref.nets.vgg import VGGGap
+from acdref.predict.scoring import score_samples
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -27,6 +31,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 TOLERANCE = 1e-5
 KINDS = ("linear", "separable")
 kinds = pytest.mark.parametrize("kind", KINDS)
+forms = pytest.mark.parametrize("form", export.FORMS)
 SMALL = ACDNetConfig(classes=3, stem=4, bins=17, blocks=(Block(6, 2, (2, 2)), Block(5, 1, (1, 2), 3)))
 
 
@@ -203,23 +208,102 @@ def test_any_table(blocks, stem, kind, extra, seed):
     assert_same_outputs(net, np.random.default_rng(seed).standard_normal(shape, np.float32))
 
 
-def test_shipped_weights_from_waveforms(shipped):
-    """Noise, tones (whose other bins are nearly empty), and silence, of lengths with and without a rest."""
-    net, classes = shipped
-    model = export.onnx_model(net, classes, front_end=True)
-    t = np.arange(50_000) / 16_000
-    sounds = np.stack(
-        [
-            0.1 * np.random.default_rng(4).standard_normal(t.size),
-            0.5 * np.sin(2 * np.pi * 1000 * t) + 1e-4 * np.sin(2 * np.pi * 3000 * t),
-            np.zeros(t.size),
-        ]
-    ).astype(np.float32)
-    shortest = int(export.metadata(net, classes)["min_samples"])
-    for clips, samples in ((3, shortest), (1, shortest + 255), (2, 50_000)):
-        audio = sounds[:clips, :samples]
-        expected, _ = net.forward(features(audio))
-        assert_close(run(model, waveform=audio)[0], expected)
+RATE, WINDOW = 16_000, 160_000
+SECONDS = np.arange(WINDOW) / RATE
+SOUNDS = {
+    "noise": 0.1 * np.random.default_rng(4).standard_normal(WINDOW),
+    "tone and overtone": 0.5 * np.sin(2 * np.pi * 1000 * SECONDS) + 1e-4 * np.sin(2 * np.pi * 3000 * SECONDS),
+    "silence": np.zeros(WINDOW),
+    "noise of a bit": np.random.default_rng(5).integers(-1, 2, WINDOW) / 32768,
+    "chirp, with silence": np.sin(SECONDS**3) * (SECONDS % 1 < 0.4),
+}
+CLOSE = {
+    "stft": dict.fromkeys(SOUNDS, 1e-5),
+    "conv": dict.fromkeys(SOUNDS, 2e-5) | {"tone and overtone": 0.02, "chirp, with silence": 0.004},
+}
+"""Differences of probabilities: pure tones leave most bins to the rounding of float32 (see docs/onnx.md)."""
+
+
+@pytest.fixture(scope="module")
+def waveform_models(shipped):
+    """Models of the shipped weights that take waveforms, by form."""
+    return {form: export.onnx_model(*shipped, form) for form in export.FORMS}
+
+
+@forms
+@pytest.mark.parametrize("name", SOUNDS)
+def test_shipped_weights_from_waveforms(shipped, waveform_models, form, name):
+    """A window, less than one, and more than one, with an offset and without."""
+    net, _ = shipped
+    sound = SOUNDS[name].astype(np.float32)
+    for x in (sound, sound[:33_333] + np.float32(0.1), np.resize(sound, 170_001)):
+        found = run(waveform_models[form], waveform=x[None])[1][0]
+        assert np.abs(found - score_samples(net, x)).max() <= CLOSE[form][name]
+
+
+@forms
+def test_offset_and_repetition_change_nothing(waveform_models, form):
+    """Of silence nothing is left, whatever its level."""
+    model = waveform_models[form]
+    x = SOUNDS["noise"][:20_000].astype(np.float32)
+    expected = run(model, waveform=np.resize(x, WINDOW)[None])[0]
+    assert np.abs(run(model, waveform=x[None] + np.float32(0.1))[0] - expected).max() < 1e-3
+    silence = run(model, waveform=np.zeros((1, WINDOW), np.float32))[0]
+    for level in (0.1, -0.01, 1 / 3):
+        for samples in (1, 30_001):
+            np.testing.assert_array_equal(
+                run(model, waveform=np.full((1, samples), level, np.float32))[0], silence
+            )
+
+
+@forms
+def test_clips_of_a_batch_keep_to_themselves(waveform_models, form):
+    x = np.stack([SOUNDS[name][:50_000] for name in ("noise", "noise of a bit")]).astype(np.float32)
+    x[1] += 0.1
+    together = run(waveform_models[form], waveform=x)[1]
+    for i in range(2):
+        assert np.abs(run(waveform_models[form], waveform=x[i : i + 1])[1][0] - together[i]).max() < 1e-5
+
+
+@forms
+def test_no_samples_are_an_error_or_no_number(waveform_models, form):
+    """And never a division by zero, which would end the process."""
+    found = np.nan
+    with contextlib.suppress(Exception):
+        found = run(waveform_models[form], waveform=np.zeros((1, 0), np.float32))[1]
+    assert not np.isfinite(found).any()
+
+
+def exported(name, form):
+    """A small network, its model, and a sound with an offset and what predict says of it."""
+    net = ACDNet(TINY, 1, np.float32, "numpy") if name == "acdnet" else small(name, np.float32, "numpy")
+    x = (0.1 + 0.1 * np.random.default_rng(6).standard_normal(12_345)).astype(np.float32)
+    return export.onnx_model(net, names(net), form), x, score_samples(net, x)
+
+
+waveform_networks = pytest.mark.parametrize("name", ["acdnet", "conv1d"])
+
+
+@forms
+@waveform_networks
+def test_onnxs_own_reference(form, name):
+    """It holds models to the letter of the standard: scalars where that wants scalars."""
+    from onnx.reference import ReferenceEvaluator
+
+    model, x, expected = exported(name, form)
+    onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    (found,) = ReferenceEvaluator(model).run(["probabilities"], {"waveform": x[None]})
+    assert np.abs(found[0] - expected).max() <= TOLERANCE
+
+
+@waveform_networks
+def test_openvino(tmp_path, name):
+    """It has no STFT of sounds of any length; a pip install openvino away."""
+    openvino = pytest.importorskip("openvino")
+    model, x, expected = exported(name, "conv")
+    onnx.save(model, tmp_path / "net.onnx")
+    found = openvino.Core().compile_model(tmp_path / "net.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    assert np.abs(found({"waveform": x[None]})["probabilities"][0] - expected).max() <= TOLERANCE
 
 
 def test_too_short_is_refused_by_the_runtime(shipped):
@@ -243,6 +327,33 @@ def test_metadata(shipped):
     assert features(np.zeros(samples)).shape[0] == frames == features(np.zeros(samples - 1)).shape[0] + 1
     (tensor,) = session.get_inputs()
     assert (tensor.name, tensor.shape) == ("features", ["clips", "frames", 257, 2])
+
+
+@pytest.mark.parametrize("form", [False, *export.FORMS])
+def test_metadata_say_what_is_done_with_a_recording(form):
+    classes = ["Bee, wasp, etc.", '"quoted"', "Gew\u00e4sser"]
+    model = export.onnx_model(ACDNet(TINY), classes, form, "CC0-1.0")
+    about = onnxruntime.InferenceSession(model.SerializeToString()).get_modelmeta().custom_metadata_map
+    assert json.loads(about["classes"]) == classes
+    assert (about["schema"], about["acdref"], about["licence"]) == (
+        "acdref.onnx/1",
+        acdref.__version__,
+        "CC0-1.0",
+    )
+    assert (about["window_seconds"], about["window_samples"]) == ("10", "160000")
+    assert (about["mean"], about["shorter"]) == ("taken away from each window", "repeated up to a window")
+    assert "weighted by duration" in about["longer"]
+    assert about["front_end_in_model"] == (form or "no")
+    assert about["prepared_by"] == ("model" if form else "caller")
+    assert about["min_samples"] == (
+        "1" if form else str(FRONT_ENDS["compressed-stft"].fewest(ACDNet(TINY).min_frames))
+    )
+    expected = (
+        "waveform (clips, samples), float32; mono, in [-1, 1]" if form else "features (clips, frames, 257, 2)"
+    )
+    assert about["input"].startswith(expected) and about["input"].endswith("16000 Hz")
+    assert about["outputs"].startswith("logits and probabilities")
+    assert export.metadata(ACDNet(TINY), classes)["licence"] == "not stated"
 
 
 @each
@@ -320,11 +431,18 @@ def test_wrong_number_of_classes():
         export.onnx_model(network(SMALL), "ab")
 
 
-@each
-def test_only_acdnets_front_end_is_in_a_model(name):
+@pytest.mark.parametrize("name", ["vgg-gap", "resnet50", "mobilenetv2"])
+def test_front_ends_that_are_in_no_model(name):
     net = small(name)
-    with pytest.raises(AcdrefError, match=f"only ACDnet's front end .* not that of {name_of(net)}"):
+    with pytest.raises(AcdrefError, match=f"the front end of {name_of(net)} cannot be part of the model"):
         export.onnx_model(net, "abc", front_end=True)
+
+
+def test_forms_of_a_front_end():
+    with pytest.raises(AcdrefError, match="as stft or conv, not as fft"):
+        export.onnx_model(ACDNet(TINY), "abc", "fft")
+    models = [export.onnx_model(ACDNet(TINY), "abc", form).SerializeToString() for form in (True, "stft")]
+    assert models[0] == models[1]
 
 
 def test_front_end_makes_257_bins():

@@ -74,7 +74,9 @@ def test_a_stopped_job_continues(folder, tmp_path, torn):
     assert not out.exists()
     with open(f"{out}.part", "ab") as journal:
         journal.write(torn)
-    assert score(folder, out) == (3, 2, ["continuing after 2 recordings"])
+    scored, windows, said = score(folder, out)
+    assert (scored, windows, said[-1]) == (3, 2, "continuing after 2 recordings")
+    assert len(said) == 1 + (torn != b"") and all("s.npz.part: damaged" in text for text in said[:-1])
     assert out.read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 

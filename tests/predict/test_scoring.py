@@ -5,8 +5,11 @@ import pytest
 from predict_support import CLASSES, TINY, Loudness, noise, write, write_damaged
 
 from acdref.audio import decode as audio
+from acdref.checkpoint import load_weights
 from acdref.errors import AudioError
 from acdref.features.compressed import features, frames
+from acdref.features.front_ends import without_offset
+from acdref.files import resource
 from acdref.nets import ACDNet
 from acdref.predict.scoring import score_manifest, score_recording, score_samples
 from acdref.tables.manifest import Manifest
@@ -18,16 +21,66 @@ TEN_SECONDS = 160_000
 def test_short_sound_is_repeated_up_to_ten_seconds(n):
     x = noise(n / 16000)
     net = Loudness()
+    x = without_offset(x)
     repeated = np.concatenate([x] * (TEN_SECONDS // n + 1))[:TEN_SECONDS]
-    np.testing.assert_array_equal(score_samples(net, x), score_samples(net, repeated))
+    # The mean goes before the repetition: that of the last copy, which is cut, would be another one.
+    expected = net.predict_proba(features(repeated)[None])[0]
+    np.testing.assert_allclose(score_samples(net, x), expected, atol=1e-6)
     assert net.frames == [frames(TEN_SECONDS)] * 2
+
+
+OFFSETS = (-0.1, -0.03, -0.01, -0.003, 0.003, 0.01, 0.03, 0.1, 0.5)
+
+
+def sounds_like_nothing_else(seconds, rate, seed=0):
+    """A tone, and noise with pauses in which it is all but silent."""
+    x = noise(seconds, 0.05, seed, rate) + np.float32(1e-4)
+    t = np.arange(len(x)) / rate
+    return (x * (np.sin(7 * t) > 0) + 0.1 * np.sin(3000 * t) + noise(seconds, 1e-4, seed + 1, rate)).astype(
+        "f4"
+    )
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(0.08, 16000), (1.3, 44100), (21.7, 16000), (24, 48000)])
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_an_offset_changes_no_tag(tmp_path, seconds, rate, backend):
+    """With the shipped weights, at any rate and length, in the tail and at the edges."""
+    if backend == "numba":
+        pytest.importorskip("numba")
+    net, _ = load_weights(resource("weights", "acdnet.npz"), backend=backend)
+    x = sounds_like_nothing_else(seconds, rate)
+    path = write(tmp_path / "x.wav", x, rate, subtype="FLOAT")
+    expected = [s.probabilities for s in score_recording(net, path)]
+    for offset in OFFSETS if seconds < 20 else (-0.1, 0.003, 0.5):
+        path = write(tmp_path / "x.wav", x + np.float32(offset), rate, subtype="FLOAT")
+        found = [s.probabilities for s in score_recording(net, path)]
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        np.testing.assert_array_equal(np.greater(found, 0.5), np.greater(expected, 0.5))
+
+
+def test_offsets_of_channels_change_nothing(tmp_path):
+    net, x = Loudness(), np.stack([noise(3, seed=seed, rate=44100) for seed in (1, 2)], axis=1)
+    (expected,) = score_recording(net, write(tmp_path / "x.wav", x, 44100, subtype="FLOAT"))
+    (found,) = score_recording(net, write(tmp_path / "y.wav", x + np.float32([0.05, -0.3]), 44100))
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "DOUBLE"])
+def test_an_offset_of_whole_steps_changes_nothing_in_any_format(tmp_path, subtype):
+    net, x = Loudness(), np.round(noise(3) * 128) / 128
+    for name, offset in (("x.wav", 0), ("y.wav", 0.25)):
+        write(tmp_path / name, x + offset, subtype=subtype)
+    (expected,), (found,) = (score_recording(net, tmp_path / name) for name in ("x.wav", "y.wav"))
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [160_000, 160_001, 200_000])
 def test_long_sound_is_scored_as_it_is(n):
     x = noise(n / 16000)
     net = Loudness()
-    np.testing.assert_array_equal(score_samples(net, x), net.predict_proba(features(x)[None])[0])
+    np.testing.assert_array_equal(
+        score_samples(net, x), net.predict_proba(features(without_offset(x))[None])[0]
+    )
     assert net.frames == [frames(n)] * 2
 
 
@@ -35,7 +88,7 @@ def test_a_real_network():
     net, x = ACDNet(TINY, seed=1, backend="numpy"), noise(10)
     scores = score_samples(net, x)
     assert scores.shape == (3,) and ((scores > 0) & (scores < 1)).all()
-    logits, _ = net.forward(features(x)[None])
+    logits, _ = net.forward(features(without_offset(x))[None])
     np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits[0])), rtol=1e-5)
 
 

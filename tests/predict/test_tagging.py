@@ -43,6 +43,12 @@ def test_truncated_recording_is_noted_in_its_last_window(tmp_path):
     assert last.note == "ends early: 11.50 s decoded of 13.00 s"
 
 
+def test_several_notes_on_a_recording_are_one(tmp_path):
+    path = write_truncated(tmp_path / "cut.wav", 0.3, 0.2)
+    (window,) = predict(Loudness(), [path])
+    assert window.note.startswith("ends early: 0.20 s decoded of 0.30 s; 0.200 s are too short")
+
+
 def test_recordings_of_a_folder_in_order(tmp_path):
     for name in ("b.wav", "A.FLAC", "sub/c.ogg", "sub/deep/d.mp3", "notes.txt", ".hidden.wav", ".git/e.wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -67,8 +73,10 @@ def test_files_given_by_name_need_no_suffix(tmp_path):
 def test_folder_without_recordings(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").touch()
-    (failure,) = recordings([str(tmp_path)])
+    said = []
+    (failure,) = recordings([str(tmp_path)], said.append)
     assert failure.path == str(tmp_path) and failure.error.startswith("no recordings in this folder")
+    assert said == ["passed over 1 file (no recordings by their names): 1 .txt"]
 
 
 def test_folder_that_cannot_be_listed(tmp_path, monkeypatch):

@@ -289,7 +289,7 @@ def test_what_is_measured_is_the_networks(finished, recipe, samples):
 
 def test_long_recordings_are_scored_in_windows_of_10_s(recipe, annotator):
     x = np.random.default_rng(0).standard_normal(16000 * 14).astype(np.float32)
-    parts = [annotator.predict_proba(recipe.front.transform(part)[None])[0] for part in np.split(x, [160000])]
+    parts = [annotator.predict_proba(recipe.front.window(part)[None])[0] for part in np.split(x, [160000])]
     np.testing.assert_allclose(recipe._score(annotator, x), (10 * parts[0] + 4 * parts[1]) / 14, rtol=1e-6)
 
 

@@ -15,6 +15,7 @@ from train_support import Recorder
 from acdref.audio import resample
 from acdref.checkpoint import load, load_weights, save_weights
 from acdref.errors import AcdrefError, FileError, ManifestError
+from acdref.features.front_ends import without_offset
 from acdref.features.papers import decibel_mel
 from acdref.files import write_text
 from acdref.fit import Stopped
@@ -315,7 +316,8 @@ def test_silence_is_clipped_at_the_own_rate_and_spectrograms_are_whole(options, 
     for i in (0, 1, 26):
         x, rate = soundfile.read(tmp_path / f"{i}.wav", dtype="float32")
         assert rate == 8000
-        np.testing.assert_array_equal(found[i], decibel_mel(resample(clip_silence(x, rate), rate, 16000)))
+        x = resample(clip_silence(without_offset(x), rate), rate, 16000, level=None)
+        np.testing.assert_array_equal(found[i], decibel_mel(without_offset(x)))
         assert len(found[i]) > 50
 
 
@@ -325,7 +327,7 @@ def test_measured(finished):
     test = stages["ensemble"]["test"]
     assert answers.shape == (6, 3) and test["clips"] == 6
     assert test["accuracy"] == (answers.argmax(axis=1) == np.arange(24, 30) % 3).mean()
-    assert test["accuracy"] <= test["MAP@3"] <= (1 + test["accuracy"]) / 2
+    assert test["accuracy"] <= test["MAP@3"] <= (1 + test["accuracy"]) / 2 + 1e-12
     assert list(test["f_scores"]) == list(CLASSES)
 
 

@@ -11,9 +11,10 @@ from train_support import Recorder
 
 from acdref import checkpoint, metrics
 from acdref.errors import AcdrefError, FileError, ManifestError
+from acdref.features.front_ends import without_offset
 from acdref.fit import Stopped
 from acdref.labels import diffuse, frame_labels
-from acdref.recipes.features import Features, sounds
+from acdref.recipes.features import Features, excerpt, sounds
 from acdref.recipes.strong import StrongOptions, _Patches, _Strong, strong
 
 SEED = 5  # which holds 2.wav out
@@ -271,7 +272,7 @@ def test_a_batch_is_what_was_drawn(recipe, samples):
     assert len(x) == len(y) == len(drawn) == 1  # the rest of four, with a batch of three
     for features, labels, (i, kind, start) in zip(x, y, drawn, strict=True):
         np.testing.assert_array_equal(labels, recipe.label(i, kind, start))
-        cut = samples[i][16 * start :][:15600]
+        cut = without_offset(samples[i][16 * start :][:15600])
         cut = np.pad(cut, (0, 15600 - len(cut)))
         np.testing.assert_array_equal(features, recipe.front.transform(cut))
 
@@ -291,7 +292,7 @@ def test_frames_are_measured_by_their_events(finished, recipe, samples):
     y, p, explicit = [], [], []
     for i in (5, 6):
         x = samples[i]
-        cuts = [np.pad(x, (0, 240))[15360 * k :][:15600] for k in range(3)]
+        cuts = [excerpt(x, 15360 * k, 15600) for k in range(3)]
         p.append(net.predict_proba(np.stack([recipe.front.transform(cut) for cut in cuts])))
         truth = recipe._truth(i, 3)
         y.append(truth[0])
@@ -362,7 +363,7 @@ def test_networks_that_need_longer_sounds_see_the_patch_repeated(options):
     recipe = _Strong(replace(options, init=None, net="acdnet", width=0.05))
     assert recipe.span == 15600 < recipe.samples
     x = np.random.default_rng(0).standard_normal(48000).astype(np.float32)
-    expected = recipe.front.transform(np.resize(x[160:15760], recipe.samples))
+    expected = recipe.front.window(x[160:15760], recipe.samples)
     np.testing.assert_array_equal(recipe.seen(x, 160), expected)
 
 
