@@ -96,6 +96,14 @@ def test_framed(tmp_path):
     assert (third.id, third.line, third.absent) == ("two_0", 5, ["/m/guitar"])
 
 
+def test_frames_are_sorted_by_their_times(tmp_path):
+    head, *rows = FRAMED.splitlines()
+    text = "\n".join([head, rows[2], rows[0], rows[1], rows[3]]) + "\n"
+    assert [clip.details for clip in read(tmp_path, text)] == [
+        clip.details for clip in read(tmp_path, FRAMED)
+    ]
+
+
 END = "line 5, column 'end_seconds':"
 UNKNOWN = "line 3, column 'unknown':"
 
@@ -184,6 +192,11 @@ def numbered(path, ids):
 def test_clips_pass_through(tmp_path):
     file = numbered(tmp_path / "m.csv", range(10_000))
     assert once(file) == list(file)
+
+
+def test_one_recording_under_two_names(tmp_path):
+    with pytest.raises(FileError, match=r"line 3: \./a\.wav is already in line 2"):
+        once(numbered(tmp_path / "m.csv", ["a.wav", "./a.wav"]))
 
 
 @pytest.mark.parametrize(("first", "again"), [(0, 9_999), (4_095, 4_096), (17, 18)])
