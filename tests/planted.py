@@ -590,7 +590,7 @@ PLANTED = {
         ("(self.lines or {}).get(label, self.line)", "self.line"),
         ("if number == 0 and set(fields)", "if number == 0 or set(fields)"),
         ('f"{self.prefix}{fields[fold].strip()}/{path}"', "path"),
-        ("fields[i] for i in (*self.at, *self.others)]", "fields[i] for i in range(self.columns)]"),
+        ("return fields if self.in_order else", "return fields if True else"),
     ],
     "tables/manifest": [
         (
