@@ -1,12 +1,13 @@
 """The command line: one group, each command in a file of its own under :mod:`acdref.commands`.
 
 Exit codes: 0 success; 1 the job could not be done (one line on stderr says why); 2 wrong usage;
-3 partial: some inputs failed, the others are done; 130 interrupted.
+3 partial: some inputs failed, the others are done; 130 interrupted, by SIGINT (Ctrl-C), SIGTERM or SIGHUP.
 """
 
 import contextlib
 import importlib
 import os
+import signal
 import sys
 from typing import Any
 
@@ -63,6 +64,7 @@ def group() -> None:
 def main() -> None:
     """Run the command line; turn errors that a user can cause into one line and an exit code."""
     _keep_stdout()
+    _end_in_order()
     try:
         sys.exit(group.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as error:
@@ -79,6 +81,20 @@ def main() -> None:
             discard(sys.stdout)
         say(f"acdref: {error}")
         sys.exit(EXIT_ERROR)
+
+
+def _end_in_order():
+    """End as by Ctrl-C, leaving nothing unfinished, when the system, a queue or a lost terminal ends the work."""
+    kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    kinds = [kind for kind in kinds if signal.getsignal(kind) == signal.SIG_DFL]  # under nohup SIGHUP is ignored
+
+    def end(number, frame):
+        for kind in kinds:  # `timeout` sends two
+            signal.signal(kind, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for kind in kinds:
+        signal.signal(kind, end)
 
 
 def _keep_stdout():

@@ -101,7 +101,9 @@ class Job:
     meta : dict
         What the files say of the network, see :func:`acdref.checkpoint.network_meta`.
     fingerprint : str, optional
-        Of what must not change before a run continues, besides its size.
+        Of the recordings and labels, which must not change before a run continues; by default its size.
+    options : str, optional
+        Of all else that decides about the result; likewise.
     seed : int
         Of dropout.
     size : int
@@ -123,6 +125,7 @@ class Job:
     metrics: Path | None = None
     meta: dict = field(default_factory=lambda: {"format": checkpoint.FORMAT, "version": checkpoint.VERSION})
     fingerprint: str | None = None
+    options: str | None = None
     seed: int = 0
     size: int = 1
 
@@ -216,7 +219,7 @@ class Run:
         """The rest of the current epoch."""
         job, observer = self.job, self.observer
         saved = started = time.monotonic()
-        for done, (x, y) in enumerate(job.batches(self.epoch, self.step), 1):
+        for done, (x, y) in enumerate(self._batches(), 1):
             self._learn(x, y)
             now = time.monotonic()
             observer.step(self.epoch, self.step, self.loss_sum / self.step, done * job.size / (now - started))
@@ -226,6 +229,16 @@ class Run:
             if now - saved > CHECKPOINT_SECONDS:
                 self.save()
                 saved = now
+
+    def _batches(self):
+        """The batches that are left of the epoch.  Who ends this process may have ended its workers first."""
+        try:
+            yield from self.job.batches(self.epoch, self.step)
+        except AcdrefError:
+            if not self.observer.should_stop():
+                raise
+            self.save()
+            raise Stopped from None
 
     def _learn(self, x, y):
         job, epoch, step = self.job, self.epoch, self.step
@@ -258,10 +271,13 @@ class Run:
             self.best = score
             self._write_best(net, row)
         self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
-        if job.metrics is not None:
-            write_table(job.metrics, row, [kept.values() for kept in self.rows])
+        self._write_metrics()
         self.save()
         self.observer.epoch(row)
+
+    def _write_metrics(self):
+        if self.job.metrics is not None and self.rows:
+            write_table(self.job.metrics, self.rows[0], [row.values() for row in self.rows])
 
     def _candidate(self):
         """The network that is validated and kept: the averaged one, if there is an average."""
@@ -298,14 +314,13 @@ class Run:
         arrays["progress"] = np.array([self.epoch, self.step, self.loss_sum, self.best], np.float64)
         # As pairs: the order of the columns is kept.
         rows = [[[name, json_number(value)] for name, value in row.items()] for row in self.rows]
-        checkpoint.save(self.path, arrays, self.job.meta | {"rows": rows, "fingerprint": self._fingerprint})
+        made = {"fingerprint": self._fingerprint, "options": self.job.options, "backend": self.net.backend}
+        checkpoint.save(self.path, arrays, self.job.meta | {"rows": rows} | made)
 
     def restore(self, path: Path) -> None:
         """Continue from a checkpoint."""
         arrays, meta = checkpoint.load(path)
-        if meta.get("fingerprint") != self._fingerprint:
-            cause = "of another run than this, or its recordings or labels have changed since it was started"
-            raise CheckpointError(path, f"{cause}: delete it to begin anew")
+        self._check(path, meta)
         checkpoint.restore_network(path, self.net, arrays)
         for name, part in self._parts.items():
             start = f"{name}/"
@@ -313,6 +328,24 @@ class Run:
         epoch, step, self.loss_sum, self.best = arrays["progress"].tolist()
         self.epoch, self.step = int(epoch), int(step)
         self.rows = [{name: np.nan if v is None else v for name, v in row} for row in meta["rows"]]
+        if self.rows and self.job.best is not None:
+            checkpoint.load(self.job.best)  # complains now, if it is damaged, rather than never
+        self._write_metrics()
+
+    def _check(self, path, meta):
+        """Complain about a checkpoint that would not continue to the same result."""
+        anew = "delete it to begin anew"
+        if meta.get("fingerprint") != self._fingerprint:
+            cause = "of another run than this, or its recordings or labels have changed since it was started"
+            raise CheckpointError(path, f"{cause}: {anew}")
+        # Checkpoints from before these were kept say nothing of them.
+        if meta.get("options", self.job.options) != self.job.options:
+            raise CheckpointError(path, f"its run was begun with other options: {anew}")
+        backend, ours = meta.get("backend", self.net.backend), self.net.backend
+        if backend != ours:
+            advice = "set NUMBA_DISABLE_JIT=1" if ours == "numba" else "install Numba"
+            cause = f"was computed with {backend}, and this is {ours}, which differs in the last bits"
+            raise CheckpointError(path, f"{cause}: {advice} to continue, or {anew}")
 
 
 def initial(

@@ -13,6 +13,7 @@ recordings alone; `last.npz` says how far it has come, and everything after that
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from pathlib import Path
 
@@ -21,9 +22,9 @@ import numpy as np
 from acdref import checkpoint, metrics
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
-from acdref.errors import AcdrefError, CheckpointError, ManifestError, naming
+from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import write_text
+from acdref.files import claimed, write_text
 from acdref.fit import Job, Observer, Run, Say, Stopped, initial, reports
 from acdref.losses import bce, bce_probabilities
 from acdref.nets import registry
@@ -31,6 +32,7 @@ from acdref.ops.memory import keep_freed_memory
 from acdref.optim import Plateau, cosine
 from acdref.options.training import TrainOptions
 from acdref.predict.scoring import score_manifest
+from acdref.tables.manifest import of_the_same_classes
 
 CONFIG, LAST, BEST = "config.json", "last.npz", "best.npz"
 WARMUP = 0.05  # share of the steps in which the cosine schedule rises
@@ -64,23 +66,29 @@ def train(
     Raises
     ------
     AcdrefError
-        For input that makes training impossible, a folder that holds another run, or a run whose manifest
-        has changed since.
+        For input that makes training impossible, a folder that holds another run or in which one is at work,
+        or a run whose manifest or options have changed since.
     """
-    observer = observer or Observer()
     keep_freed_memory()
-    out = Path(out)
-    begun = (out / CONFIG).exists()
+    with claimed(out):
+        return _train(options, Path(out), resume, observer or Observer())
+
+
+def _train(options, out, resume, observer):
+    begun, stored = (out / CONFIG).exists(), dataclasses.asdict(options)
     if begun:
-        options = _stored_options(options, out, resume)
+        options, stored = _stored_options(options, out, resume)
     elif not options.manifest:
         raise AcdrefError(f"{out}: holds no run to continue")
     continues = resume and (out / LAST).exists()
     say = None if continues else observer.log
     manifest, val = datasets(options, say)
+    for note in () if begun else notes(options, manifest, val):
+        observer.log(note)
     net = _network(options, manifest.classes, say)
     with _loader(options, manifest, net, observer) as loader:
-        run = Run(net, _job(options, out, loader, val, net), out / LAST, observer)
+        job = dataclasses.replace(_job(options, out, loader, val, net), options=_digest(stored))
+        run = Run(net, job, out / LAST, observer)
         if not begun:  # only now: options that make no run leave the folder as it was
             _claim_folder(options, out)
             if options.schedule == "plateau" and (val is None or options.epochs <= options.patience + 2):
@@ -99,12 +107,13 @@ def train(
 
 
 def _stored_options(options, out, resume):
-    """The options of the run in a folder, but for `FREE_OPTIONS`."""
+    """The options of the run in a folder, but for `FREE_OPTIONS`; and all of them as they are stored."""
     if not resume:
         raise AcdrefError(f"{out}: holds a run already; continue it with --resume, or choose another folder")
     config = out / CONFIG
     try:
-        stored = json.loads(config.read_text())
+        read = json.loads(config.read_text())
+        stored = dict(read)
         if "preset_name" not in stored:  # a run from before there were presets, and other defaults
             stored = {"preset_name": None, "seconds": 10.0} | stored
         stored["classes"] = stored["classes"] and tuple(stored["classes"])
@@ -113,15 +122,19 @@ def _stored_options(options, out, resume):
             stored["augment"] = dataclasses.asdict(AUGMENTATIONS["light"]) | given
         stored["augment"] = Augmentation(**stored["augment"])
         free = {name: getattr(options, name) for name in FREE_OPTIONS}
-        return TrainOptions(**(stored | free))
+        return TrainOptions(**(stored | free)), read
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(config, f"cannot be read: {error}") from None
 
 
+def _digest(stored):
+    """sha256 of the options as config.json has them, but for `FREE_OPTIONS`."""
+    counting = {name: value for name, value in stored.items() if name not in FREE_OPTIONS}
+    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
+
+
 def _claim_folder(options, out):
     """Write the options of a new run."""
-    with naming(out):
-        out.mkdir(parents=True, exist_ok=True)
     write_text(out / CONFIG, json.dumps(dataclasses.asdict(options), indent=2) + "\n")
 
 
@@ -141,6 +154,22 @@ def datasets(options: Options, say: Say = None) -> tuple[Manifest, Manifest | No
     return manifest, None if val is None else measurable(val)
 
 
+def notes(options: Options, manifest: Manifest, val: Manifest | None) -> list[str]:
+    """Lines about classes that look wrong, and stop nothing."""
+    taught = (manifest.labels == 1).any(axis=0)
+    tested = np.zeros_like(taught) if val is None else (val.labels == 1).any(axis=0)
+    only, never = (
+        ", ".join(itertools.compress(manifest.classes, chosen))
+        for chosen in (tested & ~taught, ~(tested | taught))
+    )
+    lines = []
+    if only:
+        lines.append(f"{manifest.source}: classes that only validation has, which nothing teaches: {only}")
+    if never and options.classes is None:
+        lines.append(f"the 11 super-classes are learnt (see --classes); these have no recording: {never}")
+    return lines
+
+
 def measurable(val: Manifest) -> Manifest:
     """The manifest to validate on, if its labels can measure anything.
 
@@ -158,7 +187,9 @@ def measurable(val: Manifest) -> Manifest:
 def _chosen(options, say):
     manifest, val = open_dataset(options.manifest, options.root, options.classes, say), None
     if options.val is not None:
-        val = open_dataset(options.val, options.root, manifest.classes, say)
+        val = open_dataset(options.val, options.root, options.classes, say)
+        if options.classes is None:
+            manifest, val = of_the_same_classes(manifest, val)
     elif options.val_fold is not None:
         val = manifest.where(fold=options.val_fold)
         manifest = manifest.without(fold=options.val_fold)

@@ -139,7 +139,8 @@ PLANTED = {
     "commands/_options": [
         ("if not math.isfinite(number):", "if math.isinf(number):"),
         ('value.rpartition("=")', 'value.partition("=")'),
-        ("self.of(part.strip())", "self.of(part)"),
+        ('names_in(value, ",")', 'value.split(",")'),
+        ('value.startswith("@")', 'value.startswith("@@")'),
         ('Number(*bounds, "above" in about,', "Number(*bounds, False,"),
     ],
     "commands/_progress": [
@@ -187,7 +188,7 @@ PLANTED = {
     "commands/teach": [
         ("end(used < len(recordings), used)", "end(used < len(recordings))"),
         ("if count > 1)", "if count > 2)"),
-        ('paths[0].lower().endswith(".csv")', 'paths[0].endswith(".csv")'),
+        ('paths[0].lower().endswith((".csv", ".tsv"))', 'paths[0].endswith((".csv", ".tsv"))'),
         ("np.flatnonzero(scores.bytes >= 0)", "np.arange(len(recordings))"),
     ],
     "commands/train": [
@@ -320,6 +321,10 @@ PLANTED = {
             "self.epoch, self.step = self.epoch + 1, 0",
         ),
         ('"plateau": job.plateau, ', ""),
+        ("            checkpoint.load(self.job.best)  # complains", "            pass  # complains"),
+        ("            if not self.observer.should_stop():\n                raise\n", ""),
+        ('if meta.get("options", self.job.options) != self.job.options:', "if False:"),
+        ("        if backend != ours:\n", "        if False:\n"),
         ("np.random.default_rng([job.seed, epoch, step])", "np.random.default_rng([job.seed, step])"),
         ('tuple(meta["classes"]) == tuple(classes)', 'len(meta["classes"]) == len(classes)'),
     ],
@@ -399,8 +404,9 @@ PLANTED = {
         ("self.times[:, 1] > self.times[:, 0]", "self.times[:, 1] >= self.times[:, 0]"),
     ],
     "recipes/features": [
-        ('whole = text[: text.rfind("\\n") + 1]', "whole = text"),
-        ("    os.truncate(part, 4 * int(np.prod(shape)) * ends[-1])", "    # os.truncate(part, 0)"),
+        ("            data.truncate(size * ends[-1])\n", "            pass\n"),
+        ("zlib.crc32(data.read(size * int(steps))) == checksum", "len(data.read(size * int(steps))) > 0"),
+        ("mark = str(i), [ends[-1], *", "mark = str(i), [*"),
         ("np.diff(self.ends) > 0", "np.diff(self.ends) >= 0"),
         ("round(most * front.rate)", "round(most * front.hop)"),
         (
@@ -476,6 +482,8 @@ PLANTED = {
         ("sound_starts(x[::-1], sr)]", "sound_starts(x, sr)]"),
     ],
     "recipes/stages": [
+        ("not in (None, _digest(state))", "not in (None,)"),
+        ('            raise ValueError("changed")\n', "            pass\n"),
         ('if state.get("made_from") != made:', 'if "made_from" not in state:'),
         ("if sha256(folder / name) != digest:", "if not (folder / name).exists():"),
         ("if before.get(name) != now.get(name)]", "if before.get(name, now.get(name)) != now.get(name)]"),
@@ -542,6 +550,7 @@ PLANTED = {
     "tables/columns": [
         ("position.get(id, position.get(name, -1))", "position.get(id, -1)"),
         ("lookup[name] = None if name in lookup else column", "lookup[name] = column"),
+        ("if id is None or len(first) not in (2, 3):", "if True:"),
     ],
     "tables/journal": [
         ("damaged |= not self._take(line, place)", "self._take(line, place)"),
@@ -567,6 +576,10 @@ PLANTED = {
         ('header.index("classes") + 1', 'header.index("classes")'),
         ("sorted(frames.items())", "frames.items()"),
         ("            row[:] = np.nan\n", "            row[:] = 0.0\n"),
+        ("(self.lines or {}).get(label, self.line)", "self.line"),
+        ("if number == 0 and set(fields)", "if number == 0 or set(fields)"),
+        ('f"{self.prefix}{fields[fold].strip()}/{path}"', "path"),
+        ("fields[i] for i in (*self.at, *self.others)]", "fields[i] for i in range(self.columns)]"),
     ],
     "tables/manifest": [
         (
@@ -582,6 +595,8 @@ PLANTED = {
             "self.line, last = last + 1, self._before + reader.line_num",
             "self.line = last = self._before + reader.line_num",
         ),
+        ("self.line, now = last + 1,", "self.line, now = reader.line_num,"),
+        ("name.replace('\"', '\"\"')", "name"),
     ],
     "tables/scores": [
         ("(scores >= 0) & (scores <= 1) | np", "(scores >= 0) | np"),
@@ -706,7 +721,17 @@ PLANTED = {
     "ops/kernel": [
         ('[*package.glob("ops/*.py"), *package.glob("fast/*.py")]', '[*package.glob("ops/*.py")]'),
         ('os.environ.get("XDG_CACHE_HOME") or Path', 'os.environ.get("XDG_CACHE") or Path'),
-        ("            config.CACHE_DIR = before\n", "            pass\n"),
+        ("(stat.S_IWGRP | stat.S_IWOTH)", "stat.S_IWOTH"),
+        ("status.st_uid not in (os.geteuid(), 0)", "False"),
+        ("            if _open_to_others(one):\n", "            if False:\n"),
+        ("    if kind not in _told:\n", "    if True:\n"),
+        ('_tell("disabled", f"{_DISABLED}: NumPy does the work")', "pass"),
+    ],
+    "ops/kernel_cache": [
+        ("if found != _sum(name, content):", "if False:"),
+        ("    return hashlib.blake2b(name.encode() + ", "    return hashlib.blake2b("),
+        ("self._cache_path = os.path.join(folder", "self._cache_path = os.path.join(os.devnull"),
+        ("        except Exception as error:", "        except MemoryError as error:"),
     ],
     "ops/layout": [
         ("0, whole(a.shape[axis]) - a.shape[axis]", "whole(a.shape[axis]) - a.shape[axis], 0"),

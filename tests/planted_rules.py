@@ -600,7 +600,8 @@ PLANTED = {
             "length = np.minimum(offset, duration // frame * frame) - onset",
             "TestFrameEvents::test_length_is_not_cut_at_the_last_frame",
         ),
-        ("(length > 0) & (first <= last)", "(first <= last)", "TestFrameEvents::test_boundaries"),
+        ("np.where(length > 0, last, -1)", "last", "TestFrameEvents::test_boundaries"),
+        ("return first > last", "return first > last + 1", "test_without_frame_are_those_that_mark_none"),
         ("astype(np.int64), 1)\n", "astype(np.int64), 0)\n", "TestFrameEvents::test_share_zero_is_touching"),
         (
             "np.minimum(last, n_frames - 1)",

@@ -1,6 +1,7 @@
 """The training loop: it learns, keeps what it is told to, and continues to the same weights."""
 
 import csv
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ from predict_support import CLASSES, write_tiny_weights
 from recipes_support import Killed, dying_at
 from train_support import Recorder
 
-from acdref.checkpoint import load, load_weights, network_arrays, network_meta
+from acdref.checkpoint import load, load_weights, network_arrays, network_meta, save
 from acdref.errors import AcdrefError, CheckpointError
 from acdref.fit import Job, Observer, Run, Stopped, by_steps, fit, initial, tell
 from acdref.losses import softmax_cross_entropy
@@ -176,6 +177,95 @@ def test_stopped_it_continues(tmp_path, steps):
     again = network()
     fit(again, job(), tmp_path / "last.npz")
     assert same(network_arrays(again), network_arrays(whole))
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "steps"])
+def test_every_file_is_the_same_wherever_it_was_stopped(tmp_path, schedule):
+    """After each step, the last of an epoch and of all too; and a second time at the same place."""
+    epochs = 3
+
+    def fitted(folder, observer=None):
+        folder.mkdir(exist_ok=True)
+        plateau = Plateau(patience=0, factor=0.75)
+        rates = {
+            "plateau": lambda epoch, step: 0.002 * plateau.scale,
+            "steps": lambda epoch, step: 0.002 / (1 + epoch * STEPS + step),
+        }
+        options = {"average": 0.6, "plateau": plateau, "rate": rates[schedule]}
+        options |= {"metrics": folder / "metrics.csv", "epochs": epochs, "options": "these"}
+        fit(network(), keeping(folder, "loss", **options), folder / "last.npz", observer)
+
+    def contents(folder):
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    fitted(tmp_path / "whole")
+    whole = contents(tmp_path / "whole")
+    assert sorted(whole) == ["best.npz", "last.npz", "metrics.csv"]
+    if schedule == "plateau":
+        assert b",0.0015," in whole["metrics.csv"]
+    for steps in range(1, epochs * STEPS + 1):
+        folder = tmp_path / str(steps)
+        with pytest.raises(Stopped):
+            fitted(folder, Recorder(steps))
+        if steps < epochs * STEPS:
+            with pytest.raises(Stopped):
+                fitted(folder, Recorder(1))
+        fitted(folder)
+        assert contents(folder) == whole, steps
+    (folder / "metrics.csv").unlink()
+    fitted(folder)
+    assert contents(folder) == whole
+
+
+def test_workers_that_were_ended_with_the_run_cost_nothing(tmp_path):
+    """A signal to all processes of a job ends those of the loader at once."""
+    whole, net, observer = network(), network(), Recorder()
+    fit(whole, job(2), tmp_path / "whole.npz")
+
+    def ended(epoch, start):
+        yield batch(epoch, start)
+        observer.left = 1
+        raise AcdrefError("a data worker was killed")
+
+    job_at_its_end = replace(job(2), batches=ended)
+    with pytest.raises(Stopped):
+        fit(net, job_at_its_end, tmp_path / "last.npz", observer)
+    again = network()
+    fit(again, job(2), tmp_path / "last.npz")
+    assert same(network_arrays(again), network_arrays(whole))
+    observer.should_stop = lambda: False
+    with pytest.raises(AcdrefError, match="a data worker was killed"):
+        fit(network(), job_at_its_end, None, observer)
+
+
+def test_other_options_and_another_backend_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "last.npz"
+    fit(network(), job(1, options="these"), path)
+    fit(network(), job(1, options="these"), path)
+    with pytest.raises(CheckpointError, match=r"last\.npz: its run was begun with other options"):
+        fit(network(), job(1, options="those"), path)
+    for ours, theirs, advice in (
+        ("numba", "numpy", "NUMBA_DISABLE_JIT=1"),
+        ("numpy", "numba", "install Numba"),
+    ):
+        arrays, meta = load(path)
+        save(path, arrays, meta | {"backend": theirs})
+        net = network()
+        net.backend = ours
+        with pytest.raises(CheckpointError, match=f"computed with {theirs}, and this is {ours}.*{advice}"):
+            fit(net, job(1, options="these"), path)
+    del meta["backend"], meta["options"]  # as before they were kept
+    save(path, arrays, meta)
+    fit(network(), job(1, options="those"), path)
+
+
+def test_damaged_weights_that_count_are_named(tmp_path):
+    fit(network(), keeping(tmp_path, "last"), tmp_path / "last.npz")
+    data = bytearray((tmp_path / "best.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "best.npz").write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"best\.npz"):
+        fit(network(), keeping(tmp_path, "last"), tmp_path / "last.npz")
 
 
 def test_the_average_is_of_every_step_and_counts(tmp_path):

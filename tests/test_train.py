@@ -18,10 +18,22 @@ from acdref import checkpoint
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.compressed import frames
+from acdref.files import BusyError
 from acdref.fit import Run
 from acdref.nets import NETWORKS, registry
 from acdref.ops.threads import set_threads
-from acdref.train import Options, _claim_folder, _job, _loader, _network, _stored_options, datasets, train
+from acdref.tables.manifest import Manifest
+from acdref.train import (
+    Options,
+    _claim_folder,
+    _job,
+    _loader,
+    _network,
+    _stored_options,
+    datasets,
+    notes,
+    train,
+)
 
 FILES = ("best.npz", "last.npz", "metrics.csv")
 
@@ -148,6 +160,33 @@ def test_changed_labels_are_noticed(options, tmp_path):
         train(changed, tmp_path / "run", resume=True)
 
 
+@pytest.mark.parametrize(("old", "new"), [('"lr": 0.001', '"lr": 0.002'), ('"seed": 3', '"seed": 4')])
+def test_a_changed_configuration_is_noticed(options, tmp_path, old, new):
+    """By one byte: nothing is continued with other options than it was begun with."""
+    assert train(options, tmp_path / "run", observer=Recorder(1)) is None
+    path = tmp_path / "run" / "config.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(CheckpointError, match=r"last\.npz: its run was begun with other options"):
+        train(options, tmp_path / "run", resume=True)
+    path.write_text(text.replace('"workers": 0', '"workers": 1'))
+    assert train(replace(options, workers=0), tmp_path / "run", resume=True, observer=Recorder(1)) is None
+
+
+def test_the_second_run_in_a_folder_is_refused(options, tmp_path):
+    out = tmp_path / "run"
+
+    class Second(Recorder):
+        def start(self, *_):
+            for resume in (False, True):
+                with pytest.raises(BusyError, match="run: another run is writing it"):
+                    train(options, out, resume)
+
+    assert train(options, out, observer=Second(1)) is None
+    assert train(options, out, resume=True, observer=Recorder(1)) is None
+
+
 def test_a_damaged_configuration_is_named(tmp_path, options):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"config\.json"):
@@ -180,7 +219,7 @@ def test_the_configuration_holds_every_option_as_resolved(options, tmp_path, nam
     _claim_folder(varied, tmp_path)
     stored = json.loads((tmp_path / "config.json").read_text())
     assert stored["augment"].keys() == {field.name for field in fields(Augmentation)}
-    assert _stored_options(Options(""), tmp_path, resume=True) == replace(varied, workers=1)
+    assert _stored_options(Options(""), tmp_path, resume=True) == (replace(varied, workers=1), stored)
 
 
 def test_the_configuration_of_a_run_from_before_these_options(options, tmp_path):
@@ -189,7 +228,7 @@ def test_the_configuration_of_a_run_from_before_these_options(options, tmp_path)
     stored = json.loads(path.read_text())
     del stored["seconds"], stored["augment"], stored["preset_name"]
     path.write_text(json.dumps(stored | {"low_pass": 0.3, "equaliser": 4.0, "speed": 0.15}))
-    resumed = _stored_options(Options(""), tmp_path, resume=True)
+    resumed, _ = _stored_options(Options(""), tmp_path, resume=True)
     assert (resumed.seconds, resumed.preset_name) == (10, None)
     assert resumed.augment == Augmentation(
         equaliser=4.0, low_pass=0.3, speed=0.15, level=AUGMENTATIONS["light"].level
@@ -450,3 +489,25 @@ def test_schedules(options, tmp_path):
     assert (
         rates[0] == given.lr and rates[1:] == sorted(rates[1:], reverse=True) and rates[-1] < 0.02 * given.lr
     )
+
+
+def labelled(names, *rows):
+    return Manifest("m.csv", ".", tuple(map(str, range(len(rows)))), rows, names)
+
+
+def test_classes_that_look_wrong_are_said():
+    options = Options("m.csv")
+    teaches, tests = labelled(("ant", "bee"), [1, 0]), labelled(("ant", "bee"), [1, 1])
+    (line,) = notes(options, teaches, tests)
+    assert line == "m.csv: classes that only validation has, which nothing teaches: bee"
+    assert notes(options, tests, teaches) == notes(options, tests, None) == []
+    (line,) = notes(options, teaches, None)
+    assert line == "the 11 super-classes are learnt (see --classes); these have no recording: bee"
+    assert notes(replace(options, classes=("ant", "bee")), teaches, None) == []
+
+
+def test_classes_of_another_file_to_validate_on_are_learnt_too(tmp_path):
+    for name, label in (("m", "ant"), ("v", "bee")):
+        (tmp_path / name).write_text(f"path,classes\na.wav,{label}\n")
+    manifest, val = datasets(Options(str(tmp_path / "m"), val=str(tmp_path / "v")))
+    assert manifest.classes == val.classes == ("ant", "bee")

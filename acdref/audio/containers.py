@@ -75,6 +75,9 @@ class Endless(FileView):
             return self.position
         return super().seek(offset, whence)
 
+    def left(self) -> int:
+        return 0
+
     def read(self, n: int) -> bytes:
         if self.position >= _FAR - _TAG:  # somebody looks for a tag at the end
             return bytes(n)
@@ -109,7 +112,7 @@ class OggFlac(FileView):
         return b"".join(parts)
 
 
-def ogg_pages(fd: int) -> Iterator[tuple[int, int, int, bool]]:
+def ogg_pages(fd: int) -> Iterator[tuple[int, int, int, int]]:
     """Pages of an Ogg file.
 
     Yields
@@ -118,14 +121,14 @@ def ogg_pages(fd: int) -> Iterator[tuple[int, int, int, bool]]:
         Of the page.
     offset, size : int
         Of its contents.
-    is_first : bool
-        Whether a logical stream begins with it.
+    flags : int
+        2: a logical stream begins with it; 4: one ends with it.
     """
     start = 0
     while len(head := os.pread(fd, 27 + 255, start)) >= 27 and head.startswith(b"OggS"):
         lacing = head[27 : 27 + head[26]]
         contents, size = start + 27 + len(lacing), sum(lacing)
-        yield start, contents, size, bool(head[5] & 2)
+        yield start, contents, size, head[5]
         start = contents + size
         after = os.pread(fd, 4, start)
         if after and after != b"OggS":  # a page cut short, or damage
@@ -147,11 +150,26 @@ def chains(fd: int) -> list[FileView]:
     A chain begins with the first pages of all its streams; the first such page after others begins the next.
     """
     starts, begun = [0], False
-    for start, _, _, is_first in ogg_pages(fd):
-        if is_first and begun:
+    for start, _, _, flags in ogg_pages(fd):
+        if flags & 2 and begun:
             starts.append(start)
-        begun = not is_first
+        begun = not flags & 2
     return [FileView(fd, start, end) for start, end in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def ogg_is_complete(view: FileView) -> bool:
+    """Whether the last page of an Ogg stream is there as a whole, and says that it is the last."""
+    end, ends = _last_page(view)
+    return ends and end <= view.length
+
+
+def _last_page(view):
+    """Where the last Ogg page of a view ends, and whether it says that it is the last."""
+    end, ends = 0, False
+    for start, contents, size, flags in ogg_pages(view.fd):
+        if view.start <= start < view.start + view.length:
+            end, ends = contents + size - view.start, bool(flags & 4)
+    return end, ends
 
 
 def mp3_start(head: bytes) -> int | None:
@@ -170,13 +188,23 @@ def mp3_start(head: bytes) -> int | None:
 
 def has_length(view: FileView) -> bool:
     """Whether the first frame of an MP3 says how many there are."""
-    head = view.head(10)
-    tag = 0
-    if head.startswith(b"ID3") and len(head) == 10:
-        tag = 10 + sum((byte & 127) << 7 * (3 - i) for i, byte in enumerate(head[6:]))
-    frames = os.pread(view.fd, _SEARCHED, view.start + tag)
+    frames = _after_tag(view, view.start)
     start = mp3_start(frames) or 0
     return any(mark in frames[start : start + 256] for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+def mp3_rest(view: FileView) -> FileView | None:
+    """What nobody has read of an MP3, if there are frames of MPEG audio in it."""
+    place = view.start + view.length - view.left()
+    return FileView(view.fd, place) if mp3_start(_after_tag(view, place)) is not None else None
+
+
+def _after_tag(view, place):
+    """What stands at a place, behind an ID3v2 tag if there is one."""
+    head = os.pread(view.fd, 10, place)
+    if head.startswith(b"ID3") and len(head) == 10:
+        place += 10 + sum((byte & 127) << 7 * (3 - i) for i, byte in enumerate(head[6:]))
+    return os.pread(view.fd, _SEARCHED, place)
 
 
 _SEARCHED = 65536  # bytes in which the first frame of an MP3 is looked for
@@ -237,19 +265,49 @@ def unclaimed_wav(fd: int) -> int | None:
 
 def unknown_tail(view: FileView) -> int:
     """How many of the bytes left at the end of a view are neither tags, chunks nor padding; 0 for a few."""
-    left = view.left()
-    data = _wav_data(view.fd)
-    if data is not None:  # of which libsndfile may have read more than it used
-        left = view.length - data[0] - data[1] - data[1] % 2
+    end = _end(view)
+    left, few = (view.left(), 4096) if end is None else (view.length - end, 1024)
     start = view.start + view.length - left
-    if left <= _FEW or _chunks(view.fd, start, left):
+    if left <= few or _chunks(view.fd, start, left):
         return 0
     tail = os.pread(view.fd, min(left, _CHUNKS), start)
     tagged = tail.startswith((b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN"))
     return 0 if tagged or not any(tail) else left
 
 
-_FEW, _CHUNKS = 4096, 1 << 16
+_CHUNKS = 1 << 16
+
+
+def _end(view):
+    """Where a file ends by what its header says, whatever libsndfile has read; None if it does not say."""
+    head = view.head(40)
+    if data := _wav_data(view.fd):
+        return sum(data) + data[1] % 2
+    for mark, place, form, more in _SIZES:
+        if head.startswith(mark) and len(head) == 40:
+            size = struct.unpack_from(form, head, place)[0] + more
+            return min(size, view.length)
+    if head.startswith((b".snd", b"dns.")):
+        begin, size = struct.unpack(">II" if head[:1] == b"." else "<II", head[4:12])
+        return min(begin + size, view.length)
+    if head.startswith(b"OggS"):
+        return _last_page(view)[0]
+    return _last_chunk(view) if head.startswith(b"caff") else None
+
+
+_SIZES = [(b"RF64", 20, "<Q", 8), (b"FORM", 4, ">I", 8), (b"riff", 16, "<Q", 0)]
+"""Mark of a format, where the size of the whole is, how it is stored, and what it leaves out."""
+
+
+def _last_chunk(view):
+    """Where the last chunk of a CAF file ends."""
+    place = 8
+    while len(chunk := os.pread(view.fd, 12, place)) == 12:
+        name, size = struct.unpack(">4sq", chunk)
+        if not name.decode("latin-1").isprintable() or not 0 <= size <= view.length - place - 12:
+            break
+        place += 12 + size
+    return place
 
 
 def _chunks(fd, place, size):
@@ -266,7 +324,7 @@ def _chunks(fd, place, size):
 def _wav_data(fd: int) -> tuple[int, int] | None:
     """Where a WAV file's samples begin, and how many bytes its header claims; None if there are none."""
     head = os.pread(fd, 12, 0)
-    if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
         return None
     place = 12
     while len(chunk := os.pread(fd, 8, place)) == 8:

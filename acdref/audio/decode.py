@@ -60,12 +60,12 @@ MOST_CHANNELS = 64
 LOUDEST = 1e10  # leaves room for integers of 32 bits that were stored as floats without scaling
 
 _BLOCK = 16384  # frames decoded at a time: a call for each costs more than the memory
-_TAGS = 4096  # bytes of tags at the end of an MP3 that are no sound left over
 _RAW = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 _SHORT, _SILENT, _CANCELLED, _UNSCALED = 0.3, 1e-3, 1e-3, 100.0
 """What gets a note: seconds below, peak below (-60 dB), share of energy in the mean below, peak above."""
 
-_KNOWN_TAILS = ("OGG", "MP3", "FLAC", "WAV")  # formats of which it is known what may follow the sound
+_TAILS = ("OGG", "MP3", "FLAC", "WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF")
+"""Formats of which it is known what may follow the sound."""
 _UNKNOWN = 1 << 62  # libsndfile's frame count is about 2^63 when the header has none
 
 _BEGINNING = re.compile(
@@ -272,8 +272,9 @@ def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     array([0.375, 0.   ], dtype=float32)
     """
     channels = samples.shape[1]
-    # Twenty times as fast as .mean(axis=1).
-    return matmul(samples, np.full((channels, 1), 1 / channels, np.float32))[:, 0]
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused where it is met
+        # Twenty times as fast as .mean(axis=1).
+        return matmul(samples, np.full((channels, 1), 1 / channels, np.float32))[:, 0]
 
 
 # Windows
@@ -363,13 +364,22 @@ def _sound(path, view):
     if form := ffmpeg.foreign(view):
         return ffmpeg.FFmpegSound(path, form), view
     try:
-        return _forward(view), view
+        return _to_its_end(view)
     except LibsndfileError as error:
         other = containers.other_view(view)
         form = ffmpeg.shared(view) if other is None and error.code in _UNKNOWN_CODEC else None
         if other is None and form is None:
             raise AudioError(path, _kind(view.head(512)) or _undecodable(error)) from None
     return _sound(path, other) if form is None else (ffmpeg.FFmpegSound(path, form), view)
+
+
+def _to_its_end(view):
+    """A sound and its view; where the length of an MP3 would be an estimate, one that seems endless."""
+    sound = _forward(view)
+    if _is_mp3(sound) and not containers.has_length(view):
+        view = containers.Endless(view.fd, view.start)
+        sound = _forward(view)
+    return sound, view
 
 
 def _forward(view, **raw_format):
@@ -422,36 +432,35 @@ def _mono(path, view, sound, tally):
     """Decode to the end, or as far as possible, and what lies beyond; yield the mean of the channels."""
     yield from _decoded(path, sound, tally)
     claimed = tally.decoded
-    rest, skip = _beyond(view, sound, tally)
-    if rest is not None:
+    for rest in _beyond(view, sound, tally):
         with rest:
-            yield from _decoded(path, rest, tally, skip)
+            yield from _decoded(path, rest, tally)
     tally.beyond = tally.decoded - claimed
     if tally.decoded == 0:
         error = tally.error
         raise AudioError(path, "no audio in it (zero frames)" if error is None else _undecodable(error))
 
 
-def _decoded(path, sound, tally, skip=0):
-    """Decode to the end, or as far as possible; yield the mean of the channels after the first frames."""
+def _decoded(path, sound, tally):
+    """Decode to the end, or as far as possible; yield the mean of the channels."""
     from soundfile import LibsndfileError
 
     block = np.empty((_BLOCK, sound.channels), np.float32)
     before = 0
     while tally.error is None:
+        if _is_mp3(sound):
+            block.fill(np.nan)
         try:
             n = len(sound.read(out=block))
         except LibsndfileError as caught:
-            tally.error, n = caught, 0
+            tally.error, n = caught, 0  # what was decoded before the error is in `block`
             with suppress(LibsndfileError):  # some formats cannot tell
-                n = max(0, sound.tell() - before)  # what was decoded before the error is in `block`
+                n = int(np.isfinite(block[:, 0]).sum()) if _is_mp3(sound) else max(0, sound.tell() - before)
         if n == 0:
             break
-        samples = block[max(0, skip - before) : n]
+        samples = block[:n]
         mono = mean_of_channels(samples)
         before += n
-        if not len(mono):
-            continue
         loudness = np.abs(mono)
         peak = float(loudness.max())
         if not peak <= LOUDEST:  # NaN, too
@@ -466,15 +475,15 @@ def _decoded(path, sound, tally, skip=0):
 
 
 def _beyond(view, sound, tally):
-    """Sound after the end that libsndfile knows, or None, and how many frames of it are known already."""
-    if tally.error is None and _is_mp3(sound) and view.left() > _TAGS:
-        # The length of one without a table of contents is an estimate; of one without an end there is none.
-        return _forward(containers.Endless(view.fd, view.start)), tally.decoded
+    """Sounds after the end that libsndfile knows."""
+    while tally.error is None and _is_mp3(sound) and (view := containers.mp3_rest(view)):
+        rest, view = _to_its_end(view)  # of several MP3 that were joined, the first says how long it is
+        if rest.samplerate == sound.samplerate:
+            yield rest
     begin = containers.unclaimed_wav(view.fd) if sound.format == "WAV" and sound.subtype in _RAW else None
-    if begin is None:
-        return None, 0
-    about = {"subtype": sound.subtype, "samplerate": sound.samplerate, "channels": sound.channels}
-    return _forward(containers.FileView(view.fd, begin), format="RAW", endian="LITTLE", **about), 0
+    if begin is not None:
+        about = {"subtype": sound.subtype, "samplerate": sound.samplerate, "channels": sound.channels}
+        yield _forward(containers.FileView(view.fd, begin), format="RAW", endian="LITTLE", **about)
 
 
 def _is_mp3(sound):
@@ -505,21 +514,40 @@ def _losses(view, sound, tally):
     elif promised > tally.decoded + sound.samplerate / 100:  # less is untidy bookkeeping, not loss
         of = f" of {promised / sound.samplerate:.2f} s" if promised < math.inf else ""
         yield f"ends early: {seconds} decoded{of}"
-    elif sound.format in _KNOWN_TAILS and (left := containers.unknown_tail(view)):
+    elif sound.format in _TAILS and (left := containers.unknown_tail(view)):
         yield f"{left} bytes after {seconds} of sound were left: they are no sound that libsndfile knows"
 
 
 def _promised(view, sound, decoded):
     """Frames that the file claims to hold; inf where it only says that there should be more."""
     if decoded < sound.frames < _UNKNOWN:
-        # Without that of the first frame, the length of an MP3 is an estimate from its bit rate.
-        return sound.frames if not _is_mp3(sound) or containers.has_length(view) else 0
-    # Where libsndfile corrects the header's frame count by the size of the file, only its log tells.
+        return 0 if _is_mp3(sound) and not containers.has_length(view) else sound.frames
+    if sound.format == "OGG":
+        return 0 if containers.ogg_is_complete(view) else math.inf
+    # Where libsndfile corrects the header's claim by the size of the file, only its log tells.
     log = sound.extra_info
-    claim = re.search(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", log, re.M)
-    if claim:
-        claimed, real = int(claim[1]), max(1, int(claim[2]))
-        # Writers to a pipe, who cannot know the size, put the largest there is.
-        placeholder = any(0 < limit - claimed <= 4096 for limit in (1 << 31, 1 << 32))
-        return 0 if placeholder else decoded * claimed / real
-    return math.inf if "Last page lacks an end-of-stream bit" in log else 0
+    for pattern, of_frames in _CLAIMS.get(sound.format, _OTHER_CLAIMS):
+        found = re.findall(pattern, log, re.M)
+        if found and of_frames:
+            return int(found[-1])
+        if found:
+            claimed, real = map(int, found[0])
+            # Writers to a pipe, who cannot know the size, put the largest there is.
+            placeholder = any(0 < limit - claimed <= 4096 for limit in (1 << 31, 1 << 32))
+            return 0 if placeholder else decoded * claimed / max(1, real)
+    if sound.format == "NIST":
+        return int(re.findall(rb"sample_count -i (\d+)", view.head(1024))[0])
+    return math.inf if "Seems to be a truncated file" in log else 0
+
+
+# What libsndfile logs of a header, by format: bytes that it claims and bytes that there are, or frames.
+_OTHER_CLAIMS = [
+    (r"^ *(?:data|SSND|BODY|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", False),
+    (r"^Data length (\d+) should be (\d+)", False),
+]
+_CLAIMS = {
+    "AVR": [(r"^ *Frames *: (\d+)", True)],
+    "MPC2K": [(r"^ *Frames *: (\d+)", True)],
+    "MAT4": [(r"^ *Cols *: (\d+)", True)],
+    "MAT5": [(r"Cols : (\d+)", True)],
+}

@@ -209,6 +209,10 @@ class HfFrontEnd:
         ids = np.array([[begin, *_encoded(tokenizer, prompt)[: MOST_TOKENS - 2], end]], dtype=np.int64)
         return {"input_ids": ids, "attention_mask": self.mask(ids)}
 
+    def cut(self, tokenizer: Tokenizer, prompt: str) -> bool:
+        """Whether :meth:`tokens` leaves the end of a prompt out."""
+        return len(_encoded(tokenizer, prompt)) > MOST_TOKENS - 2
+
     def mask(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Attention mask of token ids, (1, n) int64: all of them count."""
         return np.ones_like(ids)
@@ -240,6 +244,10 @@ class MsclapFrontEnd:
     def inputs(self, x: NDArray) -> NDArray[np.float32]:
         """Network input (1, samples) float32 of a sound of at most one window, (n,) float32."""
         return padded(x, self.samples, "repeat")[None]
+
+    def cut(self, tokenizer: Tokenizer, prompt: str) -> bool:
+        """Whether :meth:`tokens` leaves the end of a prompt out: never, it refuses what is too long."""
+        return False
 
     def tokens(self, tokenizer: Tokenizer, prompt: str) -> dict[str, NDArray[np.int64]]:
         """Ids, (1, 77) int64, and their mask."""

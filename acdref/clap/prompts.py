@@ -122,7 +122,7 @@ def read_prompts(path: str | PathLike) -> dict[str, list[str]]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, equals, words = (part.strip() for part in line.partition("="))
-        if not (name and equals and words) or ";" in name:
+        if not (name and equals and words):
             raise TeacherError(path, f"line {number}: {line.strip()!r} is not of the form: name = prompt")
         classes.setdefault(name, []).append(words)
     if not classes:

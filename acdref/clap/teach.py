@@ -12,7 +12,7 @@ from os import PathLike
 import numpy as np
 
 from acdref.audio import decode as audio
-from acdref.clap.frontends import spread
+from acdref.clap.frontends import MOST_TOKENS, spread
 from acdref.clap.prompts import Prompts
 from acdref.clap.scores import SCHEMA, TeacherScores
 from acdref.clap.teacher import ClapTeacher
@@ -87,7 +87,7 @@ def teach(
     progress : callable, optional
         Called with (done, count, seconds left or None, recordings per second or None) after each recording.
     say : callable, optional
-        Called with one line of text about a journal that is continued or not.
+        Called with one line of text about a journal that is continued or not, and about a prompt that is cut.
 
     Returns
     -------
@@ -100,6 +100,8 @@ def teach(
         journal.
     """
     embeds = teacher.embed_prompts([*prompts.classes.values(), *prompts.background])
+    if say is not None:
+        _tell_of_cut(teacher, prompts, say)
     meta = {"schema": SCHEMA} | teacher.describe()
     meta |= {"prompts": {name: list(texts) for name, texts in prompts.classes.items()}}
     meta |= {"background": list(prompts.background), "template": prompts.template}
@@ -136,6 +138,12 @@ def teach(
         scores.save(out)
         journal.remove()
     return scores
+
+
+def _tell_of_cut(teacher, prompts, say):
+    """Name the prompts that are too long for the model."""
+    for prompt in teacher.cut(itertools.chain(*prompts.classes.values(), prompts.background)):
+        say(f"only the first {MOST_TOKENS} tokens of this prompt are read: {prompt!r}")
 
 
 class _Scorer:

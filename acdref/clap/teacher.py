@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from acdref.audio.decode import resample
 from acdref.clap.bpe import Tokenizer
 from acdref.clap.bundle import Bundle, precision_of, probe_sound
-from acdref.clap.frontends import window_starts
+from acdref.clap.frontends import MOST_TOKENS, window_starts
 from acdref.clap.graphs import Graph, runtime
 from acdref.clap.prompts import PromptCache
 from acdref.errors import AcdrefError, TeacherError
@@ -231,6 +231,15 @@ class ClapTeacher:
         """
         text = self.embed_prompts(prompts)
         return matmul(text, self.embed_audio(audio, sr)[:, None])[:, 0]
+
+    def cut(self, prompts: Iterable[str]) -> list[str]:
+        """Those of some prompts whose end the model does not read, being too long for it."""
+        # No text has more tokens than bytes, and one for a blank before it.
+        long = [prompt for prompt in prompts if len(prompt.encode(errors="replace")) > MOST_TOKENS - 3]
+        if not long or self.bundle.tokenizer is None:
+            return []
+        tokenizer = Tokenizer.open(self.bundle.tokenizer)
+        return [prompt for prompt in long if self.front_end.cut(tokenizer, prompt)]
 
     def describe(self) -> dict:
         """What decides about the numbers, to be stored beside them: a dict of texts and numbers."""

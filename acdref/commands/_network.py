@@ -1,12 +1,14 @@
 """What the commands that score recordings share: options, the network."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 
 import click
 
 from acdref.commands._options import option, weights_option
+from acdref.errors import AcdrefError
 
 _backend = option(
     "--backend",
@@ -60,12 +62,60 @@ def one_blas_thread():
         os.environ.setdefault(name, "1")
 
 
-def given_paths(paths: Iterable[str]) -> Iterator[str]:
-    """The paths of the command line, those on stdin in place of "-", as they come."""
+null_option = option("--null -0", bool, "The paths on stdin end with NUL, as those of find -print0.")
+
+
+def given_paths(paths: Iterable[str], null: bool = False) -> Iterator[str]:
+    """The paths of the command line, those on stdin in place of "-", as they come.
+
+    Raises
+    ------
+    AcdrefError
+        If stdin holds something else than paths, one a line or, with `null`, each with a NUL after it.
+    UsageError
+        If `null` goes with no "-".
+    """
+    if null and "-" not in paths:
+        raise click.UsageError('--null goes with the path "-"')
+    return _given(paths, null)
+
+
+def _given(paths, null):
     for path in paths:
         if path == "-":
-            # Bytes: a name in a file system need not be UTF-8.
-            lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
-            yield from (os.fsdecode(line) for line in lines if line)
+            for entry in _entries(sys.stdin.buffer, b"\0" if null else b"\n"):
+                path = os.fsdecode(entry if null else entry.rstrip(b"\r"))
+                if path and not path.strip("./") and os.path.realpath(path) == os.sep:
+                    raise AcdrefError(f"stdin names the root folder ({path}): no list of recordings")
+                if path:
+                    yield path
         else:
             yield path
+
+
+_LONGEST = 1 << 16  # bytes of a path
+_CONTROL = re.compile(rb"[\1-\x08\x0b\x0c\x0e-\x1f]")
+"""What no path in a list holds, though it could: C0 but for tabs and the ends of lines."""
+
+
+def _entries(stream, separator):
+    """What stands between separators; bytes, since a name in a file system need not be UTF-8."""
+    held, is_first = b"", True
+    while data := stream.read1(_LONGEST):
+        held += data
+        if is_first and len(held) < 3 and held[0] in b"\xef\xfe\xff":
+            continue  # a byte order mark, perhaps
+        if is_first:
+            held, is_first = held.removeprefix(b"\xef\xbb\xbf"), False
+            if held[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                raise AcdrefError(
+                    "stdin holds UTF-16: no list of paths; write it as UTF-8, without NUL bytes"
+                )
+        nul = b"\0" in held and separator != b"\0"
+        if nul or _CONTROL.search(held) or len(max(held.split(separator), key=len)) > _LONGEST:
+            hint = "; paths that end with NUL (find -print0) go with --null" * (separator != b"\0")
+            cause = f"stdin holds binary data, no list of paths{hint}; a recording is given by its name"
+            raise AcdrefError(cause)
+        *whole, held = held.split(separator)
+        yield from whole
+    yield held

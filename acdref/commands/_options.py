@@ -9,7 +9,9 @@ from typing import Any, get_args, get_origin
 import click
 from click.core import ParameterSource
 
+from acdref.errors import FileError
 from acdref.options import refusal
+from acdref.tables.rows import TABS, Rows, names_in
 
 PATH = click.Path()
 
@@ -60,10 +62,12 @@ class Named(click.ParamType):
 class Listed(click.ParamType):
     """Values between commas, a tuple; `field` has what they are.
 
+    Text that holds a comma stands in quotes; ``@FILE`` is a file with one a line.
+
     Examples
     --------
-    >>> Listed(str)("dog, cat")
-    ('dog', 'cat')
+    >>> Listed(str)('dog, "Bee, wasp, etc."')
+    ('dog', 'Bee, wasp, etc.')
     """
 
     name = "list"
@@ -75,13 +79,23 @@ class Listed(click.ParamType):
         if isinstance(value, tuple):  # a default
             return value
         try:
-            found = tuple(self.of(part.strip()) for part in value.split(","))
+            parts = _lines(value[1:]) if self.of is str and value.startswith("@") else names_in(value, ",")
+        except (ValueError, FileError) as error:
+            self.fail(str(error), param, ctx)
+        try:
+            found = tuple(map(self.of, parts))
         except ValueError:
             self.fail(f"{value!r} is no list of numbers", param, ctx)
         cause = self.field and refusal(self.field, found)
         if cause:
             self.fail(cause, param, ctx)
         return found
+
+
+def _lines(path):
+    """The lines of a file that say something, without outer blanks."""
+    with Rows(path, TABS) as rows:
+        return [fields[0].strip() for _, fields in rows.fields(1)]
 
 
 def click_options(
@@ -179,5 +193,8 @@ def _type(field):
 
 
 threads_option = option("--threads", click.IntRange(min=1), "Threads of the network  [default: all cores]")
+
+CLASSES = "a name with a comma in quotes, or @FILE with one a line"
+"""What a list of classes on the command line looks like."""
 
 weights_option = option("--weights", PATH, "Weights file  [default: the one shipped with acdref]")

@@ -70,6 +70,7 @@ class TerminalObserver(Progress):
     """Prints what a run or a recipe reports: one moving line on a terminal, one line an epoch anywhere."""
 
     PREFIX = ""
+    TWICE = 5  # seconds in which another signal than Ctrl-C counts as the same: `timeout` sends two
 
     def __init__(self):
         super().__init__()
@@ -78,7 +79,10 @@ class TerminalObserver(Progress):
 
     def __enter__(self):
         # The first signal stops after the current step, with a checkpoint; the second stops at once.
-        self.before = {n: signal.signal(n, self._signal) for n in (signal.SIGINT, signal.SIGTERM)}
+        kinds = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        if signal.getsignal(kinds[-1]) == signal.SIG_IGN:  # SIGHUP, under nohup
+            kinds.pop()
+        self.before = {kind: signal.signal(kind, self._signal) for kind in kinds}
         return self
 
     def __exit__(self, *_):
@@ -87,9 +91,10 @@ class TerminalObserver(Progress):
             signal.signal(number, handler)
 
     def _signal(self, number, frame):
-        if self.stop:
+        if self.stop and (number == signal.SIGINT or time.monotonic() - self.stopped > self.TWICE):
             raise KeyboardInterrupt
-        self.stop = True
+        if not self.stop:
+            self.stop, self.stopped = True, time.monotonic()
 
     def should_stop(self):
         return self.stop

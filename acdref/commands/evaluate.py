@@ -5,7 +5,7 @@ import dataclasses
 import click
 
 from acdref.commands._network import network_options, open_network, weights_path
-from acdref.commands._options import PATH, Listed, Number, click_options, option
+from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option
 from acdref.commands._progress import Progress, end, tell
 from acdref.options.training import RecordingOptions
 
@@ -29,7 +29,12 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
 )
 @option("--seed", click.IntRange(min=0), "fsd50k: of the sampling.", default=0)
 @option("--manifest-out", PATH, "fsd50k: write the sampled clips here too, for `acdref train --val`.")
-@option("--classes", Listed(), "Measure only these classes  [default: all of the weights]", metavar="A,B,...")
+@option(
+    "--classes",
+    Listed(),
+    f"Measure only these classes; {CLASSES}  [default: all of the weights]",
+    metavar="A,B,...",
+)
 @option(
     "--threshold", Number(0, 1), "Of the accuracy: a class is found where its score is above.", default=0.5
 )

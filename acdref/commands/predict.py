@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from acdref.commands._network import given_paths, network_options, open_network
+from acdref.commands._network import given_paths, network_options, null_option, open_network
 from acdref.commands._options import PATH, Number, option
 from acdref.commands._progress import Progress, end
 from acdref.errors import AcdrefError
@@ -34,6 +34,7 @@ _FORMATS = ("table", "csv", "jsonl")
 @option(
     "--format form", _FORMATS, "[default: the ending of --out; else table on a terminal and csv elsewhere]"
 )
+@null_option
 @option("--out", PATH, "Write to this file, which appears when all is done.")
 @option(
     "--scores",
@@ -44,7 +45,7 @@ _FORMATS = ("table", "csv", "jsonl")
 @option("--root", PATH, "scores: folder that the manifest's paths are relative to  [its own]")
 def command(paths, weights, backend, threads, window, hop, scores, root, **options):
     """Tag the recordings PATH: files, folders (with their subfolders), or "-" for a list of paths on stdin,
-    one a line.
+    one a line, or with --null each with a NUL after it.
 
     Everything that libsndfile reads is accepted, at any rate, mono or not, and where ffmpeg is on the PATH
     what that adds (m4a, mp4, webm, wma, aac, ...). In folders, linked ones too, recordings are found by the
@@ -72,6 +73,7 @@ def command(paths, weights, backend, threads, window, hop, scores, root, **optio
       acdref predict --top 3 street.wav
       acdref predict --hop 5 --out tags.csv recordings/
       find . -name '*.flac' | acdref predict --format jsonl - | jq .scores.dog
+      find . -newer last.csv -print0 | acdref predict --null -
       acdref predict --weights run/best.npz --backend numba --threads 1 recordings/
       acdref predict --weights teacher/best.npz --scores scores.npz manifest.csv --root recordings
 
@@ -87,15 +89,16 @@ def command(paths, weights, backend, threads, window, hop, scores, root, **optio
         _windows(paths, network, window, hop, **options)
     else:
         for name, value in options.items():
-            if value is not None:
+            if value is not None and value is not False:
                 raise click.UsageError(f"--{'format' if name == 'form' else name} does not go with --scores")
         if len(paths) > 1:
             raise click.UsageError("--scores takes one PATH: a manifest, or a folder")
         _set(paths[0], root, network, window, hop, scores)
 
 
-def _windows(paths, network, window, hop, threshold, top, form, out):
+def _windows(paths, network, window, hop, threshold, top, form, null, out):
     """Windows as they come."""
+    paths = given_paths(paths, null)
     if form is None:
         form = _default_format(out)
     if form == "table" and threshold is None and top is None:
@@ -107,7 +110,7 @@ def _windows(paths, network, window, hop, threshold, top, form, out):
         from acdref.predict.tagging import predict
 
         tally = _Tally(progress, rows_on_terminal=form == "table" and out is None and sys.stdout.isatty())
-        results = tally.watch(predict(net, given_paths(paths), window, hop, progress.log))
+        results = tally.watch(predict(net, paths, window, hop, progress.log))
         with _output(out, form) as stream:
             for text in FORMATS[form](results, classes, threshold, top):
                 progress.clear()

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import click
 
-from acdref.commands._options import PATH, Listed, click_options, given, option
+from acdref.commands._options import CLASSES, PATH, Listed, click_options, given, option
 from acdref.commands._progress import Progress, tell
 from acdref.commands._teacher import decision_of, decision_options
 from acdref.options.labels import FORMATS, STATISTICS, UNKNOWN, Decision, FrameOptions, RuleOptions
@@ -34,7 +34,13 @@ class _Steps(click.Command):
 @option("--unknown-out", PATH, "audioset, fsd50k: a second file, of the unknown labels.")
 @option("--ontology", PATH, "AudioSet's ontology.json; its nodes are the classes.")
 @option("--vocabulary", PATH, "class_labels_indices.csv: the classes (kept of an ontology's).")
-@option("--classes", Listed(), "The classes  [default: those that occur]", metavar="A,B,...")
+@option(
+    "--classes",
+    Listed(),
+    f"The classes; {CLASSES}  [default: the 11 super-classes if all that occur are among them, else those "
+    "that occur]",
+    metavar="A,B,...",
+)
 @option(
     "--unknown",
     UNKNOWN,
@@ -75,7 +81,7 @@ class _Steps(click.Command):
 @option(
     "--absent",
     PATH,
-    "frame: TSV of clip and label, with header: classes that annotators marked absent (explicit "
+    "frame: TSV of clip and label: classes that annotators marked absent (explicit "
     "negatives). In the order of INPUT.",
 )
 @click_options(FrameOptions, ("guard",))
@@ -91,19 +97,27 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
     \b
     Formats of INPUT, recognised by the first line:
       audioset  segments CSV: # comments, then YTID, start, end, "label,..."
+                (or with a header: YTID,start_seconds,end_seconds,positive_labels)
       fsd50k    ground truth CSV: fname,labels,mids[,split]
       manifest  CSV: path,classes[,unknown,...], labels separated by ";"
-      strong    TSV with header: clip, onset, offset, label
-      framed    TSV with header: clip, start, end, label, PRESENT or NOT_PRESENT
+                ESC-50: filename,...,category       UrbanSound8K: slice_file_name,...,class
+                FSDKaggle: fname,labels or label    DESED, weak: filename,event_labels
+                TAU: filename,scene_label           others: filename (file_name),label
+      strong    TSV or CSV with header: clip, onset, offset, label; under names
+                like filename, onset, offset, event_label in any order, with others
+      framed    TSV or CSV with header: clip, start, end, label, PRESENT or NOT_PRESENT
+
+    All commands read manifests in these layouts; what is written has path and classes. In a manifest a class
+    that holds a ";" stands in quotes: "rain; wind";dog. A list of classes in a file has one a line.
 
     Labels may be ids or display names. Only manifests and framed labels hold unknown labels; for audioset and
     fsd50k, name a second file (--unknown-out) that lists them in place of the positive ones, or write a
     manifest (--to manifest). Events are expanded and mapped one by one, at their times.
 
-    --scores: npz with the arrays ids (or paths), classes and scores; CSV with a column path (id, fname) and
-    one per class; or what `acdref predict` writes as csv or jsonl (windows are averaged). In the order of
-    INPUT; further rows may stand between. A class without score is left as it is. Or npz with the cosines of
-    `acdref teach`: --zero-shot makes labels of them, the other steps use their softmax.
+    --scores: npz with the arrays ids (or paths), classes and scores; CSV with a column path (id, fname,
+    filename) and one per class; or what `acdref predict` writes as csv or jsonl (windows are averaged). In
+    the order of INPUT; further rows may stand between. A class without score is left as it is. Or npz with
+    the cosines of `acdref teach`: --zero-shot makes labels of them, the other steps use their softmax.
 
     \b
     Examples:

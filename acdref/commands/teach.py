@@ -5,7 +5,7 @@ import os
 
 import click
 
-from acdref.commands._network import given_paths, one_blas_thread
+from acdref.commands._network import given_paths, null_option, one_blas_thread
 from acdref.commands._options import PATH, click_options, given, option
 from acdref.commands._progress import Progress, duration, end, say
 from acdref.commands._teacher import decision_of, decision_options, words_of
@@ -17,6 +17,7 @@ from acdref.options.training import RecordingOptions
 @click.command(short_help="Score and label recordings by classes in words, with CLAP.")
 @click.argument("bundle", type=PATH)
 @click.argument("paths", metavar="MANIFEST|PATH...", nargs=-1, required=True)
+@null_option
 @option("--out", PATH, "The scores, npz; the file appears when all is done.", required=True)
 @click_options(RecordingOptions, ("root",))
 @option("--labels", PATH, "Also make labels: a manifest.", metavar="OUT.csv")
@@ -32,7 +33,7 @@ from acdref.options.training import RecordingOptions
     multiple=True,
 )
 def command(
-    bundle, paths, out, root, labels, prompts, template, background, rule, threshold, by_class, scale,
+    bundle, paths, null, out, root, labels, prompts, template, background, rule, threshold, by_class, scale,
     precision, workers, shard, reuse,
 ):  # fmt: skip
     """Compare recordings with words, using the CLAP model in the folder BUNDLE.
@@ -74,10 +75,13 @@ def command(
     for result in (out, labels):
         refuse_inputs(result, prompts, *paths)
     _check_results(out, labels, decision, words)
-    recordings = _recordings(paths, root)
+    recordings = _recordings(paths, root, null)
     if shard is not None:
         recordings = teach.shard(recordings, *_part(shard))
     with Progress() as progress:
+        note = labels and decision.note(tuple(words.classes), words.background)
+        if note:
+            progress.log(note)
         progress.show("opening the model")
         teacher = ClapTeacher.open(bundle, precision=precision, logit_scale=scale)
         if labels is not None and decision.rule == "softmax":
@@ -116,20 +120,20 @@ def _check_results(out, labels, decision, words):
         raise AcdrefError(f"there is a threshold for {strange[0]!r}, which is no class")
 
 
-def _recordings(paths, root):
+def _recordings(paths, root, null):
     """A manifest or a folder, or single files as a manifest without labels."""
     import numpy as np
 
     from acdref.tables.manifest import Manifest, open_recordings
 
-    if len(paths) == 1 and (os.path.isdir(paths[0]) or paths[0].lower().endswith(".csv")):
+    if len(paths) == 1 and (os.path.isdir(paths[0]) or paths[0].lower().endswith((".csv", ".tsv"))):
         return open_recordings(paths[0], root, Progress().log)
     if root is not None:
         raise click.UsageError("--root goes with a manifest")
     folder = next(filter(os.path.isdir, paths), None)
     if folder is not None:
         raise click.UsageError(f"{folder}: a folder, or a manifest, is given alone")
-    files = tuple(given_paths(paths))
+    files = tuple(given_paths(paths, null))
     if not files:
         raise AcdrefError("no recordings were given")
     twice = next((path for path, count in collections.Counter(files).items() if count > 1), None)

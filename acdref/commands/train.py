@@ -16,8 +16,9 @@ def command(out, resume, threads, **options):
     """Train a network, ACDnet by default, on the recordings of MANIFEST.
 
     MANIFEST is a CSV file with the columns path and classes (";"-separated, empty: none of the classes) and
-    perhaps fold or split, or a folder with one subfolder per class.  Without --val-fold and --val, rows whose
-    split is "val" serve for validation, if there are any.
+    perhaps fold or split (or a published table, see `acdref relabel --help`), or a folder with one subfolder
+    per class.  Without --val-fold and --val, rows whose split is "val" serve for validation, if there are
+    any.
 
     Without options the preset "cpu" counts: a good network from a small corpus on two cores in about an hour.
     --preset paper is Braun & Gamper's training to the letter, which wants AudioSet, and weeks on a CPU; what

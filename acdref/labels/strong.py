@@ -334,7 +334,7 @@ def _events(events, classes, n_classes):
     if events.ndim != 2 or events.shape[1] != 2:
         raise ValueError(f"events has the shape {events.shape}, expected (E, 2): onset and offset of each")
     if not (abs(events) < _LONGEST).all():
-        raise ValueError(f"events holds a time that is not finite, or not below {_LONGEST:g} s")
+        raise ValueError(f"events holds a time that is not below {_LONGEST:g} s")
     if classes is None:
         column, n_classes = np.zeros(len(events), dtype=np.int64), 1
     elif n_classes is None:

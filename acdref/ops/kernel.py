@@ -13,55 +13,105 @@ import hashlib
 import importlib.util
 import os
 import platform
-import tempfile
+import stat
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from acdref.errors import AcdrefError
+
 FASTMATH = {"contract"}
 
-# Threads that need a kernel at the same time share one compilation, and Numba's folder is global.
+_DISABLED = "NUMBA_DISABLE_JIT is set"
+
+# Threads that need a kernel at the same time share one compilation.
 _lock = threading.RLock()
+_told: set[str] = set()
 
 
 def available() -> bool:
-    """Whether Numba is installed (without importing it)."""
-    return importlib.util.find_spec("numba") is not None
+    """Whether there is a Numba that may compile (without importing it)."""
+    return not disabled() and importlib.util.find_spec("numba") is not None
 
 
 def problem() -> str | None:
     """Why Numba cannot be used, or None."""
+    if disabled():
+        return _DISABLED
     if not available():
         return "Numba is not installed (pip install 'acdref[fast]')"
     try:
-        import numba  # noqa: F401
+        from numba import config
     except ImportError as error:  # as when it is too old for the NumPy beside it
         return f"Numba cannot be imported ({' '.join(str(error).split())})"
-    return None
+    settings: Any = config  # a file may hold them
+    return _DISABLED if settings.DISABLE_JIT else None
 
 
-@functools.cache
+def disabled() -> bool:
+    """Whether Numba is told to run kernels as plain Python, which would take for ever; said once if so."""
+    try:
+        if not int(os.environ.get("NUMBA_DISABLE_JIT") or 0):
+            return False
+    except ValueError:  # Numba does not understand it either
+        return False
+    _tell("disabled", f"{_DISABLED}: NumPy does the work")
+    return True
+
+
+def _tell(kind, text):
+    """Say something on stderr, once of each kind."""
+    if kind not in _told:
+        _told.add(kind)
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed
+            print(f"acdref: {text}", file=sys.stderr, flush=True)
+
+
 def cache_directory() -> Path | None:
-    """Folder of compiled kernels, or None where none can be written.
+    """Folder of compiled kernels, or None where there can be none.
 
     ``$ACDREF_CACHE_DIR``, else ``$XDG_CACHE_HOME/acdref``, else ``~/.cache/acdref``; below it one folder a
     version of the kernels' source, because Numba's own check does not see a change in what a kernel calls.
+    Compiled kernels are code: a folder that others can write is not used.
     """
+    return _cache()[0]
+
+
+@functools.cache
+def _cache():
+    """The folder, or None and why."""
     digest = hashlib.sha256()
     package = Path(__file__).parents[1]
     for source in sorted([*package.glob("ops/*.py"), *package.glob("fast/*.py")]):
         digest.update(source.read_bytes())
-    base = os.environ.get("ACDREF_CACHE_DIR")
-    if not base:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "acdref"
-    folder = Path(base) / f"kernels-{digest.hexdigest()[:16]}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except (OSError, RuntimeError):
-        return None
+        base: Path | str | None = os.environ.get("ACDREF_CACHE_DIR")
+        base = Path(
+            base or Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "acdref"
+        )
+    except RuntimeError as error:  # no home
+        return None, f"{error} (ACDREF_CACHE_DIR names another folder)"
+    folder = base / f"kernels-{digest.hexdigest()[:16]}"
+    try:
+        for one in (base, folder):
+            one.mkdir(0o700, parents=True, exist_ok=True)
+            if _open_to_others(one):
+                return None, f"{one}: others can write there (chmod go-w, or ACDREF_CACHE_DIR)"
+    except OSError as error:
+        return None, f"{folder}: {error.strerror}"
+    return folder, None
+
+
+def _open_to_others(folder):
+    """Whether somebody else could have put something into a folder."""
+    status = os.stat(folder)
+    if not hasattr(os, "geteuid"):  # Windows
+        return False
+    return status.st_uid not in (os.geteuid(), 0) or bool(
+        status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX
+    )
 
 
 def is_warm(job: str) -> bool:
@@ -113,24 +163,29 @@ def compile_function(function: Callable | None = None, *, part: bool = False) ->
     """Compile `function` in nopython mode, cached in :func:`cache_directory` where that is possible.
 
     A `part` is called by kernels only: the code that takes Python's arguments is left out.
+
+    Raises
+    ------
+    AcdrefError
+        If Numba is told to compile nothing.
     """
     import numba
 
     if function is None:
         return functools.partial(compile_function, part=part)
-    folder = cache_directory()
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        raise AcdrefError(f"{_DISABLED}: there are no compiled kernels")
     options: dict[str, Any] = {"nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
     options |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": part}
+    compiled = numba.njit(**options)(function)
+    folder, cause = _cache()
     if folder is None:
-        return _for_any_number(numba.njit(**options)(function))
-    # Numba reads the folder when it decorates: set for that moment only, not for the user's own kernels.
-    config: Any = numba.config
-    with _lock:
-        before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
-        try:
-            return _for_any_number(numba.njit(cache=True, **options)(function))
-        finally:
-            config.CACHE_DIR = before
+        _tell("folder", f"{cause}: kernels are compiled, and not kept")
+    else:
+        from acdref.ops.kernel_cache import KernelCache
+
+        compiled._cache = KernelCache(function, folder, _tell)
+    return _for_any_number(compiled)
 
 
 def _for_any_number(compiled):

@@ -1,6 +1,7 @@
 """The options of what makes and changes labels: the teacher's words and decision, the rules, the frames."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,20 @@ class Decision(Checked):
         object.__setattr__(self, "by_class", dict(self.by_class or ()))  # or pairs
         if not all(map(math.isfinite, self.by_class.values())):
             raise OptionError("thresholds must be finite numbers")
+
+    def note(self, classes: Sequence[str], background: Sequence[str]) -> str | None:
+        """One line, if some class must pass in every recording; else None.
+
+        The highest of n probabilities is at least 1 / n.
+        """
+        if self.rule != "softmax" or not classes or background:
+            return None
+        highest = max(self.by_class.get(name, self.threshold) for name in classes)
+        if not highest < 1 / len(classes):
+            return None
+        least = f"one of {len(classes)} probabilities is always {1 / len(classes):.2g} or more"
+        cause = f"{least}, above the threshold {highest:g}"
+        return f"every recording gets a label: {cause} (see --background, --threshold)"
 
     def labels(self, scores: "TeacherScores") -> "NDArray[np.float64]":
         """Labels (N, C), 0 or 1, NaN for recordings that could not be used; FileError for a strange class."""

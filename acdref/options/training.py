@@ -46,7 +46,10 @@ class RecordingOptions(Checked):
     manifest: str
     root: str | None = path(None, "Folder that the manifest's paths are relative to  [default: its own]")
     classes: tuple[str, ...] | None = option(
-        None, "Classes and their order  [default: those that occur]", metavar="A,B,..."
+        None,
+        "Classes and their order; a name with a comma in quotes, or @FILE with one a line  [default: the 11 "
+        "super-classes if all that occur are among them, else those that occur]",
+        metavar="A,B,...",
     )
     fold: str | None = option(
         None, 'Folds to train on, such as "1,2,3"  [default: all not used for validation]'

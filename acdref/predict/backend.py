@@ -41,7 +41,8 @@ class Adaptive:
     Raises
     ------
     AcdrefError
-        If Numba is asked for by name and cannot be imported.
+        If Numba is asked for by name and cannot be imported; told to compile nothing, it leaves the work to
+        NumPy.
 
     Notes
     -----
@@ -68,7 +69,7 @@ class Adaptive:
         self._seconds = 0.0  # of sound scored
         self._undecided_until = LOADING_PAYS if backend == "auto" and kernel.available() else math.inf
         self._marked = False
-        if backend == "numba":
+        if backend == "numba" and not kernel.disabled():
             problem = kernel.problem()
             if problem is not None:
                 raise AcdrefError(f"the numba backend cannot be used: {problem}")

@@ -3,22 +3,25 @@
 import dataclasses
 import json
 import os
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from acdref.audio import decode as audio
-from acdref.errors import AudioError, FileError
+from acdref.errors import AudioError, FileError, naming
 from acdref.features.front_ends import FRONT_ENDS, FrontEnd, front_end, without_offset
-from acdref.files import write_text
+from acdref.files import settle, write_text
 from acdref.fit import tell
 from acdref.nets import registry
 from acdref.nets.network import Network
 from acdref.recipes.stages import Stage
+from acdref.tables.journal import Journal, stamp
 from acdref.tables.manifest import Manifest
 
 DATA, INDEX, JOURNAL = "features.f32", "features.json", "ends.part"
+PART = "features.part"
 
 
 class Features:
@@ -81,7 +84,7 @@ def stage(
 
     Notes
     -----
-    A killed stage continues behind the last recording that is on the disk.
+    A killed stage continues with what is not on the disk, whole and of the recordings as they are now.
     """
 
     def work(folder, before, observer):
@@ -143,28 +146,43 @@ def _features(path, front, prepare, most):
 
 
 def _write(folder, files, shape, transform, observer):
-    """Transform files into one, a step of which has a shape; the journal says where each recording ends."""
-    part, journal = folder / "features.part", folder / JOURNAL
-    text = journal.read_text() if journal.exists() else ""
-    whole = text[: text.rfind("\n") + 1]
-    ends = [0, *map(int, whole.splitlines())]
+    """Transform files into one, a step of which has a shape; the journal has steps and check sum of each."""
+    part, ends, size = folder / PART, [0], 4 * int(np.prod(shape))
     part.touch()
-    os.truncate(part, 4 * int(np.prod(shape)) * ends[-1])  # what the journal does not know of
-    write_text(journal, whole)
-    with open(part, "ab") as data, open(journal, "a") as log:
-        for path in files[len(ends) - 1 :]:
-            x = ()
-            try:
-                x = transform(path)
-                x.tofile(data)
-                data.flush()
-            except AudioError as error:
-                observer.log(f"left out: {error}")
-            ends.append(ends[-1] + len(x))
-            log.write(f"{ends[-1]}\n")
-            log.flush()
+    with Journal(str(folder / JOURNAL), {"shape": shape}, observer.log) as journal, open(part, "r+b") as data:
+        for i, path in enumerate(files):
+            name, mark = str(i), [ends[-1], *(stamp(path) or ())]
+            place = size * ends[-1]
+            if not (journal.has(name, mark) and _is_there(data, place, size, journal.get(name, None))):
+                x = _transformed(path, transform, observer)
+                with naming(part):
+                    data.seek(place)
+                    data.write(x)
+                    data.flush()
+                journal.add(name, mark, [len(x), zlib.crc32(x)])
+            ends.append(ends[-1] + int(journal.get(name, None)[0]))
             tell(observer, len(ends) - 1, len(files))
+        with naming(part):
+            data.truncate(size * ends[-1])
     if not ends[-1]:
         raise FileError(folder, f"none of {len(files)} recordings can be used")
     write_text(folder / INDEX, json.dumps({"shape": shape, "ends": ends[1:]}) + "\n")
+    settle(folder, [PART])
     os.replace(part, folder / DATA)
+    settle(folder, ())
+
+
+def _transformed(path, transform, observer):
+    """Features of a recording, C-contiguous; none if it cannot be used."""
+    try:
+        return transform(path)
+    except AudioError as error:
+        observer.log(f"left out: {error}")
+        return np.zeros(0, np.float32)
+
+
+def _is_there(data, place, size, row):
+    """Whether the steps of a recording are in a file, as the journal says."""
+    steps, checksum = row
+    data.seek(place)
+    return zlib.crc32(data.read(size * int(steps))) == checksum

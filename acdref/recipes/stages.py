@@ -11,13 +11,14 @@ A stage with ``finished.json`` is not done again.  A stage without begins, or co
 training from its checkpoint, scoring from its journal, all else from its beginning.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from acdref.errors import AcdrefError, FileError, naming
-from acdref.files import Place, sha256, write_text
+from acdref.files import Place, claimed, make_folder, sha256, write_text
 from acdref.fit import Observer
 
 SCHEMA = "acdref.recipe/1"
@@ -75,7 +76,7 @@ def run(
         If the observer stopped it.
     AcdrefError
         If `out` holds something else: another recipe, one with other options, or a stage that was made from
-        other files than there are now.
+        other files than there are now; or if another run is at work there.
 
     Examples
     --------
@@ -87,13 +88,17 @@ def run(
     ...     run("example", f"{folder}/out", {"seed": 0}, [Stage("first", work, ("x.txt",))])
     {'first': {'made': 1}}
     """
-    out, observer = Path(out), observer or Observer()
-    _claim(recipe, out, options)
+    with claimed(out):
+        _claim(recipe, Path(out), options)
+        return _run(Path(out), stages, observer or Observer())
+
+
+def _run(out, stages, observer):
     summaries, made, before = Summaries(), dict[str, str](), dict[str, Path]()
     for number, stage in enumerate(stages, start=1):
         folder = out / f"{number}-{stage.name}"
         title = f"{number}/{len(stages)} {stage.name}"
-        summary = _finished(folder, made)
+        summary = _finished(folder, made, observer)
         observer.log(title if summary is None else f"{title}: finished before")
         if summary is None:
             summary = _do(stage, folder, made, before, observer)
@@ -109,7 +114,6 @@ def _claim(recipe, out, options):
     wanted = json.loads(json.dumps({"schema": SCHEMA, "recipe": recipe, "options": options}))
     if not path.exists():
         with naming(out):
-            out.mkdir(parents=True, exist_ok=True)
             holds = [path for path in out.iterdir() if not path.name.startswith(".")]
         if holds:
             raise AcdrefError(f"{out}: holds other files; choose another folder")
@@ -137,20 +141,33 @@ def _flat(options, prefix=""):
 def _do(stage, folder, made, before, observer):
     """Work, then say that it is done; returns the summary."""
     with naming(folder):
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
     summary = stage.work(folder, before, observer)
     files = {name: sha256(folder / name) for name in stage.files}
     state = {"schema": SCHEMA, "files": files, "made_from": made, "summary": summary}
+    state["sha256"] = _digest(state)
     write_text(folder / "finished.json", json.dumps(state, indent=2) + "\n")
     return _read(folder / "finished.json")["summary"]  # the same whether the stage was done now or before
 
 
-def _finished(folder, made):
+def _digest(state):
+    """sha256 of what a record says."""
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _finished(folder, made, observer):
     """The summary of a finished stage, whose files are as it left them; None if it is not finished."""
     path = folder / "finished.json"
     if not path.exists():
         return None
-    state = _read(path)
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        if state.pop("sha256", None) not in (None, _digest(state)):  # None: from before there was one
+            raise ValueError("changed")
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        observer.log(f"{path}: damaged; its stage is done again")
+        return None
+    _check_schema(path, state)
     if state.get("made_from") != made:
         raise FileError(folder, "was made from other files than there are now; delete it to make it again")
     for name, digest in state.get("files", {}).items():
@@ -162,8 +179,12 @@ def _finished(folder, made):
 def _read(path):
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FileError(path, f"cannot be read: {error}") from None
+    _check_schema(path, state)
+    return state
+
+
+def _check_schema(path, state):
     if not isinstance(state, dict) or state.get("schema") != SCHEMA:
         raise FileError(path, f"has not the schema {SCHEMA}")
-    return state

@@ -31,7 +31,7 @@ from acdref import checkpoint
 from acdref.errors import AcdrefError, ManifestError
 from acdref.evaluate import measures
 from acdref.features.front_ends import front_end
-from acdref.files import Place
+from acdref.files import Place, make_folder
 from acdref.fit import Observer, initial, tell
 from acdref.labels import diffuse, draw_strong, frame_events, frame_labels
 from acdref.options.recipes import StrongOptions
@@ -149,7 +149,7 @@ class _Strong:
             patches = _Patches(self, x, kind, mu, weak, known, tuning=bool(start))
             net = checkpoint.load_weights(before[start] / WEIGHTS)[0] if start else self._fresh()
             place = folder / f"mu-{mu:g}"
-            place.mkdir(exist_ok=True)
+            make_folder(place)
             how = {"epochs": epochs, "lr": lr, "seed": options.seed, **self._choice(x, held)}
             row = learn(net, patches, place, observer, **how)
             tried.append({"mu": mu, "epoch": row["epoch"], "AUC": row.get("val_AUC"), "loss": row["loss"]})

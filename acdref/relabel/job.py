@@ -169,10 +169,9 @@ class _Job:
         self.format = to or ("framed" if steps.frame is not None else self.file.format)
         self.by_event = self.format in ("strong", "framed") and self.file.format == "strong"
         self._check_fit(scores, absent, unknown_out, writes)
-        self.found = _contents(self.file)
-        self.notes = []
+        self.found, self.notes = _contents(self.file), []
         self.absent = None if absent is None else AbsentLabels(absent)
-        self.scores = None if scores is None else _open_scores(scores, steps)
+        self.scores = None if scores is None else _open_scores(scores, steps, self.notes)
         if classes is None and steps.zero_shot is not None:
             # What the teacher knows, whether or not the file has any label yet.
             classes = list(dict.fromkeys([*self.scores.classes, *self.found.labels]))
@@ -424,12 +423,14 @@ class _Job:
             yield Clip(clip.line, clip.id, present, (), missing, (k * hop, k * hop + length))
 
 
-def _open_scores(path, steps):
+def _open_scores(path, steps, notes):
     """Scores, or what the steps make of a teacher's cosines: labels, or else probabilities."""
 
     def decide(path):
         scores = TeacherScores.load(path)
         if steps.zero_shot is not None:
+            note = steps.zero_shot.note(scores.classes, scores.background)
+            notes.extend([f"{path}: {note}"] if note else [])
             return scores.classes, scores.paths, steps.zero_shot.labels(scores)
         return scores.classes, scores.paths, scores.values("softmax", steps.logit_scale)
 

@@ -1,6 +1,7 @@
 """Which class each label of a file is: by id or display name, under a policy for labels that are none."""
 
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any
@@ -15,11 +16,13 @@ from acdref.tables.rows import Rows
 
 
 def read_vocabulary(path: str | PathLike) -> tuple[tuple[str, str], ...]:
-    """Read AudioSet's ``class_labels_indices.csv``: the columns ``mid`` and ``display_name``.
+    """Read a list of classes and their names.
 
     Parameters
     ----------
     path : str or path-like
+        AudioSet's ``class_labels_indices.csv``, with the columns ``mid`` and ``display_name``; or without a
+        header FSD50K's ``vocabulary.csv`` (number, name, mid) or AudioSet's ``mid_to_display_name.tsv``.
 
     Returns
     -------
@@ -31,15 +34,26 @@ def read_vocabulary(path: str | PathLike) -> tuple[tuple[str, str], ...]:
     FileError
         If it cannot be read, has no such columns, or names an id twice.
     """
-    with Rows(path) as rows:
-        rows.header()
-        id, name = rows.column("mid"), rows.column("display_name")
-        classes = tuple((fields[id], fields[name]) for _, fields in rows)
+    with Rows(path, None) as rows:
+        first = rows.first()
+        id = next((at for at, text in enumerate(first) if _MID.fullmatch(text.strip())), None)
+        if id is None or len(first) not in (2, 3):
+            rows.header()
+            id, name = rows.column("mid"), rows.column("display_name")
+        else:  # the first row is a class
+            rows.names = [""] * len(first)
+            name = next((at for at in reversed(range(len(first))) if at != id), 0)
+        classes = tuple(
+            (fields[id].strip(), fields[name].strip()) for _, fields in rows.fields(len(rows.names))
+        )
     if not classes:
         raise FileError(path, "has no classes in columns mid and display_name")
     if not all(id and name for id, name in classes) or len({id for id, _ in classes}) < len(classes):
         raise FileError(path, "has a class without id or name, or an id twice")
     return classes
+
+
+_MID = re.compile(r"/[mtg]/\S+")  # how AudioSet's ids begin
 
 
 class Columns:

@@ -252,8 +252,7 @@ def _wanted(fields):
         return f"; a label track of Audacity names no recording: {wanted}"
     if len(fields) > 2 and all(map(_is_number, fields[1:3])):
         return "; is it a row of events? their header is filename, onset, offset, event_label"
-    pairs = ", or ".join(f"{path} and {classes}" for path, classes, _ in LAYOUTS)
-    return f"; a manifest has {pairs}"
+    return f"; wanted: {' or '.join(f'{path},{classes}' for path, classes, _ in LAYOUTS)}"
 
 
 def _is_number(text):
@@ -705,10 +704,8 @@ def writing(
         else:
             header = _header(format, like, unknown)
             by_columns = functools.partial(_column_rows, format, header, like, joined, names or {})
-            rows: Callable = {
-                "strong": functools.partial(_strong_rows, len(header)),
-                "framed": _framed_rows,
-            }.get(format, by_columns)
+            by_event = functools.partial(_strong_rows, len(header))
+            rows = by_event if format == "strong" else _framed_rows if format == "framed" else by_columns
             as_tabs = format == "framed" or (format == "strong" and like.dialect is TABS)
             line = tabs if as_tabs else csv_line
             stream.write(line(header))

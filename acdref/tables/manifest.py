@@ -1,9 +1,11 @@
 """Lists of recordings with labels: CSV manifests and folders with one subfolder per class.
 
 A CSV manifest is UTF-8 with a header.  ``path`` (relative to the root, or absolute) and ``classes``
-(separated by ``;``, empty = none of the classes) are required; ``fold`` and ``split`` may assign recordings
-to parts; ``unknown`` may list classes whose presence is unknown (label NaN); ``verified`` may say whether
-somebody has checked the labels (1 or 0); other columns are ignored.
+(separated by ``;``, empty = none of the classes) are required, or those of another layout, see
+:data:`acdref.tables.label_files.LAYOUTS`; ``fold`` and ``split`` may assign recordings to parts; ``unknown``
+may list classes whose presence is unknown (label NaN); ``verified`` may say whether somebody has checked the
+labels (1 or 0); other columns are ignored.  A class that holds a ``;`` stands in quotes of its own, doubled
+as CSV doubles them: ``""rain; wind"";dog`` within a quoted field.
 """
 
 import os
@@ -17,6 +19,7 @@ import numpy as np
 
 from acdref.errors import ManifestError
 from acdref.tables.label_files import Clip, label_matrix, read_clips, refusing_repeats, writing
+from acdref.tables.rows import names_text
 from acdref.tables.walk import PassedOver, find_audio
 
 ACD_CLASSES = (
@@ -336,6 +339,36 @@ def resolve_classes(path: File, classes: Iterable[str] | None, found: Iterable[s
     return classes
 
 
+def of_the_same_classes(*manifests: Manifest) -> list[Manifest]:
+    """Manifests with the classes that would be those of one file of all their recordings.
+
+    Examples
+    --------
+    >>> ants = Manifest("a", ".", ("a.wav",), [[1]], ("ant",))
+    >>> bees = Manifest("b", ".", ("b.wav",), [[1]], ("bee",))
+    >>> for manifest in of_the_same_classes(ants, bees):
+    ...     print(manifest.classes, manifest.labels)
+    ('ant', 'bee') [[1. 0.]]
+    ('ant', 'bee') [[0. 1.]]
+    """
+    found = {
+        name
+        for manifest in manifests
+        for name, labels in zip(manifest.classes, manifest.labels.T, strict=True)
+        if (labels != 0).any()
+    }
+    classes = resolve_classes(manifests[0].source, None, found)
+    column = {name: c for c, name in enumerate(classes)}
+    same = []
+    for manifest in manifests:
+        labels = np.zeros((len(manifest), len(classes)))
+        for name, own in zip(manifest.classes, manifest.labels.T, strict=True):
+            if name in column:
+                labels[:, column[name]] = own
+        same.append(replace(manifest, labels=labels, classes=classes))
+    return same
+
+
 def _labels(path, clips, classes):
     """Classes and labels (N, C) of clips; those of a folder have no line."""
     found = {name for clip in clips for name in (*clip.present, *clip.unknown)}
@@ -343,7 +376,7 @@ def _labels(path, clips, classes):
     column = {name: c for c, name in enumerate(classes)}
     labels, strangers = label_matrix(clips, column, len(classes))
     for clip, name in strangers:
-        cause = f"the class {name!r} is not one of {', '.join(classes)}"
+        cause = f"the class {name!r} is not one of {names_text(classes, ', ')}"
         raise ManifestError(path, f"line {clip.line}: {cause}" if clip.line else cause)
     return classes, labels
 

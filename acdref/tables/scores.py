@@ -3,7 +3,7 @@
 =====  ===================================================================================================
 npz    arrays ``ids`` (or ``paths``), (N,) text; ``classes``, (C,) text; ``scores``, (N, C) in [0, 1] or NaN;
        also what `acdref teach` writes, whose cosines somebody must make scores of
-csv    a column ``path`` (or ``id``, ``fname``) and one column per class; also what `acdref predict` writes
+csv    a column ``path`` (``id``, ``fname``, ``filename``) and one per class; what `acdref predict` writes
 jsonl  what `acdref predict` writes
 =====  ===================================================================================================
 
@@ -28,7 +28,7 @@ from acdref.tables.label_files import Clip
 from acdref.tables.rows import Rows, csv_line
 
 _CHUNK = 256  # rows of an npz file in memory at a time
-_IDS = ("path", "id", "fname")
+_IDS = ("path", "id", "fname", "filename")
 _NOT_CLASSES = ("schema", "start", "end", "note", "error")
 
 
@@ -142,8 +142,8 @@ def _read_csv(path):
         columns = rows.header()
     ids = [i for i, name in enumerate(columns) if name in _IDS]
     if not ids:
-        raise FileError(path, f"line 1: no column {', '.join(_IDS)}")
-    at = [i for i, name in enumerate(columns) if i != ids[0] and name not in _NOT_CLASSES]
+        raise FileError(path, f"line {rows.line}: no column {', '.join(_IDS)} ({rows.found()})")
+    at = [i for i, name in enumerate(columns) if i != ids[0] and name and name not in _NOT_CLASSES]
     span = [columns.index(name) for name in ("start", "end") if {"start", "end"} <= set(columns)]
 
     def number(rows, fields, column):

@@ -11,6 +11,7 @@ import soundfile
 from acdref.audio import containers
 from acdref.audio import decode as audio
 from acdref.audio.segments import Clips
+from acdref.errors import AudioError
 
 RATE = 44100
 
@@ -115,12 +116,37 @@ def quiet_then_loud(seconds):
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_an_mp3_without_table_of_contents_is_read_to_its_end(tmp_path, order):
-    x = quiet_then_loud(12)[::order]
+@pytest.mark.parametrize("seconds", [0.5, 1.1, 12])
+def test_an_mp3_without_table_of_contents_is_read_to_its_end(tmp_path, seconds, order):
+    x = quiet_then_loud(seconds)[::order]
     content = mp3(x, without_table=True, bitrate_mode="VARIABLE")
     y, notes = loaded(tmp_path / "x", content)
     assert abs(len(y) - len(x)) < 3 * 1152
     assert notes == []
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_of_an_mp3_that_is_cut_all_whole_frames_are_used(tmp_path, share):
+    x = quiet_then_loud(12)[12 * RATE // 3 :]
+    content = mp3(x, without_table=True, bitrate_mode="CONSTANT")
+    y, _ = loaded(tmp_path / "x", content[: int(len(content) * share)])
+    assert abs(len(y) - len(x) * share) < 4 * 1152
+
+
+@pytest.mark.parametrize("seconds", [0.5, 6])
+@pytest.mark.parametrize("tag", [b"", b"ID3\x03\x00\x00\x00\x01\x00\x00" + bytes(1 << 14)])
+def test_mp3_files_that_were_joined(tmp_path, seconds, tag):
+    """The length in the first frame is that of the first."""
+    parts = [quiet_then_loud(seconds), sound(seconds), quiet_then_loud(seconds)]
+    content = tag.join(mp3(x, bitrate_mode="VARIABLE") for x in parts)
+    y, notes = loaded(tmp_path / "x", content)
+    assert abs(len(y) - 3 * len(parts[0])) < 4 * 1152 and notes == []
+
+
+def test_mp3_files_of_two_rates_that_were_joined(tmp_path):
+    content = mp3(sound(2)) + mp3(sound(20, sr=22050), sr=22050)
+    _, notes = loaded(tmp_path / "x", content)
+    assert len(notes) == 1 and "were left" in notes[0]
 
 
 def test_an_mp3_cut_short_says_so_where_its_table_tells(tmp_path):
@@ -240,3 +266,46 @@ def test_training_hears_all_of_it(tmp_path, seconds):
         (tmp_path / name).write_bytes(content)
         x = Clips(sr=rate).segment(str(tmp_path / name), lambda length: (length - 8000, 8000))
         assert np.array_equal(x, audio.load(tmp_path / name, rate)[-8000:]), name
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "AIFF PCM_16", "AIFF IMA_ADPCM", "AU PCM_24", "AU FLOAT", "CAF ALAC_16", "CAF PCM_16", "FLAC PCM_16",
+        "MP3 MPEG_LAYER_III", "OGG OPUS", "OGG VORBIS", "RF64 PCM_16", "W64 PCM_16", "W64 GSM610",
+        "WAV PCM_16", "WAV MS_ADPCM", "WAV GSM610", "WAVEX FLOAT",
+    ],
+)  # fmt: skip
+def test_what_comes_after_the_sound_is_told(tmp_path, kind):
+    """All is decoded, or there is a note; none for what is whole, or padded."""
+    form, subtype = kind.split()
+    sr = 16000 if subtype in ("OPUS", "GSM610") else RATE
+    content = encoded(sound(1, sr=sr), sr, format=form, subtype=subtype)
+    for tail in (b"", bytes(20000), b"TAG" + bytes(125)):
+        x, notes = loaded(tmp_path / "x", content + tail, sr)
+        assert (abs(len(x) - sr) < sr / 10 or subtype == "PCM_16") and notes == []
+    junk = np.random.default_rng(0).bytes(50_000)
+    for tail in (junk, content):
+        try:
+            x, notes = loaded(tmp_path / "x", content + tail, sr)
+        except AudioError:  # told, too
+            continue
+        assert notes or len(x) > 1.4 * sr
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "AIFF PCM_16", "AU PCM_16", "AVR PCM_16", "FLAC PCM_16", "MAT4 FLOAT", "MAT5 PCM_16",
+        "MP3 MPEG_LAYER_III", "MPC2K PCM_16", "NIST PCM_16", "OGG OPUS", "OGG VORBIS", "RF64 PCM_16",
+        "SVX PCM_16", "VOC PCM_16", "W64 PCM_16", "WAV PCM_16", "WVE ALAW",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("share", [0.7, 0.95])
+def test_what_is_cut_is_told(tmp_path, kind, share):
+    form, subtype = kind.split()
+    sr = {"OPUS": 16000, "ALAW": 8000}.get(subtype, RATE)
+    content = encoded(quiet_then_loud(3)[-round(1.5 * sr) :], sr, format=form, subtype=subtype)
+    assert loaded(tmp_path / "x", content, sr)[1] == []
+    x, notes = loaded(tmp_path / "x", content[: int(len(content) * share)], sr)
+    assert len(notes) == 1 and notes[0].startswith("ends early") and len(x) > 0.5 * share * sr

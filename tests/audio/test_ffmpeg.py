@@ -1,5 +1,7 @@
 """Recordings that ffmpeg decodes: its own where it is installed, and what a false one says."""
 
+import contextlib
+import fcntl
 import os
 import shutil
 import stat
@@ -308,10 +310,15 @@ def gone(number):
 @pytest.mark.parametrize("before", ["", SECOND])
 def test_one_that_hangs_is_stopped_with_its_children(tmp_path, fake, monkeypatch, before):
     monkeypatch.setattr(ffmpeg, "PATIENCE", 1.0)
-    note = f"open({str(tmp_path / 'id')!r}, 'w').write(str(os.fork() or os.getpid()))\n"
+    lock = f"import fcntl\nfile = open({str(tmp_path / 'lock')!r}, 'w')\nfcntl.flock(file, 2)\nos.fork()\n"
     with pytest.raises(AudioError, match="ffmpeg gave nothing for 1 s"):
-        audio.load(fake(before + note + "time.sleep(1000)"))
-    assert gone(int((tmp_path / "id").read_text()))
+        audio.load(fake(before + lock + "time.sleep(1000)"))
+    with open(tmp_path / "lock") as file:
+        for _ in range(100):  # until both have let it go
+            with contextlib.suppress(BlockingIOError):
+                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            time.sleep(0.05)
+    pytest.fail("a child lives on")
 
 
 def test_it_ends_when_nobody_wants_more(tmp_path, fake):

@@ -220,3 +220,11 @@ def test_msclap_takes_77_tokens():
     assert MsclapFrontEnd().tokens(text, words)["attention_mask"].all()
     with pytest.raises(AcdrefError, match="has 78 tokens, more than 77"):
         MsclapFrontEnd().tokens(text, words + " a")
+
+
+def test_what_is_cut_is_known():
+    words = tokenizer("hf")
+    fits = "a" + " a" * (75 - len(words.encode("a")))
+    assert len(words.encode(fits)) == 75
+    assert not HfFrontEnd().cut(words, fits) and HfFrontEnd().cut(words, fits + " a")
+    assert not MsclapFrontEnd().cut(tokenizer("msclap"), "xyz " * 100)

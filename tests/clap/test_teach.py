@@ -257,3 +257,11 @@ def test_a_teacher_that_fails_ends_the_work(teacher, folder, tmp_path):
 
     with pytest.raises(FileError, match="model: does not run"):
         teach(Failing(teacher, []), manifest(folder), WORDS, tmp_path / "s.npz")
+
+
+def test_a_prompt_that_is_cut_is_said(teacher, folder, tmp_path):
+    lines = []
+    long = "xyz " * 100
+    words = Prompts.of({"dog": ["a dog", long], "cat": "a cat"}, template="{}")
+    teach(teacher, manifest(folder, ["0.wav"]), words, tmp_path / "s.npz", say=lines.append)
+    assert lines == [f"only the first 77 tokens of this prompt are read: {long!r}"]

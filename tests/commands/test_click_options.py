@@ -122,6 +122,16 @@ def test_values_that_cannot_be_are_wrong_usage(arguments, words):
 
 def test_names_between_commas():
     assert Listed()("dog, big cat,") == ("dog", "big cat", "")
+    assert Listed()('"Bee, wasp, etc.",Dog, "the ""cat"""') == ("Bee, wasp, etc.", "Dog", 'the "cat"')
+    with pytest.raises(click.BadParameter, match="a quote that is not closed"):
+        Listed()('"Bee, wasp')
+
+
+def test_names_in_a_file(tmp_path):
+    (tmp_path / "names").write_bytes(b"\xef\xbb\xbfBee, wasp, etc.\r\n\n  Dog \n")
+    assert Listed()(f"@{tmp_path}/names") == ("Bee, wasp, etc.", "Dog")
+    with pytest.raises(click.BadParameter, match="none: No such file"):
+        Listed()(f"@{tmp_path}/none")
 
 
 def test_no_help_page_loads_numpy():

@@ -26,6 +26,7 @@ from predict_support import (
 
 from acdref.commands._network import given_paths
 from acdref.commands.predict import command
+from acdref.errors import AcdrefError
 from acdref.ops.threads import get_threads, set_threads
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and names of POSIX")
@@ -373,6 +374,8 @@ def test_scores_of_a_manifest_are_what_relabel_reads(tmp_path):
         (("--scores", "s.npz", "a", "b"), "--scores takes one PATH"),
         (("--scores", "s.npz", "--top", "2", "a"), "--top does not go with --scores"),
         (("--scores", "s.npz", "--format", "csv", "a"), "--format does not go with --scores"),
+        (("--scores", "s.npz", "--threshold", "0", "a"), "--threshold does not go with --scores"),
+        (("--scores", "s.npz", "--null", "a"), "--null does not go with --scores"),
     ],
 )
 def test_wrong_usage_of_scores(arguments, words):
@@ -380,6 +383,73 @@ def test_wrong_usage_of_scores(arguments, words):
     assert (code, out) == (2, "") and words in err
 
 
-def test_names_on_stdin_keep_their_blanks(monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b" a .wav \r\n\n\tb\n")))
-    assert list(given_paths(["x", "-"])) == ["x", " a .wav ", "\tb"]
+class Slow(io.BytesIO):
+    """A pipe that gives one byte at a time."""
+
+    def read1(self, n=-1):
+        return super().read1(1)
+
+
+@pytest.fixture(params=[io.BytesIO, Slow])
+def listed(request, monkeypatch):
+    """The paths on stdin."""
+
+    def read(content, null=False):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(request.param(content)))
+        return list(given_paths(["x", "-"], null))[1:]
+
+    return read
+
+
+def test_names_on_stdin_keep_their_blanks(listed):
+    assert listed(b" a .wav \r\n\n\tb\n") == [" a .wav ", "\tb"]
+
+
+def test_names_that_end_with_nul(listed):
+    assert listed(b"a\nb.wav\0 c\r\0\0d", null=True) == ["a\nb.wav", " c\r", "d"]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(listed):
+    assert listed(b"\xef\xbb\xbfa.wav\nb.wav\n") == ["a.wav", "b.wav"]
+    assert listed(b"\xef\xbb\xbfa.wav\0", null=True) == ["a.wav"]
+    assert listed(b"\xef\xbb") == [os.fsdecode(b"\xef\xbb")]
+    assert listed(b"\xef\n") == [os.fsdecode(b"\xef")]
+    assert listed(b"") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "null", "cause"),
+    [
+        (b"a.wav\0b.wav\0", False, "with --null"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", False, "binary data"),
+        (b"RIFF\x24\1\0\0WAVEfmt \x10", True, "binary data"),
+        ("a.wav\n".encode("utf-16"), False, "UTF-16"),
+        ("a.wav\n".encode("utf-16-be"), False, "binary data"),
+        (b"a\x01b\n/\n", False, "binary data"),
+        (b"\x80" * 70000, False, "binary data"),
+        (b"/\n", False, "the root folder"),
+        (b"//\r\n", False, "the root folder"),
+        (b"/..\0", True, "the root folder"),
+    ],
+)
+def test_what_is_no_list_of_paths(listed, content, null, cause):
+    with pytest.raises(AcdrefError, match=cause) as caught:
+        listed(content, null)
+    assert str(caught.value).startswith("stdin ") and "\n" not in str(caught.value)
+
+
+def test_null_without_a_list(predict, clip):
+    result = predict("--null", clip)
+    assert result.exit_code == 2 and "--null goes with" in result.output
+
+
+def test_lists_that_end_with_nul(predict, clip):
+    result = predict("-0", "-", stdin=clip.encode() + b"\0")
+    assert result.exit_code == 0 and {row["path"] for row in rows(result.stdout)} == {clip}
+
+
+def test_sound_on_stdin_is_refused(weights, clip):
+    with open(clip, "rb") as file:
+        code, out, err = program("predict", "--weights", weights, "-", stdin=file.read())
+    assert code == 1 and len(out.splitlines()) == 1 and err.count("\n") == 1
+    assert err.startswith("acdref: stdin holds binary data, no list of paths")

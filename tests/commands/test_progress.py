@@ -78,14 +78,31 @@ def test_what_a_terminal_would_obey_is_escaped(capsys):
 
 
 def test_the_first_signal_asks_to_stop_and_the_second_stops():
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    kinds = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [signal.getsignal(number) for number in kinds]
     with TerminalObserver() as observer:
         assert not observer.should_stop()
         signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # as `timeout` does
         assert observer.should_stop()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+        observer.stopped -= observer.TWICE + 1
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    assert [signal.getsignal(number) for number in kinds] == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no terminals that hang up")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_lost_terminal_asks_to_stop_unless_that_is_ignored(ignored):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        with TerminalObserver() as observer:
+            signal.raise_signal(signal.SIGHUP)
+            assert observer.should_stop() != ignored
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_reader_of_stderr_that_has_gone():

@@ -159,7 +159,7 @@ class TestFrameEvents:
         ("arguments", "message"),
         [
             ({"events": [[1.0, 0.5]]}, "ends .* before it starts"),
-            ({"events": [[np.nan, 0.5]]}, "not finite"),
+            ({"events": [[np.nan, 0.5]]}, "not below"),
             ({"events": [1.0, 2.0]}, "expected"),
             ({"events": [[0, 1]], "frame": 0.0001}, "milliseconds"),
             ({"events": [[0, 1]], "hop": 0.0}, "positive"),
@@ -281,3 +281,19 @@ class TestDrawStrong:
     def test_refuses(self, mu):
         with pytest.raises(ValueError, match="mu"):
             strong.draw_strong(1, mu, np.random.default_rng(0))
+
+
+@given(SHORT_EVENTS, SHORT_GRIDS)
+def test_without_frame_are_those_that_mark_none(events, grid):
+    alone = [not strong.frame_events(seconds([event]), **grid).any() for event in events]
+    assert strong.without_frame(seconds(events), **grid).tolist() == alone
+
+
+@pytest.mark.parametrize(
+    ("events", "grid"),
+    [([[0, 1e16]], {}), ([], {"duration": 1e12}), ([], {"duration": np.inf}), ([], {"frame": 1e13})],
+)
+def test_times_that_no_whole_number_of_milliseconds_holds(events, grid):
+    for rule in (strong.frame_events, strong.without_frame):
+        with pytest.raises(ValueError, match="not below 1e\\+12 s"):
+            rule(events, **grid)

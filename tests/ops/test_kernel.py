@@ -20,9 +20,9 @@ def fresh_choice(monkeypatch):
     """No choice of folder is remembered from or for other tests."""
     for name in ("ACDREF_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    kernel.cache_directory.cache_clear()
+    kernel._cache.cache_clear()
     yield
-    kernel.cache_directory.cache_clear()
+    kernel._cache.cache_clear()
 
 
 def test_own_variable_comes_first(monkeypatch, tmp_path):
@@ -37,7 +37,7 @@ def test_own_variable_comes_first(monkeypatch, tmp_path):
 def test_xdg_then_home(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert kernel.cache_directory().parent == tmp_path / "home" / ".cache" / "acdref"
-    kernel.cache_directory.cache_clear()
+    kernel._cache.cache_clear()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert kernel.cache_directory().parent == tmp_path / "xdg" / "acdref"
 
@@ -51,7 +51,7 @@ def test_folder_belongs_to_the_version_of_the_source(monkeypatch, tmp_path):
     names = []
     for text in ("a = 1\n", "a = 2\n", "a = 1\n"):
         (source / "conv.py").write_text(text)
-        kernel.cache_directory.cache_clear()
+        kernel._cache.cache_clear()
         names.append(kernel.cache_directory().name)
     assert names[0] == names[2] != names[1]
 
@@ -62,13 +62,19 @@ def test_no_folder_where_none_can_be_written(monkeypatch, tmp_path):
     assert kernel.cache_directory() is None
 
 
-def run(code, **environment):
-    """Run Python code in a new process, from the project's root."""
-    return subprocess.run(
+def ran(code, **environment):
+    """What Python code has printed to stdout and stderr in a new process, from the project's root."""
+    done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT, env=os.environ | {"ACDREF_NUM_THREADS": "1"} | environment,
-        capture_output=True, text=True, check=True, timeout=120,
-    ).stdout.strip()  # fmt: skip
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), done.stderr
+
+
+def run(code, **environment):
+    return ran(code, **environment)[0]
 
 
 PRELU = (
@@ -91,19 +97,62 @@ def test_kernels_are_cached_and_read_again(tmp_path):
 @needs_numba
 def test_works_without_a_cache(tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    assert run(PRELU, ACDREF_CACHE_DIR=str(tmp_path / "file")) == "[[-1.0, 3.0]]"
+    out, told = ran(PRELU, ACDREF_CACHE_DIR=str(tmp_path / "file"))
+    assert out == "[[-1.0, 3.0]]"
+    assert told.count("\n") == 1 and "file/kernels-" in told and "compiled, and not kept" in told
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @needs_numba
-def test_another_users_kernels_keep_their_own_cache(monkeypatch, tmp_path):
-    import numba
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="has no such owners and modes")
+@pytest.mark.parametrize("place", [".", "kernels-*"])
+@pytest.mark.parametrize("mode", [0o777, 0o775, "owner"])
+def test_a_cache_that_others_can_write_is_not_used(tmp_path, place, mode):
+    """It holds code: pickles, and what the processor runs."""
+    cache = tmp_path / "cache"
+    run(PRELU, ACDREF_CACHE_DIR=str(cache))
+    (folder,) = tmp_path.glob(f"cache/{place}")
+    if mode == "owner":
+        if os.geteuid() != 0:
+            pytest.skip("takes root")
+        os.chown(folder, 12345, -1)
+    else:
+        folder.chmod(mode)
+    for path in tmp_path.rglob("*.nb?"):
+        path.write_bytes(b"cos\nsystem\n(S'echo planted'\ntR.")
+    out, told = ran(PRELU, ACDREF_CACHE_DIR=str(cache))
+    assert out == "[[-1.0, 3.0]]"
+    assert told.count("\n") == 1 and f"{folder}: others can write there" in told
 
-    before = numba.config.CACHE_DIR
-    monkeypatch.setenv("ACDREF_CACHE_DIR", str(tmp_path))
-    compiled = kernel.compile_function(lambda x: x + 1)
-    assert compiled(1) == 2
-    assert before == numba.config.CACHE_DIR
+
+@needs_numba
+def test_two_processes_may_compile_at_once(tmp_path):
+    command = [sys.executable, "-c", PRELU]
+    environment = os.environ | {"ACDREF_CACHE_DIR": str(tmp_path)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command, cwd=ROOT, env=environment, **pipes) for _ in range(3)]
+    for process in both:
+        out, told = process.communicate(timeout=120)
+        assert (process.returncode, out, told) == (0, "[[-1.0, 3.0]]\n", "")
+    assert ran(PRELU, ACDREF_CACHE_DIR=str(tmp_path))[1] == ""
+
+
+@needs_numba
+def test_numba_that_shall_compile_nothing_means_numpy():
+    code = (
+        "import numpy as np\n"
+        "from acdref.nets import ACDNet\n"
+        "from acdref.ops import kernel\n"
+        "from acdref.predict.backend import Adaptive\n"
+        "net = Adaptive(ACDNet(), 'numba').net\n"
+        "print(kernel.available(), kernel.problem(), ACDNet().backend, net.backend)\n"
+    )
+    out, told = ran(code, NUMBA_DISABLE_JIT="1")
+    assert out == "False NUMBA_DISABLE_JIT is set numpy numpy"
+    assert told == "acdref: NUMBA_DISABLE_JIT is set: NumPy does the work\n"
+    for nothing in ("0", "", "perhaps"):
+        code = "from acdref.ops import kernel\nprint(kernel.available(), kernel.disabled())"
+        assert run(code, NUMBA_DISABLE_JIT=nothing) == "True False"
 
 
 @needs_numba

@@ -88,3 +88,26 @@ def test_doubt_reaches_at_most_to_the_middle():
     for wrong in (-0.01, 0.51):
         with pytest.raises(OptionError, match=r"^T must be"):
             RuleOptions(T=wrong)
+
+
+@pytest.mark.parametrize(
+    ("decision", "classes", "background", "said"),
+    [
+        (Decision(), 4, 0, True),
+        (Decision(), 5, 0, False),
+        (Decision(), 3, 1, False),
+        (Decision(threshold=0.5), 1, 0, True),
+        (Decision(by_class={"0": 0.6}), 2, 0, False),
+        (Decision("cosine"), 2, 0, False),
+    ],
+)
+def test_a_threshold_that_every_recording_passes_is_said(decision, classes, background, said):
+    names = tuple(map(str, range(classes)))
+    note = decision.note(names, ("silence",) * background)
+    assert (note is not None) == said
+    if not background:  # the hardest recording: all cosines are equal, but that of the class that is to pass
+        cosines = np.full((1, classes), 0.3) + np.eye(classes)[:1] * 1e-9
+        found = Decision(decision.rule, decision.threshold, decision.by_class, 10.0).labels(
+            scores.TeacherScores(("a",), names, cosines)
+        )
+        assert found.any() or not said

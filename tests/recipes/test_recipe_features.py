@@ -125,6 +125,40 @@ def test_stopped_it_continues_and_drops_what_is_cut(recordings, tmp_path):
     assert contents(tmp_path / "f") == contents(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("name", ["features.part", "ends.part"])
+def test_what_is_damaged_is_made_again(tmp_path, monkeypatch, name):
+    """And nothing else: of four recordings, one byte costs one."""
+    for i in range(4):
+        write(tmp_path / f"{i}.wav", noise(0.3 + i / 10, seed=i))
+    names = tuple(f"{i}.wav" for i in range(4))
+    recordings = Manifest("m.csv", str(tmp_path), names, np.zeros((4, 0)), ())
+    work(recordings, tmp_path / "whole")
+    load, read = audio.load, []
+    monkeypatch.setattr(audio, "load", lambda path, rate: read.append(path) or load(path, rate))
+    for place in (0.3, 0.6, 0.9):
+        folder = tmp_path / f"{place}"
+        with pytest.raises(Stopped):
+            work(recordings, folder, Recorder(4))
+        data = bytearray((folder / name).read_bytes())
+        data[int(len(data) * place)] ^= 16
+        (folder / name).write_bytes(data)
+        observer = Recorder()
+        read.clear()
+        work(recordings, folder, observer)
+        assert len(read) == 1
+        assert contents(folder) == contents(tmp_path / "whole")
+        assert observer.lines
+
+
+def test_a_changed_recording_is_made_again_and_what_is_behind_it(recordings, tmp_path):
+    with pytest.raises(Stopped):
+        work(recordings, tmp_path / "f", Recorder(3))
+    write(tmp_path / "0.wav", noise(0.6, seed=9))
+    work(recordings, tmp_path / "f")
+    work(recordings, tmp_path / "whole")
+    assert contents(tmp_path / "f") == contents(tmp_path / "whole")
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 

@@ -465,7 +465,7 @@ def test_cosines_of_a_teacher_are_read_as_probabilities_or_as_labels(tmp_path):
         (Steps(correct={}, logit_scale=3.0), scores.values("softmax", 3.0)),
         (Steps(zero_shot=decision), decision.labels(scores)),
     ]:
-        found = relabel_module._open_scores(tmp_path / "s.npz", steps)
+        found = relabel_module._open_scores(tmp_path / "s.npz", steps, [])
         assert found.classes == ("x", "y")
         assert [id for _, id, _ in found.rows()] == ["a", "b", "c"]
         same([row for *_, row in found.rows()], expected)
@@ -520,3 +520,60 @@ def test_who_masks_makes_unknown_labels():
     assert Steps(percentile={}).make_unknown  # as the job masks where nothing is said
     assert not Steps(percentile={"mask": False}).make_unknown
     assert not Steps(correct={"mask": False}, mean_threshold={}).make_unknown
+
+
+def said(source, out, steps, scores=None, **more):
+    """The notes of a job, which are those of the check, too, but for what became of events."""
+    notes, checked = [], []
+    relabel(source, out, steps, scores, say=notes.append, **more)
+    check(source, steps, scores, say=checked.append, **more)
+    assert checked == [note for note in notes if "gave no frame" not in note]
+    return notes
+
+
+def test_scores_and_labels_that_do_not_match_are_named(tmp_path):
+    source = write(tmp_path / "m.csv", "path,classes\na,dog;cow\nb,\n")
+    scores = write_scores(tmp_path / "s.npz", ["a", "b"], ["dog", "Katze"], np.full((2, 2), 0.5))
+    assert said(source, tmp_path / "out", Steps(correct={}), scores) == [
+        f"{scores}: scores that are of no class, and say nothing: Katze",
+        f"{scores}: classes of the labels that have no scores, and stay: cow",
+    ]
+
+
+def test_scores_that_match_need_no_word(tmp_path):
+    source = write(tmp_path / "m.csv", "path,classes\na,dog\nb,\n")  # of the 11 super-classes
+    scores = write_scores(tmp_path / "s.npz", ["a", "b"], ["dog", "cat"], np.full((2, 2), 0.5))
+    assert said(source, tmp_path / "out", Steps(correct={}), scores) == []
+
+
+def test_events_that_give_no_frame_are_counted_and_named(tmp_path):
+    source = write(tmp_path / "e.tsv", "f\to\te\tl\na\t1500\t2600\tDog\nb\t0\t1\tDog\n")
+    (note,) = said(source, tmp_path / "out", Steps(frame={}), format="strong")
+    assert note.startswith(f"{source}: 1 of 2 events gave no frame (a 1500-2600 s Dog)")
+    assert note.endswith("times look like milliseconds, or --duration is too small")
+    report = relabel(source, tmp_path / "out", Steps(frame={}), format="strong").as_dict()
+    assert report["events_without_frame"] == 1
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        ({"duration": 0.5}, "a frame of 0.96 s is longer than the clip of 0.5 s"),
+        ({"frame": 20.0}, "a frame of 20 s is longer than the clip of 10 s"),
+        ({"duration": 1e12}, "not below 1e\\+12 s"),
+        ({"duration": np.nan}, "not below"),
+        ({"duration": 1e9}, "would have 1.04e\\+09 frames, and can have 1,000,000"),
+        ({"hop": 0.0}, "must be positive"),
+        ({"frame": 0.9601}, "whole number of milliseconds"),
+    ],
+)
+def test_frames_that_no_clip_has(frame, words):
+    with pytest.raises(AcdrefError, match=words):
+        Steps(frame=frame)
+
+
+def test_a_wrong_label_is_in_its_own_line(tmp_path):
+    rows = "a\t0\t1\tDog\na\t1\t2\tDog\na\t2\t3\tDgo\n"
+    source = write(tmp_path / "e.tsv", "filename\tonset\toffset\tevent_label\n" + rows)
+    with pytest.raises(FileError, match="line 4: the label 'Dgo' is no known class"):
+        check(source, Steps(), classes=["Dog"])

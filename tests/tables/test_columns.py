@@ -118,3 +118,16 @@ def test_read_vocabulary(tmp_path):
 def test_bad_vocabulary(tmp_path, text, words):
     with pytest.raises(FileError, match=words):
         read_vocabulary(write(tmp_path / "v.csv", text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '0,"A_and_b",/m/a\n1,C,/t/c\n',  # FSD50K
+        "/m/a\tA_and_b\n/t/c\tC\n",  # AudioSet's mid_to_display_name.tsv
+        "0,/m/a,A_and_b\n1,/t/c,C\n",
+        ",index,mid,display_name\n0,0,/m/a,A_and_b\n1,1,/t/c,C\n",  # pandas
+    ],
+)
+def test_vocabulary_with_and_without_header(tmp_path, text):
+    assert read_vocabulary(write(tmp_path / "v", text)) == (("/m/a", "A_and_b"), ("/t/c", "C"))

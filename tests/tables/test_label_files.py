@@ -5,7 +5,15 @@ from relabel_support import AUDIOSET, FRAMED, FSD50K, MANIFEST, STRONG, TEXTS, s
 
 from acdref.errors import FileError
 from acdref.tables import label_files
-from acdref.tables.label_files import FORMATS, LabelFile, fsd50k_name, refusing_repeats, writing
+from acdref.tables.label_files import (
+    FORMATS,
+    AbsentLabels,
+    Clip,
+    LabelFile,
+    fsd50k_name,
+    refusing_repeats,
+    writing,
+)
 
 BOM = b"\xef\xbb\xbf"
 
@@ -310,3 +318,152 @@ def test_folder_that_is_missing(tmp_path):
 )
 def test_fsd50ks_own_names(display, own):
     assert fsd50k_name(display) == own
+
+
+# Layouts
+
+CLIPS = [("a.wav", ["Dog"]), ("b.wav", [])]
+
+
+@pytest.mark.parametrize(
+    ("text", "clips"),
+    [
+        (
+            "filename,fold,target,category,esc10,src_file,take\na.wav,1,0,dog,True,100032,A\n",
+            [("a.wav", ["dog"])],
+        ),
+        (
+            'fname,labels\na.wav,Bark\nb.wav,"Raindrop,Bark"\n',
+            [("a.wav", ["Bark"]), ("b.wav", ["Raindrop", "Bark"])],
+        ),
+        ("fname,label,manually_verified,licence\na.wav,Bark,1,x\n", [("a.wav", ["Bark"])]),
+        ("filename\tevent_labels\nY.wav\tDog,Speech\n", [("Y.wav", ["Dog", "Speech"])]),
+        (
+            "slice_file_name,fsID,start,end,salience,fold,classID,class\n1-3-0-0.wav,1,0.0,0.3,1,5,3,dog_bark\n",
+            [("fold5/1-3-0-0.wav", ["dog_bark"])],
+        ),
+        ("filename\tscene_label\naudio/a.wav\tairport\n", [("audio/a.wav", ["airport"])]),
+        ('filename,label\na.wav,"Bee, wasp, etc."\n', [("a.wav", ["Bee, wasp, etc."])]),
+        (",path,classes\n0,a.wav,x;y\n", [("a.wav", ["x", "y"])]),
+        ('path,classes\na.wav,"""rain; wind"";dog"\n', [("a.wav", ["rain; wind", "dog"])]),
+    ],
+)
+def test_layouts_of_manifests(tmp_path, text, clips):
+    source = write(tmp_path / "in", text)
+    file = LabelFile(source)
+    assert file.format == "manifest" and [clip[1:3] for clip in file] == clips
+    copy(source, tmp_path / "out")
+    again = LabelFile(tmp_path / "out")
+    assert {"path", "classes"} <= set(again.header) and [clip[1:3] for clip in again] == clips
+    assert [clip.details for clip in again] == [clip.details for clip in file]
+
+
+def test_verified_and_fold_keep_their_meaning(tmp_path):
+    file = LabelFile(write(tmp_path / "t", "fname,label,manually_verified,fold\na.wav,x,1,2\n"))
+    assert file.extra == ("verified", "fold")
+    with pytest.raises(FileError, match="'2' is neither 1 nor 0"):
+        read(tmp_path, "fname,label,manually_verified\na.wav,x,2\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "filename,onset,offset,event_label\na.wav,0,1,Dog\nb.wav,,,\n",
+        "filename\tonset\toffset\tevent_label\na.wav\t0\t1\tDog\nb.wav\n",
+        "event_label\tfilename\toffset\tonset\nDog\ta.wav\t1\t0\n\tb.wav\t\t\n",
+        "segment_id,start_time_seconds,end_time_seconds,label\na.wav,0,1,Dog\nb.wav,,,\n",
+    ],
+)
+def test_layouts_of_events(tmp_path, text):
+    source = write(tmp_path / "in", text)
+    file = LabelFile(source)
+    assert file.format == "strong" and [clip[1:3] for clip in file] == CLIPS
+    assert next(iter(file)).details == ((0.0, 1.0, "Dog"),)
+    assert ("," in copy(source, tmp_path / "out")) == ("," in text)
+    assert next(iter(LabelFile(tmp_path / "out")))[1:6] == next(iter(file))[1:6]
+
+
+def test_events_with_further_columns_keep_them(tmp_path):
+    source = write(
+        tmp_path / "in", "filename\tonset\toffset\tevent_label\tconfidence\na\t0\t1\tDog\t0.3\nb\t\t\t\t\n"
+    )
+    first, second = LabelFile(source)
+    assert first.details == ((0.0, 1.0, "Dog", "0.3"),) and second.present == []
+    assert copy(source, tmp_path / "out").splitlines()[1:] == ["a\t0.0\t1.0\tDog\t0.3", "b\t\t\t\t"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ',YTID,start_seconds,end_seconds,positive_labels\n0,--4gqARaEJE,0.0,10.0,"/m/a,/m/b"\n',
+        'YTID,start_seconds,end_seconds,positive_labels\n"--4gqARaEJE","0.0","10.0","/m/a,/m/b"\n',
+        ',# YTID, start_seconds, end_seconds, positive_labels\n0,--4gqARaEJE,0.0,10.0,"/m/a,/m/b"\n',
+        '--4gqARaEJE, 0.0, 10.0, "/m/a,/m/b"\n',
+    ],
+)
+def test_layouts_of_segments(tmp_path, text):
+    source = write(tmp_path / "in", text)
+    (clip,) = LabelFile(source)
+    assert clip[1:3] == ("--4gqARaEJE", ["/m/a", "/m/b"]) and clip.details == ("0.0", "10.0")
+    assert copy(source, tmp_path / "out").splitlines()[-1] == '--4gqARaEJE, 0.0, 10.0, "/m/a,/m/b"'
+    assert LabelFile(tmp_path / "out").format == "audioset" or not text.startswith(",")
+
+
+@pytest.mark.parametrize(
+    ("format", "text", "words"),
+    [
+        (None, "a.wav\tDog\n", "its columns: a.wav, Dog; wanted: path,classes or filename,category or "),
+        (None, "a.wav,0.0,1.0,Dog\n", "is it a row of events? their header is filename, onset, offset"),
+        (None, "0.5\t1.5\tDog\n", "a label track of Audacity names no recording"),
+        (None, "path;classes\na;b\n", "semicolons between columns must be commas"),
+        ("strong", "a.wav\t0.0\t1.0\tDog\n", "line 1: is no header, but a row; is it a row of events?"),
+        ("framed", "a.wav\t0.0\t1.0\tDog\tPRESENT\n", "line 1: is no header, but a row"),
+        (
+            "manifest",
+            "filename,onset,offset,event_label\n",
+            "lists events, not recordings: acdref relabel --to",
+        ),
+        ("manifest", "filename,labels\na.wav,x;y\n", "line 2, column 'classes': classes between semicolons"),
+        (
+            "manifest",
+            'path,classes\na.wav,"""rain;dog"\n',
+            "line 2, column 'classes': '\"rain' begins with a quote",
+        ),
+        ("strong", "filename\tonset\toffset\tevent_label\na\t0\t1e16\tDog\n", "'1e16' is no time in seconds"),
+        (
+            "strong",
+            "filename\tconfidence\tonset\toffset\tlabel\na\t1\t0\tx\tDog\n",
+            "line 2, column 'offset'",
+        ),
+    ],
+)
+def test_what_is_no_layout_is_said(tmp_path, format, text, words):
+    with pytest.raises(FileError) as caught:
+        read(tmp_path, text, format)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_each_label_has_its_line(tmp_path):
+    (clip,) = read(
+        tmp_path, "filename\tonset\toffset\tevent_label\n" + "a\t0\t1\tDog\n" * 2 + "a\t2\t3\tDgo\n"
+    )
+    assert [clip.line_of(label) for label in ("Dog", "Dgo", "none")] == [2, 4, 2]
+    (frame,) = read(tmp_path, "s\tb\te\tl\tp\na\t0\t1\tx\tPRESENT\na\t0\t1\ty\tNOT_PRESENT\n", "framed")
+    assert [frame.line_of(label) for label in "xy"] == [2, 3]
+
+
+@pytest.mark.parametrize("header", ["", "filename\tlabel\n", "clip\tevent_label\n"])
+def test_the_first_row_of_explicit_negatives_is_no_header_unless_it_says_so(tmp_path, header):
+    absent = AbsentLabels(write(tmp_path / "no.tsv", f"{header}a.wav\tCat\nb.wav\tCat\n"))
+    with absent.beside() as take:
+        assert [take(Clip(line, id, [])) for line, id in enumerate(("a.wav", "b.wav"))] == [["Cat"], ["Cat"]]
+
+
+def test_a_label_that_cannot_stand_between_tabs(tmp_path):
+    source = write(tmp_path / "in", 'filename,onset,offset,event_label\na,0,1,"a\tb"\n')
+    file = LabelFile(source)
+    with (
+        pytest.raises(FileError, match="cannot be written between tabs"),
+        writing(tmp_path / "o", "framed", file) as put,
+    ):
+        put(Clip(2, "a", ["a\tb"], absent=[], details=(0.0, 1.0)))

@@ -13,6 +13,7 @@ from acdref.relabel import Steps, check
 from acdref.tables.manifest import (
     ACD_CLASSES,
     Manifest,
+    of_the_same_classes,
     open_dataset,
     open_recordings,
     read_folder,
@@ -393,3 +394,27 @@ def test_verified_is_read_selected_and_written(tmp_path):
     path.write_text("path,classes,verified\na.wav,dog,maybe\n")
     with pytest.raises(ManifestError, match="line 2, column 'verified': 'maybe' is neither 1 nor 0"):
         read_manifest(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "classes", "fold"),
+    [
+        ("filename,fold,target,category\na.wav,4,0,cow\n", "a.wav", ("cow",), ("4",)),
+        ("slice_file_name,fsID,fold,class\na.wav,1,7,siren\n", "fold7/a.wav", ("siren",), ("7",)),
+        ('fname,labels,mids,split\n64760,"Bark,Dog","/m/b,/m/d",train\n', "64760.wav", ("Bark", "Dog"), None),
+        ("filename\tevent_labels\na.wav\tBark,Dog\n", "a.wav", ("Bark", "Dog"), None),
+    ],
+)
+def test_published_layouts(tmp_path, content, path, classes, fold):
+    m = read_manifest(write(tmp_path, content))
+    assert (m.paths, m.classes, m.fold) == ((path,), classes, fold)
+    np.testing.assert_array_equal(m.labels, 1)
+
+
+def test_manifests_of_the_same_classes_are_those_of_one_file():
+    dogs = Manifest("a", ".", ("a.wav",), [[1.0]], ("dog",))
+    others = Manifest("b", ".", ("b.wav",), [[np.nan, 1.0, 0.0]], ("ant", "dog", "cat"))
+    one, two = of_the_same_classes(dogs, others)
+    assert one.classes == two.classes == ("ant", "dog")
+    np.testing.assert_array_equal([*one.labels, *two.labels], [[0, 1], [np.nan, 1]])
+    assert of_the_same_classes(dogs, dogs)[0].classes == ACD_CLASSES
