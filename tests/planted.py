@@ -182,6 +182,7 @@ PLANTED = {
     "commands/export": [
         ('meta["classes"], front_end, licence)', 'meta["classes"], bool(front_end), licence)'),
         ('None if weights else "MIT"', '"MIT"'),
+        ("front_end = form or front_end", "front_end = front_end or form"),
     ],
     "commands/predict": [
         ("end(tally.failed, tally.windows)", "end(tally.failed)"),
