@@ -28,7 +28,8 @@ _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".table": "table", ".txt": "table"
 @option(
     "--threshold",
     Number(0, 1),
-    "Only classes scored at or above it  [default: 0.5 in a table without --top, else all classes]",
+    "Only classes scored at or above it  [default: in a table without --top 0.5, but 0.99 in windows below "
+    "0.3 s, which are too short to know a sound by; else all classes]",
 )
 @option("--top", click.IntRange(min=1), "Only so many classes, those with the highest scores.")
 @option(
@@ -107,14 +108,15 @@ def _windows(paths, network, window, hop, threshold, top, form, null, out):
     """Windows as they come."""
     paths, out = given_paths(paths, null), None if out in STDOUT else out
     form = _form_of(form, out)
-    if form == "table" and threshold is None and top is None:
-        threshold = 0.5
     with Progress() as progress:
         net, classes = open_network(*network, progress.log if progress.live else None)
 
         from acdref.predict.formats import FORMATS
+        from acdref.predict.scoring import tag_threshold
         from acdref.predict.tagging import predict
 
+        if form == "table" and threshold is None and top is None:
+            threshold = tag_threshold
         tally = _Tally(progress, form == "table" and out is None and sys.stdout.isatty())
         results = tally.watch(predict(net, paths, window, hop, progress.log))
         with opened(out, for_people=form == "table") as stream:

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from predict_support import (
@@ -84,6 +86,17 @@ def test_window_hop_threshold_top(predict, clip):
     assert all(len(row["scores"]) == 1 for row in found)
     (line,) = predict(clip, "--format", "jsonl", "--window", 12, "--threshold", 1).stdout.splitlines()
     assert json.loads(line)["scores"] == {}
+
+
+def test_a_click_gets_no_tag_unless_asked_for(tmp_path):
+    """With the shipped weights, which hear nature in it: the table says why; programs get every score."""
+    t = np.arange(1344) / 16000
+    path = write(tmp_path / "click.wav", 0.5 * np.exp(-300 * t) * noise(0.084, 1))
+    say = partial(program, "predict", "--backend", "numpy", path)
+    _, out, _ = say("--format", "table")
+    assert out.splitlines()[-1].split(maxsplit=2)[2] == "-  (0.084 s are too short to know a sound by)"
+    assert "nature" in say("--format", "table", "--threshold", "0.5")[1]
+    assert float(next(csv.DictReader(io.StringIO(say("--format", "csv")[1])))["nature"]) > 0.5
 
 
 def test_table_shows_half_and_above_unless_told(predict, clip):
