@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.errors import FileError, ManifestError
-from acdref.files import replacing
+from acdref.files import refuse_pipes, replacing
 from acdref.tables.rows import (
     COMMAS,
     COMMAS_AND_BLANKS,
@@ -197,6 +197,7 @@ class LabelFile:
 
     def __init__(self, path: str | PathLike, format: str | None = None):
         self.path = str(path)
+        refuse_pipes(path)
         self.format = format or _recognise(self.path)
         self.names: dict[str, str] = {}
         with read_clips(self.path, self.format) as clips:

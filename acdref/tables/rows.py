@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from os import PathLike
 
 from acdref.errors import FileError, naming
+from acdref.files import patient
 
 COMMAS: dict = {}
 COMMAS_AND_BLANKS = {"skipinitialspace": True}
@@ -69,7 +70,7 @@ class Rows:
 
     def __enter__(self):
         with naming(self.path, self._error):
-            self._file = open(self.path, encoding="utf-8-sig", newline="")
+            self._file = open(self.path, encoding="utf-8-sig", newline="", opener=patient)
         self.lines = self._text()
         self._rows = self._split()
         return self
