@@ -1,5 +1,6 @@
 """Faults of the system, and inputs as one must expect them: each with what must hold."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -67,16 +68,21 @@ class Faults:
     def unit(self, number, size):
         """Try one; returns counts and findings, each a (Finding, number, bytes, ending)."""
         method, variant = self.faults[number]
+        with self._place(number, variant) as folder:
+            found = list(method(self, folder, *(() if variant is None else (variant,))))
+            folder.chmod(0o755)
+        for finding in found:
+            finding.facts |= {"fault": method.__name__, "of": getattr(variant, "name", repr(variant))}
+        return Counter({"right": not found}), [(finding, number, b"", "") for finding in found]
+
+    def _place(self, number, variant):
+        """The folder of a fault; of one of a job, that job's."""
+        if variant in WRITERS:
+            return self.kills.place(variant)
         folder = self.work / f"fault{number}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        found = list(method(self, folder, variant) if variant is not None else method(self, folder))
-        folder.chmod(0o755)
-        for finding in found:
-            finding.facts |= {"fault": method.__name__, "of": getattr(variant, "name", repr(variant))}
-        if not found:
-            shutil.rmtree(folder)
-        return Counter({"right": not found}), [(finding, number, b"", "") for finding in found]
+        return contextlib.nullcontext(folder)
 
     def facts(self):
         """What is the same for all units."""
@@ -275,10 +281,12 @@ class Faults:
     def clock(self, folder, time):
         """A job that was stopped is continued, whatever the files' times are."""
         job = next(job for job in WRITERS if job.name == "predict --scores")
-        self.kills._killed(job, folder, "kill", 0.7 * self.kills.right[job.name][2], np.random.default_rng(0))
-        for path in folder.iterdir():
-            os.utime(path, (time, time))
-        yield from self._ends_right(job, folder, self._run(job, folder))
+        with self.kills.place(job) as folder:
+            moment = 0.7 * self.kills.right[job.name][2]
+            self.kills._killed(job, folder, "kill", moment, np.random.default_rng(0))
+            for path in folder.iterdir():
+                os.utime(path, (time, time))
+            yield from self._ends_right(job, folder, self._run(job, folder))
 
     # Inputs
 

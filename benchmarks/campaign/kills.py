@@ -4,11 +4,13 @@ The same command is then given again; its files must equal those of an undisturb
 nothing else may be left.  After a power cut a job may begin anew, but not end otherwise.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -38,10 +40,10 @@ _TINY = "--init tiny.npz --epochs 1 --threads 1"
 _RUN = "--init tiny.npz " + " ".join(RUN)
 JOBS = [
     Job("train", f"train many.csv --out run {_RUN} --epochs 4 --epoch-size 6", 4),
-    Job("predict --scores", "predict --backend numpy --weights tiny.npz many.csv --scores s.npz", 4),
-    Job("predict --out", "predict --backend numpy --weights tiny.npz --out t.jsonl many", 2),
-    Job("teach", "teach clap many.csv --prompts prompts.txt --out c.npz --labels l.csv", 4),
-    Job("relabel", "relabel long.csv --scores long-scores.csv --correct --out l.csv", 2),
+    Job("predict --scores", "predict --backend numpy --weights tiny.npz many.csv --scores made.npz", 4),
+    Job("predict --out", "predict --backend numpy --weights tiny.npz --out made.jsonl many", 2),
+    Job("teach", "teach clap many.csv --prompts prompts.txt --out made.npz --labels made.csv", 4),
+    Job("relabel", "relabel long.csv --scores long-scores.csv --correct --out made.csv", 2),
     Job("evaluate", "evaluate many.csv --backend numpy --weights tiny.npz --json", 1),
     Job("self-correct", f"recipe self-correct many.csv --out r {_RUN}", 3),
     Job("unlabelled", f"recipe unlabelled clap many --prompts prompts.txt --out r {_RUN[:-13]}", 2),
@@ -74,7 +76,10 @@ class Kills:
         files.program.close()
         self.good = files.good
         self.program = Program(work)
-        self.jobs = [job for job in JOBS if not names or job.name in names for _ in range(job.share)]
+        chosen = [job for job in JOBS if not names or job.name in names]
+        turns = range(max(job.share for job in JOBS))
+        self.jobs = [job for turn in turns for job in chosen if turn < job.share]
+        self.locks = {job.name: threading.Lock() for job in JOBS}
         self.right = {}
         self._make()
         for job in JOBS:
@@ -110,44 +115,47 @@ class Kills:
         first, *words = job.words.split()
         return [first, *(str(self.good / word) if (self.good / word).exists() else word for word in words)]
 
-    def _fresh(self, name):
-        """An empty folder, always of the same name: runs keep their own paths."""
-        out = self.work / name
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
-        return out
+    @contextlib.contextmanager
+    def place(self, job):
+        """Context in which a job has its folder, empty, for itself: runs keep their own paths."""
+        with self.locks[job.name]:
+            out = self.work / job.name.replace(" ", "")
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir()
+            yield out
 
     def _measure(self, job):
         """The files of an undisturbed run, and its seconds."""
         for _ in range(2):  # once to warm up
-            out = self._fresh("undisturbed")
-            outcome = self.program.run(self.words(job, out), cwd=out, timeout=TIMEOUT)
+            with self.place(job) as out:
+                outcome = self.program.run(self.words(job, out), cwd=out, timeout=TIMEOUT)
+                made = contents(out)
         if outcome.code:
             raise SystemExit(f"{job.name}: {outcome.err}")
-        self.right[job.name] = contents(out), outcome.out, outcome.seconds
+        self.right[job.name] = made, outcome.out, outcome.seconds
 
     def unit(self, number, size):
         """Kill job `number`; returns counts and findings, each a (Finding, number, bytes, ending)."""
         rng = np.random.default_rng((self.seed, 3, number))
         job = self.jobs[number % len(self.jobs)]
         how = str(rng.choice(["kill", "kill", "term", "hup", "power", "power"]))
-        out = self._fresh(f"killed{number}")
-        right, _, seconds = self.right[job.name]
+        seconds = self.right[job.name][2]
         moments = [float(rng.uniform(0.15, 1)) * seconds for _ in range(int(rng.choice([1, 1, 2])))]
         found, killed = [], 0
-        for moment in moments:
-            outcome = self._killed(job, out, how, moment, rng)
-            killed += outcome.signal is not None or outcome.code == 130
-            found += self._after(outcome, out, how, right)
-        outcome = self.program.run(self.words(job, out), cwd=out, timeout=TIMEOUT)
-        found += wrong(outcome, (0,))
-        if not found:
-            found += self._compared(job, out, outcome)
+        with self.place(job) as out:
+            for moment in moments:
+                outcome = self._killed(job, out, how, moment, rng)
+                killed += outcome.signal is not None or outcome.code == 130
+                found += self._after(outcome, out, how)
+            outcome = self.program.run(self.words(job, out), cwd=out, timeout=TIMEOUT)
+            found += wrong(outcome, (0,))
+            if not found:
+                found += self._compared(job, out, outcome)
+            if found:
+                shutil.move(out, self.work / f"killed{number}")
         facts = {"job": job.name, "how": how, "moments": [round(moment / seconds, 3) for moment in moments]}
         for finding in found:
             finding.facts |= facts
-        if not found:
-            shutil.rmtree(out)
         counts = Counter({job.name: 1, how: 1, "stopped": killed, "bit-equal": not found})
         return counts, [(finding, number, b"", "") for finding in found]
 
@@ -172,7 +180,7 @@ class Kills:
             shutil.rmtree(log, ignore_errors=True)
         return outcome
 
-    def _after(self, outcome, out, how, right):
+    def _after(self, outcome, out, how):
         """What is wrong with how it ended: a signal that can be caught leaves no temporary file."""
         found = []
         if how in ("term", "hup"):
