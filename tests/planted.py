@@ -137,8 +137,18 @@ PLANTED = {
         ("if not scale > 0 or np.abs", "if np.abs"),
     ],
     "commands/_network": [
-        ('line.rstrip(b"\\r\\n")', "line.strip()"),
-        ("for line in lines if line)", "for line in lines)"),
+        ('entry.rstrip(b"\\r")', "entry.strip()"),
+        ("                if path:\n", "                if True:\n"),
+        ('held.removeprefix(b"\\xef\\xbb\\xbf")', "held"),
+        ("nul or _CONTROL.search(held) or", "nul or"),
+        ('not path.strip("./") and', "path == os.sep and not"),
+    ],
+    "commands/_output": [
+        ("path in STDOUT or _DESCRIPTOR", "_DESCRIPTOR"),
+        ("ending.lower() not in endings", "ending not in endings"),
+        ("    refuse_inputs(path, *inputs)\n    if os.path.exists", "    if os.path.exists"),
+        ("path = os.path.realpath(path)", "path = os.path.abspath(path)"),
+        ("re.fullmatch(written,", "re.match(written,"),
     ],
     "commands/_options": [
         ("if not math.isfinite(number):", "if math.isinf(number):"),
@@ -152,6 +162,8 @@ PLANTED = {
         ("* self.batch / rate", "/ rate"),
         ("            raise KeyboardInterrupt\n", "            return\n"),
         ("            signal.signal(number, handler)\n", "            pass\n"),
+        ("            kinds.pop()\n", "            pass\n"),
+        ("if self.stop and (number == signal.SIGINT or", "if self.stop and (True or"),
     ],
     "commands/_teacher": [
         ('if rule != "softmax":', 'if rule == "cosine":'),
@@ -174,12 +186,13 @@ PLANTED = {
     "commands/export": [
         ('meta["classes"], front_end, licence)', 'meta["classes"], bool(front_end), licence)'),
         ('None if weights else "MIT"', '"MIT"'),
+        ("front_end = form or front_end", "front_end = front_end or form"),
     ],
     "commands/predict": [
         ("end(tally.failed, tally.windows)", "end(tally.failed)"),
-        ("os.path.realpath(out)", "os.path.abspath(out)"),
         ("threshold is None and top is None", "threshold is None"),
-        ('ending if ending in _FORMATS else "csv"', '"csv"'),
+        ("_ENDINGS[os.path.splitext(out)[1].lower()]", '"csv"'),
+        ("None if out in STDOUT else out", "out"),
     ],
     "commands/relabel": [
         ("if (out is None) != only_check:", "if out is None and not only_check:"),
@@ -592,7 +605,7 @@ PLANTED = {
         ("(self.lines or {}).get(label, self.line)", "self.line"),
         ("if number == 0 and set(fields)", "if number == 0 or set(fields)"),
         ('f"{self.prefix}{fields[fold].strip()}/{path}"', "path"),
-        ("fields[i] for i in (*self.at, *self.others)]", "fields[i] for i in range(self.columns)]"),
+        ("return fields if self.in_order else", "return fields if True else"),
     ],
     "tables/manifest": [
         (

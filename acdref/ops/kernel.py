@@ -184,7 +184,7 @@ def compile_function(function: Callable | None = None, *, part: bool = False) ->
     else:
         from acdref.ops.kernel_cache import KernelCache
 
-        compiled._cache = KernelCache(function, folder, _tell)
+        compiled._cache = KernelCache(function, folder, functools.partial(_tell, "cache"))
     return _for_any_number(compiled)
 
 

@@ -18,7 +18,7 @@ from numba.core import caching
 from acdref.errors import FileError
 from acdref.files import BusyError, replacing
 
-Say = Callable[[str, str], object]
+Say = Callable[[str], object]
 _SUM = 32  # bytes
 
 
@@ -30,7 +30,7 @@ class KernelCache(caching.FunctionCache):
     function : callable
     folder : Path
     say : callable
-        ``say(kind, text)`` tells of files that are damaged or cannot be written.
+        Told of files that are damaged or cannot be written.
     """
 
     def __init__(self, function: Callable, folder: Path, say: Say):
@@ -48,7 +48,7 @@ class KernelCache(caching.FunctionCache):
         try:
             return super()._load_overload(sig, target_context)
         except Exception as error:  # of whatever kind: what was written by another Numba, say
-            self._say("damaged", f"{self._cache_path}: {type(error).__name__}: its kernels are compiled anew")
+            self._say(f"{self._cache_path}: {type(error).__name__}: its kernels are compiled anew")
             return None
 
 
@@ -103,10 +103,10 @@ class _Files(caching.IndexDataCacheFile):
         except FileNotFoundError:
             return None
         except OSError as error:
-            self.say("damaged", f"{path}: {error.strerror}: its kernel is compiled anew")
+            self.say(f"{path}: {error.strerror}: its kernel is compiled anew")
             return None
         if found != _sum(name, content):
-            self.say("damaged", f"{path}: damaged: its kernel is compiled anew")
+            self.say(f"{path}: damaged: its kernel is compiled anew")
             return None
         return pickle.loads(content)
 
@@ -120,7 +120,7 @@ class _Files(caching.IndexDataCacheFile):
             pass
         except (FileError, OSError) as error:
             cause = error.cause if isinstance(error, FileError) else error.strerror
-            self.say("unwritten", f"{self._cache_path}: {cause}: compiled kernels are not kept")
+            self.say(f"{self._cache_path}: {cause}: compiled kernels are not kept")
 
 
 def _sum(name, content):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from acdref import __version__
 from acdref.checkpoint import network_arrays, network_meta
 from acdref.errors import AudioError
 from acdref.predict.scoring import WINDOW, mean_over_windows, score_recording
@@ -46,7 +47,7 @@ def score_set(
         Ends in ``.npz`` or ``.csv``, see :mod:`acdref.tables.scores`; the ids are the manifest's paths.
     key : dict
         What else the scores depend on, JSON-able, such as :func:`network_key`.  A journal with another key
-        (or window, hop or classes) is not continued but begun anew.
+        (or window, hop, classes or version of acdref) is kept under another name, and one is begun anew.
     window, hop : float
         Seconds; of a recording the mean over its windows counts.
     on_failure : callable, optional
@@ -64,7 +65,7 @@ def score_set(
     Raises
     ------
     FileError
-        If the file or the journal cannot be written.
+        If the file or the journal cannot be written, or another run is writing it.
 
     Notes
     -----
@@ -72,7 +73,7 @@ def score_set(
     the file is the same, bit for bit.
     """
     writer(out, classes)  # complains now rather than in the end
-    key = {"classes": list(classes), "window": window, "hop": hop, **key}
+    key = {"acdref": __version__, "classes": list(classes), "window": window, "hop": hop, **key}
     scored = 0
     with Journal(f"{os.fspath(out)}.part", key, say) as journal:
         for i, path in enumerate(recordings.paths):

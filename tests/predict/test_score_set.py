@@ -10,6 +10,7 @@ import pytest
 from predict_support import CLASSES, Loudness, noise, write, write_damaged, write_tiny_weights
 
 from acdref.errors import FileError
+from acdref.files import BusyError
 from acdref.nets import ACDNet
 from acdref.predict.score_set import network_key, score_set
 from acdref.predict.scoring import mean_over_windows, score_recording
@@ -99,12 +100,36 @@ def test_a_killed_process_continues(folder, tmp_path):
     assert out.read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
-@pytest.mark.parametrize("change", [{"key": {"weights": "other"}}, {"hop": 5.0}])
-def test_other_options_begin_anew(folder, tmp_path, change):
+@pytest.mark.parametrize("change", [{"key": {"weights": "other"}}, {"hop": 5.0}, {"version": "0"}])
+def test_other_options_begin_anew(folder, tmp_path, monkeypatch, change):
     score(folder, tmp_path / "s.npz", stop=2)
+    if "version" in change:
+        monkeypatch.setattr("acdref.predict.score_set.__version__", change.pop("version"))
     scored, windows, said = score(folder, tmp_path / "s.npz", **change)
     assert scored == 3 and windows >= 6
-    assert "of other weights or options" in said[0]
+    assert "of other weights or options" in said[0] and "kept as s.npz.part.1" in said[0]
+    assert sorted(os.listdir(tmp_path)) == ["s.npz", "s.npz.part.1", "sounds"]
+
+
+def test_the_second_run_is_refused(folder, tmp_path):
+    def progress(done, count):
+        with pytest.raises(BusyError, match=r"s\.npz\.part: another run is writing it"):
+            score(folder, tmp_path / "s.npz")
+
+    recordings = open_recordings(folder)
+    assert score_set(Loudness(), recordings, CLASSES, tmp_path / "s.npz", {}, progress=progress) == 3
+
+
+def test_whichever_byte_of_the_journal_changes_the_scores_do_not(folder, tmp_path):
+    score(folder, tmp_path / "whole.npz")
+    whole, out, part = (tmp_path / "whole.npz").read_bytes(), tmp_path / "s.npz", tmp_path / "s.npz.part"
+    score(folder, out, stop=3)
+    journal = part.read_bytes()
+    for place in range(0, len(journal), len(journal) // 50):
+        part.write_bytes(journal[:place] + bytes([journal[place] ^ 1]) + journal[place + 1 :])
+        _, windows, said = score(folder, out)
+        assert windows <= 3 and "damaged" in said[0]  # of six: one recording at most
+        assert out.read_bytes() == whole
 
 
 def test_a_changed_recording_is_scored_again(folder, tmp_path):
