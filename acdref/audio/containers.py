@@ -283,30 +283,35 @@ def _end(view):
     head = view.head(40)
     if data := _wav_data(view.fd):
         return sum(data) + data[1] % 2
-    for mark, place, form, more in _SIZES:
-        if head.startswith(mark) and len(head) == 40:
-            size = struct.unpack_from(form, head, place)[0] + more
-            return min(size, view.length)
+    if head.startswith(b"RF64") and len(head) == 40:
+        return min(8 + struct.unpack_from("<Q", head, 20)[0], view.length)
     if head.startswith((b".snd", b"dns.")):
         begin, size = struct.unpack(">II" if head[:1] == b"." else "<II", head[4:12])
         return min(begin + size, view.length)
     if head.startswith(b"OggS"):
         return _last_page(view)[0]
-    return _last_chunk(view) if head.startswith(b"caff") else None
+    chunked = next((rest for mark, *rest in _CHUNKED if head.startswith(mark)), None)
+    return None if chunked is None else _last_chunk(view, *chunked)
 
 
-_SIZES = [(b"RF64", 20, "<Q", 8), (b"FORM", 4, ">I", 8), (b"riff", 16, "<Q", 0)]
-"""Mark of a format, where the size of the whole is, how it is stored, and what it leaves out."""
+_CHUNKED = [(b"FORM", 12, ">4sI", 0, 2), (b"caff", 8, ">4sq", 0, 1), (b"riff", 40, "<4s12xQ", 24, 8)]
+"""Mark of a format, where its chunks begin, their heads, what their size has of the head, and their step."""
 
 
-def _last_chunk(view):
-    """Where the last chunk of a CAF file ends."""
-    place = 8
-    while len(chunk := os.pread(view.fd, 12, place)) == 12:
-        name, size = struct.unpack(">4sq", chunk)
-        if not name.decode("latin-1").isprintable() or not 0 <= size <= view.length - place - 12:
+def _last_chunk(view, place, form, inclusive, step):
+    """Where the last chunk ends before which there is nothing but chunks."""
+    head = struct.calcsize(form)
+    while len(chunk := os.pread(view.fd, head, place)) == head:
+        name, size = struct.unpack(form, chunk)
+        after = place + head + size - inclusive
+        # (another file, behind this one, looks like one chunk)
+        if (
+            not name.decode("latin-1").isprintable()
+            or name == view.head(4)
+            or not place < after <= view.length
+        ):
             break
-        place += 12 + size
+        place = after + -after % step
     return place
 
 

@@ -514,8 +514,16 @@ def _losses(view, sound, tally):
     elif promised > tally.decoded + sound.samplerate / 100:  # less is untidy bookkeeping, not loss
         of = f" of {promised / sound.samplerate:.2f} s" if promised < math.inf else ""
         yield f"ends early: {seconds} decoded{of}"
+    elif sound.format == "SDS" and (there := _frames_of_sds(view, sound)) < tally.decoded:
+        yield f"ends early: after {there / sound.samplerate:.2f} s, libsndfile made up the rest of {seconds}"
     elif sound.format in _TAILS and (left := containers.unknown_tail(view)):
         yield f"{left} bytes after {seconds} of sound were left: they are no sound that libsndfile knows"
+
+
+def _frames_of_sds(view, sound):
+    """Frames for which a MIDI sample dump has packets: 21 bytes of header, then 127 bytes each."""
+    of_packet = int(re.findall(r"Samples/Block *: (\d+)", sound.extra_info)[0])
+    return (view.length - 21) // 127 * of_packet
 
 
 def _promised(view, sound, decoded):

@@ -21,7 +21,9 @@ from acdref.conform.writing import INDEX, SCHEMA
 from acdref.errors import FileError, naming
 from acdref.files import Place
 
-_ENTRY = {"name", "section", "formula", "outputs", "rtol", "atol", "mistakes"}
+_NUMBER = (int, float)
+_ENTRY = {"name": str, "section": str, "formula": str, "outputs": dict, "rtol": _NUMBER}
+_ENTRY |= {"atol": (*_NUMBER, dict), "mistakes": list}
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,29 @@ def _entries(root):
         raise FileError(path, "is not an index of cases")
     if index["schema"] != SCHEMA:
         raise FileError(path, f"has the schema {index['schema']!r}, not {SCHEMA!r}")
-    if not index.get("cases"):
+    if not index.get("cases") or not isinstance(index["cases"], list):
         raise FileError(path, "has no cases")
-    if not all(isinstance(entry, dict) and entry.keys() >= _ENTRY for entry in index["cases"]):
+    if not all(map(_is_case, index["cases"])):
         raise FileError(path, "has cases that lack something")
     return index["cases"]
+
+
+def _is_case(entry):
+    """Whether an entry of the index has all that a case has, each of its kind."""
+    if not (isinstance(entry, dict) and all(isinstance(entry.get(k), kind) for k, kind in _ENTRY.items())):
+        return False
+    mistakes, atol = entry["mistakes"], entry["atol"]
+    if not all(isinstance(one, dict) and isinstance(one.get("cause"), str) for one in mistakes):
+        return False
+    if not all(isinstance(one.get("outputs"), dict) for one in mistakes):
+        return False
+    paths = [path for one in (entry, *mistakes) for path in one["outputs"].values()]
+    if not all(isinstance(path, str) and "\0" not in path for path in paths):
+        return False
+    if isinstance(atol, dict):
+        stems = {Path(path).stem for path in paths if path.endswith(".npy")}
+        return stems <= atol.keys() and all(isinstance(value, _NUMBER) for value in atol.values())
+    return True
 
 
 def _answer(entry, path):

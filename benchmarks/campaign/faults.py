@@ -292,8 +292,8 @@ class Faults:
             outcome = self._tags(folder, **variables)
             yield from wrong(outcome, (0,), lambda text: text.decode("utf-8", "surrogateescape"))
             lines = outcome.out.decode("utf-8", "surrogateescape").splitlines()
-            found = [json.loads(line)["path"] for line in lines]
-            yield from _must(found == [str(folder / name)], "silent loss", f"{found}")
+            found = [json.loads(line)["path"].encode("utf-8", "surrogateescape") for line in lines]
+            yield from _must(found == [os.fsencode(folder / name)], "silent loss", f"{found}")
 
     @fault("loop", "fifo", "device", "broken link", "linked folder")
     def odd_files(self, folder, kind):

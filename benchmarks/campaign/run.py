@@ -54,8 +54,10 @@ class Journal:
     def __init__(self, path, head):
         self.path, self.units = path, {}
         if path.exists():
-            lines = path.read_text().splitlines()
-            entries = [json.loads(line) for line in lines if line.endswith("}")]
+            lines = path.read_text().splitlines(keepends=True)
+            lines = [line for line in lines if line.endswith("}\n")]  # the last may be cut
+            path.write_text("".join(lines))
+            entries = [json.loads(line) for line in lines]
             if not entries or entries[0] != head:
                 raise SystemExit(f"{path}: of another seed or scale; choose another --work, or delete it")
             self.units = {(entry["part"], entry["number"]): entry for entry in entries[1:]}
@@ -104,18 +106,19 @@ def do(one, journal, counts, arguments):
             print(f"{time.strftime('%H:%M:%S')} {one.name}: {done} of {total}", file=sys.stderr, flush=True)
 
 
-def summary(journal, facts):
-    """Rows of the result, a part each."""
+def summary(journal):
+    """Rows of the result, a part each; those that were done to the end have facts."""
     table = []
     for name in COUNTS:
         units = [unit for (of, _), unit in journal.units.items() if of == name]
-        fates, kinds = Counter(), Counter()
+        fates, kinds, row = Counter(), Counter(), {}
         for unit in units:
+            row |= {"facts": unit["facts"]} if "facts" in unit else {}
             fates.update(unit["counts"])
             kinds.update(finding["kind"] for finding in unit["findings"])
         if units:
-            row = {"part": name, "count": sum(unit["size"] for unit in units), "fates": dict(fates)}
-            table.append(row | {kind: kinds.get(kind, 0) for kind in KINDS} | {"facts": facts.get(name, {})})
+            row |= {"part": name, "count": sum(unit["size"] for unit in units), "fates": dict(fates)}
+            table.append(row | {kind: kinds.get(kind, 0) for kind in KINDS})
     return table
 
 
@@ -152,25 +155,25 @@ def main():
         _, findings = part(parts[0], work, arguments.seed).unit(arguments.number, 1)
         raise SystemExit(bool(keep(findings, parts[0], arguments.seed, arguments.failures)))
     journal = Journal(work / "campaign.jsonl", {"seed": arguments.seed, "scale": arguments.scale})
-    facts = {}
     for name in parts:
         one = part(name, work, arguments.seed)
         do(one, journal, COUNTS[name] and max(1, round(COUNTS[name] * arguments.scale)), arguments)
-        facts[name] = one.facts()
-    finish(arguments, journal, facts, parts)
+        nothing = {"size": 0, "counts": {}, "findings": []}
+        journal.add({"part": name, "number": -1, "facts": one.facts()} | nothing)
+    finish(arguments, journal)
 
 
-def finish(arguments, journal, facts, parts):
+def finish(arguments, journal):
     """Print the table, and keep it if the campaign was whole."""
     from machine import describe
     from report import RESULTS, Table
 
     columns = {"part": "{part}", "tried": "{count}"} | {kind: "{" + kind + "}" for kind in KINDS}
     table = Table(columns, describe("acdref", "numpy", "soundfile"), seed=arguments.seed)
-    found = summary(journal, facts)
+    found = summary(journal)
     for row in found:
         table.add(**row)
-    if arguments.scale == 1 and len(parts) == len(COUNTS):
+    if arguments.scale == 1 and [row["part"] for row in found if "facts" in row] == list(COUNTS):
         table.write(RESULTS / "campaign.json")
         document(json.loads((RESULTS / "campaign.json").read_text()), ROOT / "docs/reliability.md")
     raise SystemExit(any(row[kind] for row in found for kind in KINDS))

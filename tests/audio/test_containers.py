@@ -272,7 +272,7 @@ def test_training_hears_all_of_it(tmp_path, seconds):
     "kind",
     [
         "AIFF PCM_16", "AIFF IMA_ADPCM", "AU PCM_24", "AU FLOAT", "CAF ALAC_16", "CAF PCM_16", "FLAC PCM_16",
-        "MP3 MPEG_LAYER_III", "OGG OPUS", "OGG VORBIS", "RF64 PCM_16", "W64 PCM_16", "W64 GSM610",
+        "MP3 MPEG_LAYER_III", "OGG OPUS", "OGG VORBIS", "RF64 PCM_16", "W64 PCM_16", "W64 GSM610", "W64 MS_ADPCM",
         "WAV PCM_16", "WAV MS_ADPCM", "WAV GSM610", "WAVEX FLOAT",
     ],
 )  # fmt: skip
@@ -298,7 +298,7 @@ def test_what_comes_after_the_sound_is_told(tmp_path, kind):
     [
         "AIFF PCM_16", "AU PCM_16", "AVR PCM_16", "FLAC PCM_16", "MAT4 FLOAT", "MAT5 PCM_16",
         "MP3 MPEG_LAYER_III", "MPC2K PCM_16", "NIST PCM_16", "OGG OPUS", "OGG VORBIS", "RF64 PCM_16",
-        "SVX PCM_16", "VOC PCM_16", "W64 PCM_16", "WAV PCM_16", "WVE ALAW",
+        "SDS PCM_16", "SVX PCM_16", "VOC PCM_16", "W64 PCM_16", "WAV PCM_16", "WVE ALAW",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("share", [0.7, 0.95])
@@ -309,3 +309,16 @@ def test_what_is_cut_is_told(tmp_path, kind, share):
     assert loaded(tmp_path / "x", content, sr)[1] == []
     x, notes = loaded(tmp_path / "x", content[: int(len(content) * share)], sr)
     assert len(notes) == 1 and notes[0].startswith("ends early") and len(x) > 0.5 * share * sr
+
+
+@pytest.mark.parametrize("kind", ["AIFF PCM_16", "AU PCM_16", "CAF PCM_16", "WAV PCM_16", "WAVEX PCM_16"])
+def test_a_size_that_is_too_small_is_told(tmp_path, kind):
+    form, subtype = kind.split()
+    content = bytearray(encoded(sound(1), format=form, subtype=subtype))
+    mark = {"AIFF": b"SSND", "AU": b".snd", "CAF": b"data"}.get(form, b"data")
+    order, where, size = {"AIFF": (">I", 4, 44108), "AU": (">I", 8, 44100), "CAF": (">q", 4, 44104)}.get(
+        form, ("<I", 4, 44100)
+    )
+    struct.pack_into(order, content, content.index(mark) + where, size)
+    x, notes = loaded(tmp_path / "x", bytes(content))
+    assert notes or len(x) == RATE

@@ -197,6 +197,35 @@ def test_what_is_no_export_is_refused(folders, text, cause):
         check(*folders)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": None},
+        {"section": 3},
+        {"formula": []},
+        {"outputs": ["y.npy"]},
+        {"outputs": {"y": 3}},
+        {"outputs": {"y": "a\0b.npy"}},
+        {"rtol": None},
+        {"atol": "0.1"},
+        {"atol": {"x": 0.1}},
+        {"atol": {"y": None, "sum": 0.1}},
+        {"mistakes": None},
+        {"mistakes": [{"cause": "x"}]},
+        {"mistakes": [{"cause": None, "outputs": {}}]},
+        {"mistakes": [{"outputs": {}}]},
+    ],
+    ids=str,
+)
+def test_a_case_of_another_kind_is_refused(folders, changed):
+    path = folders[0] / "index.json"
+    index = json.loads(path.read_text())
+    index["cases"][0] |= changed
+    path.write_text(json.dumps(index))
+    with pytest.raises(FileError, match="has cases that lack something"):
+        check(*folders)
+
+
 def test_rows_by_section(folders):
     answer(folders, "words/upper/two/out.txt", "A\n")
     rows = by_section(check(*folders)[0])
