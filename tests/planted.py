@@ -411,8 +411,8 @@ PLANTED = {
         ("np.diff(self.ends) > 0", "np.diff(self.ends) >= 0"),
         ("round(most * front.rate)", "round(most * front.hop)"),
         (
-            "audio.resample(prepare(x, rate), rate, front.rate)",
-            "prepare(audio.resample(x, rate, front.rate), front.rate)",
+            "audio.resample(prepare(without_offset(x), rate), rate, front.rate, level=None)",
+            "prepare(audio.resample(without_offset(x), rate, front.rate, level=None), front.rate)",
         ),
     ],
     "recipes/made_up": [
