@@ -45,11 +45,17 @@ _MOVED = {
 }
 
 
+# What stands at the top and is no module.
+_OBJECTS = {"Tagger": "predict.tagger"}
+
+
 def __getattr__(name):
+    if name in _OBJECTS:
+        return getattr(importlib.import_module(f"{__name__}.{_OBJECTS[name]}"), name)
     if name in _SUBMODULES or name in _MOVED:
         return importlib.import_module(f"{__name__}.{_MOVED.get(name, name)}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_SUBMODULES])
+    return sorted([*globals(), *_SUBMODULES, *_OBJECTS])

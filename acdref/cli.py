@@ -7,6 +7,7 @@ Exit codes: 0 success; 1 the job could not be done (one line on stderr says why)
 import contextlib
 import importlib
 import os
+import select
 import signal
 import sys
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import click
 
 from acdref import __version__
-from acdref.commands._progress import discard, say
+from acdref.commands._progress import discard, keep_strays, say, stderr_may_be_dead
 from acdref.errors import AcdrefError
 
 # Modules of acdref.commands, in the order of the help page; the command object is the module's `command`.
@@ -35,16 +36,33 @@ class LazyGroup(click.Group):
             return None
         return importlib.import_module(f"acdref.commands.{name}").command
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments; a help page is printed here."""
+        with _readers_may_go():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; that the reader of its output (head, less) has gone is no error."""
-        try:
+        """Run the command."""
+        with _readers_may_go():
             return super().invoke(ctx)
-        except BrokenPipeError:  # caught here, since click would make it exit code 1
-            discard(sys.stdout)
-            return 0
-        except KeyboardInterrupt:  # likewise: click would print an empty line
-            say("acdref: interrupted")
-            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+
+
+@contextlib.contextmanager
+def _readers_may_go():
+    """Context in which it is no error that the reader of stdout (head, less) has gone: that of any other pipe
+    is one."""
+    try:
+        yield
+    except BrokenPipeError as error:  # caught here, since click would make it exit code 1
+        ask = select.poll()
+        ask.register(sys.stdout, 0)
+        if not ask.poll(0):
+            raise AcdrefError(str(error)) from None
+        discard(sys.stdout)
+        raise click.exceptions.Exit(0) from None
+    except KeyboardInterrupt:  # likewise: click would print an empty line
+        say("acdref: interrupted")
+        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -66,6 +84,7 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; turn errors that a user can cause into one line and an exit code."""
+    _open_missing()
     _keep_stdout()
     _end_in_order()
     try:
@@ -73,7 +92,8 @@ def main() -> None:
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        with stderr_may_be_dead():
+            error.show()
         sys.exit(error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
         say("acdref: interrupted")
@@ -83,6 +103,9 @@ def main() -> None:
         if isinstance(error, OSError):
             discard(sys.stdout)
         say(f"acdref: {error}")
+        sys.exit(EXIT_ERROR)
+    except MemoryError:
+        say("acdref: this machine has not enough memory for it")
         sys.exit(EXIT_ERROR)
 
 
@@ -101,12 +124,25 @@ def _end_in_order():
         signal.signal(kind, end)
 
 
+def _open_missing():
+    """Put /dev/null in place of standard streams that are closed, so that no file gets their descriptors, and
+    with them what C libraries print."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 (until Python ends)
+
+
 def _keep_stdout():
-    """Keep stdout for results: what C libraries print to its descriptor from now on goes nowhere."""
+    """Keep stdout for results: what C libraries print to its descriptor from now on goes elsewhere."""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # closed
         sys.stdout.flush()
         results = os.dup(sys.stdout.fileno())
-        discard(sys.stdout)
+        keep_strays(sys.stdout.fileno())
         buffering = 1 if os.isatty(results) else -1
         words = {"encoding": sys.stdout.encoding, "errors": sys.stdout.errors, "buffering": buffering}
         sys.stdout = open(results, "w", **words)  # noqa: SIM115 (until Python ends)

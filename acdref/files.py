@@ -7,6 +7,7 @@ networks), nothing is refused, and temporary files have the number of their proc
 
 import contextlib
 import csv
+import errno
 import functools
 import hashlib
 import io
@@ -14,6 +15,7 @@ import json
 import math
 import os
 import re
+import select
 import stat
 from collections.abc import Iterable, Iterator
 from importlib import resources
@@ -321,6 +323,30 @@ def refuse_pipes(path: Place, error: type[FileError] = FileError) -> None:
         mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise error(path, "not a regular file")
+
+
+def patient(path: str, flags: int) -> int:
+    """An `opener` for files that somebody brings: of a FIFO, the writer has 5 s to come.
+
+    Examples
+    --------
+    >>> with open(os.devnull, opener=patient) as file:
+    ...     file.read()
+    ''
+    """
+    if not stat.S_ISFIFO(os.stat(path).st_mode):
+        return os.open(path, flags)
+    fd = os.open(path, flags | os.O_NONBLOCK)
+    waiting = select.poll()
+    waiting.register(fd)
+    if not waiting.poll(_PATIENCE):
+        os.close(fd)
+        raise OSError(errno.EAGAIN, "a pipe that nobody writes to")
+    os.set_blocking(fd, True)
+    return fd
+
+
+_PATIENCE = 5000  # milliseconds
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -1,6 +1,6 @@
 """How far tags of the exported model, in other runtimes, are from those of `acdref predict`.
 
-    python benchmarks/onnx_clients.py --corpus MANIFEST [--clips 24] [--json FILE]
+    python benchmarks/onnx_clients.py --corpus MANIFEST [--clips 24] [--only RUNTIME,...] [--json FILE]
 
 The model is that of `acdref export --front-end-as stft` and `conv` with the shipped weights.  Every runtime
 gets the samples as they are, window by window, and averages by duration (docs/onnx.md).  MANIFEST is one of
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import turns
 from machine import describe
 from networks import shipped
 from report import RESULTS, Table
@@ -93,6 +94,7 @@ def main():
     )
     parser.add_argument("--corpus", type=Path, required=True, metavar="MANIFEST")
     parser.add_argument("--clips", type=int, default=24)
+    parser.add_argument("--only", type=turns.among(RUNTIMES), default=list(RUNTIMES))
     parser.add_argument("--json", type=Path, default=RESULTS / "onnx_clients.json")
     arguments = parser.parse_args()
     from acdref.nets.onnx import FORMS, export_onnx
@@ -104,8 +106,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for form in FORMS:
             export_onnx(f"{folder}/{form}.onnx", net, classes, form)
-        for runtime, forms in RUNTIMES.items():
-            for form in forms:
+        for runtime in arguments.only:
+            for form in RUNTIMES[runtime]:
                 try:
                     run = runner(runtime, f"{folder}/{form}.onnx")
                 except ImportError:
@@ -124,7 +126,7 @@ def main():
                         most=max(off),
                         changed=sum(int(((f >= 0.5) != (e >= 0.5)).sum()) for f, e in pairs),
                     )
-    table.write(arguments.json)
+                    table.write(arguments.json)
 
 
 if __name__ == "__main__":

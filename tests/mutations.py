@@ -49,6 +49,7 @@ MIRRORS = {
         "audio/test_containers.py",
     ],
     "commands/_network": ["commands/test_predict_command.py", "commands/test_info_command.py"],
+    "commands/_output": ["commands/test_output.py", "commands/test_predict_command.py"],
     "commands/_options": ["commands/test_click_options.py", "commands/test_recipe_command.py"],
     "commands/_progress": ["commands/test_progress.py"],
     "commands/_teacher": ["commands/test_teach_command.py"],

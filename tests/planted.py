@@ -5,7 +5,9 @@ PLANTED = {
     "audio/decode": [
         ("sound.channels > MOST_CHANNELS", "sound.channels >= MOST_CHANNELS"),
         ("start, skip = start + hop,", "start, skip = start + size,"),
-        ("(tally.decoded + i) / sound.samplerate", "i / sound.samplerate"),
+        ("(tally.decoded + i) / rate", "i / rate"),
+        ("swing < _SILENT", "peak < _SILENT"),
+        ('(half if x.dtype.kind == "u" else 0)', "0"),
         ("decoded + sound.samplerate / 100:", "decoded + sound.samplerate * 100:"),
         ("block[max(0, skip - before) : n]", "block[:n]"),
         ("if not _is_mp3(sound) or containers.has_length(view) else 0", ""),
@@ -30,6 +32,8 @@ PLANTED = {
         ("-(-n_in * up // down) - n_out", "n_in * up // down - n_out"),
         ("not np.isfinite(x).all()", "np.isnan(x).any()"),
         ("np.sinc(0.95 / most * n)", "np.sinc(1.05 / most * n)"),
+        ("np.concatenate(first)[:_LEVEL]", "np.concatenate(first)"),
+        ("yield part + offset if offset else part", "yield part"),
     ],
     "audio/segments": [
         ("            self._whole.move_to_end(path)\n", ""),
@@ -133,8 +137,18 @@ PLANTED = {
         ("if not scale > 0 or np.abs", "if np.abs"),
     ],
     "commands/_network": [
-        ('line.rstrip(b"\\r\\n")', "line.strip()"),
-        ("for line in lines if line)", "for line in lines)"),
+        ('entry.rstrip(b"\\r")', "entry.strip()"),
+        ("                if path:\n", "                if True:\n"),
+        ('held.removeprefix(b"\\xef\\xbb\\xbf")', "held"),
+        ("nul or _CONTROL.search(held) or", "nul or"),
+        ('not path.strip("./") and', "path == os.sep and not"),
+    ],
+    "commands/_output": [
+        ("path in STDOUT or _DESCRIPTOR", "_DESCRIPTOR"),
+        ("ending.lower() not in endings", "ending not in endings"),
+        ("    refuse_inputs(path, *inputs)\n    if os.path.exists", "    if os.path.exists"),
+        ("path = os.path.realpath(path)", "path = os.path.abspath(path)"),
+        ("re.fullmatch(written,", "re.match(written,"),
     ],
     "commands/_options": [
         ("if not math.isfinite(number):", "if math.isinf(number):"),
@@ -172,12 +186,13 @@ PLANTED = {
     "commands/export": [
         ('meta["classes"], front_end, licence)', 'meta["classes"], bool(front_end), licence)'),
         ('None if weights else "MIT"', '"MIT"'),
+        ("front_end = form or front_end", "front_end = front_end or form"),
     ],
     "commands/predict": [
         ("end(tally.failed, tally.windows)", "end(tally.failed)"),
-        ("os.path.realpath(out)", "os.path.abspath(out)"),
         ("threshold is None and top is None", "threshold is None"),
-        ('ending if ending in _FORMATS else "csv"', '"csv"'),
+        ("_ENDINGS[os.path.splitext(out)[1].lower()]", '"csv"'),
+        ("None if out in STDOUT else out", "out"),
     ],
     "commands/relabel": [
         ("if (out is None) != only_check:", "if out is None and not only_check:"),
@@ -290,6 +305,8 @@ PLANTED = {
     "features/front_ends": [
         ("if self.steps(few) >= steps:", "if self.steps(few) > steps:"),
         ("x.shape[0] * x.shape[1] * self.hop", "x.shape[1] * self.hop"),
+        ("x = without_offset(x)\n", "x = np.float32(x)\n"),
+        ("np.subtract(x, x.mean(dtype=np.float64), dtype=np.float64)", "(x - np.float32(x.mean()))"),
     ],
     "features/mel": [
         ("2 / (corners[2:] - corners[:-2])", "1 / (corners[2:] - corners[:-2])"),
@@ -385,6 +402,7 @@ PLANTED = {
         ("pair[1] >= threshold", "pair[1] > threshold"),
         ("key=lambda pair: -pair[1]", "key=lambda pair: pair[1]"),
         ("int(seconds * 10), 600", "round(seconds) * 10, 600"),
+        ("threshold(window.end - window.start)", "threshold(window.end)"),
     ],
     "predict/score_set": [
         ('"window": window, "hop": hop, **key', '"window": window, **key'),
@@ -392,9 +410,15 @@ PLANTED = {
         ("digest.update(name.encode() + array.tobytes())", "digest.update(name.encode())"),
     ],
     "predict/scoring": [
-        ("np.resize(samples, wanted)", "np.pad(samples, (0, wanted - len(samples)))"),
+        ("front.window(samples, round(WINDOW * front.rate))", "front.window(samples, 3200)"),
+        ("if seconds < audio.SHORT", "if seconds <= audio.SHORT"),
         ("axis=0, weights=seconds)", "axis=0)"),
         ("window, hop, report)", "window, None, report)"),
+    ],
+    "predict/tagger": [
+        ("tag_threshold(self.seconds)", "0.5"),
+        ("            said = len(notes)\n", ""),
+        ("if score >= threshold}", "if score > threshold}"),
     ],
     "predict/tagging": [
         ("if path is None and not unlisted:", "if path is None:"),
@@ -412,6 +436,7 @@ PLANTED = {
             "audio.resample(prepare(without_offset(x), rate), rate, front.rate, level=None)",
             "prepare(audio.resample(without_offset(x), rate, front.rate, level=None), front.rate)",
         ),
+        ("prepare(without_offset(x), rate)", "prepare(x, rate)"),
     ],
     "recipes/made_up": [
         ("rng.integers(1, classes, len(wrong))", "rng.integers(0, classes, len(wrong))"),
@@ -578,7 +603,7 @@ PLANTED = {
         ("(self.lines or {}).get(label, self.line)", "self.line"),
         ("if number == 0 and set(fields)", "if number == 0 or set(fields)"),
         ('f"{self.prefix}{fields[fold].strip()}/{path}"', "path"),
-        ("fields[i] for i in (*self.at, *self.others)]", "fields[i] for i in range(self.columns)]"),
+        ("return fields if self.in_order else", "return fields if True else"),
     ],
     "tables/manifest": [
         (

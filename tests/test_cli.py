@@ -109,6 +109,64 @@ def test_unknown_command_is_wrong_usage():
     assert "No such command 'tag'" in err
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+class TestStreams:
+    """What a shell can do to a program's streams."""
+
+    @pytest.fixture
+    def run(self, tmp_path_factory):
+        """Run `acdref predict` on a recording and a missing one, with redirections: (code, stdout)."""
+        folder = tmp_path_factory.mktemp("streams")
+        recording = write(folder / "a.wav", noise(1))
+        weights = write_tiny_weights(folder / "w.npz")
+        command = f"{sys.executable} -m acdref.cli predict --weights {weights} {recording} gone.wav"
+
+        def run(redirections, more=""):
+            script = f"{command} {more} {redirections}"
+            done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=ROOT)
+            assert "Traceback" not in done.stderr
+            return done.returncode, len(done.stdout.splitlines())
+
+        return run
+
+    @pytest.mark.parametrize(
+        ("redirections", "lines"),
+        [
+            ("<&-", 3),
+            ("2>&-", 3),
+            (">&-", 0),
+            ("<&- >&- 2>&-", 0),
+            ("2>/dev/full", 3),
+            ("2>&1 >/dev/null | head -0; exit ${PIPESTATUS[0]}", 0),
+        ],
+    )
+    def test_closed_or_dead(self, run, redirections, lines):
+        assert run(redirections) == (3, lines)
+
+    @pytest.mark.parametrize("redirections", ["<&- >&- 2>&-", "2>&-"])
+    def test_no_file_gets_the_descriptor_of_a_closed_stream(self, run, redirections, tmp_path):
+        out = tmp_path / "a.csv"
+        assert run(redirections, f"--out {out}")[0] == 3
+        starts = [line.split(",")[0] for line in out.read_text().splitlines()]
+        assert starts == ["schema", "acdref.predict/1", "acdref.predict/1"]
+
+    def test_a_reader_of_stdout_that_has_gone(self, run):
+        assert run("| head -0; exit ${PIPESTATUS[0]}") == (0, 0)
+        assert run("| head -0; exit ${PIPESTATUS[0]}", "--help") == (0, 0)
+
+    def test_wrong_usage_without_anybody_to_tell(self, run):
+        assert run("2>/dev/full", "--bad")[0] == 2
+
+    def test_another_pipe_that_breaks_is_an_error(self):
+        code = (
+            "import acdref.cli as cli, click\n"
+            "@click.command()\ndef broken(): raise BrokenPipeError(32, 'Broken pipe')\n"
+            "cli.group.get_command = lambda *_: broken\ncli.main()"
+        )
+        done = subprocess.run([sys.executable, "-c", code, "x"], capture_output=True, text=True, cwd=ROOT)
+        assert (done.returncode, done.stderr) == (1, "acdref: [Errno 32] Broken pipe\n")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_full_disk_is_one_line(tmp_path):
     recording = write(tmp_path / "a.wav", noise(1))

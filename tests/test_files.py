@@ -3,6 +3,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -351,3 +352,16 @@ def test_pipes_are_refused_where_a_file_is_read_twice(tmp_path):
     for path in (tmp_path / "fifo", os.devnull):
         with pytest.raises(FileError, match="not a regular file"):
             refuse_pipes(path)
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_PATIENCE", 50)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="nobody writes to"):
+        open(tmp_path / "pipe", opener=files.patient)  # noqa: SIM115
+    monkeypatch.setattr(files, "_PATIENCE", 5000)
+    writing = threading.Timer(0.1, (tmp_path / "pipe").write_text, args=("x" * 100_000,))
+    writing.start()
+    with open(tmp_path / "pipe", opener=files.patient) as file:
+        assert len(file.read()) == 100_000
+    writing.join()

@@ -47,22 +47,23 @@ from dataclasses import dataclass
 from os import PathLike
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.audio import containers, ffmpeg
 from acdref.audio.resampling import HIGHEST_RATE, LOWEST_RATE, checked_rate, resample, resampled
 from acdref.errors import AudioError
 from acdref.matmul import matmul
 
-__all__ = ["AudioBlock", "blocks", "load", "load_unresampled", "resample"]
+__all__ = ["AudioBlock", "blocks", "blocks_of", "load", "load_unresampled", "resample"]
 
 MOST_CHANNELS = 64
+SHORT = 0.3  # seconds, below which a sound is too short to know it by
 LOUDEST = 1e10  # leaves room for integers of 32 bits that were stored as floats without scaling
 
 _BLOCK = 16384  # frames decoded at a time: a call for each costs more than the memory
 _RAW = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
-_SHORT, _SILENT, _CANCELLED, _UNSCALED = 0.3, 1e-3, 1e-3, 100.0
-"""What gets a note: seconds below, peak below (-60 dB), share of energy in the mean below, peak above."""
+_SILENT, _CANCELLED, _UNSCALED = 1e-3, 1e-3, 100.0
+"""What gets a note: half the range below (-60 dB), share of energy in the mean below, peak above."""
 
 _TAILS = ("OGG", "MP3", "FLAC", "WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF")
 """Formats of which it is known what may follow the sound."""
@@ -209,6 +210,49 @@ def blocks(
     size = _samples(seconds, sr, "a window")
     hop = size if hop_seconds is None else _samples(hop_seconds, sr, "a hop")
     return _windows(_stream(path, sr, report), sr, size, hop)
+
+
+def blocks_of(
+    samples: ArrayLike,
+    rate: float,
+    sr: int,
+    seconds: float,
+    hop_seconds: float | None = None,
+    report: Say = None,
+) -> Iterator[AudioBlock]:
+    """Take samples that are in memory for a recording, and go through it as :func:`blocks` does.
+
+    Parameters
+    ----------
+    samples : (n,) or (n, channels) array of floats or integers
+        Integers are divided by their full scale, as libsndfile does; unsigned ones lie around its middle.
+    rate : float
+        Theirs, a whole number of Hz.
+    sr, seconds, hop_seconds, report
+        As of :func:`blocks`.
+
+    Yields
+    ------
+    AudioBlock
+        Bit-equal to those of a file with these samples.
+
+    Raises
+    ------
+    AudioError
+        If they cannot be a recording: other types and shapes, no samples, NaN or Inf, impossible rates.
+    ValueError
+        If `sr`, `seconds` or `hop_seconds` is out of range.
+
+    Examples
+    --------
+    >>> [block.end for block in blocks_of(np.zeros((60000, 2), np.int16), 48000, 16000, seconds=1)]
+    [1.0, 1.25]
+    """
+    sr = checked_rate(sr)
+    size = _samples(seconds, sr, "a window")
+    hop = size if hop_seconds is None else _samples(hop_seconds, sr, "a hop")
+    samples, rate = _recording(samples, rate)
+    return _windows(_of_array(samples, rate, sr, report), sr, size, hop)
 
 
 def header(path: str | PathLike) -> tuple[int, int] | None:
@@ -411,18 +455,19 @@ def _undecodable(error):
 
 @dataclass
 class _Decoding:
-    """What was decoded: frames, what ended it too early, frames beyond the header's, peak and energies."""
+    """What was decoded: frames, what ended it too early, frames beyond the header's, range and energies."""
 
     decoded: int = 0
     error: Exception | None = None
     beyond: int = 0
-    peak: float = 0.0
+    low: float = math.inf  # the least and the largest sample
+    high: float = -math.inf
     energy: float = 0.0  # of the mean of the channels
     of_channels: float = 0.0  # the mean of their energies
 
-    def add(self, mono, samples, peak):
+    def add(self, mono, samples, low, high):
         self.decoded += len(mono)
-        self.peak = max(self.peak, peak)
+        self.low, self.high = min(self.low, low), max(self.high, high)
         if samples.shape[1] > 1:
             self.energy += float(np.vdot(mono, mono))
             self.of_channels += float(np.vdot(samples, samples)) / samples.shape[1]
@@ -458,17 +503,63 @@ def _decoded(path, sound, tally):
                 n = int(np.isfinite(block[:, 0]).sum()) if _is_mp3(sound) else max(0, sound.tell() - before)
         if n == 0:
             break
-        samples = block[:n]
-        mono = mean_of_channels(samples)
         before += n
-        loudness = np.abs(mono)
-        peak = float(loudness.max())
-        if not peak <= LOUDEST:  # NaN, too
-            i = int(np.argmin(loudness <= LOUDEST))
-            time = (tally.decoded + i) / sound.samplerate
-            raise AudioError(path, f"a sample of {mono[i]:g} at {time:.3f} s")
-        tally.add(mono, samples, peak)
-        yield mono
+        yield _counted(path, block[:n], sound.samplerate, tally)
+
+
+def _counted(path, samples, rate, tally):
+    """The mean of the channels of some frames, which are looked at and counted."""
+    mono = mean_of_channels(samples)
+    low, high = float(mono.min()), float(mono.max())
+    if not -LOUDEST <= low <= high <= LOUDEST:  # NaN, too
+        i = int(np.argmin(np.abs(mono) <= LOUDEST))
+        raise AudioError(path, f"a sample of {mono[i]:g} at {(tally.decoded + i) / rate:.3f} s")
+    tally.add(mono, samples, low, high)
+    return mono
+
+
+# Samples in memory
+
+_HERE = "samples"  # what messages call them
+
+
+def _recording(samples, rate):
+    """Samples (n, channels) of the given type, and their rate, if they can be a recording."""
+    x = np.asarray(samples)
+    x = x[:, None] if x.ndim == 1 else x  # (n, channels)
+    if x.dtype.kind not in "fiu" or x.ndim != 2 or not 1 <= x.shape[1] <= MOST_CHANNELS:
+        wanted = f"floats or integers (n,) or (n, channels), with up to {MOST_CHANNELS} channels"
+        raise AudioError(_HERE, f"{np.asarray(samples).dtype} of shape {np.shape(samples)}, not {wanted}")
+    if not len(x):
+        raise AudioError(_HERE, "no audio in it (zero frames)")
+    try:
+        whole = int(rate)
+        if whole != rate:
+            raise ValueError
+        return x, checked_rate(whole)
+    except (TypeError, ValueError, OverflowError):
+        cause = f"a sampling rate of {rate!r}, not a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
+        raise AudioError(_HERE, cause) from None
+
+
+def _of_array(x, rate, sr, report):
+    """Yield samples (n, channels) in pieces, mono, at the rate `sr`."""
+    tally = _Decoding()
+    pieces = (_full_scale(x[i : i + _BLOCK]) for i in range(0, len(x), _BLOCK))
+    yield from resampled((_counted(_HERE, piece, rate, tally) for piece in pieces), rate, sr)
+    for note in _oddities(tally, rate) if report else ():
+        report(note)
+
+
+def _full_scale(x):
+    """Samples as float32, integers in [-1, 1)."""
+    if x.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # to infinity, which is refused
+            return np.ascontiguousarray(x, np.float32)
+    half = 2.0 ** (8 * x.dtype.itemsize - 1)
+    return np.ascontiguousarray(
+        (x.astype(np.float64) - (half if x.dtype.kind == "u" else 0)) / half, np.float32
+    )
 
 
 # What libsndfile leaves
@@ -493,14 +584,20 @@ def _is_mp3(sound):
 def _notes(view, sound, tally):
     """What there is to say of a recording that was decoded: of loss, and of sound that nobody meant."""
     yield from _losses(view, sound, tally)
-    if tally.decoded < _SHORT * sound.samplerate:
-        yield f"{tally.decoded / sound.samplerate:.3f} s are too short to know a sound by"
+    yield from _oddities(tally, sound.samplerate)
+
+
+def _oddities(tally, rate):
+    """Of sound that nobody meant.  An offset is no sound: around it, silence is silence."""
+    swing, peak = (tally.high - tally.low) / 2, max(-tally.low, tally.high)
+    if tally.decoded < SHORT * rate:
+        yield f"{tally.decoded / rate:.3f} s are too short to know a sound by"
     if tally.energy < _CANCELLED * tally.of_channels:
         yield "its channels cancel each other, and little is left in their mean"
-    elif tally.peak < _SILENT:
-        yield "it is all but silent" if tally.peak else "it is silent"
-    if tally.peak > _UNSCALED:
-        yield f"samples up to {tally.peak:.0f}: integers stored as floats without scaling?"
+    elif swing < _SILENT:
+        yield "it is all but silent" if swing else "it is silent"
+    if peak > _UNSCALED:
+        yield f"samples up to {peak:.0f}: integers stored as floats without scaling?"
 
 
 def _losses(view, sound, tally):

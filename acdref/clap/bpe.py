@@ -15,7 +15,7 @@ from os import PathLike
 from typing import Self
 
 from acdref.errors import TeacherError
-from acdref.files import parse_json
+from acdref.files import parse_json, patient
 
 # GPT-2's pattern is
 #     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
@@ -85,7 +85,7 @@ class Tokenizer:
             If it cannot be read or is no byte-level byte-pair encoding.
         """
         try:
-            with open(path, encoding="utf-8") as file:
+            with open(path, encoding="utf-8", opener=patient) as file:
                 text = file.read()
         except OSError as error:
             raise TeacherError(path, error.strerror or str(error)) from None

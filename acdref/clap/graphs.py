@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.errors import AcdrefError, TeacherError
+from acdref.files import patient
 
 _DTYPES = {f"tensor({name})": name for name in ("float16", "double", "int64", "int32", "bool")}
 _DTYPES["tensor(float)"] = "float32"  # NumPy's float is a double
@@ -165,7 +166,7 @@ def _problem(path):
     if os.path.isdir(path):
         return "a directory, not an ONNX model"
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=patient) as file:
             head = file.read(512)
     except OSError as error:
         return (error.strerror or str(error)).lower()

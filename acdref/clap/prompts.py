@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from acdref.checkpoint import read_arrays
 from acdref.errors import AcdrefError, TeacherError
-from acdref.files import BusyError, replacing
+from acdref.files import BusyError, patient, replacing
 from acdref.options.labels import PromptOptions
 
 TEMPLATE = PromptOptions.template
@@ -111,7 +111,7 @@ def read_prompts(path: str | PathLike) -> dict[str, list[str]]:
         If it cannot be read or a line is none of these; the cause names it.
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open(path, encoding="utf-8-sig", opener=patient) as file:
             lines = file.read().splitlines()
     except OSError as error:
         raise TeacherError(path, error.strerror or str(error)) from None

@@ -118,4 +118,4 @@ def _entries(stream, separator):
             raise AcdrefError(cause)
         *whole, held = held.split(separator)
         yield from whole
-    yield held
+    yield from held.split(separator)

@@ -1,5 +1,6 @@
 """What is told on the terminal: one moving line, and lines that stay."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -10,17 +11,48 @@ import time
 import click
 
 
-def say(text, nl=True):
-    """Print to stderr; that its reader has gone ends no work."""
+@contextlib.contextmanager
+def stderr_may_be_dead():
+    """Context in which stderr is printed to; that its reader has gone ends no work."""
     try:
-        click.echo(text, nl=nl, err=True)
+        yield
     except OSError:
         discard(sys.stderr)
+
+
+def say(text, nl=True):
+    """Print to stderr, if anybody reads it."""
+    with stderr_may_be_dead():
+        click.echo(text, nl=nl, err=True)
 
 
 def discard(stream):
     """Print nothing any more, not even what the stream still holds when Python ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+_strays: list[int] = []  # descriptors
+
+
+def keep_strays(number):
+    """Let a descriptor lead to memory, for :func:`strays`; to nowhere, where there is no such file."""
+    kept = os.memfd_create("strays") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
+    os.dup2(kept, number)
+    _strays[:] = [kept]
+
+
+def strays():
+    """The first line that C libraries have printed to stdout since the last time; empty if none."""
+    import ctypes
+
+    text = b""
+    for number in _strays:
+        ctypes.CDLL(None).fflush(None)
+        text = os.pread(number, 200, 0)
+        if text:
+            os.ftruncate(number, 0)
+            os.lseek(number, 0, os.SEEK_SET)
+    return text.strip().partition(b"\n")[0].decode("utf-8", "replace")
 
 
 class Progress:

@@ -3,6 +3,7 @@
 import click
 
 from acdref.commands._options import PATH, option
+from acdref.commands._output import check_folder
 from acdref.commands._progress import end, say
 from acdref.options import AUGMENTATIONS
 
@@ -31,6 +32,7 @@ def command(recordings, listen, augment, seed):
     from acdref import augment as augmenting
     from acdref.listen import write_page
 
+    check_folder(listen, *recordings, written=r"\d+-\d\d-.*\.wav|index\.html")
     failures = []
 
     def failed(error):

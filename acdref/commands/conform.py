@@ -3,6 +3,7 @@
 import click
 
 from acdref.commands._options import PATH, option
+from acdref.commands._output import check_folder
 from acdref.commands._progress import Progress, end, tell
 from acdref.files import json_number
 
@@ -43,6 +44,7 @@ def export_command(folder):
     """
     from acdref.conform import export
 
+    check_folder(folder)
     cases = export(folder)
     sections = dict.fromkeys(case.section for case in cases)
     click.echo(f"{folder}: {len(cases)} cases of {', '.join(sections)}")

@@ -5,6 +5,7 @@ import tempfile
 import click
 
 from acdref.commands._options import PATH, option, threads_option
+from acdref.commands._output import check_folder
 
 
 @click.command(short_help="Synthesise scenes, train on them, tag others: a minute or two.")
@@ -28,6 +29,7 @@ def command(keep, seed, threads):
     from acdref.demo import demo
     from acdref.ops.threads import set_threads
 
+    check_folder(keep)
     set_threads(threads)
     with tempfile.TemporaryDirectory(prefix="acdref-demo-") as temporary, TerminalObserver() as observer:
         result = demo(keep or temporary, observer, seed)

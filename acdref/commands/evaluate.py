@@ -6,6 +6,7 @@ import click
 
 from acdref.commands._network import network_options, open_network, weights_path
 from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option
+from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, tell
 from acdref.options.training import RecordingOptions
 
@@ -74,6 +75,8 @@ def command(manifest, fsd50k, match, classes, threshold, weights, backend, threa
     3 partial: some recordings were left out; 130 interrupted.
     """
     _check(manifest, fsd50k, where)
+    read, out = (where["class_map"], weights), where["manifest_out"]
+    check_output(out, *read, flag="--manifest-out", endings=(".csv", ""))
     with Progress() as progress:
         net, names = open_network(weights, backend, threads, progress.log if progress.live else None)
 
@@ -116,7 +119,6 @@ def _listed(manifest, names, where, say):
 def _sampled(fsd50k, names, where, failures, progress):
     """The recordings sampled from FSD50K, and how."""
     from acdref.errors import FileError
-    from acdref.files import refuse_inputs
     from acdref.labels import SuperClasses
     from acdref.tables.fsd50k import fsd50k_set
     from acdref.tables.manifest import write_manifest
@@ -125,7 +127,6 @@ def _sampled(fsd50k, names, where, failures, progress):
         failures.append(error)
         progress.left_out(error)
 
-    refuse_inputs(where["manifest_out"], where["class_map"])
     how = {name: where[name] for name in ("part", "seed")}
     superclasses = SuperClasses.from_csv(where["class_map"])
     for name in names:

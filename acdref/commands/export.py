@@ -3,6 +3,7 @@
 import click
 
 from acdref.commands._options import PATH, option, weights_option
+from acdref.commands._output import check_output
 
 
 @click.command(short_help="Write the network as an ONNX model.")
@@ -57,10 +58,9 @@ def command(path, weights, front_end, form, licence):
     """
     from acdref.checkpoint import load_weights
     from acdref.commands._network import weights_path
-    from acdref.files import refuse_inputs
     from acdref.nets.onnx import export_onnx, input_of
 
-    refuse_inputs(path, weights_path(weights))
+    check_output(path, weights_path(weights), flag="--onnx")
     net, meta = load_weights(weights_path(weights), backend="numpy")
     front_end = form or front_end
     licence = licence or (None if weights else "MIT")

@@ -1,7 +1,5 @@
 """`acdref predict`: tag recordings."""
 
-import contextlib
-import io
 import os
 import sys
 
@@ -9,10 +7,12 @@ import click
 
 from acdref.commands._network import given_paths, network_options, null_option, open_network
 from acdref.commands._options import PATH, Number, option
-from acdref.commands._progress import Progress, end
+from acdref.commands._output import STDOUT, check_output, is_stream, opened
+from acdref.commands._progress import Progress, end, strays
 from acdref.errors import AcdrefError
 
 _FORMATS = ("table", "csv", "jsonl")
+_ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".table": "table", ".txt": "table", "": "csv"}
 
 
 @click.command(short_help="Tag recordings.")
@@ -28,14 +28,20 @@ _FORMATS = ("table", "csv", "jsonl")
 @option(
     "--threshold",
     Number(0, 1),
-    "Only classes scored at or above it  [default: 0.5 in a table without --top, else all classes]",
+    "Only classes scored at or above it  [default: in a table without --top 0.5, but 0.99 in windows below "
+    "0.3 s, which are too short to know a sound by; else all classes]",
 )
 @option("--top", click.IntRange(min=1), "Only so many classes, those with the highest scores.")
 @option(
     "--format form", _FORMATS, "[default: the ending of --out; else table on a terminal and csv elsewhere]"
 )
 @null_option
-@option("--out", PATH, "Write to this file, which appears when all is done.")
+@option(
+    "--out",
+    PATH,
+    "Write to this file (.csv, .jsonl, or .txt for a table), which appears when all is done; or to a stream, "
+    "as results come: -, /dev/stdout, a FIFO.",
+)
 @option(
     "--scores",
     PATH,
@@ -82,8 +88,9 @@ def command(paths, weights, backend, threads, window, hop, scores, root, **optio
     says why); 2 wrong usage; 3 partial: some recordings failed, the others are done; 130 interrupted.
     """
     network = (weights, backend, threads)
-    _refuse_inputs(options["out"] or scores, paths, weights)
+    read = (weights, *paths)
     if scores is None:
+        check_output(options["out"], *read, **_known(options["form"]), stream=True)
         if root is not None:
             raise click.UsageError("--root goes with --scores")
         _windows(paths, network, window, hop, **options)
@@ -93,25 +100,26 @@ def command(paths, weights, backend, threads, window, hop, scores, root, **optio
                 raise click.UsageError(f"--{'format' if name == 'form' else name} does not go with --scores")
         if len(paths) > 1:
             raise click.UsageError("--scores takes one PATH: a manifest, or a folder")
+        check_output(scores, *read, flag="--scores", endings=(".npz", ".csv"))
         _set(paths[0], root, network, window, hop, scores)
 
 
 def _windows(paths, network, window, hop, threshold, top, form, null, out):
     """Windows as they come."""
-    paths = given_paths(paths, null)
-    if form is None:
-        form = _default_format(out)
-    if form == "table" and threshold is None and top is None:
-        threshold = 0.5
+    paths, out = given_paths(paths, null), None if out in STDOUT else out
+    form = _form_of(form, out)
     with Progress() as progress:
         net, classes = open_network(*network, progress.log if progress.live else None)
 
         from acdref.predict.formats import FORMATS
+        from acdref.predict.scoring import tag_threshold
         from acdref.predict.tagging import predict
 
-        tally = _Tally(progress, rows_on_terminal=form == "table" and out is None and sys.stdout.isatty())
+        if form == "table" and threshold is None and top is None:
+            threshold = tag_threshold
+        tally = _Tally(progress, form == "table" and out is None and sys.stdout.isatty())
         results = tally.watch(predict(net, paths, window, hop, progress.log))
-        with _output(out, form) as stream:
+        with opened(out, for_people=form == "table") as stream:
             for text in FORMATS[form](results, classes, threshold, top):
                 progress.clear()
                 stream.write(text)
@@ -135,46 +143,18 @@ def _set(path, root, network, window, hop, scores):
     end(scored < len(recordings), scored)
 
 
-def _refuse_inputs(out, paths, weights):
-    """Refuse an output that is an input, or a recording: the first of several that a pattern stands for."""
-    if out is None or not os.path.isfile(out):
-        return
-    from acdref.audio.decode import header
-    from acdref.errors import AudioError, FileError
-    from acdref.files import refuse_inputs
-
-    refuse_inputs(out, weights, *paths)
-    with contextlib.suppress(AudioError):
-        header(out)
-        raise FileError(out, "is a recording, and would be replaced; name another output")
+def _known(form):
+    """What an ending of --out may be: anything, if --format says what to write."""
+    return {} if form else {"endings": tuple(_ENDINGS), "or_else": "; or name it by --format"}
 
 
-def _default_format(out):
-    """By the name of the file; for people on a terminal, for programs elsewhere."""
-    if out is not None:
-        ending = os.path.splitext(out)[1].lower().removeprefix(".")
-        return ending if ending in _FORMATS else "csv"
-    return "table" if sys.stdout.isatty() else "csv"
-
-
-@contextlib.contextmanager
-def _output(out, form):
-    """Where results go: stdout, or a file that takes its place when all is done."""
-    # Names that are not UTF-8 come out as the bytes they are.
-    encoding = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}
+def _form_of(form, out):
+    """By --format, the name of the file, or what stdout is: for people on a terminal, else for programs."""
+    if form is not None:
+        return form
     if out is None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            # A table is in the terminal's encoding, whatever it lacks.
-            sys.stdout.reconfigure(**({"errors": "backslashreplace"} if form == "table" else encoding))
-        yield sys.stdout
-        return
-    from acdref.files import replacing
-
-    out = os.path.realpath(out)  # behind a link, the file is what shall be replaced
-    if os.path.exists(out) and not os.path.isfile(out):
-        raise AcdrefError(f"{out}: not a regular file")
-    with replacing(out) as temporary, open(temporary, "w", **encoding) as stream:
-        yield stream
+        return "table" if sys.stdout.isatty() else "csv"
+    return "csv" if is_stream(out) else _ENDINGS[os.path.splitext(out)[1].lower()]
 
 
 class _Tally:
@@ -191,6 +171,8 @@ class _Tally:
 
         under_way = None  # the recording whose windows are coming
         for result in results:
+            if printed := strays():
+                self.progress.log(f"{result.path}: its decoder complains: {printed}")
             if isinstance(result, Failure):
                 self.failed += 1
                 self.recordings += result.path != under_way

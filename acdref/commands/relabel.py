@@ -6,6 +6,7 @@ from dataclasses import fields
 import click
 
 from acdref.commands._options import CLASSES, PATH, Listed, click_options, given, option
+from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, tell
 from acdref.commands._teacher import decision_of, decision_options
 from acdref.options.labels import FORMATS, STATISTICS, UNKNOWN, Decision, FrameOptions, RuleOptions
@@ -135,11 +136,11 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
     """
     if (out is None) != only_check:
         raise click.UsageError("give either --out OUTPUT or --check")
-    from acdref.files import refuse_inputs
     from acdref.relabel.job import check, relabel
 
-    for output in (out, unknown_out):
-        refuse_inputs(output, *(options[name] for name in ("ontology", "vocabulary", "superclasses")))
+    read = (source, scores, absent, *(options[name] for name in ("ontology", "vocabulary", "superclasses")))
+    for flag, output in (("--out", out), ("--unknown-out", unknown_out)):
+        check_output(output, *read, flag=flag, endings=(".csv", ".tsv", ".txt", ""))
     steps = _steps(**options)
     how = {"absent": absent, "format": form, "classes": classes}
     if only_check:

@@ -5,6 +5,7 @@ from functools import partial
 import click
 
 from acdref.commands._options import PATH, Number, option
+from acdref.commands._output import check_folder
 from acdref.commands._progress import Progress
 
 
@@ -33,6 +34,8 @@ def command(directory, count, seed, seconds, val_fraction, force):
     why); 2 wrong usage; 130 interrupted.
     """
     from acdref.synth import write_dataset
+
+    check_folder(directory)
 
     with Progress() as progress:
         show = partial(progress.progress, of="scenes")

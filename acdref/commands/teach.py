@@ -7,6 +7,7 @@ import click
 
 from acdref.commands._network import given_paths, null_option, one_blas_thread
 from acdref.commands._options import PATH, click_options, given, option
+from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, duration, end, say
 from acdref.commands._teacher import decision_of, decision_options, words_of
 from acdref.errors import AcdrefError
@@ -68,12 +69,11 @@ def command(
     decision = decision_of(rule, threshold, by_class, scale)
     from acdref.clap import teach
     from acdref.clap.teacher import ClapTeacher
-    from acdref.files import refuse_inputs
     from acdref.ops.threads import get_threads
 
     words = words_of(prompts, template, background)
-    for result in (out, labels):
-        refuse_inputs(result, prompts, *paths)
+    check_output(out, prompts, bundle, *paths, *reuse, endings=(".npz",))
+    check_output(labels, prompts, bundle, *paths, *reuse, flag="--labels", endings=(".csv", ""))
     _check_results(out, labels, decision, words)
     recordings = _recordings(paths, root, null)
     if shard is not None:
@@ -106,15 +106,8 @@ def command(
 
 def _check_results(out, labels, decision, words):
     """Complain now, rather than after hours of work, about what could not be written or decided."""
-    from acdref.errors import FileError
-
     if labels is not None and os.path.realpath(labels) == os.path.realpath(out):
         raise click.UsageError("--labels and --out are the same file")
-    for path in filter(None, (out, labels)):
-        if os.path.isdir(path):
-            raise FileError(path, "a directory")
-        if not os.path.isdir(os.path.dirname(path) or "."):
-            raise FileError(path, "its folder does not exist")
     strange = [name for name in decision.by_class if name not in words.classes]
     if strange:
         raise AcdrefError(f"there is a threshold for {strange[0]!r}, which is no class")

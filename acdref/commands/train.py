@@ -3,6 +3,7 @@
 import click
 
 from acdref.commands._options import PATH, option
+from acdref.commands._output import check_folder
 from acdref.commands._progress import TerminalObserver, say
 from acdref.commands._training import options_of, training_options
 
@@ -54,6 +55,8 @@ def command(out, resume, threads, **options):
         raise click.UsageError("Missing argument 'MANIFEST'.")
     if resume:
         options["manifest"] = ""
+    written = r"config\.json|metrics\.csv|(best|last)\.npz"
+    check_folder(out, *(options[name] for name in ("manifest", "val", "init")), written=written)
     set_threads(threads)
     with TerminalObserver() as observer:
         row = train(options_of(**options), out, resume, observer)

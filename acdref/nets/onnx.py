@@ -128,7 +128,8 @@ def input_of(net: Network, front_end: bool | str = False) -> tuple[str, tuple[An
     """
     config = net.config
     if front_end and net.front_end not in _TRANSFORMS:
-        raise AcdrefError(f"the front end of {name_of(net)} cannot be part of the model")
+        of = f"the front end of {name_of(net)}"
+        raise AcdrefError(f"{of} cannot be part of the model, only those of acdnet and conv1d")
     if front_end and net.front_end == "compressed-stft" and (config.bins, config.inputs) != (BINS, 2):
         raise AcdrefError(f"the front end makes {BINS} bins, the network takes {config.bins}")
     if front_end or net.front_end == "waveform":
@@ -148,7 +149,7 @@ def metadata(
     Returns
     -------
     dict of str to str
-        ``schema`` (:data:`SCHEMA`), ``acdref`` (its version), ``licence`` (of the weights, where stated).
+        ``schema`` (:data:`SCHEMA`), ``acdref_version``, ``licence`` (of the weights, where stated).
 
         ``classes`` (a JSON list, in the order of the outputs), ``network``, ``front_end`` (as in
         :data:`acdref.features.front_ends.FRONT_ENDS`), ``front_end_in_model`` (stft, conv or no),
@@ -173,7 +174,7 @@ def metadata(
     name, shape = input_of(net, front_end)
     of = "mono, in [-1, 1]" if name == "waveform" else net.front_end
     facts = {
-        "schema": SCHEMA, "acdref": __version__, "licence": licence or "not stated",
+        "schema": SCHEMA, "acdref_version": __version__, "licence": licence or "not stated",
         "classes": json.dumps(list(classes)), "network": name_of(net), "output": net.output,
         "front_end": net.front_end, "front_end_in_model": _form(front_end) if front_end else "no",
         "sample_rate": front.rate, "hop": front.hop, "min_frames": net.min_frames,
@@ -282,7 +283,7 @@ def _form(front_end):
 
 
 def _front_end(graph, net, front_end, waveform):
-    """What :meth:`acdref.features.front_ends.FrontEnd.window` does; the STFT in float64, for the same reason."""
+    """What `FrontEnd.window` does; the STFT in float64, as there, and for the same reason."""
     from onnx import TensorProto
 
     form = _form(front_end)
@@ -323,7 +324,7 @@ def _spectra(graph, signal, window, hop, form):
         signal = graph.add("Unsqueeze", signal, graph.integers(-1))  # (N, samples, 1)
         frames = graph.constant(hop, np.int64), graph.constant(window, np.float64)
         return graph.add("Cast", graph.add("STFT", signal, *frames, onesided=1), to=TensorProto.FLOAT)
-    # A filter for each part of each bin, the window in it, rounded once: closer than FFTs in float32.
+    # A filter for each part of each bin, made in float64 with the window in it: rounded once, then summed.
     steps = np.arange(len(window))
     waves = window * np.exp(-2j * np.pi / len(window) * np.outer(steps[: len(window) // 2 + 1], steps))
     filters = graph.constant(np.concatenate([waves.real, waves.imag])[:, None])  # (2 bins, 1, window)

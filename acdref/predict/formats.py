@@ -7,9 +7,11 @@ Scores are probabilities, written with as many digits as tell neighbouring float
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from acdref.audio.decode import SHORT
 from acdref.errors import AcdrefError
 from acdref.predict.tagging import Failure, Window
 from acdref.tables.rows import csv_line
@@ -18,9 +20,10 @@ SCHEMA = "acdref.predict/1"
 Found = Iterable[Window | Failure]
 Names = Sequence[str]
 Text = Iterator[str]
+Threshold = float | Callable[[float], float] | None
 
 
-def as_jsonl(results: Found, classes: Names, threshold: float | None = None, top: int | None = None) -> Text:
+def as_jsonl(results: Found, classes: Names, threshold: Threshold = None, top: int | None = None) -> Text:
     """One JSON object a line.
 
     Parameters
@@ -28,8 +31,9 @@ def as_jsonl(results: Found, classes: Names, threshold: float | None = None, top
     results : iterable of Window or Failure
     classes : sequence of str
         Names of the scores.
-    threshold : float, optional
-        Leave out scores below it.
+    threshold : float or callable, optional
+        Leave out scores below it; a callable says which for a window of so many seconds, such as
+        :func:`acdref.predict.scoring.tag_threshold`.
     top : int, optional
         Leave out all but the highest so many.
 
@@ -49,12 +53,12 @@ def as_jsonl(results: Found, classes: Names, threshold: float | None = None, top
     for result in results:
         row: dict[str, Any] = {"schema": SCHEMA} | result._asdict()
         if isinstance(result, Window):
-            chosen = _chosen(result.scores, threshold, top)
+            chosen = _chosen(result, threshold, top)
             row["scores"] = {classes[i]: score for i, score in sorted(chosen)}
         yield json.dumps({key: value for key, value in row.items() if value is not None}) + "\n"
 
 
-def as_csv(results: Found, classes: Names, threshold: float | None = None, top: int | None = None) -> Text:
+def as_csv(results: Found, classes: Names, threshold: Threshold = None, top: int | None = None) -> Text:
     """Comma-separated values: a header, then one row for each result.
 
     Parameters
@@ -87,11 +91,12 @@ def as_csv(results: Found, classes: Names, threshold: float | None = None, top: 
     yield csv_line(columns)
     for result in results:
         row = {"schema": SCHEMA} | result._asdict()
-        row |= {classes[i]: score for i, score in _chosen(row.pop("scores", ()), threshold, top)}
+        if row.pop("scores", None) is not None:
+            row |= {classes[i]: score for i, score in _chosen(result, threshold, top)}
         yield csv_line([row.get(name, "") for name in columns])
 
 
-def as_table(results: Found, classes: Names, threshold: float | None = None, top: int | None = None) -> Text:
+def as_table(results: Found, classes: Names, threshold: Threshold = None, top: int | None = None) -> Text:
     """For people: each recording's name, then a line for each window with its tags, the surest first.
 
     Parameters
@@ -111,8 +116,7 @@ def as_table(results: Found, classes: Names, threshold: float | None = None, top
     a.wav
        0:00.0    0:10.0  rain 0.90
     """
-    tags = "tags" if threshold is None else f"tags (scores from {threshold:g})"
-    yield f"{'start':>9} {'end':>9}  {tags}, {SCHEMA}\n"
+    yield f"{'start':>9} {'end':>9}  tags{_bar(threshold)}, {SCHEMA}\n"
     path = None
     for result in results:
         text = ""
@@ -122,7 +126,7 @@ def as_table(results: Found, classes: Names, threshold: float | None = None, top
         if isinstance(result, Failure):
             text += f"  error: {printable(result.error)}\n"
         else:
-            shown = [f"{classes[i]} {score:.2f}" for i, score in _chosen(result.scores, threshold, top)]
+            shown = [f"{classes[i]} {score:.2f}" for i, score in _chosen(result, threshold, top)]
             text += f"{_clock(result.start):>9} {_clock(result.end):>9}  {'  '.join(shown) or '-'}"
             text += f"  ({printable(result.note)})\n" if result.note else "\n"
         yield text
@@ -150,10 +154,22 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _chosen(scores, threshold, top):
+def _bar(threshold):
+    """What the head of a table says of the threshold."""
+    if threshold is None:
+        return ""
+    if not callable(threshold):
+        return f" (scores from {threshold:g})"
+    usual, short = threshold(math.inf), threshold(0.0)
+    return f" (scores from {usual:g}), below {SHORT:g} s (from {short:g})"
+
+
+def _chosen(window, threshold, top):
     """Pairs of class number and score, the highest first; ties in the order of classes."""
+    if callable(threshold):
+        threshold = threshold(window.end - window.start)
     # The shortest decimals that give the float32 back: what is compared is what is shown.
-    pairs = sorted(enumerate(float(str(score)) for score in scores), key=lambda pair: -pair[1])
+    pairs = sorted(enumerate(float(str(score)) for score in window.scores), key=lambda pair: -pair[1])
     return [pair for pair in pairs[:top] if threshold is None or pair[1] >= threshold]
 
 

@@ -16,6 +16,13 @@ from acdref.tables.manifest import Manifest
 WINDOW = 10.0
 """Seconds that the network is trained on, and the default window of every command."""
 
+THRESHOLD = 0.5
+"""The score from which a class is a tag, where nobody says otherwise."""
+
+SHORT_THRESHOLD = 0.99
+"""The same in windows shorter than 0.3 s, which are too short to know a sound by: at 0.5 four of five would
+get a tag, mostly a wrong one (`python benchmarks/short_sounds.py`)."""
+
 Scores = namedtuple("Scores", "start end probabilities")
 Scores.__doc__ = """A window's `start` and `end` in seconds and its `probabilities` (C,)."""
 
@@ -37,6 +44,25 @@ def score_samples(net: Any, samples: NDArray) -> NDArray:
     """
     front = front_end(net)
     return net.predict_proba(front.window(samples, round(WINDOW * front.rate))[None])[0]
+
+
+def tag_threshold(seconds: float) -> float:
+    """The score from which a class is a tag of so many seconds of sound, where nobody says otherwise.
+
+    Parameters
+    ----------
+    seconds : float
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> tag_threshold(10.0), tag_threshold(0.084)
+    (0.5, 0.99)
+    """
+    return SHORT_THRESHOLD if seconds < audio.SHORT else THRESHOLD
 
 
 def score_recording(
@@ -66,7 +92,12 @@ def score_recording(
     AudioError
         If the recording cannot be decoded.
     """
-    for block in audio.blocks(path, front_end(net).rate, window, hop, report):
+    return score_blocks(net, audio.blocks(path, front_end(net).rate, window, hop, report))
+
+
+def score_blocks(net: Any, blocks: Iterable[audio.AudioBlock]) -> Iterator[Scores]:
+    """Probabilities of windows of a recording, one by one; arguments as of :func:`score_samples`."""
+    for block in blocks:
         yield Scores(block.start, block.end, score_samples(net, block.samples))
 
 

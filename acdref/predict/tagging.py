@@ -77,6 +77,8 @@ def predict(
                 notes.clear()
         except AudioError as error:
             yield Failure(found, error.cause)
+        except MemoryError:
+            yield Failure(found, "this machine has not enough memory for its windows")
 
 
 def recordings(paths: Iterable[str], say: Say = None) -> Iterator[str | Failure]:

@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.errors import FileError, ManifestError
-from acdref.files import replacing
+from acdref.files import refuse_pipes, replacing
 from acdref.tables.rows import (
     COMMAS,
     COMMAS_AND_BLANKS,
@@ -51,7 +51,8 @@ from acdref.tables.rows import (
     names_in,
     names_text,
     tab_line,
-)  # fmt: skip
+    unquoted,
+)
 
 HOLDS_UNKNOWN = ("manifest", "framed")
 
@@ -81,6 +82,7 @@ _ENDS = ("offset", "end_time_seconds", "end_time", "end_seconds", "end")
 EVENTS = (_CLIPS, _STARTS, _ENDS, _LABELS)
 """Names of an event list's columns: clip, onset, offset, label."""
 
+_TIME = re.compile(r"(onset|offset|start|end|begin|stop)([ _(].*)?", re.IGNORECASE)
 _LONGEST = 1e12  # seconds: in milliseconds still a whole number of 64 bits
 
 _PIECE = 1 << 17  # hashes of clips in memory at a time: 1 MB
@@ -195,6 +197,7 @@ class LabelFile:
 
     def __init__(self, path: str | PathLike, format: str | None = None):
         self.path = str(path)
+        refuse_pipes(path)
         self.format = format or _recognise(self.path)
         self.names: dict[str, str] = {}
         with read_clips(self.path, self.format) as clips:
@@ -236,20 +239,32 @@ def _recognise(path):
             return "audioset"
         if _events(fields) is not None:
             return "framed" if len(fields) == 5 and _is_verdict(fields[4], rows.first()) else "strong"
-        if len(fields) in (4, 5) and fields[0].strip('"') in _CLIPS[:3] and rows.dialect is TABS:
+        if set(_Fsd50k.needed) <= set(fields):
+            return "fsd50k"
+        if _layout(fields) is not None:
+            return "manifest"
+        if len(fields) in (4, 5) and fields[0] in _CLIPS[:3] and rows.dialect is TABS:
             return "strong" if len(fields) == 4 else "framed"
-        for format in ("fsd50k", "manifest"):
-            if any(set(columns) <= set(fields) for columns in _READERS[format].layouts):
-                return format
         cause = f"line {rows.line} is the header of no known format ({', '.join(FORMATS)}); {rows.found()}"
         raise FileError(path, cause + _wanted(fields))
 
 
+def _layout(header):
+    """The one of `LAYOUTS` that a header has; None, too, where labels seem to have times."""
+    found = next((one for one in LAYOUTS if set(one[:2]) <= set(header)), None)
+    timed = found is not None and found[1] in ("label", "labels") and any(map(_TIME.fullmatch, header))
+    return None if timed else found
+
+
 def _wanted(fields):
     """What a first line might have been, as the end of a message."""
+    if len(fields) == 1 and ";" in fields[0]:
+        return ""
     if len(fields) in (2, 3) and all(map(_is_number, fields[:2])):
         wanted = "an event list has filename, onset, offset, event_label"
         return f"; a label track of Audacity names no recording: {wanted}"
+    if any(map(_TIME.fullmatch, fields)):
+        return "; an event list has filename, onset, offset, event_label"
     if len(fields) > 2 and all(map(_is_number, fields[1:3])):
         return "; is it a row of events? their header is filename, onset, offset, event_label"
     return f"; wanted: {' or '.join(f'{path},{classes}' for path, classes, _ in LAYOUTS)}"
@@ -294,13 +309,12 @@ class _Reader:
 
     dialect: dict | None = COMMAS
     error = FileError
-    layouts: tuple[tuple[str, ...], ...] = ()
+    needed: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
 
     def __init__(self, rows):
         self.rows, self.header, self.names = rows, rows.header(), {}
-        needed = next((names for names in self.layouts if set(names) <= set(self.header)), self.layouts[0])
-        names = dict.fromkeys(needed, True) | dict.fromkeys(self.optional, False)
+        names = dict.fromkeys(self.needed, True) | dict.fromkeys(self.optional, False)
         self.at = [rows.column(name, needed) for name, needed in names.items()]
         self.others = [i for i in range(len(self.header)) if i not in self.at]
         self.extra = tuple(self.header[i] for i in self.others)
@@ -308,9 +322,17 @@ class _Reader:
     def __iter__(self):
         clip = None
         for clip in self.clips():
+            if "\0" in "".join(clip.present):
+                raise self.rows.bad("a label has a zero byte")
             yield clip
         if clip is None:
             raise self.error(self.rows.path, "lists no recordings")
+
+    def bare(self, fields):
+        """Fields without the quotes that some programs put around text between tabs."""
+        if self.rows.dialect is TABS and '"' in "".join(fields):
+            return [unquoted(field.strip()) for field in fields]
+        return fields
 
     def details(self, fields):
         return tuple(fields[i] for i in self.others)
@@ -345,7 +367,7 @@ class _Reader:
 
 
 class _Fsd50k(_Reader):
-    layouts = (("fname", "labels", "mids"),)
+    needed = ("fname", "labels", "mids")
 
     def clips(self):
         id, labels, mids = self.at
@@ -359,22 +381,22 @@ class _Fsd50k(_Reader):
 
 class _Manifests(_Reader):
     dialect, error = None, ManifestError
-    layouts = tuple((path, classes) for path, classes, _ in LAYOUTS)
     optional = ("unknown",)
 
     def __init__(self, rows):
         self.rows, self.names = rows, {}
         header = rows.header()
-        if not any(set(columns) <= set(header) for columns in self.layouts):
-            if _events(header) is not None:
-                cause = "lists events, not recordings: acdref relabel --to manifest makes a manifest"
-                raise self.error(rows.path, cause)
-            for name in self.layouts[0]:
-                if name not in header:
-                    raise self.error(rows.path, f"has no column {name!r} ({rows.found()}){_wanted(header)}")
-        path, classes, self.separator = next(one for one in LAYOUTS if set(one[:2]) <= set(header))
+        layout = _layout(header)
+        if _events(header) is not None and layout is not LAYOUTS[0]:
+            cause = "lists events, not recordings: acdref relabel --to manifest makes a manifest"
+            raise self.error(rows.path, cause)
+        if layout is None:
+            name = next(name for name in LAYOUTS[0] if name not in header)
+            raise self.error(rows.path, f"has no column {name!r} ({rows.found()}){_wanted(header)}")
+        path, classes, self.separator = layout
+        self.needed = (path, classes)
         self.prefix = "fold" if path == "slice_file_name" and "fold" in header else ""
-        self.suffix = ".wav" if "mids" in header else ""
+        self.suffix = ".wav" if path == "fname" and "mids" in header else ""
         own = {path: "path", classes: "classes"}
         own |= {"manually_verified": "verified"} if path == "fname" else {}
         super().__init__(rows)
@@ -388,6 +410,7 @@ class _Manifests(_Reader):
         fold, verified = (self.rows.column(name, needed=False) for name in ("fold", "verified"))
         id, classes, unknown = self.at
         for line, fields in self.rows:
+            fields = self.bare(fields)
             present = self.labels(fields[classes], classes)
             doubtful = [] if unknown is None else self.labels(fields[unknown], unknown)
             for label in doubtful:
@@ -435,7 +458,7 @@ class _AudioSet(_Reader):
 
 class _EventLists(_Reader):
     dialect = None
-    format, width, layouts = "strong", 4, ((),)
+    format, width = "strong", 4
 
     def __init__(self, rows):
         super().__init__(rows)
@@ -447,8 +470,9 @@ class _EventLists(_Reader):
             if len(self.header) != self.width:
                 raise rows.bad(f"{len(self.header)} columns, {self.format} has {self.width}")
         self.others = [i for i in range(len(self.header)) if i not in self.at]
-        self.columns, self.extra = len(self.header), ()
-        self.header = [self.header[i] for i in (*self.at, *self.others)]
+        self.columns, self.order, self.extra = len(self.header), (*self.at, *self.others), ()
+        self.in_order = list(self.order) == sorted(self.order)
+        self.header = [self.header[i] for i in self.order]
 
     def by_clip(self):
         """(id, rows) of each clip; a name alone is a clip without events."""
@@ -461,7 +485,8 @@ class _EventLists(_Reader):
             fields = fields + [""] * (self.columns - 1)
         if len(fields) != self.columns:
             raise self.rows.bad(f"{len(fields)} fields instead of {self.columns}")
-        return [fields[i] for i in (*self.at, *self.others)]
+        fields = self.bare(fields)
+        return fields if self.in_order else [fields[i] for i in self.order]
 
     def clips(self):
         for id, rows in self.by_clip():

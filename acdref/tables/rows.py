@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from os import PathLike
 
 from acdref.errors import FileError, naming
+from acdref.files import patient
 
 COMMAS: dict = {}
 COMMAS_AND_BLANKS = {"skipinitialspace": True}
@@ -69,7 +70,7 @@ class Rows:
 
     def __enter__(self):
         with naming(self.path, self._error):
-            self._file = open(self.path, encoding="utf-8-sig", newline="")
+            self._file = open(self.path, encoding="utf-8-sig", newline="", opener=patient)
         self.lines = self._text()
         self._rows = self._split()
         return self
@@ -96,7 +97,7 @@ class Rows:
         if self.names:
             return self.names
         for _, fields in self._rows:
-            self.names = [name.strip() for name in fields]
+            self.names = [unquoted(name.strip()) if self.dialect is TABS else name.strip() for name in fields]
             if any("\0" in name for name in self.names):
                 raise self.bad("has zero bytes: is it UTF-16? save it as UTF-8")
             return self.names
@@ -155,9 +156,10 @@ class Rows:
                     yield self.line, fields
         except csv.Error as error:
             self.line, now = last + 1, self._before + reader.line_num  # where the row begins: its quote, too
-            cause = str(error).replace("end of data", "end of data: a quote is not closed")
-            over = f" (in line {now}; is a quote not closed?)" if now > self.line else ""
-            raise self.bad(cause + over) from None
+            over = f" in line {now}" if now > self.line else ""
+            unclosed = over or "end of data" in str(error)
+            quote = ": a quote that opens in this row is not closed" if unclosed else ""
+            raise self.bad(f"{error}{over}{quote}") from None
 
     def _likely(self):
         """The dialect of the first row."""
@@ -186,8 +188,8 @@ class Rows:
                 try:
                     line.decode()
                 except UnicodeDecodeError as error:
-                    utf16 = not start and line.startswith((b"\xff\xfe", b"\xfe\xff"))
-                    other = "UTF-16" if utf16 else "Latin-1, perhaps"
+                    kinds = (what for head, what in _HEADS.items() if not start and line.startswith(head))
+                    other = next(kinds, "Latin-1, perhaps")
                     return self.bad(
                         f"is not UTF-8 (byte {start + error.start}), but {other}: save it as UTF-8"
                     )
@@ -195,6 +197,9 @@ class Rows:
         return self._error(self.path, "is not UTF-8")
 
 
+_HEADS = {
+    b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip", b"PK": "zip or Excel's",
+}  # fmt: skip
 _EXCEL = re.compile(r"its columns: [^,;]+(;[^,;]*)+")
 
 
@@ -231,6 +236,18 @@ def names_in(text: str, separator: str) -> list[str]:
         names.append((plain if quoted is None else quoted.replace('""', '"')).strip())
         start = found.end()
     return names
+
+
+def unquoted(text: str) -> str:
+    """Text between tabs without the quotes that some programs put around it.
+
+    Examples
+    --------
+    >>> unquoted('"Dog, barking"'), unquoted('"a" and b')
+    ('Dog, barking', '"a" and b')
+    """
+    whole = len(text) > 1 and text[0] == text[-1] == '"' and '"' not in text[1:-1].replace('""', "")
+    return text[1:-1].replace('""', '"') if whole else text
 
 
 def names_text(names: Iterable[str], separator: str) -> str:

@@ -272,7 +272,8 @@ def test_training_hears_all_of_it(tmp_path, seconds):
     "kind",
     [
         "AIFF PCM_16", "AIFF IMA_ADPCM", "AU PCM_24", "AU FLOAT", "CAF ALAC_16", "CAF PCM_16", "FLAC PCM_16",
-        "MP3 MPEG_LAYER_III", "OGG OPUS", "OGG VORBIS", "RF64 PCM_16", "W64 PCM_16", "W64 GSM610", "W64 MS_ADPCM",
+        "MP3 MPEG_LAYER_III", "OGG OPUS", "OGG VORBIS", "RF64 PCM_16", "W64 PCM_16", "W64 GSM610",
+        "W64 MS_ADPCM",
         "WAV PCM_16", "WAV MS_ADPCM", "WAV GSM610", "WAVEX FLOAT",
     ],
 )  # fmt: skip

@@ -138,7 +138,7 @@ def test_one_sample(write):
 def test_load_resamples(write, sr):
     x = noise(2 * sr)
     path = write(x, sr)
-    np.testing.assert_array_equal(audio.load(path), audio.resample(x, sr, 16000))
+    np.testing.assert_array_equal(audio.load(path), audio.resample(x, sr, 16000, level=None))
     np.testing.assert_array_equal(audio.load(path, sr), x)
     as_it_is, own_rate = audio.load_unresampled(path)
     np.testing.assert_array_equal(as_it_is, x)
@@ -211,3 +211,30 @@ def test_impossible_rates_are_refused_at_the_call():
             audio.resample(np.zeros(5), 16000, sr)
     with pytest.raises(TypeError):
         audio.load("never opened", 16000.0)
+
+
+@pytest.mark.parametrize(("sr", "channels"), [(16000, 1), (44100, 2), (48000, 3)])
+def test_samples_in_memory_are_windows_as_those_of_a_file_are(write, sr, channels):
+    """Bit for bit, though a file is decoded in blocks; and a view of other strides is the same sound."""
+    x = noise(2 * sr * channels).reshape(-1, channels)
+    of_file = list(audio.blocks(write(x, sr), 16000, 0.7, 0.5))
+    for samples in (x, np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2]):
+        in_memory = list(audio.blocks_of(samples, sr, 16000, 0.7, 0.5))
+        assert [block[:2] for block in in_memory] == [block[:2] for block in of_file]
+        for one, other in zip(in_memory, of_file, strict=True):
+            np.testing.assert_array_equal(one.samples, other.samples)
+
+
+def test_integers_in_memory_are_scaled_as_libsndfile_does(write):
+    x = np.random.default_rng(0).integers(-(2**31), 2**31, 5000, dtype=np.int32)
+    path = write(x, 16000, subtype="PCM_32")
+    (block,) = audio.blocks_of(x, 16000, 16000, 1)
+    np.testing.assert_array_equal(block.samples, audio.load(path))
+
+
+def test_samples_in_memory_are_not_changed():
+    x = noise(40000)
+    before = x.copy()
+    for block in audio.blocks_of(x, 16000, 16000, 1):
+        block.samples[:] = 9
+    np.testing.assert_array_equal(x, before)

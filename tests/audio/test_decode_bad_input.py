@@ -284,17 +284,24 @@ def test_a_quarter_of_an_hour_of_silence_in_bounded_memory(tmp_path, container):
     assert peak < 6e6  # a window of 0.64 MB in a few copies, and the filter; the whole would be 58 MB
 
 
+def square(n, channels, level):
+    """A tone (n, channels) of no higher peak than its level."""
+    return np.full((n, channels), level) * np.resize([[1], [1], [-1], [-1]], (n, 1))
+
+
 @pytest.mark.parametrize(
     ("x", "note"),
     [
-        (np.full((4799, 1), 0.1), "0.300 s are too short to know a sound by"),
+        (square(4799, 1, 0.1), "0.300 s are too short to know a sound by"),
         (
-            np.full((9600, 2), 0.1) * [1, -1],
+            square(9600, 2, 0.1) * [1, -1],
             "its channels cancel each other, and little is left in their mean",
         ),
-        (np.full((9600, 1), 0.0009), "it is all but silent"),
+        (square(9600, 1, 0.0009), "it is all but silent"),
+        (0.3 + square(9600, 1, 0.0009), "it is all but silent"),
         (np.zeros((9600, 2)), "it is silent"),
-        (np.full((9600, 1), 120.0), "samples up to 120: integers stored as floats without scaling?"),
+        (np.full((9600, 1), 0.3), "it is silent"),
+        (square(9600, 1, 120.0), "samples up to 120: integers stored as floats without scaling?"),
     ],
 )
 def test_sound_that_nobody_meant_gets_a_note(tmp_path, x, note):
@@ -307,11 +314,12 @@ def test_sound_that_nobody_meant_gets_a_note(tmp_path, x, note):
 @pytest.mark.parametrize(
     "x",
     [
-        np.full((4800, 1), 0.1),
-        np.full((9600, 2), 0.1) * [1, 0],
-        np.full((9600, 2), 0.1) * [1, -0.9],
-        np.full((9600, 1), 0.0011),
-        np.full((9600, 1), 99.0),
+        square(4800, 1, 0.1),
+        square(9600, 2, 0.1) * [1, 0],
+        square(9600, 2, 0.1) * [1, -0.9],
+        square(9600, 1, 0.0011),
+        0.3 + square(9600, 1, 0.0011),
+        square(9600, 1, 99.0),
     ],
 )
 def test_sound_within_reason_gets_none(tmp_path, x):

@@ -74,7 +74,7 @@ def test_shipped_weights(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--onnx", "no/such/folder/a.onnx"), "no/such/folder/a.onnx: No such file or directory"),
+        (("--onnx", "no/such/folder/a.onnx"), "no/such/folder/a.onnx: its folder does not exist"),
         (("--onnx", "."), "."),
         (("--onnx", "a.onnx", "--weights", "missing.npz"), "missing.npz: No such file or directory"),
     ],

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from predict_support import (
@@ -84,6 +86,17 @@ def test_window_hop_threshold_top(predict, clip):
     assert all(len(row["scores"]) == 1 for row in found)
     (line,) = predict(clip, "--format", "jsonl", "--window", 12, "--threshold", 1).stdout.splitlines()
     assert json.loads(line)["scores"] == {}
+
+
+def test_a_click_gets_no_tag_unless_asked_for(tmp_path):
+    """With the shipped weights, which hear nature in it: the table says why; programs get every score."""
+    t = np.arange(1344) / 16000
+    path = write(tmp_path / "click.wav", 0.5 * np.exp(-300 * t) * noise(0.084, 1))
+    say = partial(program, "predict", "--backend", "numpy", path)
+    _, out, _ = say("--format", "table")
+    assert out.splitlines()[-1].split(maxsplit=2)[2] == "-  (0.084 s are too short to know a sound by)"
+    assert "nature" in say("--format", "table", "--threshold", "0.5")[1]
+    assert float(next(csv.DictReader(io.StringIO(say("--format", "csv")[1])))["nature"]) > 0.5
 
 
 def test_table_shows_half_and_above_unless_told(predict, clip):
@@ -218,7 +231,8 @@ def test_reader_that_stops_reading(weights, clip, form):
 
 
 @pytest.mark.parametrize(
-    ("name", "start"), [("a.csv", "schema,"), ("a.jsonl", "{"), ("a.table", " "), ("a", "schema,")]
+    ("name", "start"),
+    [("a.csv", "schema,"), ("a.JSONL", "{"), ("a.table", " "), ("a.txt", " "), ("a", "schema,")],
 )
 def test_out_has_the_format_of_its_name(predict, clip, tmp_path, name, start):
     result = predict(clip, "--out", tmp_path / "results" / name)
@@ -246,14 +260,48 @@ def test_out_behind_a_link(predict, clip, tmp_path):
 
 
 def test_out_that_is_no_file(weights, clip, tmp_path):
-    for out, cause in (
-        (tmp_path, "not a regular file"),
-        (os.devnull, "not a regular file"),
-        (tmp_path / "x" / "y", "No such"),
+    (tmp_path / "a.csv").mkdir()
+    for name, cause in (("a.csv", "a directory"), ("x/y.csv", "its folder does not exist")):
+        for flag in ("--out", "--scores"):
+            code, stdout, err = program("predict", "--weights", weights, clip, flag, tmp_path / name)
+            assert (code, stdout, err) == (1, "", f"acdref: {tmp_path / name}: {cause}\n")
+
+
+def test_endings_that_name_no_format(predict, clip, tmp_path):
+    for name, flag, words in (
+        (
+            "a.json",
+            "--out",
+            "its ending names no format; there are .csv, .jsonl, .table, .txt; or name",
+        ),
+        ("a.csv.gz", "--out", "its ending names no format"),
+        ("a.txt", "--scores", "its ending names no format; there are .npz, .csv"),
+        ("a", "--scores", "its ending names no format"),
     ):
-        code, stdout, err = program("predict", "--weights", weights, clip, "--out", out)
-        assert (code, stdout) == (1, "")
-        assert err.startswith(f"acdref: {out}: {cause}") and err.count("\n") == 1
+        result = predict(clip, flag, tmp_path / name)
+        assert result.exit_code == 2 and f"{flag} {tmp_path / name}: {words}" in result.output
+    assert predict(clip, "--out", tmp_path / "a.json", "--format", "jsonl").exit_code == 0
+    assert (tmp_path / "a.json").read_text().startswith("{")
+
+
+@posix
+def test_out_may_be_a_stream(weights, clip, tmp_path):
+    arguments = ("predict", "--weights", weights, clip, "--out")
+    expected = program(*arguments[:-1])[1]
+    for out in ("-", "/dev/stdout", "/dev/fd/1"):
+        assert program(*arguments, out) == (0, expected, "")
+    assert program(*arguments, os.devnull) == (0, "", "")
+    assert program(*arguments, "/dev/stderr") == (0, "", expected)
+    os.mkfifo(tmp_path / "fifo")
+    with subprocess.Popen(["cat", tmp_path / "fifo"], stdout=subprocess.PIPE, text=True) as reader:
+        assert program(*arguments, tmp_path / "fifo") == (0, "", "")
+        assert reader.stdout.read() == expected
+    with subprocess.Popen(["true"], stdin=subprocess.PIPE) as gone, open(tmp_path / "log", "w") as file:
+        gone.wait()
+        command = [sys.executable, "-m", "acdref.cli", *arguments, f"/dev/fd/{gone.stdin.fileno()}"]
+        done = subprocess.run(command, cwd=ROOT, pass_fds=[gone.stdin.fileno()], stderr=file)
+    assert done.returncode == 1  # only that of stdout may leave before the end
+    assert (tmp_path / "log").read_text().endswith("Broken pipe\n")
 
 
 @posix

@@ -87,6 +87,24 @@ def test_explicit_negatives(files):
     assert "two_5000\t0.000\t0.960\t/m/guitar\tNOT_PRESENT\n" in (files / "f.tsv").read_text()
 
 
+def test_events_without_frame_are_told(files):
+    rows = "a.wav\t1500\t2600\tDog\nb.wav\t0\t1\tDog\n"
+    write(files / "ms.tsv", f"filename\tonset\toffset\tevent_label\n{rows}")
+    code, out, err = program("relabel", files / "ms.tsv", "--frame", "--out", files / "f.tsv")
+    assert (code, out.splitlines()[-1]) == (0, "1 events gave no frame")
+    assert err.startswith(f"acdref: {files}/ms.tsv: 1 of 2 events gave no frame (a.wav 1500-2600 s Dog)")
+    assert err.count("\n") == 1 and "times look like milliseconds" in err
+
+
+def test_classes_with_commas(files):
+    write(files / "c.csv", 'path,classes\na.wav,"Bee, wasp, etc.;Dog"\n')
+    arguments = ("relabel", files / "c.csv", "--check", "--classes")
+    assert program(*arguments, '"Bee, wasp, etc.",Dog')[0] == 0
+    assert "'Bee, wasp, etc.' is no known class" in program(*arguments, "Bee, wasp, etc.,Dog")[2]
+    write(files / "names", "Bee, wasp, etc.\nDog\n")
+    assert program(*arguments, f"@{files}/names")[0] == 0
+
+
 def test_a_step_given_as_a_word(files):
     code, out, err = program("relabel", "correct", files / "m.csv", "--scores", files / "s.npz")
     assert (code, out) == (2, "") and "steps are options: acdref relabel --correct" in err

@@ -26,9 +26,9 @@ FORMS = ("stft", "conv")
 CLOSE = 2e-5  # of probabilities, on noise
 
 
-def code(language):
-    """The page's first program in a language."""
-    return re.search(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[1]
+def code(language, number=0):
+    """One of the page's pieces of code in a language; the first is a whole program."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[number]
 
 
 def hum(seconds):
@@ -92,6 +92,28 @@ def test_python_refuses_what_it_would_guess(folder):
         timeout=300,
     )
     assert done.returncode == 1 and "other.wav: 22050 Hz; resample it to 16000 Hz first" in done.stderr
+
+
+def test_openvino(folder, monkeypatch):
+    openvino = pytest.importorskip("openvino")
+    if "front_end_in_model\x12\x04conv" not in (folder / "tagger.onnx").read_bytes().decode("latin-1"):
+        pytest.skip("OpenVINO has no STFT of sounds of any length")
+    monkeypatch.chdir(folder)
+    _, scores = expected_of(folder)
+    for name in ("short and offset", "window"):
+        known = {"openvino": openvino, "part": SOUNDS[name]}
+        exec(code("python", 1), known)
+        np.testing.assert_allclose(known["probabilities"], scores[name], rtol=0, atol=CLOSE)
+
+
+def test_what_static_shapes_want():
+    from acdref.features.front_ends import FRONT_ENDS
+
+    known = {"np": np, "part": SOUNDS["short and offset"], "window": 160_000}
+    exec(code("python", 2), known)
+    assert known["part"].dtype == np.float32
+    expected = FRONT_ENDS["waveform"].window(SOUNDS["short and offset"], 160_000)
+    np.testing.assert_allclose(known["part"], expected, rtol=0, atol=1e-7)
 
 
 RUNNER = """

@@ -335,7 +335,7 @@ def test_metadata_say_what_is_done_with_a_recording(form):
     model = export.onnx_model(ACDNet(TINY), classes, form, "CC0-1.0")
     about = onnxruntime.InferenceSession(model.SerializeToString()).get_modelmeta().custom_metadata_map
     assert json.loads(about["classes"]) == classes
-    assert (about["schema"], about["acdref"], about["licence"]) == (
+    assert (about["schema"], about["acdref_version"], about["licence"]) == (
         "acdref.onnx/1",
         acdref.__version__,
         "CC0-1.0",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from acdref.errors import AcdrefError
 from acdref.predict.formats import SCHEMA, _clock, as_csv, as_jsonl, as_table, printable
+from acdref.predict.scoring import tag_threshold
 from acdref.predict.tagging import Failure, Window
 
 CLASSES = ("dog", "rain", "hum")
@@ -130,6 +131,18 @@ def test_table():
         "   0:10.0    0:11.5  rain 0.70  hum 0.70  (ends early)\n"
         "b.wav\n"
         "  error: no such file\n"
+    )
+
+
+def test_table_with_a_threshold_that_depends_on_the_length():
+    short = WINDOW._replace(start=10.0, end=10.2)
+    text = "".join(as_table([WINDOW, short, short._replace(scores=[0.2, 0.99, 0.3])], CLASSES, tag_threshold))
+    assert text == (
+        "    start       end  tags (scores from 0.5), below 0.3 s (from 0.99), acdref.predict/1\n"
+        "a.wav\n"
+        "   0:00.0    0:10.0  rain 0.70  hum 0.70\n"
+        "   0:10.0    0:10.2  -\n"
+        "   0:10.0    0:10.2  rain 0.99\n"
     )
 
 

@@ -96,6 +96,14 @@ def test_framed(tmp_path):
     assert (third.id, third.line, third.absent) == ("two_0", 5, ["/m/guitar"])
 
 
+def test_frames_are_sorted_by_their_times(tmp_path):
+    head, *rows = FRAMED.splitlines()
+    text = "\n".join([head, rows[2], rows[0], rows[1], rows[3]]) + "\n"
+    assert [clip.details for clip in read(tmp_path, text)] == [
+        clip.details for clip in read(tmp_path, FRAMED)
+    ]
+
+
 END = "line 5, column 'end_seconds':"
 UNKNOWN = "line 3, column 'unknown':"
 
@@ -184,6 +192,11 @@ def numbered(path, ids):
 def test_clips_pass_through(tmp_path):
     file = numbered(tmp_path / "m.csv", range(10_000))
     assert once(file) == list(file)
+
+
+def test_one_recording_under_two_names(tmp_path):
+    with pytest.raises(FileError, match=r"line 3: \./a\.wav is already in line 2"):
+        once(numbered(tmp_path / "m.csv", ["a.wav", "./a.wav"]))
 
 
 @pytest.mark.parametrize(("first", "again"), [(0, 9_999), (4_095, 4_096), (17, 18)])
@@ -342,6 +355,11 @@ CLIPS = [("a.wav", ["Dog"]), ("b.wav", [])]
             "slice_file_name,fsID,start,end,salience,fold,classID,class\n1-3-0-0.wav,1,0.0,0.3,1,5,3,dog_bark\n",
             [("fold5/1-3-0-0.wav", ["dog_bark"])],
         ),
+        (
+            "filename\tscene_label\tidentifier\tsource_label\na.wav\tairport\tx\ty\n",
+            [("a.wav", ["airport"])],
+        ),
+        ('filename\tevent_labels\n"Y.wav"\t"Dog,Speech"\n', [("Y.wav", ["Dog", "Speech"])]),
         ("filename\tscene_label\naudio/a.wav\tairport\n", [("audio/a.wav", ["airport"])]),
         ('filename,label\na.wav,"Bee, wasp, etc."\n', [("a.wav", ["Bee, wasp, etc."])]),
         (",path,classes\n0,a.wav,x;y\n", [("a.wav", ["x", "y"])]),
@@ -371,6 +389,7 @@ def test_verified_and_fold_keep_their_meaning(tmp_path):
         "filename,onset,offset,event_label\na.wav,0,1,Dog\nb.wav,,,\n",
         "filename\tonset\toffset\tevent_label\na.wav\t0\t1\tDog\nb.wav\n",
         "event_label\tfilename\toffset\tonset\nDog\ta.wav\t1\t0\n\tb.wav\t\t\n",
+        '"filename"\t"onset"\t"offset"\t"event_label"\n"a.wav"\t0\t"1"\t"Dog"\nb.wav\t\t\t\n',
         "segment_id,start_time_seconds,end_time_seconds,label\na.wav,0,1,Dog\nb.wav,,,\n",
     ],
 )
@@ -415,6 +434,9 @@ def test_layouts_of_segments(tmp_path, text):
         (None, "a.wav\tDog\n", "its columns: a.wav, Dog; wanted: path,classes or filename,category or "),
         (None, "a.wav,0.0,1.0,Dog\n", "is it a row of events? their header is filename, onset, offset"),
         (None, "0.5\t1.5\tDog\n", "a label track of Audacity names no recording"),
+        (None, "filename,start_s,stop_s,label\na.wav,0,1,Dog\n", "an event list has filename, onset, offset"),
+        ("manifest", "filename,Start (s),label\n", "an event list has filename, onset, offset"),
+        ("manifest", "path,classes\na.wav,d\0g\n", "line 2: a label has a zero byte"),
         (None, "path;classes\na;b\n", "semicolons between columns must be commas"),
         ("strong", "a.wav\t0.0\t1.0\tDog\n", "line 1: is no header, but a row; is it a row of events?"),
         ("framed", "a.wav\t0.0\t1.0\tDog\tPRESENT\n", "line 1: is no header, but a row"),

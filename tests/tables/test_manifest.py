@@ -221,7 +221,10 @@ class TestOneVerdict:
                 b"path,classes,\xe9\na.wav,dog,\n",
                 "line 1: is not UTF-8 (byte 13), but Latin-1, perhaps: save it as UTF-8",
             ),
-            ('path,classes\n"a.wav,dog\n', "line 2: unexpected end of data: a quote is not closed"),
+            (
+                'path,classes\n"a.wav,dog\n',
+                "line 2: unexpected end of data: a quote that opens in this row is not closed",
+            ),
         ],
     )
     def test_refused(self, tmp_path, content, cause):

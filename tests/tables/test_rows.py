@@ -19,7 +19,8 @@ from acdref.tables.rows import (
     tab_line,
 )  # fmt: skip
 
-END = "unexpected end of data: a quote is not closed"
+NOT_CLOSED = ": a quote that opens in this row is not closed"
+END = "unexpected end of data"
 
 
 def table(path, content, *arguments):
@@ -76,9 +77,10 @@ def test_rows_of_any_width(tmp_path):
     [
         ("a,b\n\n1\n", "line 3: 1 fields instead of 2"),
         ('a,b\n"\n",2\n1,2,3\n', "line 4: 3 fields instead of 2"),
-        ('a,b\n1,2\n"3,4\n', "line 3: unexpected end of data: a quote is not closed"),
-        ('a,b\n1,2\n"3,4\n5,6\n7,8\n', f"line 3: {END} (in line 5; is a quote not closed?)"),
-        ('a,b\n1,2\n"3,4\n"5",6\n', "line 3: ',' expected after '\"' (in line 4; is a quote not closed?)"),
+        ('a,b\n1,2\n"3,4\n', f"line 3: {END}{NOT_CLOSED}"),
+        ('a,b\n1,2\n"3,4\n5,6\n7,8\n', f"line 3: {END} in line 5{NOT_CLOSED}"),
+        ('a,b\n1,2\n"3,4\n"5",6\n', f"line 3: ',' expected after '\"' in line 4{NOT_CLOSED}"),
+        (b"\x1f\x8b\x08\0", "line 1: is not UTF-8 (byte 1), but gzip: save it as UTF-8"),
         ("\0a\0,\0b\0\n", "line 1: has zero bytes: is it UTF-16? save it as UTF-8"),
         ('a,"b"c\n', "line 1: ',' expected after '\"'"),
         (b"a,b\n1,\xff\n", "line 2: is not UTF-8 (byte 6), but Latin-1, perhaps: save it as UTF-8"),

@@ -6,6 +6,7 @@ import os
 import click
 
 from acdref.commands._options import PATH, click_options, given, option, threads_option
+from acdref.commands._output import check_folder
 from acdref.commands._progress import TerminalObserver, say, tell
 from acdref.options.labels import CORRECTIONS, RuleOptions
 
@@ -72,6 +73,10 @@ def do(recipe, out, job, as_json, threads, told=None):
     from acdref.ops.threads import set_threads
     from acdref.recipes.stages import SCHEMA
 
+    context = click.get_current_context()
+    kinds = ((one.name, one.type) for one in context.command.params if one.name != "out")
+    read = (context.params[name] for name, kind in kinds if isinstance(kind, click.Path))
+    check_folder(out, *(path for path in read if isinstance(path, str)))
     set_threads(threads)
     try:
         with TerminalObserver() as observer:

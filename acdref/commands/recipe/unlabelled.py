@@ -64,6 +64,9 @@ def command(
     cores = len(os.sched_getaffinity(0))
 
     def job(observer):
+        note = decision.note(tuple(words.classes), words.background)
+        if note is not None:
+            observer.log(note)
         teacher = ClapTeacher.open(bundle, logit_scale=scale)
         return unlabelled(teacher, words, decision, training, out, rules, cores, observer)
 

@@ -1,0 +1,176 @@
+"""A tagger in one line: recordings or samples in, tags out, as `acdref predict` gives them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from acdref.audio.decode import blocks_of
+from acdref.checkpoint import load_weights
+from acdref.errors import AudioError
+from acdref.features.front_ends import front_end
+from acdref.files import resource
+from acdref.predict.backend import Adaptive
+from acdref.predict.scoring import (
+    WINDOW,
+    Scores,
+    mean_over_windows,
+    score_blocks,
+    score_recording,
+    tag_threshold,
+)
+from acdref.predict.tagging import Window
+
+
+@dataclass(frozen=True, eq=False)
+class Tags:
+    """What a tagger has heard in a recording.
+
+    Attributes
+    ----------
+    classes : tuple of str, (C,)
+    windows : tuple of Window
+        ``start`` and ``end`` in seconds, ``scores`` (C,) and ``note``: the rows of `acdref predict`.
+    notes : tuple of str
+        What is wrong with the recording though it was used.
+    """
+
+    classes: tuple[str, ...]
+    windows: tuple[Window, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Where the last window ends."""
+        return self.windows[-1].end
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Probability of each class in the whole recording, as `acdref predict --scores` writes it.
+
+        The mean over the windows, weighted by their duration.
+        """
+        mean = mean_over_windows(Scores(window.start, window.end, window.scores) for window in self.windows)
+        return dict(zip(self.classes, mean.tolist(), strict=True))
+
+    def tags(self, threshold: float | None = None) -> dict[str, float]:
+        """The classes that are found in the whole recording, with their probabilities, the surest first.
+
+        Parameters
+        ----------
+        threshold : float, optional
+            The least probability.  Default: 0.5; 0.99 for a recording below 0.3 s, which is too short to know
+            a sound by (see :func:`acdref.predict.scoring.tag_threshold`).
+
+        Returns
+        -------
+        dict of str to float
+        """
+        threshold = tag_threshold(self.seconds) if threshold is None else threshold
+        found = sorted(self.scores.items(), key=lambda item: -item[1])
+        return {name: score for name, score in found if score >= threshold}
+
+
+class Tagger:
+    """A network with all that it takes to tag recordings.
+
+    Parameters
+    ----------
+    net : network
+    classes : sequence of str
+        Names of its outputs.
+
+    Attributes
+    ----------
+    net : network
+    classes : tuple of str
+
+    Examples
+    --------
+    >>> import acdref
+    >>> import numpy as np
+    >>> tagger = acdref.Tagger.load()
+    >>> hum = np.sin(2 * np.pi * 100 * np.arange(16000) / 16000)
+    >>> found = tagger.tag((hum, 16000))
+    >>> list(found.scores) == list(tagger.classes), found.seconds
+    (True, 1.0)
+    """
+
+    def __init__(self, net: Any, classes: Sequence[str]):
+        self.net, self.classes = net, tuple(classes)
+
+    @classmethod
+    def load(cls, weights: str | PathLike | None = None, backend: str = "auto") -> "Tagger":
+        """Read a network.
+
+        Parameters
+        ----------
+        weights : str or path-like, optional
+            A weights file or checkpoint.  Default: the shipped weights.
+        backend : {"auto", "numpy", "numba"}
+            auto: NumPy at first, Numba (where installed) once enough has been tagged to repay its loading.
+            They agree to about 1e-5.
+
+        Returns
+        -------
+        Tagger
+
+        Raises
+        ------
+        CheckpointError
+            If the file cannot be used.
+        AcdrefError
+            If Numba is asked for by name and cannot be imported.
+        """
+        net, meta = load_weights(resource("weights", "acdnet.npz") if weights is None else weights, "numpy")
+        return cls(Adaptive(net, backend), meta["classes"])
+
+    def tag(
+        self,
+        recording: str | PathLike | tuple[ArrayLike, float],
+        window: float = WINDOW,
+        hop: float | None = None,
+    ) -> Tags:
+        """Tag a recording.
+
+        Parameters
+        ----------
+        recording : str or path-like, or (samples, rate)
+            A file that `acdref predict` reads; or floats or integers (n,) or (n, channels) and their rate in
+            Hz: see :func:`acdref.audio.decode.blocks_of`.
+        window, hop : float
+            In seconds, as of `acdref predict`; hop defaults to the window.
+
+        Returns
+        -------
+        Tags
+
+        Raises
+        ------
+        AudioError
+            If it cannot be used, or not to its end.
+        ValueError
+            If `window` or `hop` holds no sample.
+
+        Notes
+        -----
+        What `acdref predict` does with the file, bit for bit with the same backend.
+        """
+        notes: list[str] = []
+        if isinstance(recording, tuple):
+            samples, rate = recording
+            name, front = "", front_end(self.net)
+            found = score_blocks(self.net, blocks_of(samples, rate, front.rate, window, hop, notes.append))
+        elif hasattr(recording, "__array__"):
+            raise AudioError("samples", "given without their rate: tag((samples, rate))")
+        else:
+            name = fspath(recording)
+            found = score_recording(self.net, name, window, hop, notes.append)
+        windows, said = [], 0
+        for scores in found:
+            note = "; ".join(notes[said:]) or None
+            windows.append(Window(name, scores.start, scores.end, scores.probabilities, note))
+            said = len(notes)
+        return Tags(self.classes, tuple(windows), tuple(notes))
