@@ -630,7 +630,7 @@ PLANTED = {
     ],
     "tables/walk": [
         ("os.path.splitext(name)[1].lower() in", "os.path.splitext(name)[1] in"),
-        ("subfolders[:] = files[:] = []", "pass"),
+        ("        seen.add(real[parent])\n", ""),
         ("return hidden or not _is_within(target, real_root)", "return True"),
         ("if _is_within(real_root, target):", "if target == real_root:"),
     ],

@@ -592,7 +592,7 @@ PLANTED = {
         ),
     ],
     ("labels/strong", "labels/test_strong.py"): [
-        ("np.ceil(share *", "np.floor(share *", "TestFrameEvents::test_definition"),
+        ("np.ceil(share *", "np.floor(share *", "TestFrameEvents::test_boundaries"),
         ("np.minimum(length, frame)", "length", "TestFrameEvents::test_google"),
         ("np.minimum(length, frame)", "frame", "TestFrameEvents::test_google"),
         (

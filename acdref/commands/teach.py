@@ -72,9 +72,9 @@ def command(
     from acdref.ops.threads import get_threads
 
     words = words_of(prompts, template, background)
+    _check_results(out, labels, decision, words)
     check_output(out, prompts, bundle, *paths, *reuse, endings=(".npz",))
     check_output(labels, prompts, bundle, *paths, *reuse, flag="--labels", endings=(".csv", ""))
-    _check_results(out, labels, decision, words)
     recordings = _recordings(paths, root, null)
     if shard is not None:
         recordings = teach.shard(recordings, *_part(shard))

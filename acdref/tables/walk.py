@@ -1,6 +1,5 @@
 """Recordings in a folder and its subfolders, found by the endings of their names."""
 
-import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -93,11 +92,14 @@ def find_audio(
     """
     root = os.fspath(folder)
     real_root, seen = os.path.realpath(root), set()
+    real = {root: real_root}  # where a folder lies, by its path
 
-    def enters(path):
-        if not os.path.islink(path):
+    def enters(parent, name):
+        path, target = os.path.join(parent, name), os.path.join(real[parent], name)
+        if not os.path.islink(target):
+            real[path] = target
             return True
-        target = os.path.realpath(path)
+        real[path] = target = os.path.realpath(target)
         if _is_within(real_root, target):
             if passed is not None and target != real_root:
                 passed.above(path)
@@ -106,13 +108,12 @@ def find_audio(
         return hidden or not _is_within(target, real_root)
 
     for parent, subfolders, files in os.walk(root, onerror=failed, followlinks=True):
+        if real[parent] in seen:
+            subfolders[:] = []
+            continue
+        seen.add(real[parent])
         visible = sorted(name for name in subfolders if not name.startswith("."))
-        subfolders[:] = [name for name in visible if enters(os.path.join(parent, name))]
-        with contextlib.suppress(OSError):  # gone meanwhile
-            status = os.stat(parent)
-            if (status.st_dev, status.st_ino) in seen:
-                subfolders[:] = files[:] = []
-            seen.add((status.st_dev, status.st_ino))
+        subfolders[:] = [name for name in visible if enters(parent, name)]
         for name in sorted(files):
             path, hidden = os.path.join(parent, name), name.startswith(".")
             is_audio = os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES

@@ -1,5 +1,6 @@
 """The published formats: what a clip is in each, every kind of damage, repeats, byte-equal round trips."""
 
+import numpy as np
 import pytest
 from relabel_support import AUDIOSET, FRAMED, FSD50K, MANIFEST, STRONG, TEXTS, shared, write
 
@@ -11,6 +12,7 @@ from acdref.tables.label_files import (
     Clip,
     LabelFile,
     fsd50k_name,
+    label_matrix,
     refusing_repeats,
     writing,
 )
@@ -94,6 +96,14 @@ def test_framed(tmp_path):
     assert (first.id, first.present, first.absent) == ("one_0", ["/m/electric"], ["/m/dog"])
     assert second.details == (0.96, 1.92) and (second.present, second.absent) == (["/m/dog"], [])
     assert (third.id, third.line, third.absent) == ("two_0", 5, ["/m/guitar"])
+
+
+def test_what_a_frame_does_not_list_is_unknown():
+    y, strangers = label_matrix(
+        [Clip(1, "a", ["x"], absent=["z"]), Clip(2, "b", ["x"])], {"x": 0, "y": 1, "z": 2}, 3
+    )
+    np.testing.assert_array_equal(y, [[1, np.nan, 0], [1, 0, 0]])
+    assert strangers == []
 
 
 def test_frames_are_sorted_by_their_times(tmp_path):

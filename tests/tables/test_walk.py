@@ -98,9 +98,9 @@ def test_many_links_between_folders_take_no_time(tmp_path):
             (one / f"to{other.name}").symlink_to(other)
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "link").symlink_to(folders[0])
-    begun = time.monotonic()
+    begun = time.process_time()
     assert len(walked(tmp_path / "set")[0]) == len(folders)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_linked_files_and_links_to_nothing(tmp_path):
