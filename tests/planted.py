@@ -226,6 +226,8 @@ PLANTED = {
         ("windows.mean(axis=0, dtype=np.float64)", "windows[0]"),
     ],
     "conform/comparing": [
+        ("stems <= atol.keys()", "True"),
+        ('"\\0" not in path', "True"),
         ("atol[path.stem] if isinstance(atol, dict)", "max(atol.values()) if isinstance(atol, dict)"),
         ("all(isinstance(entry.get(k), kind) for k, kind in _ENTRY.items())", "entry.keys() >= _ENTRY.keys()"),
         ("except (ValueError, RecursionError)", "except ValueError"),

@@ -1,5 +1,6 @@
 """Faults of the system, and inputs as one must expect them: each with what must hold."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -16,7 +17,7 @@ from running import Finding, Program, program, wrong
 from sounds import rows
 
 FAULTS = []
-WRITERS = [job for job in JOBS if "OUT" in job.words and job.name in (
+WRITERS = [job for job in JOBS if job.name in (
     "train", "predict --scores", "predict --out", "teach", "relabel", "self-correct")]  # fmt: skip
 OFFSETS = (-0.1, -0.03, -0.01, -0.003, 0.003, 0.01, 0.03, 0.1)
 TAG = ("predict", "--backend", "numpy", "--format", "jsonl")
@@ -67,16 +68,21 @@ class Faults:
     def unit(self, number, size):
         """Try one; returns counts and findings, each a (Finding, number, bytes, ending)."""
         method, variant = self.faults[number]
+        with self._place(number, variant) as folder:
+            found = list(method(self, folder, *(() if variant is None else (variant,))))
+            folder.chmod(0o755)
+        for finding in found:
+            finding.facts |= {"fault": method.__name__, "of": getattr(variant, "name", repr(variant))}
+        return Counter({"right": not found}), [(finding, number, b"", "") for finding in found]
+
+    def _place(self, number, variant):
+        """The folder of a fault; of one of a job, that job's."""
+        if variant in WRITERS:
+            return self.kills.place(variant)
         folder = self.work / f"fault{number}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        found = list(method(self, folder, variant) if variant is not None else method(self, folder))
-        folder.chmod(0o755)
-        for finding in found:
-            finding.facts |= {"fault": method.__name__, "of": getattr(variant, "name", repr(variant))}
-        if not found:
-            shutil.rmtree(folder)
-        return Counter({"right": not found}), [(finding, number, b"", "") for finding in found]
+        return contextlib.nullcontext(folder)
 
     def facts(self):
         """What is the same for all units."""
@@ -86,7 +92,7 @@ class Faults:
         return self.program.run([*TAG, "--weights", self.good / "tiny.npz", *paths], **options)
 
     def _run(self, job, out, **options):
-        return self.program.run(self.kills.words(job, out), cwd=self.good, timeout=120, **options)
+        return self.program.run(self.kills.words(job, out), cwd=out, timeout=120, **options)
 
     def _refused(self, outcome, words=()):
         """Exit code 1, with a message that has one of the words."""
@@ -133,9 +139,7 @@ class Faults:
     @fault(*WRITERS)
     def two_runs_at_once(self, folder, job):
         """One of them does it, or both; the files are right."""
-        running = [
-            self.program.start(program(self.kills.words(job, folder)), cwd=self.good) for _ in range(2)
-        ]
+        running = [self.program.start(program(self.kills.words(job, folder)), cwd=folder) for _ in range(2)]
         outcomes = [self.program.ended(one, 120) for one in running]
         codes = sorted(str(outcome.code) for outcome in outcomes)
         yield from _must(codes in (["0", "0"], ["0", "1"]), "exit code", f"{codes}: {outcomes}")
@@ -277,10 +281,12 @@ class Faults:
     def clock(self, folder, time):
         """A job that was stopped is continued, whatever the files' times are."""
         job = next(job for job in WRITERS if job.name == "predict --scores")
-        self.kills._killed(job, folder, "kill", 0.7 * self.kills.right[job.name][2], np.random.default_rng(0))
-        for path in folder.iterdir():
-            os.utime(path, (time, time))
-        yield from self._ends_right(job, folder, self._run(job, folder))
+        with self.kills.place(job) as folder:
+            moment = 0.7 * self.kills.right[job.name][2]
+            self.kills._killed(job, folder, "kill", moment, np.random.default_rng(0))
+            for path in folder.iterdir():
+                os.utime(path, (time, time))
+            yield from self._ends_right(job, folder, self._run(job, folder))
 
     # Inputs
 

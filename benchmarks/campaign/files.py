@@ -6,6 +6,8 @@ done again with a word, or give what the undamaged file gives: else numbers are 
 
 import json
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from mutating import ARCHIVES, TEXTS, draw_archive, draw_text, fewest, mutated, shrunk
-from running import ROOT, Finding, Forked, wrong
+from running import ROOT, Finding, Forked, environment, wrong
 from sounds import rows, tiny_weights
 
 NODES = [
@@ -149,6 +151,15 @@ def jobs(good):
     ]
 
 
+_KEEPING = """
+import os
+remove = os.unlink
+os.unlink = lambda path, **more: None if os.fspath(path).endswith(".part") else remove(path, **more)
+from acdref.cli import main
+main()
+"""
+
+
 class Files:
     """The part of the campaign: units of twenty mutants each."""
 
@@ -222,9 +233,9 @@ class Files:
             "--scores",
             "o.npz",
         ]
-        (self.good / "o.npz").mkdir()  # the output's name is taken: in the end nothing can be written
-        self.program.run(words, cwd=self.good)
-        (self.good / "o.npz").rmdir()
+        command = [sys.executable, "-c", _KEEPING, *words]
+        subprocess.run(command, cwd=self.good, env=environment(self.work), stdout=subprocess.DEVNULL)
+        (self.good / "o.npz").unlink()
 
     def drawn(self, number):
         """Job, mutations and table of the mutant of that number."""

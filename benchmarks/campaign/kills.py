@@ -4,11 +4,13 @@ The same command is then given again; its files must equal those of an undisturb
 nothing else may be left.  After a power cut a job may begin anew, but not end otherwise.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ TIMEOUT = 300
 
 @dataclass
 class Job:
-    """A command that writes below the folder OUT, and how often it is killed, beside others."""
+    """A command that writes into the working folder, and how often it is killed, beside others."""
 
     name: str
     words: str
@@ -37,31 +39,30 @@ class Job:
 _TINY = "--init tiny.npz --epochs 1 --threads 1"
 _RUN = "--init tiny.npz " + " ".join(RUN)
 JOBS = [
-    Job("train", f"train many.csv --out OUT/run {_RUN} --epochs 4 --epoch-size 6", 4),
-    Job("predict --scores", "predict --backend numpy --weights tiny.npz many.csv --scores OUT/s.npz", 4),
-    Job("predict --out", "predict --backend numpy --weights tiny.npz --out OUT/t.jsonl many", 2),
-    Job("teach", "teach clap many.csv --prompts prompts.txt --out OUT/c.npz --labels OUT/l.csv", 4),
-    Job("relabel", "relabel long.csv --scores long-scores.csv --correct --out OUT/l.csv", 2),
+    Job("train", f"train many.csv --out run {_RUN} --epochs 4 --epoch-size 6", 4),
+    Job("predict --scores", "predict --backend numpy --weights tiny.npz many.csv --scores made.npz", 4),
+    Job("predict --out", "predict --backend numpy --weights tiny.npz --out made.jsonl many", 2),
+    Job("teach", "teach clap many.csv --prompts prompts.txt --out made.npz --labels made.csv", 4),
+    Job("relabel", "relabel long.csv --scores long-scores.csv --correct --out made.csv", 2),
     Job("evaluate", "evaluate many.csv --backend numpy --weights tiny.npz --json", 1),
-    Job("self-correct", f"recipe self-correct many.csv --out OUT/r {_RUN}", 3),
-    Job("unlabelled", f"recipe unlabelled clap many --prompts prompts.txt --out OUT/r {_RUN[:-13]}", 2),
-    Job("self-verify", f"recipe self-verify many.csv --out OUT/r {_TINY} --rounds 1 --constant 0 "
+    Job("self-correct", f"recipe self-correct many.csv --out r {_RUN}", 3),
+    Job("unlabelled", f"recipe unlabelled clap many --prompts prompts.txt --out r {_RUN[:-13]}", 2),
+    Job("self-verify", f"recipe self-verify many.csv --out r {_TINY} --rounds 1 --constant 0 "
         "--tune-epochs 1 --tune-constant 0 --excerpts 1 --folds 2", 2),
-    Job("strong", f"recipe strong many.csv --out OUT/r {_TINY} --part-epochs 1 --tune-epochs 1 "
+    Job("strong", f"recipe strong many.csv --out r {_TINY} --part-epochs 1 --tune-epochs 1 "
         "--batch 8", 2),
-    Job("pseudo-strong", f"recipe pseudo-strong many.csv --out OUT/r {_TINY} --annotator-epochs 1 --batch 30 "
+    Job("pseudo-strong", f"recipe pseudo-strong many.csv --out r {_TINY} --annotator-epochs 1 --batch 30 "
         "--windows 2", 2),
 ]  # fmt: skip
 
 
 def contents(folder):
-    """sha256 of every file below a folder, by name; in what was written, the folder itself is named OUT."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            data = path.read_bytes().replace(str(folder).encode(), b"OUT")
-            found[str(path.relative_to(folder))] = hashlib.sha256(data).hexdigest()
-    return found
+    """sha256 of every file below a folder, by name."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 class Kills:
@@ -75,7 +76,10 @@ class Kills:
         files.program.close()
         self.good = files.good
         self.program = Program(work)
-        self.jobs = [job for job in JOBS if not names or job.name in names for _ in range(job.share)]
+        chosen = [job for job in JOBS if not names or job.name in names]
+        turns = range(max(job.share for job in JOBS))
+        self.jobs = [job for turn in turns for job in chosen if turn < job.share]
+        self.locks = {job.name: threading.Lock() for job in JOBS}
         self.right = {}
         self._make()
         for job in JOBS:
@@ -102,50 +106,56 @@ class Kills:
         (self.good / "long-scores.csv").write_text("".join(scores))
 
     def words(self, job, out):
-        """The command line into a folder; a run that has begun is continued."""
-        words = job.words.replace("OUT", str(out)).split()
-        if job.name == "train" and (out / "run/config.json").exists():
-            return ["train", "--out", str(out / "run"), "--resume", "--workers", "0"]
-        return words
+        """The command line, for the working folder `out`; a run that has begun is continued.
 
-    def _fresh(self, name):
-        """An empty folder, always of the same name: runs keep their own paths."""
-        out = self.work / name
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
-        return out
+        What it writes has no path: no file knows the folder.
+        """
+        if job.name == "train" and (out / "run/config.json").exists():
+            return ["train", "--out", "run", "--resume", "--workers", "0"]
+        first, *words = job.words.split()
+        return [first, *(str(self.good / word) if (self.good / word).exists() else word for word in words)]
+
+    @contextlib.contextmanager
+    def place(self, job):
+        """Context in which a job has its folder, empty, for itself: runs keep their own paths."""
+        with self.locks[job.name]:
+            out = self.work / job.name.replace(" ", "")
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir()
+            yield out
 
     def _measure(self, job):
         """The files of an undisturbed run, and its seconds."""
         for _ in range(2):  # once to warm up
-            out = self._fresh("undisturbed")
-            outcome = self.program.run(self.words(job, out), cwd=self.good, timeout=TIMEOUT)
+            with self.place(job) as out:
+                outcome = self.program.run(self.words(job, out), cwd=out, timeout=TIMEOUT)
+                made = contents(out)
         if outcome.code:
             raise SystemExit(f"{job.name}: {outcome.err}")
-        self.right[job.name] = contents(out), outcome.out.replace(str(out).encode(), b"OUT"), outcome.seconds
+        self.right[job.name] = made, outcome.out, outcome.seconds
 
     def unit(self, number, size):
         """Kill job `number`; returns counts and findings, each a (Finding, number, bytes, ending)."""
         rng = np.random.default_rng((self.seed, 3, number))
         job = self.jobs[number % len(self.jobs)]
         how = str(rng.choice(["kill", "kill", "term", "hup", "power", "power"]))
-        out = self._fresh(f"killed{number}")
-        right, _, seconds = self.right[job.name]
+        seconds = self.right[job.name][2]
         moments = [float(rng.uniform(0.15, 1)) * seconds for _ in range(int(rng.choice([1, 1, 2])))]
         found, killed = [], 0
-        for moment in moments:
-            outcome = self._killed(job, out, how, moment, rng)
-            killed += outcome.signal is not None or outcome.code == 130
-            found += self._after(outcome, out, how, right)
-        outcome = self.program.run(self.words(job, out), cwd=self.good, timeout=TIMEOUT)
-        found += wrong(outcome, (0,))
-        if not found:
-            found += self._compared(job, out, outcome)
+        with self.place(job) as out:
+            for moment in moments:
+                outcome = self._killed(job, out, how, moment, rng)
+                killed += outcome.signal is not None or outcome.code == 130
+                found += self._after(outcome, out, how)
+            outcome = self.program.run(self.words(job, out), cwd=out, timeout=TIMEOUT)
+            found += wrong(outcome, (0,))
+            if not found:
+                found += self._compared(job, out, outcome)
+            if found:
+                shutil.move(out, self.work / f"killed{number}")
         facts = {"job": job.name, "how": how, "moments": [round(moment / seconds, 3) for moment in moments]}
         for finding in found:
             finding.facts |= facts
-        if not found:
-            shutil.rmtree(out)
         counts = Counter({job.name: 1, how: 1, "stopped": killed, "bit-equal": not found})
         return counts, [(finding, number, b"", "") for finding in found]
 
@@ -156,7 +166,7 @@ class Kills:
         if how == "power":
             shutil.rmtree(log, ignore_errors=True)
             command = [sys.executable, str(Path(power.__file__)), str(log), *words]
-        running = self.program.start(command, cwd=self.good)
+        running = self.program.start(command, cwd=out)
         try:
             running[0].wait(moment)
         except Exception:  # it is still at work
@@ -170,7 +180,7 @@ class Kills:
             shutil.rmtree(log, ignore_errors=True)
         return outcome
 
-    def _after(self, outcome, out, how, right):
+    def _after(self, outcome, out, how):
         """What is wrong with how it ended: a signal that can be caught leaves no temporary file."""
         found = []
         if how in ("term", "hup"):
