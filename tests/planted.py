@@ -229,7 +229,10 @@ PLANTED = {
         ("stems <= atol.keys()", "True"),
         ('"\\0" not in path', "True"),
         ("atol[path.stem] if isinstance(atol, dict)", "max(atol.values()) if isinstance(atol, dict)"),
-        ("all(isinstance(entry.get(k), kind) for k, kind in _ENTRY.items())", "entry.keys() >= _ENTRY.keys()"),
+        (
+            "all(isinstance(entry.get(k), kind) for k, kind in _ENTRY.items())",
+            "entry.keys() >= _ENTRY.keys()",
+        ),
         ("except (ValueError, RecursionError)", "except ValueError"),
     ],
     "conform/formats": [
