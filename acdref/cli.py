@@ -112,7 +112,7 @@ def main() -> None:
 def _end_in_order():
     """End as by Ctrl-C, leaving nothing unfinished, when the system or a lost terminal ends the work."""
     kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # (under nohup SIGHUP is ignored)
+    # Under nohup SIGHUP is ignored.
     kinds = [kind for kind in kinds if signal.getsignal(kind) == signal.SIG_DFL]
 
     def end(number, frame):

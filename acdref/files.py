@@ -81,7 +81,6 @@ def replacing(
     temporary, lock = Path(folder, f".{name}.tmp"), None
     try:
         lock = open_alone(temporary, needed=True)
-        lock.truncate()
         _clear(folder, name)
     except BusyError:
         raise BusyError(path) from None

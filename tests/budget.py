@@ -13,12 +13,13 @@ import io
 import tokenize
 from pathlib import Path
 
-BUDGETS = {"package": 14_300, "core": 4_250, "conform": 3_500}
+BUDGETS = {"package": 16_100, "core": 4_750, "conform": 3_500}
 
 PACKAGE = Path(__file__).resolve().parents[1] / "acdref"
 CORE = ("audio", "features", "ops", "nets", "labels", "metrics", "losses.py", "optim.py")
 NUMBA_ONLY = [
     "kernel.py",
+    "kernel_cache.py",
     "threads.py",
     "memory.py",
     "vectors.py",

@@ -334,7 +334,6 @@ PLANTED = {
         ("            temporary.unlink()\n", "            pass\n"),
         ("value if math.isfinite(value) else None", "None if value != value else value"),
         (".{os.getpid()}.tmp", ".tmp"),
-        ("        lock.truncate()\n", ""),
         ("os.fstat(file.fileno()), os.lstat(path)", "os.fstat(file.fileno()), os.fstat(file.fileno())"),
         ("                _sync(temporary)\n", ""),
         ("            _lock(descriptor, folder)\n", "            pass\n"),
@@ -442,12 +441,11 @@ PLANTED = {
     "recipes/features": [
         ("            data.truncate(size * ends[-1])\n", "            pass\n"),
         ("zlib.crc32(data.read(size * int(steps))) == checksum", "len(data.read(size * int(steps))) > 0"),
-        ("mark = str(i), [ends[-1], *", "mark = str(i), [*"),
         ("np.diff(self.ends) > 0", "np.diff(self.ends) >= 0"),
         ("round(most * front.rate)", "round(most * front.hop)"),
         (
             "audio.resample(prepare(without_offset(x), rate), rate, front.rate, level=None)",
-            "prepare(audio.resample(without_offset(x), rate, front.rate), front.rate)",
+            "prepare(audio.resample(without_offset(x), rate, front.rate, level=None), front.rate)",
         ),
         ("prepare(without_offset(x), rate)", "prepare(x, rate)"),
     ],

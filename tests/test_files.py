@@ -152,6 +152,22 @@ def test_the_second_run_is_refused_until_the_first_is_dead(old):
 
 
 @needs_locks
+def test_what_was_renamed_just_before_it_was_locked_is_not_written(tmp_path, monkeypatch):
+    path, locked, flock = tmp_path / "x", [], files.fcntl.flock
+
+    def late(descriptor, how):
+        if not locked:
+            os.replace(path, tmp_path / "done")
+        locked.append(descriptor)
+        flock(descriptor, how)
+
+    monkeypatch.setattr(files.fcntl, "flock", late)
+    with files.open_alone(path) as file:
+        file.write(b"new")
+    assert len(locked) == 2 and path.read_bytes() == b"new" and (tmp_path / "done").read_bytes() == b""
+
+
+@needs_locks
 def test_one_run_in_a_folder(tmp_path):
     place = tmp_path / "deep" / "out"
     first = holding(place, "claimed")

@@ -10,7 +10,7 @@ from predict_support import CLASSES, write_tiny_weights
 from recipes_support import Killed, dying_at
 from train_support import Recorder
 
-from acdref.checkpoint import load, load_weights, network_arrays, network_meta, save
+from acdref.checkpoint import load, network_arrays, network_meta, save
 from acdref.errors import AcdrefError, CheckpointError
 from acdref.fit import Job, Observer, Run, Stopped, by_steps, fit, initial, tell
 from acdref.losses import softmax_cross_entropy
@@ -281,7 +281,7 @@ def test_the_average_is_of_every_step_and_counts(tmp_path):
     fit(net, job(average=0.7))
     fit(kept, job(average=0.7, best=tmp_path / "best.npz", meta=network_meta(net, "ab")))
     assert same(average.values, network_arrays(net)) and same(average.values, network_arrays(kept))
-    assert same(average.values, network_arrays(load_weights(tmp_path / "best.npz")[0]))
+    assert same(average.values, load(tmp_path / "best.npz")[0])
     assert not same(average.values, network_arrays(plain))
 
 

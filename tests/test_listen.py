@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 from acdref import augment
 from acdref.augment import AUGMENTATIONS, codecs
 from acdref.errors import AcdrefError
+from acdref.files import BusyError, claimed
 from acdref.listen import EXAMPLES, LEVEL, examples, png, spectrogram, write_page
 
 GREYS = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
@@ -143,6 +144,10 @@ class TestPage:
         with pytest.raises(AcdrefError, match="none of the recordings"):
             write_page(tmp_path / "out", [tmp_path / "bad.wav"])
         assert not (tmp_path / "out").exists()
+
+    def test_the_second_run_is_refused(self, tmp_path):
+        with claimed(tmp_path / "out"), pytest.raises(BusyError, match="out: another run is writing it"):
+            write_page(tmp_path / "out")
 
     def test_a_folder_that_cannot_be_made(self, tmp_path):
         (tmp_path / "file").write_text("")

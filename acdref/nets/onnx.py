@@ -76,12 +76,12 @@ def export_onnx(
     FileError
         If the file cannot be written.
     """
-    model = onnx_model(net, classes, front_end, licence).SerializeToString()
-    try:
-        difference = verify(model, net, front_end)
-    except ImportError:
-        difference = None
     with replacing(path) as temporary:
+        model = onnx_model(net, classes, front_end, licence).SerializeToString()
+        try:
+            difference = verify(model, net, front_end)
+        except ImportError:
+            difference = None
         temporary.write_bytes(model)
     return difference
 

@@ -151,8 +151,7 @@ def _write(folder, files, shape, transform, observer):
     part.touch()
     with Journal(str(folder / JOURNAL), {"shape": shape}, observer.log) as journal, open(part, "r+b") as data:
         for i, path in enumerate(files):
-            name, mark = str(i), [ends[-1], *(stamp(path) or ())]
-            place = size * ends[-1]
+            name, mark, place = str(i), stamp(path), size * ends[-1]
             if not (journal.has(name, mark) and _is_there(data, place, size, journal.get(name, None))):
                 x = _transformed(path, transform, observer)
                 with naming(part):

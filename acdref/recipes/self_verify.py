@@ -40,10 +40,12 @@ from acdref.recipes import features
 from acdref.recipes.parts import Data, key_of, save_array
 from acdref.recipes.silence import clip_silence
 from acdref.recipes.stages import Stage, Summaries, run
+from acdref.tables.journal import Journal
 
 RECIPE = "self-verify"
 CLIP_SECONDS, EXCERPT_SECONDS = 18.0, 2.304  # the length of the paper's frames in version 1
 POSTERIORS, ACCEPTED, TEST = "posteriors.npy", "accepted.csv", "test.npy"
+JOURNAL = "posteriors.part"
 
 
 def self_verify(
@@ -180,13 +182,14 @@ class _SelfVerification:
         summary["best_epochs"] = [row["epoch"] for row in kept]
         if self.test is not None:
             summary["test"] = self._answered(folder, state.answers(nets))
+        (folder / JOURNAL).unlink(missing_ok=True)
         return summary
 
     def _verified(self, state, nets, folder):
         """Which labels count as verified, (N,) bool: the given ones, and those that are accepted."""
-        if not (folder / POSTERIORS).exists():
-            save_array(folder / POSTERIORS, state.held_out(nets))
-        posteriors, options = np.load(folder / POSTERIORS), self.options
+        with Journal(str(folder / JOURNAL), {"round": state.number}, state.observer.log) as journal:
+            posteriors, options = state.held_out(nets, journal), self.options
+        save_array(folder / POSTERIORS, posteriors)
         chosen = verify(posteriors, self.labels, self.verified, options.threshold, options.cap)
         accepted = np.flatnonzero(chosen & ~self.verified)
         rows = [(self.train.paths[i], self.train.classes[self.labels[i]]) for i in accepted]
@@ -290,17 +293,20 @@ class _Round:
         loss, _ = softmax_cross_entropy(np.eye(logits.shape[1])[labels], logits)
         return {"val_loss": loss, "val_accuracy": (logits.argmax(axis=1) == labels).mean()}
 
-    def held_out(self, nets):
+    def held_out(self, nets, journal):
         """Posteriors of the recordings that nobody has checked, each by the network of its fold.
 
-        The mean over random excerpts, which depend on seed, round and recording.
+        The mean over random excerpts, which depend on seed, round and recording.  What the journal has, by
+        the recording's number, is not computed again.
         """
         options, posteriors = self.options, self._unknown(len(self.folds))
         doubtful = np.flatnonzero(~self.recipe.verified & (self.folds >= 0))
         for done, i in enumerate(doubtful, 1):
-            rng = np.random.default_rng([options.seed, self.number, i])
-            logits = nets[self.folds[i]].forward(self._excerpts(i, rng, options.excerpts))[0]
-            posteriors[i] = mean_posterior(_softmax(logits)[:, None])[0]
+            if not journal.has(str(i), None):
+                rng = np.random.default_rng([options.seed, self.number, i])
+                logits = nets[self.folds[i]].forward(self._excerpts(i, rng, options.excerpts))[0]
+                journal.add(str(i), None, mean_posterior(_softmax(logits)[:, None])[0])
+            posteriors[i] = journal.get(str(i), None)
             tell(self.observer, done, len(doubtful))
         return posteriors
 

@@ -153,7 +153,7 @@ def test_what_is_damaged_is_made_again(tmp_path, monkeypatch, name):
 def test_a_changed_recording_is_made_again_and_what_is_behind_it(recordings, tmp_path):
     with pytest.raises(Stopped):
         work(recordings, tmp_path / "f", Recorder(3))
-    write(tmp_path / "0.wav", noise(0.6, seed=9))
+    write(tmp_path / "0.wav", noise(0.2, seed=9))
     work(recordings, tmp_path / "f")
     work(recordings, tmp_path / "whole")
     assert contents(tmp_path / "f") == contents(tmp_path / "whole")

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from acdref.errors import FileError
+from acdref.files import BusyError
 from acdref.synth import CLASSES, dataset, scene, write_dataset
 
 
@@ -161,3 +162,11 @@ def test_bad_parameters_make_no_folder(tmp_path):
         with pytest.raises(ValueError, match=next(iter(options))):
             write_dataset(tmp_path / "new", **{"count": 1, "seed": 0, **options})
     assert not (tmp_path / "new").exists()
+
+
+def test_the_second_run_is_refused(tmp_path):
+    def progress(done, count):
+        with pytest.raises(BusyError, match="out: another run is writing it"):
+            write_dataset(tmp_path / "out", 1, seed=0, seconds=0.5)
+
+    assert len(write_dataset(tmp_path / "out", 2, seed=0, seconds=0.5, progress=progress)) == 2
