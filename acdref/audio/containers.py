@@ -34,7 +34,7 @@ class FileView:
 
     def left(self) -> int:
         """Bytes that nobody has read."""
-        return self.length - (os.lseek(self.fd, 0, os.SEEK_CUR) if self.whole else self.position)
+        return max(0, self.length - (os.lseek(self.fd, 0, os.SEEK_CUR) if self.whole else self.position))
 
     def head(self, n: int) -> bytes:
         """The first bytes."""
@@ -76,13 +76,51 @@ class Endless(FileView):
             return self.position
         return super().seek(offset, whence)
 
-    def left(self) -> int:
-        return 0
-
     def read(self, n: int) -> bytes:
         if self.position >= _FAR - _TAG:  # somebody looks for a tag at the end
             return bytes(n)
         return super().read(n)
+
+
+class Restated(FileView):
+    """A file in whose header the size of the sound is another: that of all there is."""
+
+    def __init__(self, view: FileView, place: int, size: bytes, claimed: int | None) -> None:
+        super().__init__(view.fd, view.start, view.start + view.length)
+        self._place, self._size = place - view.start, size
+        self.claimed = claimed
+        """Bytes of sound by the header; None where it leaves that open."""
+        self.sound = self.length - self._place - len(size)
+        """Bytes that there are."""
+
+    def read(self, n: int) -> bytes:
+        start, data = self.position, bytearray(super().read(n))
+        for i, byte in enumerate(self._size, self._place - start):
+            if 0 <= i < len(data):
+                data[i] = byte
+        return bytes(data)
+
+
+def restated(view: FileView) -> FileView:
+    """The view itself, or a Restated one where libsndfile would find no sound: of a WAV whose size was never
+    written, or a CAF whose size is open (-1), was never written or is too large."""
+    if view.head(4) == b"RIFF" and unclaimed(view) is not None and (data := _wav_data(view))[1] == 0:
+        there = view.start + view.length - data[0]
+        if there < (1 << 32) - _CHUNKS:
+            return Restated(view, data[0] - 4, struct.pack("<I", there), 0)
+    place = view.start + 8
+    while view.head(4) == b"caff" and len(chunk := os.pread(view.fd, 12, place)) == 12:
+        name, size = struct.unpack(">4sq", chunk)
+        there = view.start + view.length - place - 12
+        if name == b"data":
+            if 4 < size <= there:  # (four bytes are an edit count)
+                break
+            claimed = {-1: None, 4: 0}.get(size, size)
+            return Restated(view, place + 4, struct.pack(">q", there), claimed)
+        if not 0 <= size <= there:
+            break
+        place += 12 + size
+    return view
 
 
 class OggFlac(FileView):
@@ -146,11 +184,17 @@ def _found(fd, mark, start):
 
 
 def chains(fd: int) -> list[FileView]:
-    """The chains of an Ogg file, each a view of its own; of any other file, the whole of it.
+    """The chains of an Ogg file, or joined WAV files, each a view of its own; of any other file, the whole.
 
     A chain begins with the first pages of all its streams; the first such page after others begins the next.
     """
     starts, begun = [0], False
+    while (head := os.pread(fd, 12, starts[-1]))[:4] == b"RIFF" and head[8:] == b"WAVE":
+        after = starts[-1] + 8 + struct.unpack("<I", head[4:8])[0]
+        following = os.pread(fd, 12, after + after % 2)
+        if following[:4] != b"RIFF" or following[8:] != b"WAVE":
+            break
+        starts.append(after + after % 2)
     for start, _, _, flags in ogg_pages(fd):
         if flags & 2 and begun:
             starts.append(start)
@@ -215,18 +259,34 @@ def has_length(view: FileView) -> bool:
 
 
 def mp3_rest(view: FileView) -> FileView | None:
-    """What nobody has read of an MP3, if there are frames of MPEG audio in it."""
-    place = view.start + view.length - view.left()
-    return FileView(view.fd, place) if mp3_start(_after_tag(view, place)) is not None else None
+    """What nobody has read of an MP3, from the next frames of MPEG audio on; None if there are none."""
+    end = view.start + view.length
+    place = end - view.left()
+    limit = min(end, place + _SKIPPED)
+    while place < limit:
+        place = _behind_tag(view, place)
+        block = os.pread(view.fd, _SEARCHED, place)
+        if (start := mp3_start(block)) is not None:
+            return FileView(view.fd, place + start)
+        place += max(1, len(block) - _OVERLAP)
+    return None
+
+
+def _behind_tag(view, place):
+    """What follows the ID3v2 tags that stand at a place, if there are any."""
+    while (head := os.pread(view.fd, 10, place)).startswith(b"ID3") and len(head) == 10:
+        place += 10 + sum((byte & 127) << 7 * (3 - i) for i, byte in enumerate(head[6:]))
+    return place
 
 
 def _after_tag(view, place):
-    """What stands at a place, behind an ID3v2 tag if there is one."""
-    head = os.pread(view.fd, 10, place)
-    if head.startswith(b"ID3") and len(head) == 10:
-        place += 10 + sum((byte & 127) << 7 * (3 - i) for i, byte in enumerate(head[6:]))
-    return os.pread(view.fd, _SEARCHED, place)
+    """What stands at a place, behind the ID3v2 tags if there are any."""
+    return os.pread(view.fd, _SEARCHED, _behind_tag(view, place))
 
+
+_JUNK = 1 << 20  # bytes in which the first frame is looked for where nothing else is recognised
+_OVERLAP = 8192  # more than three frames
+_SKIPPED = 1 << 26  # bytes of junk within an MP3 that are looked through for more of it
 
 _SEARCHED = 65536  # bytes in which the first frame of an MP3 is looked for
 
@@ -260,40 +320,68 @@ def _mp3_frame(header):
 
 def other_view(view: FileView) -> FileView | None:
     """A view of what libsndfile does not recognise, for it to try; None if there is none."""
-    head = view.head(_SEARCHED)
+    head = view.head(64)
     if type(view) is not FileView:
         return None
-    if head.startswith(b"OggS") and b"\x7fFLAC" in head[:64]:
+    if head.startswith(b"OggS") and b"\x7fFLAC" in head:
         return OggFlac(view.fd)
-    start = mp3_start(head)
-    return FileView(view.fd, view.start + start) if start else None
+    place = _behind_tag(view, view.start)
+    start = mp3_start(os.pread(view.fd, _JUNK, place))
+    return None if start is None or place + start == view.start else FileView(view.fd, place + start)
 
 
-def unclaimed_wav(fd: int) -> int | None:
-    """Where the samples of a WAV file begin that its header does not claim; None if it claims all.
+def unclaimed(view: FileView) -> int | None:
+    """Where the samples of a WAV, RF64 or AU begin that its header does not claim; None if it claims all.
 
     Those are all samples where the header was never closed (it claims 0), and all after the first where the
-    size has wrapped at 4 GiB.  What else follows the samples is not taken for sound.
+    size of a WAV has wrapped at 4 GiB.  What else follows the samples is not taken for sound.
     """
-    data = _wav_data(fd)
+    data = _wav_data(view) or _au_data(view)
     if data is None:
         return None
     begin, claimed = data
-    more = os.fstat(fd).st_size - begin - claimed
-    never_closed = claimed == 0 and more > 0 and not _chunks(fd, begin, more)
-    return begin + claimed if never_closed or more >= (1 << 32) - _CHUNKS else None
+    more = view.start + view.length - begin - claimed
+    never_closed = claimed == 0 and more > 0 and not _chunks(view.fd, begin, more)
+    wrapped = view.head(4) == b"RIFF" and more >= (1 << 32) - _CHUNKS
+    return begin + claimed if never_closed or wrapped else None
+
+
+def _au_data(view):
+    """As :func:`_wav_data`, of an AU file."""
+    head = view.head(12)
+    if len(head) < 12 or not head.startswith((b".snd", b"dns.")):
+        return None
+    begin, size = struct.unpack(">II" if head[:1] == b"." else "<II", head[4:])
+    return view.start + begin, size
 
 
 def unknown_tail(view: FileView) -> int:
     """How many of the bytes left at the end of a view are neither tags, chunks nor padding; 0 for a few."""
     end = _end(view)
-    left, few = (view.left(), 4096) if end is None else (view.length - end, 1024)
-    start = view.start + view.length - left
+    last = _before_tags(view.fd, view.start + view.length)
+    start, few = (view.start + view.length - view.left(), 4096) if end is None else (view.start + end, 1024)
+    left = last - start
     if left <= few or _chunks(view.fd, start, left):
         return 0
     tail = os.pread(view.fd, min(left, _CHUNKS), start)
     tagged = tail.startswith((b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN"))
     return 0 if tagged or not any(tail) else left
+
+
+def _before_tags(fd, end):
+    """Where the ID3v1, Lyrics3 and APE tags begin that end there."""
+    while True:
+        before = end
+        if os.pread(fd, 3, max(0, end - _TAG)) == b"TAG":
+            end -= _TAG
+        foot = os.pread(fd, 32, max(0, end - 32))
+        if foot.startswith(b"APETAGEX"):
+            size, flags = struct.unpack_from("<I4xI", foot, 12)
+            end -= size + 32 * (flags >> 31)  # the header is not counted
+        elif foot.endswith(b"LYRICS200") and foot[-15:-9].isdigit():
+            end -= int(foot[-15:-9]) + 15
+        if end == before or end < 0:
+            return before
 
 
 _CHUNKS = 1 << 16
@@ -302,13 +390,8 @@ _CHUNKS = 1 << 16
 def _end(view):
     """Where a file ends by what its header says, whatever libsndfile has read; None if it does not say."""
     head = view.head(40)
-    if data := _wav_data(view.fd):
-        return sum(data) + data[1] % 2
-    if head.startswith(b"RF64") and len(head) == 40:
-        return min(8 + struct.unpack_from("<Q", head, 20)[0], view.length)
-    if head.startswith((b".snd", b"dns.")):
-        begin, size = struct.unpack(">II" if head[:1] == b"." else "<II", head[4:12])
-        return min(begin + size, view.length)
+    if data := _wav_data(view) or _au_data(view):
+        return min(sum(data) + data[1] % 2 * (head[:1] == b"R") - view.start, view.length)
     if head.startswith(b"OggS"):
         return _last_page(view)[0]
     if packet := sds_packet(view):
@@ -354,11 +437,13 @@ _CHUNKED = [(b"FORM", 12, ">4sI", 0, 2), (b"caff", 8, ">4sq", 0, 1), (b"riff", 4
 
 
 def _last_chunk(view, place, form, inclusive, step):
-    """Where the last chunk ends before which there is nothing but chunks."""
+    """Where the last chunk ends before which there is nothing but chunks; one of sound, with the file."""
     head = struct.calcsize(form)
     while len(chunk := os.pread(view.fd, head, place)) == head:
         name, size = struct.unpack(form, chunk)
         after = place + head + size - inclusive
+        if name in (b"SSND", b"data") and (size < 0 or after > view.length):  # of open size, or cut short
+            return view.length
         # (another file, behind this one, looks like one chunk)
         if (
             not name.decode("latin-1").isprintable()
@@ -381,15 +466,17 @@ def _chunks(fd, place, size):
     return 0 <= place - end <= 1 or 0 <= end - place < 8
 
 
-def _wav_data(fd: int) -> tuple[int, int] | None:
-    """Where a WAV file's samples begin, and how many bytes its header claims; None if there are none."""
-    head = os.pread(fd, 12, 0)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+def _wav_data(view):
+    """Where the samples of a WAV or RF64 file begin, and how many bytes it claims; None if there are none."""
+    head, place = view.head(12), view.start + 12
+    if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
         return None
-    place = 12
-    while len(chunk := os.pread(fd, 8, place)) == 8:
+    large = None
+    while len(chunk := os.pread(view.fd, 8, place)) == 8:
         size = struct.unpack("<I", chunk[4:])[0]
+        if chunk[:4] == b"ds64":
+            large = struct.unpack("<Q", os.pread(view.fd, 8, place + 16))[0]
         if chunk[:4] == b"data":
-            return place + 8, size
+            return place + 8, size if large is None or size != 0xFFFFFFFF else large
         place += 8 + size + size % 2
     return None

@@ -18,17 +18,17 @@ header, anything else undecodable
 what needs ffmpeg, and there is none       refused, saying so
 zero frames                                refused
 data that end early, or that cannot be     used up to there, and reported (`report`); of an MP3, a loss
-decoded from some point on                 below 1 % is not noticed; a CAF cut short is refused
+decoded from some point on                 below 1 % is not noticed
 a frame count in the header that is wrong  ignored: what can be decoded counts, in an MP3 of any length, in
-                                           a WAV whose header was never closed (reported) or has wrapped at
-                                           4 GiB, in all chains of an Ogg file
-FLAC in Ogg, junk before an MP3            read
+                                           files whose header was never closed (reported), a WAV that has
+                                           wrapped at 4 GiB, all chains of an Ogg file, joined WAV and MP3
+FLAC in Ogg, junk before or in an MP3      read
 bytes after the sound that are neither     reported
 tags, chunks nor padding
 several audio tracks                       the first is used; reported
 NaN, Inf, beyond 1e10 (200 dB over full    refused, naming the time of the first: the file is damaged
 scale)                                     or no audio, and a guess in its place would hide it
-samples beyond [-1, 1] in a float format   kept; reported from 100 on
+samples beyond [-1, 1] in a float format   kept; reported from 100 on, and where all are whole numbers
 shorter than 0.3 s; peak below -60 dB;     used, and reported
 channels that cancel each other
 rates outside 1 kHz to 768 kHz             refused
@@ -61,10 +61,17 @@ SHORT = 0.3  # seconds, below which a sound is too short to know it by
 LOUDEST = 1e10  # leaves room for integers of 32 bits that were stored as floats without scaling
 
 _BLOCK = 16384  # frames decoded at a time: a call for each costs more than the memory
-_RAW = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+_RAW = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
+_RAW |= {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}  # bytes a sample
 _SILENT, _CANCELLED, _UNSCALED = 1e-3, 1e-3, 100.0
 """What gets a note: half the range below (-60 dB), share of energy in the mean below, peak above."""
+_HEADER = 4096  # bytes
+_NOTHING = 1e-12  # mean square of rounding
 
+_UNCLOSED = ("WAV", "WAVEX", "RF64", "AU")
+"""Formats whose header a recorder writes at the end, and that libsndfile then takes for empty."""
+_PLAIN = (*_UNCLOSED, "AIFF", "W64", "CAF")
+"""Formats in which samples of a raw subtype stand as they are."""
 _TAILS = ("OGG", "MP3", "FLAC", "WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "MAT4", "SDS")
 """Formats of which it is known what may follow the sound."""
 _UNKNOWN = 1 << 62  # libsndfile's frame count is about 2^63 when the header has none
@@ -279,7 +286,7 @@ def header(path: str | PathLike) -> tuple[int, int] | None:
         with sound:
             unknown = len(chains) > 1 or sound.frames >= _UNKNOWN or not sound.samplerate
             estimated = _is_mp3(sound) and not containers.has_length(view)
-            if unknown or estimated or containers.unclaimed_wav(raw.fileno()) is not None:
+            if unknown or estimated or containers.unclaimed(view) is not None:
                 return None
             return sound.frames, sound.samplerate
 
@@ -355,24 +362,30 @@ def _samples(seconds, sr, what):
 def _stream(path, sr, report):
     """Yield the recording in pieces, mono, at the rate `sr`."""
     with _opened(path) as raw:
-        first, *others = containers.chains(raw.fileno())
-        yield from _chain(path, first, sr, None if others else report)
-        for chain in others:
+        whole, report = _Decoding(), report or (lambda note: None)
+        chains = containers.chains(raw.fileno())
+        for chain in chains:
+            stream = f"a stream that begins at byte {chain.start}"
             try:
-                yield from _chain(path, chain, sr, report if chain is others[-1] else None)
+                for loss in (yield from _chain(path, chain, sr, whole)):
+                    report(f"in {stream}: {loss}" if len(chains) > 1 else loss)
             except AudioError as error:
-                if report:
-                    report(f"a stream that begins at byte {chain.start} was left out: {error.cause}")
+                if not chain.start:
+                    raise
+                report(f"{stream} was left out: {error.cause}")
+        for note in _oddities(whole):
+            report(note)
 
 
-def _chain(path, chain, sr, report):
+def _chain(path, chain, sr, whole):
+    """Yield one stream of a recording; return what there is to say of losses."""
     sound, view = _sound(path, chain)
     with sound:
         _checked(path, sound)
         tally = _Decoding()
         yield from resampled(_mono(path, view, sound, tally), sound.samplerate, sr)
-        for note in _notes(view, sound, tally) if report else ():
-            report(note)
+        whole.join(tally, sound.samplerate)
+        return list(_losses(view, sound, tally))
 
 
 def _checked(path, sound):
@@ -408,7 +421,7 @@ def _sound(path, view):
     if form := ffmpeg.foreign(view):
         return ffmpeg.FFmpegSound(path, form), view
     try:
-        return _to_its_end(view)
+        return _to_its_end(containers.restated(view))
     except LibsndfileError as error:
         other = containers.other_view(view)
         form = ffmpeg.shared(view) if other is None and error.code in _UNKNOWN_CODEC else None
@@ -458,19 +471,38 @@ class _Decoding:
     """What was decoded: frames, what ended it too early, frames beyond the header's, range and energies."""
 
     decoded: int = 0
+    seconds: float = 0.0
     error: Exception | None = None
     beyond: int = 0
     low: float = math.inf  # the least and the largest sample
     high: float = -math.inf
     energy: float = 0.0  # of the mean of the channels
     of_channels: float = 0.0  # the mean of their energies
+    integers: bool = True  # whether what lies beyond [-1, 1] does so in blocks of whole numbers
 
     def add(self, mono, samples, low, high):
         self.decoded += len(mono)
         self.low, self.high = min(self.low, low), max(self.high, high)
         if samples.shape[1] > 1:
-            self.energy += float(np.vdot(mono, mono))
-            self.of_channels += float(np.vdot(samples, samples)) / samples.shape[1]
+            self.energy += _swing(mono)
+            self.of_channels += sum(map(_swing, samples.T)) / samples.shape[1]
+        if max(-low, high) > 1 and self.integers:
+            self.integers = np.array_equal(samples, np.rint(samples))
+
+    def join(self, other, rate):
+        """Add what was decoded of a stream."""
+        self.decoded += other.decoded
+        self.seconds += other.decoded / rate
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.energy += other.energy
+        self.of_channels += other.of_channels
+        self.integers &= other.integers
+
+
+def _swing(x):
+    """Energy of some samples (n,) around their mean: an offset is no sound."""
+    alone = x - x.mean()
+    return float(np.vdot(alone, alone))
 
 
 def _mono(path, view, sound, tally):
@@ -544,10 +576,11 @@ def _recording(samples, rate):
 
 def _of_array(x, rate, sr, report):
     """Yield samples (n, channels) in pieces, mono, at the rate `sr`."""
-    tally = _Decoding()
+    tally, whole = _Decoding(), _Decoding()
     pieces = (_full_scale(x[i : i + _BLOCK]) for i in range(0, len(x), _BLOCK))
     yield from resampled((_counted(_HERE, piece, rate, tally) for piece in pieces), rate, sr)
-    for note in _oddities(tally, rate) if report else ():
+    whole.join(tally, rate)
+    for note in _oddities(whole) if report else ():
         report(note)
 
 
@@ -567,49 +600,63 @@ def _full_scale(x):
 
 def _beyond(view, sound, tally):
     """Sounds after the end that libsndfile knows."""
-    while tally.error is None and _is_mp3(sound) and (view := containers.mp3_rest(view)):
-        rest, view = _to_its_end(view)  # of several MP3 that were joined, the first says how long it is
+    from soundfile import LibsndfileError
+
+    # Several MP3 that were joined, of which the first says how long it is; junk within one.
+    while _is_mp3(sound) and (following := containers.mp3_rest(view)) and following.start > view.start:
+        try:
+            rest, view = _to_its_end(following)
+        except LibsndfileError:
+            break
+        tally.error = None
         if rest.samplerate == sound.samplerate:
             yield rest
-    begin = containers.unclaimed_wav(view.fd) if sound.format == "WAV" and sound.subtype in _RAW else None
-    if begin is not None:
+    begin = None
+    if sound.format in _UNCLOSED and sound.subtype in _RAW and not isinstance(view, containers.Restated):
+        begin = containers.unclaimed(view)
+    if tally.error is None and begin is not None:
         about = {"subtype": sound.subtype, "samplerate": sound.samplerate, "channels": sound.channels}
-        yield _forward(containers.FileView(view.fd, begin), format="RAW", endian="LITTLE", **about)
+        endian = "BIG" if view.head(4) == b".snd" else "LITTLE"
+        rest = containers.FileView(view.fd, begin, view.start + view.length)
+        yield _forward(rest, format="RAW", endian=endian, **about)
 
 
 def _is_mp3(sound):
     return sound.subtype.startswith("MPEG_LAYER")
 
 
-def _notes(view, sound, tally):
-    """What there is to say of a recording that was decoded: of loss, and of sound that nobody meant."""
-    yield from _losses(view, sound, tally)
-    yield from _oddities(tally, sound.samplerate)
-
-
-def _oddities(tally, rate):
+def _oddities(whole):
     """Of sound that nobody meant.  An offset is no sound: around it, silence is silence."""
-    swing, peak = (tally.high - tally.low) / 2, max(-tally.low, tally.high)
-    if tally.decoded < SHORT * rate:
-        yield f"{tally.decoded / rate:.3f} s are too short to know a sound by"
-    if tally.energy < _CANCELLED * tally.of_channels:
+    swing, peak = (whole.high - whole.low) / 2, max(-whole.low, whole.high)
+    if whole.seconds < SHORT:
+        yield f"{whole.seconds:.3f} s are too short to know a sound by"
+    if whole.of_channels > _NOTHING * whole.decoded and whole.energy < _CANCELLED * whole.of_channels:
         yield "its channels cancel each other, and little is left in their mean"
     elif swing < _SILENT:
         yield "it is all but silent" if swing else "it is silent"
-    if peak > _UNSCALED:
+    if peak > _UNSCALED or (peak > 1 and whole.integers):
         yield f"samples up to {peak:.0f}: integers stored as floats without scaling?"
 
 
 def _losses(view, sound, tally):
+    seconds = f"{tally.decoded / sound.samplerate:.2f} s"
     if isinstance(sound, ffmpeg.FFmpegSound):
-        yield from sound.losses(tally.decoded)
+        losses = list(sound.losses(tally.decoded))
+        if not losses and view.head(4) == b"OggS" and not containers.ogg_is_complete(view):
+            losses.append(f"ends early: {seconds} decoded")
+        yield from losses
         if containers.another(view):
             yield "another file follows in it, and was left out"
         return
-    promised, seconds = _promised(view, sound, tally.decoded), f"{tally.decoded / sound.samplerate:.2f} s"
-    if tally.beyond:
-        if sound.frames == 0:
-            yield "its header was never closed and claims no sound; all there is was decoded"
+    promised = _promised(view, sound, tally.decoded)
+    left = containers.unknown_tail(view) if sound.format in _TAILS and not tally.beyond else 0
+    unclosed = (tally.beyond and sound.frames == 0) or getattr(view, "claimed", None) == 0
+    if left and sound.format in _PLAIN and sound.subtype in _RAW:
+        # What the header does not claim may have been decoded all the same.
+        unread = view.length - tally.decoded * sound.channels * _RAW[sound.subtype]
+        left, unclosed = min(left, unread), unclosed or unread < min(left, _HEADER)
+    if unclosed:
+        yield "its header was never closed and claims no sound; all there is was decoded"
     elif sound.format == "OGG" and (damaged := containers.damaged_pages(view)):
         yield f"damaged: {damaged} of its pages, and what was in them is lost"
     elif promised > tally.decoded + sound.samplerate / 100:  # less is untidy bookkeeping, not loss
@@ -617,12 +664,14 @@ def _losses(view, sound, tally):
         yield f"ends early: {seconds} decoded{of}"
     elif sound.format == "SDS" and (there := containers.sds_frames(view)) < tally.decoded:
         yield f"ends early: after {there / sound.samplerate:.2f} s, libsndfile made up the rest of {seconds}"
-    elif sound.format in _TAILS and (left := containers.unknown_tail(view)):
+    elif left > 0:
         yield f"{left} bytes after {seconds} of sound were left: they are no sound that libsndfile knows"
 
 
 def _promised(view, sound, decoded):
     """Frames that the file claims to hold; inf where it only says that there should be more."""
+    if claimed := getattr(view, "claimed", None):
+        return decoded * claimed / view.sound
     if decoded < sound.frames < _UNKNOWN:
         return 0 if _is_mp3(sound) and not containers.has_length(view) else sound.frames
     if sound.format == "OGG":

@@ -34,6 +34,7 @@ _MAGIC = (
     ("Matroska or WebM (mka, mkv, webm)", "matroska", rb"\x1a\x45\xdf\xa3"),
     ("Windows Media (wma, wmv, asf)", "asf", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
     ("AMR", "amr", rb"#!AMR(-WB)?\n"),
+    ("BW64", "wav", rb"BW64"),
     ("AVI", "avi", rb"RIFF.{4}AVI "),
     ("Flash video (flv)", "flv", rb"FLV\x01"),
     ("an MPEG program stream (mpg, vob)", "mpeg", rb"\x00\x00\x01\xba"),

@@ -73,8 +73,9 @@ def check_output(
     refuse_inputs(path, *inputs)
     if os.path.exists(path):
         from acdref.audio.decode import begins_like_audio
+        from acdref.tables.walk import AUDIO_SUFFIXES
 
-        if begins_like_audio(path):
+        if os.path.splitext(path)[1].lower() in AUDIO_SUFFIXES or begins_like_audio(path):
             raise FileError(path, "is a recording, and would be replaced; name another output")
     ending = os.path.splitext(path)[1]
     if endings and ending.lower() not in endings:

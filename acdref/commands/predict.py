@@ -137,7 +137,13 @@ def _set(path, root, network, window, hop, scores):
         from acdref.tables.manifest import open_recordings
 
         recordings = open_recordings(path, root, progress.log)
-        told = {"on_failure": progress.left_out, "progress": progress.progress, "say": progress.log}
+
+        def done(number, count):
+            if printed := strays():
+                progress.log(f"{recordings.paths[number - 1]}: its decoder complains: {printed}")
+            progress.progress(number, count)
+
+        told = {"on_failure": progress.left_out, "progress": done, "say": progress.log}
         scored = score_set(net, recordings, classes, scores, network_key(net.net), window, hop, **told)
     click.echo(f"{scores}: scores of {scored} of {len(recordings)} recordings")
     end(scored < len(recordings), scored)

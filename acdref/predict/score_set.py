@@ -55,7 +55,8 @@ def score_set(
     progress : callable, optional
         Called with (done, count) after each recording.
     say : callable, optional
-        Called with one line of text about a journal that is continued or not.
+        Called with one line of text about a journal that is continued or not, and about each recording with
+        which something is wrong though it was used.
 
     Returns
     -------
@@ -80,13 +81,17 @@ def score_set(
             file = recordings.file(i)
             now = stamp(file)
             if not journal.has(path, now):
+                notes: list[str] = []
                 try:
-                    journal.add(path, now, mean_over_windows(score_recording(net, file, window, hop)))
+                    windows = score_recording(net, file, window, hop, notes.append)
+                    journal.add(path, now, mean_over_windows(windows))
                 except AudioError as error:
                     now = None
                     journal.forget(path)
                     if on_failure is not None:
                         on_failure(error)
+                if notes and say:
+                    say(f"{path}: {'; '.join(notes)}")
             scored += now is not None
             if progress is not None:
                 progress(i + 1, len(recordings))

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acdref import checkpoint, train
 from acdref.files import replacing, sha256, write_text
-from acdref.fit import Job, Observer, Stopped, by_steps, fit, reports
+from acdref.fit import Job, Observer, Say, Stopped, by_steps, fit, reports
 from acdref.losses import bce
 from acdref.nets.network import Network
 from acdref.ops.activation import sigmoid
@@ -137,19 +137,19 @@ class Data:
     options: TrainOptions
 
     @classmethod
-    def of(cls, options: TrainOptions) -> "Data":
+    def of(cls, options: TrainOptions, say: Say = None) -> "Data":
         """The recordings that training with these options would use."""
-        return cls(*train.datasets(options), options)
+        return cls(*train.datasets(options, say), options)
 
     @classmethod
-    def named_by(cls, options: Any) -> "Data":
+    def named_by(cls, options: Any, say: Say = None) -> "Data":
         """The recordings that a recipe's options name in the words of :class:`acdref.train.Options`."""
-        return cls.of(TrainOptions(**{name: getattr(options, name) for name in _NAMED}))
+        return cls.of(TrainOptions(**{name: getattr(options, name) for name in _NAMED}), say)
 
     @classmethod
-    def of_unlabelled(cls, options: TrainOptions, classes: Sequence[str]) -> "Data":
+    def of_unlabelled(cls, options: TrainOptions, classes: Sequence[str], say: Say = None) -> "Data":
         """The recordings of a folder or manifest, with nothing known of these classes."""
-        recordings = open_recordings(options.manifest, options.root)
+        recordings = open_recordings(options.manifest, options.root, say)
         nothing = np.full((len(recordings), len(classes)), np.nan)
         recordings = dataclasses.replace(recordings, labels=nothing, classes=tuple(classes))
         val = None

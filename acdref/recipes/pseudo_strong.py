@@ -71,7 +71,7 @@ def pseudo_strong(options: PseudoStrongOptions, out: Place, observer: Observer |
     in as many steps, or in as many as in the released code.  Stopped at any moment and begun again with the
     same arguments, it ends with the same weights, bit for bit.
     """
-    recipe = _PseudoStrong(options)
+    recipe = _PseudoStrong(options, observer and observer.log)
 
     def student(name, window, mix):
         return Stage(name, partial(recipe.student, window, mix), (WEIGHTS,))
@@ -113,9 +113,9 @@ class _Recordings:
 
 
 class _PseudoStrong:
-    def __init__(self, options):
+    def __init__(self, options, say=None):
         self.options = options
-        self.data = Data.named_by(options)
+        self.data = Data.named_by(options, say)
         self.manifests = []
         self.train, self.test = self._add(self.data.train, self.data.val)
         self.large = (self.train,)

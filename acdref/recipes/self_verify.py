@@ -93,7 +93,7 @@ def self_verify(
     Stopped at any moment and begun again with the same arguments, it ends with the same weights, bit for bit.
     """
     others = tuple(others)
-    recipe = _SelfVerification(options)
+    recipe = _SelfVerification(options, observer and observer.log)
     measured = () if recipe.test is None else (TEST,)
     made = (*map(_weights, range(options.folds)), *measured)
     stages = [
@@ -110,9 +110,9 @@ def self_verify(
 
 
 class _SelfVerification:
-    def __init__(self, options):
+    def __init__(self, options, say=None):
         self.options = options
-        self.data = Data.named_by(options)
+        self.data = Data.named_by(options, say)
         self.train, self.test = self.data.train, self.data.val
         self.manifests = [self.train] if self.test is None else [self.train, self.test]
         self.labels = _single(self.train)

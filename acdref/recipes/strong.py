@@ -78,7 +78,7 @@ def strong(options: StrongOptions, out: Place, observer: Observer | None = None)
     repeated.  Stopped at any moment and begun again with the same arguments, it ends with the same weights,
     bit for bit.
     """
-    recipe = _Strong(options)
+    recipe = _Strong(options, observer and observer.log)
 
     def network(name, kind, mus, start=None, share=1.0):
         return Stage(name, partial(recipe.network, kind, mus, start, share), (WEIGHTS,))
@@ -102,9 +102,9 @@ def strong(options: StrongOptions, out: Place, observer: Observer | None = None)
 class _Strong:
     """The recipe's recordings, numbered through: those to train on, then those to measure on."""
 
-    def __init__(self, options):
+    def __init__(self, options, say=None):
         self.options = options
-        self.data = Data.named_by(options)
+        self.data = Data.named_by(options, say)
         train, test = self.data.train, self.data.val
         if test is None:
             raise ManifestError(train.source, "has nothing to measure on: name a --val-fold or --val")

@@ -75,7 +75,7 @@ def unlabelled(
     """
     if decision.rule == "softmax" and decision.scale is None:
         decision = dataclasses.replace(decision, scale=teacher.scale)  # complains now rather than later
-    data = Data.of_unlabelled(training, tuple(prompts.classes))
+    data = Data.of_unlabelled(training, tuple(prompts.classes), observer and observer.log)
     stages = [
         data.given(),
         _teaching(data, teacher, prompts, workers),

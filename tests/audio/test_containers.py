@@ -58,7 +58,25 @@ def test_a_chain_cut_off(tmp_path):
     part = encoded(sound(9), format="OGG", subtype="VORBIS")
     x, notes = loaded(tmp_path / "x", part + part[: 3 * len(part) // 4])
     assert 12 * RATE < len(x) < 18 * RATE
-    assert len(notes) == 1 and notes[0].startswith("ends early")
+    assert len(notes) == 1 and notes[0].startswith(f"in a stream that begins at byte {len(part)}: ends early")
+
+
+def test_a_short_chain_is_no_short_recording(tmp_path):
+    parts = [encoded(x, format="OGG", subtype="VORBIS") for x in (sound(2), sound(0.1), np.zeros(9000))]
+    x, notes = loaded(tmp_path / "x", b"".join(parts))
+    assert len(x) > 2.3 * RATE and notes == []
+
+
+def test_a_loss_in_the_first_chain_is_told(tmp_path):
+    part = encoded(sound(9), format="OGG", subtype="VORBIS")
+    _, notes = loaded(tmp_path / "x", part[: len(part) // 2] + part)
+    assert len(notes) == 1 and notes[0].startswith("in a stream that begins at byte 0: ends early")
+
+
+def test_joined_wav_files(tmp_path):
+    parts = [encoded(sound(1, sr=sr), sr, format="WAV", subtype="PCM_16") for sr in (16000, 8000)]
+    x, notes = loaded(tmp_path / "x", b"".join(parts), 16000)
+    assert len(x) == 32000 and notes == []
 
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
@@ -162,6 +180,49 @@ def test_mp3_files_of_two_rates_that_were_joined(tmp_path):
     assert len(notes) == 1 and "were left" in notes[0]
 
 
+@pytest.mark.parametrize("without_table", [True, False])
+@pytest.mark.parametrize("junk", [3000, -200_000])
+def test_junk_within_an_mp3_costs_no_more_than_a_few_frames(tmp_path, without_table, junk):
+    content = mp3(quiet_then_loud(6), without_table)
+    junk = np.random.default_rng(0).bytes(junk) if junk > 0 else bytes(-junk)
+    x, notes = loaded(tmp_path / "x", content[: len(content) // 2] + junk + content[len(content) // 2 :])
+    assert abs(len(x) - 6 * RATE) < 5 * 1152 and notes == []
+
+
+def tagged(size):
+    """An ID3v2 tag of so many bytes."""
+    return b"ID3\4\0\0" + bytes(size >> 7 * i & 127 for i in (3, 2, 1, 0)) + bytes(size)
+
+
+def ape_tag(size, number):
+    size, item = size + 40, struct.pack("<II", size, 2) + bytes(size)
+    about = struct.pack("<III", 2000, size, 1)
+    marks = [b"APETAGEX" + about + struct.pack("<I8x", flags) for flags in (0xA0000000, 0x80000000)]
+    return marks[0] + item[: size - 32] + marks[1] + number
+
+
+@pytest.mark.parametrize("without_table", [True, False])
+def test_large_tags_of_an_mp3_are_no_loss(tmp_path, without_table):
+    content = mp3(sound(3), without_table)
+    whole = loaded(tmp_path / "y", content)[0]
+    old = b"TAG" + bytes(range(125))
+    lyrics = b"LYRICSBEGIN" + b"la" * 9000 + b"018011LYRICS200"
+    for before, after in (
+        (tagged(300_000), old),
+        (tagged(1000) + tagged(70_000), ape_tag(100_000, b"")),
+        (b"", lyrics + old),
+        (bytes(100_000), ape_tag(100_000, old)),
+    ):
+        x, notes = loaded(tmp_path / "x", before + content + after)
+        assert len(x) == len(whole) and notes == []
+
+
+def test_joined_mp3_files_with_tags_between(tmp_path):
+    content = mp3(sound(3))
+    x, notes = loaded(tmp_path / "x", content + b"TAG" + bytes(125) + tagged(2000) + content)
+    assert len(x) == 6 * RATE and notes == []
+
+
 def test_an_mp3_cut_short_says_so_where_its_table_tells(tmp_path):
     content = mp3(quiet_then_loud(6), bitrate_mode="VARIABLE")
     assert loaded(tmp_path / "whole", content)[1] == []
@@ -228,6 +289,49 @@ def test_a_header_that_was_never_closed(tmp_path, subtype, channels):
     assert notes == ["its header was never closed and claims no sound; all there is was decoded"]
 
 
+CLOSED_BY_NOBODY = ["its header was never closed and claims no sound; all there is was decoded"]
+
+
+@pytest.mark.parametrize(
+    "kind, mark, place, empty",
+    [
+        ("WAVEX PCM_24", b"data", 4, struct.pack("<I", 0)),
+        ("WAV IMA_ADPCM", b"data", 4, struct.pack("<I", 0)),
+        ("RF64 PCM_16", b"ds64", 8, bytes(24)),
+        ("AU PCM_16", b".snd", 8, bytes(4)),
+        ("AIFF PCM_16", b"SSND", 4, bytes(4)),
+        ("CAF PCM_16", b"data", 4, bytes(8)),
+        ("W64 PCM_16", b"data", 16, struct.pack("<Q", 24)),
+        ("W64 PCM_16", b"data", 16, bytes(8)),
+    ],
+)
+def test_other_headers_that_were_never_closed(tmp_path, kind, mark, place, empty):
+    form, subtype = kind.split()
+    content = encoded(sound(1, channels=2), format=form, subtype=subtype)
+    at = content.index(mark) + place
+    x, notes = loaded(tmp_path / "x", content[:at] + empty + content[at + len(empty) :])
+    whole = loaded(tmp_path / "y", content)[0]
+    assert np.array_equal(x[: len(whole)], whole) and len(x) - len(whole) < 4096
+    assert notes == CLOSED_BY_NOBODY
+
+
+def test_a_caf_of_open_size_is_whole_and_one_cut_short_is_used(tmp_path):
+    content = encoded(sound(1), format="CAF", subtype="PCM_16")
+    at = content.index(b"data") + 4
+    x, notes = loaded(tmp_path / "x", content[:at] + b"\xff" * 8 + content[at + 8 :])
+    assert np.array_equal(x, loaded(tmp_path / "y", content)[0]) and notes == []
+    x, notes = loaded(tmp_path / "x", content[: at + 12 + RATE])
+    assert len(x) == RATE // 2
+    assert notes == ["ends early: 0.50 s decoded of 1.00 s"]
+
+
+@pytest.mark.parametrize("form", ["AIFF", "W64", "CAF"])
+def test_a_chunk_of_sound_cut_short_is_no_open_header(tmp_path, form):
+    content = encoded(sound(1), format=form, subtype="PCM_16")
+    _, notes = loaded(tmp_path / "x", content[: len(content) // 2])
+    assert len(notes) == 1 and notes[0].startswith("ends early")
+
+
 def test_an_empty_recording_with_chunks_behind_it_is_empty(tmp_path):
     content = (
         encoded(np.zeros((0, 1)), format="WAV", subtype="PCM_16") + b"LIST" + struct.pack("<I", 4) + b"INFO"
@@ -242,11 +346,11 @@ def test_a_size_that_has_wrapped_at_4_gib(tmp_path):
     path.write_bytes(content)
     begin = content.index(b"data") + 8
     with open(path, "r+b") as file:
-        assert containers.unclaimed_wav(file.fileno()) is None
+        assert containers.unclaimed(containers.FileView(file.fileno())) is None
         file.truncate(begin + 4000 + (1 << 32))
-        assert containers.unclaimed_wav(file.fileno()) == begin + 4000
+        assert containers.unclaimed(containers.FileView(file.fileno())) == begin + 4000
         file.truncate(begin + 4000 + (1 << 31))
-        assert containers.unclaimed_wav(file.fileno()) is None
+        assert containers.unclaimed(containers.FileView(file.fileno())) is None
 
 
 @pytest.mark.parametrize(

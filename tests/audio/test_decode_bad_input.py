@@ -297,6 +297,12 @@ def square(n, channels, level):
             square(9600, 2, 0.1) * [1, -1],
             "its channels cancel each other, and little is left in their mean",
         ),
+        (
+            square(9600, 2, 0.1) * [1, -1] + [0.3, 0.2],
+            "its channels cancel each other, and little is left in their mean",
+        ),
+        (np.full((9600, 2), 0.1) * [1, -1], "it is silent"),
+        (square(9600, 2, 20.0), "samples up to 20: integers stored as floats without scaling?"),
         (square(9600, 1, 0.0009), "it is all but silent"),
         (0.3 + square(9600, 1, 0.0009), "it is all but silent"),
         (np.zeros((9600, 2)), "it is silent"),
@@ -319,7 +325,7 @@ def test_sound_that_nobody_meant_gets_a_note(tmp_path, x, note):
         square(9600, 2, 0.1) * [1, -0.9],
         square(9600, 1, 0.0011),
         0.3 + square(9600, 1, 0.0011),
-        square(9600, 1, 99.0),
+        square(9600, 1, 98.5),
     ],
 )
 def test_sound_within_reason_gets_none(tmp_path, x):

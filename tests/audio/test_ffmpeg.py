@@ -347,3 +347,12 @@ def test_memory_is_bounded(fake):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert n == 8_000_000 and peak < 3e6
+
+
+@real
+def test_a_wav_of_more_than_4_gib_by_its_other_name(tmp_path):
+    soundfile.write(tmp_path / "x.wav", sound(), RATE, format="RF64", subtype="PCM_16")
+    whole, _ = loaded(tmp_path / "x.wav")
+    (tmp_path / "x.bw64").write_bytes(b"BW64" + (tmp_path / "x.wav").read_bytes()[4:])
+    x, notes = loaded(tmp_path / "x.bw64")
+    assert np.allclose(x, whole, atol=1e-6) and notes == []

@@ -39,13 +39,15 @@ def test_good_outputs(folder, path):
         ("/dev/null", "not a regular file"),
         ("sound", "is a recording"),
         ("video", "is a recording"),
+        ("damaged.MP3", "is a recording"),
     ],
 )
 def test_refused(folder, path, cause):
     (folder / "link.csv").symlink_to("in.csv")
     soundfile.write("sound", np.zeros(100), 8000, format="WAV")
     (folder / "video").write_bytes(b"\x1a\x45\xdf\xa3" + bytes(100))
-    before = {name: (folder / name).read_bytes() for name in ("in.csv", "sound", "video")}
+    (folder / "damaged.MP3").write_bytes(bytes(100))
+    before = {name: (folder / name).read_bytes() for name in ("in.csv", "sound", "video", "damaged.MP3")}
     with pytest.raises(FileError, match=cause) as caught:
         check_output(path, "in.csv", None, endings=())
     assert caught.value.path == path

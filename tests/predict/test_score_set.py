@@ -152,6 +152,12 @@ def test_a_failed_recording_has_no_scores_and_is_tried_again(folder, tmp_path):
     assert score(folder, tmp_path / "s.npz")[:2] == (3, 1)
 
 
+def test_what_is_wrong_with_a_recording_is_said(folder, tmp_path):
+    write(folder / "short.wav", noise(0.1))
+    *_, said = score(folder, tmp_path / "s.npz")
+    assert said == ["short.wav: 0.100 s are too short to know a sound by"]
+
+
 def test_a_recording_that_fails_now_loses_the_scores_it_had(folder, tmp_path):
     score(folder, tmp_path / "s.npz", stop=3)
     (folder / "a.wav").write_bytes(b"")

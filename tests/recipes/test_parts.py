@@ -113,6 +113,13 @@ def test_what_cannot_be_measured_is_refused_before_teaching(tmp_path):
         Data.of_unlabelled(options, ("noise", "tone"))
 
 
+def test_what_a_folder_holds_besides_recordings_is_said(tmp_path):
+    write_corpus(tmp_path)
+    said = []
+    Data.of_unlabelled(train.Options(str(tmp_path)), ("noise", "tone"), said.append)
+    assert len(said) == 1 and "passed over" in said[0] and ".csv" in said[0]
+
+
 class _Lesson:
     """Two steps of noise with one label."""
 
