@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from acdref.errors import AcdrefError, FileError
 from acdref.tables.label_files import Clip, label_matrix
 from acdref.tables.manifest import resolve_classes
-from acdref.tables.rows import Rows
+from acdref.tables.rows import Rows, tidy
 
 
 def read_vocabulary(path: str | PathLike) -> tuple[tuple[str, str], ...]:
@@ -38,14 +38,12 @@ def read_vocabulary(path: str | PathLike) -> tuple[tuple[str, str], ...]:
         first = rows.first()
         id = next((at for at, text in enumerate(first) if _MID.fullmatch(text.strip())), None)
         if id is None or len(first) not in (2, 3):
-            rows.header()
+            rows.header(("mid", "display_name"))
             id, name = rows.column("mid"), rows.column("display_name")
         else:  # the first row is a class
             rows.names = [""] * len(first)
             name = next((at for at in reversed(range(len(first))) if at != id), 0)
-        classes = tuple(
-            (fields[id].strip(), fields[name].strip()) for _, fields in rows.fields(len(rows.names))
-        )
+        classes = tuple((tidy(fields[id]), tidy(fields[name])) for _, fields in rows.fields(len(rows.names)))
     if not classes:
         raise FileError(path, "has no classes in columns mid and display_name")
     if not all(id and name for id, name in classes) or len({id for id, _ in classes}) < len(classes):

@@ -455,7 +455,11 @@ def test_layouts_of_segments(tmp_path, text):
             "filename,onset,offset,event_label\n",
             "lists events, not recordings: acdref relabel --to",
         ),
-        ("manifest", "filename,labels\na.wav,x;y\n", "line 2, column 'classes': classes between semicolons"),
+        ("manifest", "filename,labels\na.wav,x;y\n", "line 2, column 'labels': classes between semicolons"),
+        ("manifest", "fname,label,manually_verified\na,x,\n", "line 2, column 'manually_verified': '' is"),
+        ("manifest", "filename,category,path\na,x,b\n", "has the columns filename and path, and one can be"),
+        (None, "filename\tonset_ms\toffset_ms\tlabel\na\t1\t2\tx\n", "line 1, column 'onset_ms': times are"),
+        ("strong", "f,onset,end (samples),l\na,1,2,x\n", "line 1, column 'end (samples)': times are wanted"),
         (
             "manifest",
             'path,classes\na.wav,"""rain;dog"\n',
