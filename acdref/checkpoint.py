@@ -359,7 +359,7 @@ def _outline(path, meta):
         if not isinstance(classes, list) or not all(isinstance(c, str) and c.strip() for c in classes):
             raise ValueError("its classes are no list of names")
         for name in classes:
-            if "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+            if re.search("[\0\ud800-\udfff]", name):
                 raise ValueError(f"its class {name!r} is no text")
         if len(set(classes)) < len(classes):
             raise ValueError("it names a class twice")

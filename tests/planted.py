@@ -637,6 +637,7 @@ PLANTED = {
         ("self.line, now = last + 1,", "self.line, now = reader.line_num,"),
         ('unicodedata.normalize("NFC", name.strip())', "name.strip()"),
         ("for name in known if name not in self.names", "for name in known"),
+        ("[\\0\\ud800-\\udfff]", "[\\0]"),
         ("name.replace('\"', '\"\"')", "name"),
     ],
     "tables/scores": [

@@ -28,6 +28,7 @@ from acdref.relabel.report import SCHEMA, Frames, Report
 from acdref.relabel.steps import Steps
 from acdref.tables.columns import Columns
 from acdref.tables.label_files import HOLDS_UNKNOWN, AbsentLabels, Clip, LabelFile, refusing_repeats, writing
+from acdref.tables.rows import names_text
 from acdref.tables.scores import ScoreFile
 from acdref.tables.statistics import exact_means, exact_quantiles
 
@@ -453,7 +454,7 @@ def _open_scores(path, steps, notes):
 
 def _some(names):
     """The first of these names."""
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return names_text(names[:5], ", ") + (", ..." if len(names) > 5 else "")
 
 
 def _chunks(file):

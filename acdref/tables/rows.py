@@ -220,6 +220,17 @@ def tidy(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
+def is_text(name: str) -> bool:
+    """Whether a file of text can hold a name: it has no zero byte, and no half of a letter, as JSON may.
+
+    Examples
+    --------
+    >>> is_text("dog"), is_text("d\\0g"), is_text("\\ud83d")
+    (True, False, False)
+    """
+    return not re.search("[\0\ud800-\udfff]", name)
+
+
 def names_in(text: str, separator: str) -> list[str]:
     """Names between separators, each :func:`tidy`; one that holds the separator stands in quotes.
 
