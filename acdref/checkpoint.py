@@ -114,22 +114,24 @@ class Arrays:
         """The error to raise for a file with this fault."""
         return self._error(self.path, f"{self._damaged}: {cause}".partition("\n")[0])
 
-    def read(self, name: str) -> NDArray:
-        """A whole array."""
+    def read(self, name: str, wanted: tuple[int, ...] | None = None) -> NDArray:
+        """A whole array; with so many values as one of the shape `wanted`, or none is read."""
         with self._stream(name) as stream:
-            self._header(stream, name, c_order=False)
-            stream.seek(0)
-            return np.lib.format.read_array(stream, allow_pickle=False)
+            shape, fortran, dtype = self._header(stream, name)
+            if wanted is not None and math.prod(shape) != math.prod(wanted):
+                raise ValueError(f"{name} is of shape {shape} instead of {wanted}")
+            content = bytearray(stream.read(dtype.itemsize * math.prod(shape)))
+            return np.ndarray(shape, dtype, content, order="F" if fortran else "C")
 
-    def header(self, name: str, c_order: bool = True) -> tuple[tuple[int, ...], np.dtype]:
-        """Shape and dtype of an array, whose size is what they say; whether it must be in C order."""
+    def header(self, name: str) -> tuple[tuple[int, ...], np.dtype]:
+        """Shape and dtype of an array in C order, whose size is what they say."""
         with self._stream(name) as stream:
-            return self._header(stream, name, c_order)
+            return self._in_c_order(stream, name)
 
     def chunks(self, name: str, count: int) -> Iterator[NDArray]:
         """An array in C order, `count` rows at a time."""
         with self._stream(name) as stream:
-            shape, dtype = self._header(stream, name, c_order=True)
+            shape, dtype = self._in_c_order(stream, name)
             row = dtype.itemsize * math.prod(shape[1:])
             for start in range(0, shape[0], count):
                 n = min(count, shape[0] - start)
@@ -154,18 +156,22 @@ class Arrays:
         except Exception as error:  # what zipfile and NumPy raise for damaged bytes has no common type
             raise self.bad(error) from None
 
-    def _header(self, stream, name, c_order):
+    def _in_c_order(self, stream, name):
+        shape, fortran, dtype = self._header(stream, name)
+        if fortran and len(shape) > 1:
+            raise ValueError("Fortran order is not read: save numpy.ascontiguousarray of it")
+        return shape, dtype
+
+    def _header(self, stream, name):
         version = np.lib.format.read_magic(stream)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = read[version](stream)
         if dtype.hasobject:
             raise ValueError("Python objects are not read")
-        if c_order and fortran and len(shape) > 1:
-            raise ValueError("Fortran order is not read: save numpy.ascontiguousarray of it")
         size, there = dtype.itemsize * math.prod(shape), self._zip.getinfo(f"{name}.npy").file_size
         if min(shape, default=0) < 0 or stream.tell() + size != there:
             raise ValueError(f"the array {name} of shape {shape} has {there} bytes")
-        return shape, dtype
+        return shape, fortran, dtype
 
 
 def read_arrays(
@@ -226,8 +232,9 @@ def load(path: str | PathLike) -> tuple[dict[str, NDArray], dict]:
         if not {"meta", "sha256"} <= set(archive.names):
             raise CheckpointError(path, "not a weights file of acdref")
         meta = _meta(archive)
-        _refuse_strange_sizes(archive, meta)
-        entries = {name: archive.read(name) for name in archive.names}
+        # Compared before anything is unpacked: moments and averages are of the network's shapes, too.
+        shapes = _shapes(path, meta) if "network" in meta else {}
+        entries = {name: archive.read(name, shapes.get(_own_name(name))) for name in archive.names}
     if entries.pop("sha256").tobytes() != _digest(entries):
         raise CheckpointError(path, "damaged: its contents do not match its sha256")
     del entries["meta"]
@@ -255,19 +262,10 @@ def _meta(archive):
     return meta
 
 
-def _refuse_strange_sizes(archive, meta):
-    """Compare what belongs to the network's arrays with its configuration before anything is unpacked."""
-    if "network" not in meta:
-        return
-    net = _outline(archive.path, meta)
-    shapes = {name: a.shape for name, a in (net.params | net.state).items()}
-    for key in archive.names:
-        name = _own_name(key)
-        if name in shapes:
-            shape, _ = archive.header(key, c_order=False)
-            if math.prod(shape) != math.prod(shapes[name]):
-                cause = f"{key} is of shape {shape} instead of {shapes[name]}"
-                raise CheckpointError(archive.path, cause)
+def _shapes(path, meta):
+    """Shapes of the network's arrays, by name."""
+    net = _outline(path, meta)
+    return {name: a.shape for name, a in (net.params | net.state).items()}
 
 
 def _own_name(key):

@@ -20,6 +20,7 @@ PLANTED = {
         ("return ends and end <= view.length", "return end <= view.length"),
         ("return ends and end <= view.length", "return ends"),
         ("or name == view.head(4)", ""),
+        ("page[:22] + bytes(4) + page[26:]", "page"),
         ("return min(begin + size, view.length)", "return view.length"),
         ("self.position >= _FAR - _TAG", "self.position >= _FAR"),
         ("claimed == 0 and more > 0 and not _chunks(fd, begin, more)", "claimed == 0 and more > 0"),

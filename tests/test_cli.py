@@ -35,6 +35,12 @@ def test_version():
     assert program("--version")[1].split()[-1] == __version__
 
 
+def signals_count():
+    """A shell starts background jobs with these signals ignored, and children inherit that: undone here."""
+    for name in ("SIGINT", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
 @pytest.fixture
 def working(tmp_path):
     """Starts `acdref predict --out tags.csv`, which then waits for paths; gives the process."""
@@ -45,7 +51,7 @@ def working(tmp_path):
         process = subprocess.Popen(
             [*before, sys.executable, "-m", "acdref.cli", *map(str, arguments)],
             cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=signals_count,
         )  # fmt: skip
         started.append(process)
         while not list((tmp_path / "out").glob(".tags*.tmp")) and process.poll() is None:

@@ -65,7 +65,7 @@ _RAW = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW
 _SILENT, _CANCELLED, _UNSCALED = 1e-3, 1e-3, 100.0
 """What gets a note: half the range below (-60 dB), share of energy in the mean below, peak above."""
 
-_TAILS = ("OGG", "MP3", "FLAC", "WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF")
+_TAILS = ("OGG", "MP3", "FLAC", "WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "MAT4")
 """Formats of which it is known what may follow the sound."""
 _UNKNOWN = 1 << 62  # libsndfile's frame count is about 2^63 when the header has none
 
@@ -608,6 +608,8 @@ def _losses(view, sound, tally):
     if tally.beyond:
         if sound.frames == 0:
             yield "its header was never closed and claims no sound; all there is was decoded"
+    elif sound.format == "OGG" and (damaged := containers.damaged_pages(view)):
+        yield f"damaged: {damaged} of its pages, and what was in them is lost"
     elif promised > tally.decoded + sound.samplerate / 100:  # less is untidy bookkeeping, not loss
         of = f" of {promised / sound.samplerate:.2f} s" if promised < math.inf else ""
         yield f"ends early: {seconds} decoded{of}"

@@ -13,7 +13,6 @@ import re
 import select
 import shutil
 import signal
-import subprocess
 import threading
 from os import PathLike
 from typing import Any, Self
@@ -156,6 +155,8 @@ class FFmpegSound:
             raise
 
     def _start(self, demuxer):
+        import subprocess  # (few recordings need it)
+
         program = shutil.which("ffmpeg")
         if program is None:
             cause = f"{self.name}: ffmpeg is needed to decode it, and is not on the PATH"
@@ -230,7 +231,9 @@ class FFmpegSound:
 
     def _end(self):
         """Wait for the end, which is near, of ffmpeg and of what it says."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        from subprocess import TimeoutExpired
+
+        with contextlib.suppress(TimeoutExpired):
             self._process.wait(PATIENCE)
         self.close()
 

@@ -148,14 +148,14 @@ def outline(name: str, config: Any) -> Network:
     net = NETWORKS[name](config, backend="numpy", draw=Outline())
     if not all(a.size for a in (net.params | net.state).values()):
         raise ValueError("a layer has no channels")
-    net.layer_table(net.min_frames)
+    net._rows(_steps(net, 10.0))
     return net
 
 
 def check_input(net: Network) -> None:
     """Raise ValueError if a network cannot take what its front end makes of sound."""
     front = front_end(net)
-    net.as_map(front.transform(np.zeros(front.fewest(net.min_frames), np.float32))[None])
+    net.as_map(front.transform(np.zeros(front.fewest(1), np.float32))[None])
 
 
 def head(net: Network) -> list[str]:

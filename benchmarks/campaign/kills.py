@@ -166,6 +166,7 @@ class Kills:
         if how == "power":
             shutil.rmtree(log, ignore_errors=True)
             command = [sys.executable, str(Path(power.__file__)), str(log), *words]
+        before = power.sizes_in(out)
         running = self.program.start(command, cwd=out)
         try:
             running[0].wait(moment)
@@ -176,7 +177,7 @@ class Kills:
         outcome.seconds = time.monotonic() - started
         if how == "power":
             if outcome.code is None:
-                power.fail(log, [out], rng)
+                power.fail(log, [out], rng, before)
             shutil.rmtree(log, ignore_errors=True)
         return outcome
 

@@ -45,15 +45,21 @@ def record(log):
     os.replace = os.rename = replacing
 
 
-def fail(log, folders, rng):
+def sizes_in(folder):
+    """Size of every file below a folder, by inode."""
+    return {file.stat().st_ino: file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()}
+
+
+def fail(log, folders, rng, before=()):
     """Do to the folders' files what a power cut does; returns how many files lost something.
 
+    `before` are the :func:`sizes_in` the folder when the process began, which were safe then.
     Of renamings that were not synced all are lost, or none: both happen.
     """
     path = Path(log) / "log"
     lines = path.read_text().splitlines() if path.exists() else []
     entries = [json.loads(line) for line in lines if line.endswith("}")]
-    sizes = {entry["sync"]: entry["size"] for entry in entries if "sync" in entry}
+    sizes = dict(before) | {entry["sync"]: entry["size"] for entry in entries if "sync" in entry}
     lost = 0
     for folder in folders:
         for file in sorted(Path(folder).rglob("*")):

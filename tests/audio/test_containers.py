@@ -61,6 +61,19 @@ def test_a_chain_cut_off(tmp_path):
     assert len(notes) == 1 and notes[0].startswith("ends early")
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_damaged_pages_are_counted(tmp_path, subtype):
+    content = bytearray(encoded(quiet_then_loud(12, 16000), 16000, format="OGG", subtype=subtype))
+    (tmp_path / "x").write_bytes(content)
+    with open(tmp_path / "x", "rb") as file:
+        pages = list(containers.ogg_pages(file.fileno()))
+    assert len(pages) > 5
+    for page in (pages[2], pages[4]):
+        content[page[1] + page[2] // 2] ^= 1
+    _, notes = loaded(tmp_path / "x", bytes(content))
+    assert notes == ["damaged: 2 of its pages, and what was in them is lost"]
+
+
 def test_a_chain_that_cannot_be_decoded(tmp_path):
     part = encoded(sound(3), format="OGG", subtype="VORBIS")
     x, notes = loaded(tmp_path / "x", part + part[:200] + part)
@@ -106,9 +119,9 @@ def mp3(x, without_table=False, **options):
     return content
 
 
-def quiet_then_loud(seconds):
+def quiet_then_loud(seconds, sr=RATE):
     """Of variable bit rate, so that the first frame says little of the others."""
-    x = sound(seconds)
+    x = sound(seconds, sr=sr)
     rng = np.random.default_rng(0)
     x[: len(x) // 3] = 0
     x[len(x) // 3 :] += 0.3 * rng.standard_normal((len(x) - len(x) // 3, 1))
@@ -272,9 +285,8 @@ def test_training_hears_all_of_it(tmp_path, seconds):
     "kind",
     [
         "AIFF PCM_16", "AIFF IMA_ADPCM", "AU PCM_24", "AU FLOAT", "CAF ALAC_16", "CAF PCM_16", "FLAC PCM_16",
-        "MP3 MPEG_LAYER_III", "OGG OPUS", "OGG VORBIS", "RF64 PCM_16", "W64 PCM_16", "W64 GSM610",
-        "W64 MS_ADPCM",
-        "WAV PCM_16", "WAV MS_ADPCM", "WAV GSM610", "WAVEX FLOAT",
+        "MAT4 FLOAT", "MP3 MPEG_LAYER_III", "OGG OPUS", "OGG VORBIS", "RF64 PCM_16", "W64 PCM_16",
+        "W64 GSM610", "W64 MS_ADPCM", "WAV PCM_16", "WAV MS_ADPCM", "WAV GSM610", "WAVEX FLOAT",
     ],
 )  # fmt: skip
 def test_what_comes_after_the_sound_is_told(tmp_path, kind):
