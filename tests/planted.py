@@ -85,7 +85,7 @@ PLANTED = {
         ("config.classes != len(classes)", "config.classes < len(classes)"),
         ("len(set(classes)) < len(classes)", "False"),
         ("stream.tell() + size != there", "False"),
-        ("math.prod(shape) != math.prod(shapes[name])", "False"),
+        ("math.prod(shape) != math.prod(wanted)", "False"),
         ("own[name] = stored.astype(a.dtype)", "own[name] = stored"),
         ('"dense" not in config', '"layers" not in config'),
         (
