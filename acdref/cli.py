@@ -61,8 +61,15 @@ def _readers_may_go():
         discard(sys.stdout)
         raise click.exceptions.Exit(0) from None
     except KeyboardInterrupt:  # likewise: click would print an empty line
-        say("acdref: interrupted")
-        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+        raise click.exceptions.Exit(_interrupted()) from None
+
+
+def _interrupted():
+    say("acdref: interrupted")
+    # `python -m` ends by SIGINT, whatever we exit with, if it fell into an exec (which makes a dataclass,
+    # say) and no other comes after it.
+    exec("")
+    return EXIT_INTERRUPTED
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,8 +103,7 @@ def main() -> None:
             error.show()
         sys.exit(error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        say("acdref: interrupted")
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(_interrupted())
     except (AcdrefError, OSError) as error:
         # Files are reported as AcdrefError where they are used: what is left is a full disk behind stdout.
         if isinstance(error, OSError):

@@ -78,16 +78,16 @@ def replacing(
     ['x.txt']
     """
     folder, name = os.path.split(path)
-    temporary, lock = Path(folder, f".{name}.tmp"), None
+    ours, without = Path(folder, f".{name}.tmp"), Path(folder, f".{name}.{os.getpid()}.tmp")
+    temporary, lock, renamed = ours, None, False
     try:
-        lock = open_alone(temporary, needed=True)
-        _clear(folder, name)
-    except BusyError:
-        raise BusyError(path) from None
-    except OSError:  # no locks, or left by another user; if nothing can be written here, that shows below
-        temporary = Path(folder, f".{name}.{os.getpid()}.tmp")
-    renamed = False
-    try:
+        try:
+            lock = open_alone(ours, needed=True)
+            _clear(folder, name)
+        except BusyError:
+            raise BusyError(path) from None
+        except OSError:  # no locks, or left by another user; if nothing can be written here, that shows below
+            temporary = without
         with naming(path, error):
             yield temporary
             if durable:
@@ -98,7 +98,9 @@ def replacing(
                 _sync_folder(folder)
     finally:
         if not renamed:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, BusyError):
+                if lock is None and temporary is ours:  # busy, or interrupted before we had it
+                    lock = open_alone(ours, needed=True)
                 temporary.unlink()
         if lock is not None:
             lock.close()

@@ -12,7 +12,7 @@ PLANTED = {
         ("if rest.samplerate == sound.samplerate:", "if True:"),
         ("if _is_mp3(sound) and not containers.has_length(view):", "if False:"),
         ("n = int(np.isfinite(block[:, 0]).sum()) if _is_mp3(sound) else", "n ="),
-        ("_frames_of_sds(view, sound)) < tally.decoded", "_frames_of_sds(view, sound)) < 0"),
+        ("containers.sds_frames(view)) < tally.decoded", "containers.sds_frames(view)) < 0"),
         ("if tally.energy < _CANCELLED * tally.of_channels", "if tally.energy < 0"),
     ],
     "audio/containers": [

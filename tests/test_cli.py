@@ -186,3 +186,19 @@ def test_a_full_disk_is_one_line(tmp_path):
         )
     assert done.returncode == 1
     assert done.stderr.splitlines() == ["acdref: [Errno 28] No space left on device"]
+
+
+@posix
+def test_an_interruption_while_a_command_is_imported_is_130(tmp_path):
+    """Then it falls into the exec of a dataclass, after which `python -m` ends by SIGINT as a rule."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib\n"
+        "def interrupted(name): exec('raise KeyboardInterrupt')\n"
+        "importlib.import_module = interrupted\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-m", "acdref.cli", "info"], env=os.environ | {"PYTHONPATH": path},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "acdref: interrupted\n")

@@ -365,3 +365,19 @@ def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path, monkeypatch):
     with open(tmp_path / "pipe", opener=files.patient) as file:
         assert len(file.read()) == 100_000
     writing.join()
+
+
+@pytest.mark.parametrize("where", ["_clear", "_lock"])
+def test_interrupted_before_the_block_nothing_is_left(old, monkeypatch, where):
+    function, calls = getattr(files, where), []
+
+    def once(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(files, where, once)
+    with pytest.raises(KeyboardInterrupt), replacing(old):
+        pass
+    unchanged(old)

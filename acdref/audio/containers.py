@@ -311,8 +311,42 @@ def _end(view):
         return min(begin + size, view.length)
     if head.startswith(b"OggS"):
         return _last_page(view)[0]
+    if packet := sds_packet(view):
+        frames = head[10] | head[11] << 7 | head[12] << 14
+        return min(_SDS_HEADER + -(-frames // packet) * _SDS_PACKET, view.length)
     chunked = next((rest for mark, *rest in _CHUNKED if head.startswith(mark)), None)
     return None if chunked is None else _last_chunk(view, *chunked)
+
+
+def sds_packet(view: FileView) -> int:
+    """How many frames a packet of a MIDI sample dump holds; 0 if the file is none."""
+    head = view.head(_SDS_HEADER)
+    is_one = len(head) == _SDS_HEADER and head.startswith(b"\xf0\x7e") and head[3] == 1
+    return 120 // -(-head[6] // 7) if is_one and head[6] else 0
+
+
+def sds_frames(view: FileView) -> int:
+    """Frames for which a MIDI sample dump has packets."""
+    return (view.length - _SDS_HEADER) // _SDS_PACKET * sds_packet(view)
+
+
+_SDS_HEADER, _SDS_PACKET = 21, 127  # bytes
+
+
+def another(view: FileView) -> bool:
+    """Whether behind an MPEG-4 or TTA file there is another one, which ffmpeg does not see."""
+    place, head = 0, view.head(8)
+    if head.startswith(b"TTA1"):
+        return _found(view.fd, b"TTA1", 4) < view.length
+    while head[4:] == b"ftyp" and len(box := os.pread(view.fd, 16, place)) >= 8:
+        size, kind = struct.unpack_from(">I4s", box)
+        if kind == b"ftyp" and place:
+            return True
+        size = struct.unpack(">Q", box[8:])[0] if size == 1 and len(box) == 16 else size
+        if size < 8:
+            break
+        place += size
+    return False
 
 
 _CHUNKED = [(b"FORM", 12, ">4sI", 0, 2), (b"caff", 8, ">4sq", 0, 1), (b"riff", 40, "<4s12xQ", 24, 8)]

@@ -65,7 +65,7 @@ _RAW = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW
 _SILENT, _CANCELLED, _UNSCALED = 1e-3, 1e-3, 100.0
 """What gets a note: half the range below (-60 dB), share of energy in the mean below, peak above."""
 
-_TAILS = ("OGG", "MP3", "FLAC", "WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "MAT4")
+_TAILS = ("OGG", "MP3", "FLAC", "WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "MAT4", "SDS")
 """Formats of which it is known what may follow the sound."""
 _UNKNOWN = 1 << 62  # libsndfile's frame count is about 2^63 when the header has none
 
@@ -603,6 +603,8 @@ def _oddities(tally, rate):
 def _losses(view, sound, tally):
     if isinstance(sound, ffmpeg.FFmpegSound):
         yield from sound.losses(tally.decoded)
+        if containers.another(view):
+            yield "another file follows in it, and was left out"
         return
     promised, seconds = _promised(view, sound, tally.decoded), f"{tally.decoded / sound.samplerate:.2f} s"
     if tally.beyond:
@@ -613,16 +615,10 @@ def _losses(view, sound, tally):
     elif promised > tally.decoded + sound.samplerate / 100:  # less is untidy bookkeeping, not loss
         of = f" of {promised / sound.samplerate:.2f} s" if promised < math.inf else ""
         yield f"ends early: {seconds} decoded{of}"
-    elif sound.format == "SDS" and (there := _frames_of_sds(view, sound)) < tally.decoded:
+    elif sound.format == "SDS" and (there := containers.sds_frames(view)) < tally.decoded:
         yield f"ends early: after {there / sound.samplerate:.2f} s, libsndfile made up the rest of {seconds}"
     elif sound.format in _TAILS and (left := containers.unknown_tail(view)):
         yield f"{left} bytes after {seconds} of sound were left: they are no sound that libsndfile knows"
-
-
-def _frames_of_sds(view, sound):
-    """Frames for which a MIDI sample dump has packets: 21 bytes of header, then 127 bytes each."""
-    of_packet = int(re.findall(r"Samples/Block *: (\d+)", sound.extra_info)[0])
-    return (view.length - 21) // 127 * of_packet
 
 
 def _promised(view, sound, decoded):
@@ -643,7 +639,7 @@ def _promised(view, sound, decoded):
             placeholder = any(0 < limit - claimed <= 4096 for limit in (1 << 31, 1 << 32))
             return 0 if placeholder else decoded * claimed / max(1, real)
     if sound.format == "NIST":
-        return int(re.findall(rb"sample_count -i (\d+)", view.head(1024))[0])
+        return int((re.findall(rb"sample_count -i (\d+)", view.head(1024)) or [0])[0])
     return math.inf if "Seems to be a truncated file" in log else 0
 
 

@@ -285,7 +285,8 @@ def test_training_hears_all_of_it(tmp_path, seconds):
     "kind",
     [
         "AIFF PCM_16", "AIFF IMA_ADPCM", "AU PCM_24", "AU FLOAT", "CAF ALAC_16", "CAF PCM_16", "FLAC PCM_16",
-        "MAT4 FLOAT", "MP3 MPEG_LAYER_III", "OGG OPUS", "OGG VORBIS", "RF64 PCM_16", "W64 PCM_16",
+        "MAT4 FLOAT", "MP3 MPEG_LAYER_III", "OGG OPUS", "OGG VORBIS", "RF64 PCM_16",
+        "SDS PCM_S8", "SDS PCM_16", "W64 PCM_16",
         "W64 GSM610", "W64 MS_ADPCM", "WAV PCM_16", "WAV MS_ADPCM", "WAV GSM610", "WAVEX FLOAT",
     ],
 )  # fmt: skip
@@ -335,3 +336,24 @@ def test_a_size_that_is_too_small_is_told(tmp_path, kind):
     struct.pack_into(order, content, content.index(mark) + where, size)
     x, notes = loaded(tmp_path / "x", bytes(content))
     assert notes or len(x) == RATE
+
+
+def test_a_nist_header_without_a_count(tmp_path):
+    content = encoded(sound(1), format="NIST", subtype="PCM_16").replace(b"sample_count", b"sample_c0unt")
+    x, notes = loaded(tmp_path / "x", content)
+    assert len(x) == RATE and notes == []
+
+
+def test_another_mpeg4_or_tta_file_behind_the_first(tmp_path):
+    def box(kind, content=bytes(8)):
+        return struct.pack(">I", 8 + len(content)) + kind + content
+
+    large = struct.pack(">I4sQ", 1, b"mdat", 16 + 100) + bytes(100)
+    file = box(b"ftyp") + large + box(b"moov", bytes(500))
+    for content, joined in (
+        (file, False), (file + file, True), (file + box(b"free"), False), (file + bytes(99), False),
+        (b"TTA1" + bytes(500), False), (b"TTA1" + bytes(500) + b"TTA1", True), (b"other" * 9, False),
+    ):  # fmt: skip
+        (tmp_path / "x").write_bytes(content)
+        with open(tmp_path / "x", "rb") as opened:
+            assert containers.another(containers.FileView(opened.fileno())) == joined
