@@ -254,7 +254,7 @@ def _meta(archive):
     if meta.get("format") != FORMAT:
         raise CheckpointError(archive.path, f"not a weights file of acdref (format {meta.get('format')!r})")
     if meta.get("version") != VERSION:
-        cause = f"format version {meta.get('version')}: this acdref reads {VERSION}"
+        cause = f"format version {meta.get('version')!r}: this acdref reads {VERSION}"
         raise CheckpointError(archive.path, cause)
     config = meta.get("config")
     if meta.get("network") == "conv1d" and isinstance(config, dict) and "dense" not in config:
@@ -349,10 +349,16 @@ def _outline(path, meta):
     from acdref.nets import registry
 
     try:
+        for name in ("network", "config", "classes"):
+            if name not in meta:
+                raise ValueError(f"it has no {name}")
         config = registry.config_from(meta["network"], dict(meta["config"]))
         classes = meta["classes"]
         if not isinstance(classes, list) or not all(isinstance(c, str) and c.strip() for c in classes):
             raise ValueError("its classes are no list of names")
+        for name in classes:
+            if re.search("[\0\ud800-\udfff]", name):
+                raise ValueError(f"its class {name!r} is no text")
         if len(set(classes)) < len(classes):
             raise ValueError("it names a class twice")
         if config.classes != len(classes):

@@ -33,6 +33,7 @@ from acdref.optim import Plateau, cosine
 from acdref.options.training import TrainOptions
 from acdref.predict.scoring import score_manifest
 from acdref.tables.manifest import of_the_same_classes
+from acdref.tables.rows import names_text
 
 CONFIG, LAST, BEST = "config.json", "last.npz", "best.npz"
 WARMUP = 0.05  # share of the steps in which the cosine schedule rises
@@ -159,7 +160,7 @@ def notes(options: Options, manifest: Manifest, val: Manifest | None) -> list[st
     taught = (manifest.labels == 1).any(axis=0)
     tested = np.zeros_like(taught) if val is None else (val.labels == 1).any(axis=0)
     only, never = (
-        ", ".join(itertools.compress(manifest.classes, chosen))
+        names_text(itertools.compress(manifest.classes, chosen), ", ")
         for chosen in (tested & ~taught, ~(tested | taught))
     )
     lines = []

@@ -531,8 +531,15 @@ def test_configuration_missing(tmp_path):
     path, (arrays, meta) = tmp_path / "weights.npz", parts()
     for name in ("config", "classes"):
         write(path, arrays, {key: value for key, value in meta.items() if key != name})
-        with pytest.raises(CheckpointError, match="its network's configuration makes no sense"):
+        with pytest.raises(CheckpointError, match=f"configuration makes no sense: it has no {name}"):
             checkpoint.load_weights(path)
+
+
+@pytest.mark.parametrize("name", ["d\0g", "\ud800"])
+def test_classes_that_no_output_can_hold(tmp_path, name):
+    path, (arrays, meta) = tmp_path / "weights.npz", parts()
+    write(path, arrays, meta | {"classes": [name, *meta["classes"][1:]]})
+    refused(path, "is no text")
 
 
 @pytest.mark.parametrize(

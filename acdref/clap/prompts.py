@@ -14,6 +14,7 @@ from acdref.checkpoint import read_arrays
 from acdref.errors import AcdrefError, TeacherError
 from acdref.files import BusyError, patient, replacing
 from acdref.options.labels import PromptOptions
+from acdref.tables.rows import is_text, tidy
 
 TEMPLATE = PromptOptions.template
 
@@ -121,8 +122,8 @@ def read_prompts(path: str | PathLike) -> dict[str, list[str]]:
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        name, equals, words = (part.strip() for part in line.partition("="))
-        if not (name and equals and words):
+        name, equals, words = map(tidy, line.partition("="))
+        if not (name and equals and words and is_text(line)):
             raise TeacherError(path, f"line {number}: {line.strip()!r} is not of the form: name = prompt")
         classes.setdefault(name, []).append(words)
     if not classes:

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from acdref.errors import FileError
 from acdref.options import refusal
-from acdref.tables.rows import TABS, Rows, names_in
+from acdref.tables.rows import TABS, Rows, names_in, tidy
 
 PATH = click.Path()
 
@@ -95,7 +95,7 @@ class Listed(click.ParamType):
 def _lines(path):
     """The lines of a file that say something, without outer blanks."""
     with Rows(path, TABS) as rows:
-        return [fields[0].strip() for _, fields in rows.fields(1)]
+        return [tidy(fields[0]) for _, fields in rows.fields(1)]
 
 
 def click_options(

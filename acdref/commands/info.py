@@ -7,6 +7,7 @@ import click
 from acdref.commands._options import Number, option, weights_option
 from acdref.commands._progress import tell
 from acdref.options import NETWORKS
+from acdref.tables.rows import names_text
 
 
 @click.command(short_help="Show backend, weights and layers.")
@@ -58,7 +59,7 @@ def _lines(facts):
         yield f"  network   {facts['network']}, without weights"
     else:
         yield f"  weights   {file['path']}"
-        yield f"  classes   {', '.join(file['classes'])}"
+        yield f"  classes   {names_text(file['classes'], ', ')}"
         for name, value in sorted(file["meta"].items()):
             if isinstance(value, str | int | float):  # the rest is for --json
                 yield f"  {name:<9} {value}"

@@ -4,6 +4,8 @@ import graphlib
 
 import numpy as np
 
+from acdref.tables.rows import is_text
+
 
 def read_children(nodes):
     """Direct children of each node, as positions in ``nodes``; ValueError if the nodes are no ontology."""
@@ -62,6 +64,8 @@ def _check_node(i, node):
     for key in ("id", "name"):
         if not isinstance(node.get(key), str) or not node[key]:
             raise ValueError(f"node {i} has no {key}")
+        if not is_text(node[key]):
+            raise ValueError(f"node {i} has the {key} {node[key]!r}, which is no text")
     for key in ("child_ids", "restrictions"):
         values = node.get(key, [] if key == "restrictions" else None)
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):

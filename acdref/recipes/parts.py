@@ -175,6 +175,9 @@ class Data:
             write_manifest(self.train, folder / TRAIN)
             if self.val is not None:
                 write_manifest(self._val_under_root(), folder / VAL)
+            labelled = not np.isnan(self.train.labels).all()
+            for note in train.notes(self.options, self.train, self.val) if labelled else ():
+                observer.log(note)
             return {"recordings": len(self.train), "validation": len(self.val or ())}
 
         return Stage("given", work, (TRAIN,) if self.val is None else (TRAIN, VAL))

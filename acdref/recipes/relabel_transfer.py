@@ -103,7 +103,7 @@ class _RelabelTransfer:
         self.options = options
         recordings = open_dataset(options.manifest, options.root, options.classes)
         recordings = recordings if options.fold is None else recordings.where(fold=options.fold)
-        given = train.Options(options.manifest, options.root)
+        given = train.Options(options.manifest, options.root, options.classes)
         self.recordings, self.data = recordings, Data(recordings, None, given)
         self.ontology = Ontology.from_json(options.ontology)
         self.nodes = [self.node(name) for name in recordings.classes]

@@ -28,6 +28,7 @@ from acdref.relabel.report import SCHEMA, Frames, Report
 from acdref.relabel.steps import Steps
 from acdref.tables.columns import Columns
 from acdref.tables.label_files import HOLDS_UNKNOWN, AbsentLabels, Clip, LabelFile, refusing_repeats, writing
+from acdref.tables.rows import names_text
 from acdref.tables.scores import ScoreFile
 from acdref.tables.statistics import exact_means, exact_quantiles
 
@@ -91,11 +92,7 @@ def relabel(
     job = _Job(source, steps, scores, absent, format, to, unknown_out, classes)
     job.fit()
     report = job.write(out, unknown_out, progress)
-    if report.frames is not None and report.frames.note():
-        job.notes.append(f"{job.file.path}: {report.frames.note()}")
-    if say is not None:
-        for note in job.notes:
-            say(note)
+    _tell(job, report.frames, say)
     return report
 
 
@@ -129,12 +126,13 @@ def check(
         take = job.scores.beside()
         for clips in _chunks(job.file):
             take(clips)
+    frames = None if steps.frame is None else _frames_of(steps)
     with job.absent_beside() as take:
         for clip in job.file:
             take(clip)
-    if say is not None:
-        for note in job.notes:
-            say(note)
+            if frames is not None:
+                frames.add(clip.id, *job.without_frame(clip))
+    _tell(job, frames, say)
     return {
         "schema": SCHEMA,
         "format": job.file.format,
@@ -146,6 +144,19 @@ def check(
         "not_classes": sorted(job.columns.strangers),
         "scored": 0 if job.scores is None else int((job.score_column >= 0).sum()),
     }
+
+
+def _tell(job, frames, say):
+    """Say what looks wrong in the files, and what the frames lost."""
+    lost = frames and frames.note()
+    for note in job.notes + ([f"{job.file.path}: {lost}"] if lost else []):
+        if say is not None:
+            say(note)
+
+
+def _frames_of(steps):
+    """A count of the events that the step frame loses, of nothing yet."""
+    return Frames(steps.frame.get("duration", 10.0))
 
 
 def _contents(file):
@@ -179,7 +190,8 @@ class _Job:
         if self.scores is not None:
             self.score_column = self.columns.find(self.scores.classes)
             if (self.score_column < 0).all():
-                raise FileError(self.scores.path, "none of its classes is one of the labels' classes")
+                cause = f"none of its classes ({_some(self.scores.classes)}) is one of the labels' classes"
+                raise FileError(self.scores.path, f"{cause} ({_some(self.columns.spelled)})")
             self._note_strangers()
         self.thresholds = {}
         if self.by_event:
@@ -326,7 +338,7 @@ class _Job:
     def write(self, out, unknown_out, progress):
         report = Report(self.columns.spelled, self.columns.out_names)
         if self.steps.frame is not None:
-            report.frames = Frames(self.steps.frame.get("duration", 10.0))
+            report.frames = _frames_of(self.steps)
         unknown = self.steps.make_unknown or self.found.unknown > 0
         names = dict(zip(self.columns.spelled, self.columns.out_names, strict=True))
         second = contextlib.nullcontext()
@@ -377,7 +389,7 @@ class _Job:
                 spelled = ((*event[:2], self.columns.spelled[event[2]], *event[3:]) for event in events)
                 write(clip._replace(details=tuple(spelled)))
                 continue
-            report.frames.add(clip.id, *self._without_frame(clip))
+            report.frames.add(clip.id, *self.without_frame(clip))
             events = [event[:3] for event in events]
             negative = self._absent_classes(absent(clip))
             heard = {c for onset, offset, c in events if offset > onset}
@@ -397,7 +409,7 @@ class _Job:
         # A super-class without members here is 0 whatever is known.
         return set(np.flatnonzero((absent == 0) & np.isnan(nothing)).tolist())
 
-    def _without_frame(self, clip):
+    def without_frame(self, clip):
         """The known events (onset, offset, label) of a clip, and which of them make no frame PRESENT."""
         events = [event[:3] for event in clip.details if self.columns.column_of(event[2]) is not None]
         grid = {name: value for name, value in self.steps.frame.items() if name != "guard"}
@@ -442,7 +454,7 @@ def _open_scores(path, steps, notes):
 
 def _some(names):
     """The first of these names."""
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return names_text(names[:5], ", ") + (", ..." if len(names) > 5 else "")
 
 
 def _chunks(file):

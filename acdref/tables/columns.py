@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from acdref.errors import AcdrefError, FileError
 from acdref.tables.label_files import Clip, label_matrix
 from acdref.tables.manifest import resolve_classes
-from acdref.tables.rows import Rows
+from acdref.tables.rows import Rows, names_text, tidy
 
 
 def read_vocabulary(path: str | PathLike) -> tuple[tuple[str, str], ...]:
@@ -38,14 +38,12 @@ def read_vocabulary(path: str | PathLike) -> tuple[tuple[str, str], ...]:
         first = rows.first()
         id = next((at for at, text in enumerate(first) if _MID.fullmatch(text.strip())), None)
         if id is None or len(first) not in (2, 3):
-            rows.header()
+            rows.header(("mid", "display_name"))
             id, name = rows.column("mid"), rows.column("display_name")
         else:  # the first row is a class
             rows.names = [""] * len(first)
             name = next((at for at in reversed(range(len(first))) if at != id), 0)
-        classes = tuple(
-            (fields[id].strip(), fields[name].strip()) for _, fields in rows.fields(len(rows.names))
-        )
+        classes = tuple((tidy(fields[id]), tidy(fields[name])) for _, fields in rows.fields(len(rows.names)))
     if not classes:
         raise FileError(path, "has no classes in columns mid and display_name")
     if not all(id and name for id, name in classes) or len({id for id, _ in classes}) < len(classes):
@@ -108,7 +106,7 @@ class Columns:
         self.strangers = set(strangers)
         self.out_ids, self.out_names = self.ids, self.names
         if steps.superclasses is not None:
-            _check_members(steps, self.names)
+            _check_members(path, steps, self.names)
             self.out_ids = self.out_names = steps.superclasses.names
         elif steps.ontology is not None and steps.vocabulary is not None:
             self.out_ids, self.out_names = map(tuple, zip(*steps.vocabulary, strict=True))
@@ -175,14 +173,16 @@ def _lookup(ids, names):
     return lookup | {id: column for column, id in enumerate(ids)}
 
 
-def _check_members(steps, names):
+def _check_members(path, steps, names):
     """Some class must be a member of a super-class; where the classes are a list, every member be on it."""
     if len(set(names)) < len(names):
         raise AcdrefError("two classes have one display name: super-classes cannot tell them apart")
     if steps.ontology is None and steps.vocabulary is None:
         if set(names).isdisjoint(itertools.chain.from_iterable(steps.superclasses.members.values())):
-            cause = "no label is a member of a super-class"
-            raise AcdrefError(f"{cause}; where labels are ids, --ontology or --vocabulary give their names")
+            cause = f"no label is a member of a super-class ({names_text(steps.superclasses.names, ', ')})"
+            raise FileError(
+                path, f"{cause}; where labels are ids, --ontology or --vocabulary give their names"
+            )
         return
     for superclass, members in steps.superclasses.members.items():
         for member in members:

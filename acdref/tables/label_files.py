@@ -51,6 +51,7 @@ from acdref.tables.rows import (
     names_in,
     names_text,
     tab_line,
+    tidy,
     unquoted,
 )
 
@@ -82,7 +83,13 @@ _ENDS = ("offset", "end_time_seconds", "end_time", "end_seconds", "end")
 EVENTS = (_CLIPS, _STARTS, _ENDS, _LABELS)
 """Names of an event list's columns: clip, onset, offset, label."""
 
+_OWN = {"unknown", "fold", "split", "verified", "manually_verified", "mids", "present", *_SEGMENTS}
+_OWN |= {name for path, classes, _ in LAYOUTS for name in (path, classes)} | {*sum(EVENTS, ())}
+
 _TIME = re.compile(r"(onset|offset|start|end|begin|stop)([ _(].*)?", re.IGNORECASE)
+_NO_SECONDS = re.compile(
+    r".*[ _([](ms|msecs?|milli\w*|samples?|frames?|min(ute)?s?|hours?)[])]?", re.IGNORECASE
+)
 _LONGEST = 1e12  # seconds: in milliseconds still a whole number of 64 bits
 
 _PIECE = 1 << 17  # hashes of clips in memory at a time: 1 MB
@@ -232,7 +239,7 @@ def _recognise(path):
     with Rows(path, None) as rows:
         if rows.comments():
             return "audioset"
-        fields = rows.header()
+        fields = rows.header(_OWN)
         if set(LAYOUTS[0][:2]) <= set(fields):
             return "manifest"
         if rows.dialect is COMMAS and (_segments(fields) is not None or _is_segment(fields)):
@@ -290,8 +297,8 @@ def _events(header):
 
 def _segments(header):
     """Columns of a segments file by the header that pandas writes, or None."""
-    names = [name.strip("# ") for name in header]
-    return [names.index(name) for name in _SEGMENTS] if set(_SEGMENTS) <= set(names) else None
+    names, wanted = [name.strip("# ").lower() for name in header], [name.lower() for name in _SEGMENTS]
+    return [names.index(name) for name in wanted] if set(wanted) <= set(names) else None
 
 
 def _is_segment(fields):
@@ -313,7 +320,7 @@ class _Reader:
     optional: tuple[str, ...] = ()
 
     def __init__(self, rows):
-        self.rows, self.header, self.names = rows, rows.header(), {}
+        self.rows, self.header, self.names = rows, rows.header(_OWN), {}
         names = dict.fromkeys(self.needed, True) | dict.fromkeys(self.optional, False)
         self.at = [rows.column(name, needed) for name, needed in names.items()]
         self.others = [i for i in range(len(self.header)) if i not in self.at]
@@ -385,7 +392,7 @@ class _Manifests(_Reader):
 
     def __init__(self, rows):
         self.rows, self.names = rows, {}
-        header = rows.header()
+        header = rows.header(_OWN)
         layout = _layout(header)
         if _events(header) is not None and layout is not LAYOUTS[0]:
             cause = "lists events, not recordings: acdref relabel --to manifest makes a manifest"
@@ -401,13 +408,18 @@ class _Manifests(_Reader):
         own |= {"manually_verified": "verified"} if path == "fname" else {}
         super().__init__(rows)
         self.header = [own.get(name, name) for name in self.header]
-        rows.names = self.header
         for name in ("path", "classes", "unknown", "fold", "split", "verified"):
-            rows.column(name, needed=False)
+            columns = [rows.names[i] for i, meant in enumerate(self.header) if meant == name]
+            if len(set(columns)) > 1:
+                raise self.error(rows.path, f"has the columns {' and '.join(columns)}, and one can be {name}")
+            if columns:
+                rows.column(columns[0])
         self.extra = tuple(self.header[i] for i in self.others)
 
     def clips(self):
-        fold, verified = (self.rows.column(name, needed=False) for name in ("fold", "verified"))
+        fold, verified = (
+            self.header.index(name) if name in self.header else None for name in ("fold", "verified")
+        )
         id, classes, unknown = self.at
         for line, fields in self.rows:
             fields = self.bare(fields)
@@ -432,7 +444,7 @@ class _Manifests(_Reader):
                 raise self.rows.bad(str(error), column) from None
         if ";" in text:
             raise self.rows.bad("classes between semicolons stand in a column named classes", column)
-        return _labels(text, ",") if self.separator else list(filter(None, [text.strip()]))
+        return _labels(text, ",") if self.separator else list(filter(None, [tidy(text)]))
 
 
 class _AudioSet(_Reader):
@@ -443,7 +455,7 @@ class _AudioSet(_Reader):
         self.at, self.width = range(4), 4
         first = rows.first()
         if _segments(first) is not None:
-            self.at, self.width = _segments(rows.header()), len(first)
+            self.at, self.width = _segments(rows.header(_OWN)), len(first)
             self.header = self.header or [f"# {', '.join(_SEGMENTS)}"]
         else:
             rows.names = list(_SEGMENTS)
@@ -469,6 +481,9 @@ class _EventLists(_Reader):
                 raise rows.bad(f"is no header, but a row{_wanted(self.header)}")
             if len(self.header) != self.width:
                 raise rows.bad(f"{len(self.header)} columns, {self.format} has {self.width}")
+            for i in (1, 2):
+                if _NO_SECONDS.fullmatch(self.header[i]):
+                    raise rows.bad("times are wanted in seconds", i)
         self.others = [i for i in range(len(self.header)) if i not in self.at]
         self.columns, self.order, self.extra = len(self.header), (*self.at, *self.others), ()
         self.in_order = list(self.order) == sorted(self.order)
@@ -492,7 +507,7 @@ class _EventLists(_Reader):
         for id, rows in self.by_clip():
             first, events, lines = None, [], {}
             for line, (_, onset, offset, label, *others) in rows:
-                first, label = first or line, label.strip()
+                first, label = first or line, tidy(label)
                 if label:
                     events.append((*self.span((onset, offset), self.at[1:3]), label, *others))
                     lines.setdefault(label, line)
@@ -508,7 +523,7 @@ class _Frames(_EventLists):
         for id, rows in self.by_clip():
             frames = {}
             for line, (_, start, end, label, verdict) in rows:
-                label, verdict = label.strip(), verdict.strip()
+                label, verdict = tidy(label), verdict.strip()
                 if not label or verdict not in ("PRESENT", "NOT_PRESENT"):
                     raise self.rows.bad("expected a label and PRESENT or NOT_PRESENT")
                 _, present, absent = frames.setdefault(self.span((start, end)), (line, {}, {}))
@@ -522,7 +537,7 @@ class _Frames(_EventLists):
 
 def _labels(text, separator):
     """The labels in a field, none twice, none empty."""
-    labels = [label.strip() for label in text.split(separator)]
+    labels = map(tidy, text.split(separator))
     return list(dict.fromkeys(filter(None, labels)))
 
 
@@ -662,11 +677,12 @@ class AbsentLabels:
                 raise FileError(self.path, "is empty")
             for number, (line, fields) in enumerate(rows.fields(None)):
                 fields = [field.strip() for field in fields]
-                if number == 0 and set(fields) & set(_CLIPS) and set(fields) & {*_LABELS, "class"}:
+                names = {field.lower() for field in fields}
+                if number == 0 and names & set(_CLIPS) and names & {*_LABELS, "class"}:
                     continue
                 if len(fields) != 2 or not all(fields):
                     raise rows.bad("expected a clip and a label")
-                yield line, *fields
+                yield line, fields[0], tidy(fields[1])
 
 
 # Writing

@@ -9,6 +9,7 @@ as CSV doubles them: ``""rain; wind"";dog`` within a quoted field.
 """
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -19,7 +20,7 @@ import numpy as np
 
 from acdref.errors import ManifestError
 from acdref.tables.label_files import Clip, label_matrix, read_clips, refusing_repeats, writing
-from acdref.tables.rows import names_text
+from acdref.tables.rows import names_text, tidy
 from acdref.tables.walk import PassedOver, find_audio
 
 ACD_CLASSES = (
@@ -282,7 +283,7 @@ def read_folder(path: File, classes: Iterable[str] | None = None, say: Say = Non
         name, _, rest = path.partition(os.sep)
         if not rest:
             raise ManifestError(root, f"{path} lies outside the class folders {expected}")
-        clips.append(Clip(0, path, [] if name == NO_CLASS_FOLDER else [name]))
+        clips.append(Clip(0, path, [] if name == NO_CLASS_FOLDER else [tidy(name)]))
     classes, labels = _labels(root, clips, classes)
     return Manifest(root, root, tuple(paths), labels, classes)
 
@@ -332,7 +333,7 @@ def resolve_classes(path: File, classes: Iterable[str] | None, found: Iterable[s
     """
     if classes is None:
         classes = ACD_CLASSES if set(found) <= set(ACD_CLASSES) else sorted(found)
-    classes = tuple(classes)
+    classes = tuple(unicodedata.normalize("NFC", name) for name in classes)
     for name in classes:
         if not name or classes.count(name) > 1:
             raise ManifestError(path, f"the class {name!r} is empty or given twice")

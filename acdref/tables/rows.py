@@ -9,6 +9,7 @@ import csv
 import itertools
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from os import PathLike
 
@@ -89,10 +90,11 @@ class Rows:
             found += [line.rstrip("\r\n")] if line.strip() else []
         return found
 
-    def header(self) -> list[str]:
+    def header(self, known: Iterable[str] = ()) -> list[str]:
         """The names of the columns, without outer blanks; FileError if there is no row.
 
-        Called again, it gives them again.
+        Called again, it gives them again.  One of the `known` names is given as that is spelled, whatever
+        letters are large in the file and whether a blank stands for its ``_``, unless the file has both.
         """
         if self.names:
             return self.names
@@ -100,6 +102,8 @@ class Rows:
             self.names = [unquoted(name.strip()) if self.dialect is TABS else name.strip() for name in fields]
             if any("\0" in name for name in self.names):
                 raise self.bad("has zero bytes: is it UTF-16? save it as UTF-8")
+            own = {name.lower(): name for name in known if name not in self.names}
+            self.names = [own.get(name.lower().replace(" ", "_"), name) for name in self.names]
             return self.names
         raise self._error(self.path, "is empty")
 
@@ -203,8 +207,32 @@ _HEADS = {
 _EXCEL = re.compile(r"its columns: [^,;]+(;[^,;]*)+")
 
 
+def tidy(name: str) -> str:
+    """The name of a class as it is compared: without outer blanks, in Unicode's normal form NFC.
+
+    In which form an accented letter arrives depends on the keyboard and the file system, and nobody sees it.
+
+    Examples
+    --------
+    >>> len("ho\u0308her "), len(tidy("ho\u0308her "))
+    (7, 5)
+    """
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def is_text(name: str) -> bool:
+    """Whether a file of text can hold a name: it has no zero byte, and no half of a letter, as JSON may.
+
+    Examples
+    --------
+    >>> is_text("dog"), is_text("d\\0g"), is_text("\\ud83d")
+    (True, False, False)
+    """
+    return not re.search("[\0\ud800-\udfff]", name)
+
+
 def names_in(text: str, separator: str) -> list[str]:
-    """Names between separators, without outer blanks; one that holds the separator stands in quotes.
+    """Names between separators, each :func:`tidy`; one that holds the separator stands in quotes.
 
     Parameters
     ----------
@@ -224,7 +252,7 @@ def names_in(text: str, separator: str) -> list[str]:
     ['Bee, wasp, etc.', 'Dog']
     """
     if '"' not in text:
-        return [name.strip() for name in text.split(separator)]
+        return [tidy(name) for name in text.split(separator)]
     one = re.compile(rf'\s*(?:"((?:[^"]|"")*)"\s*|([^{separator}]*))({separator}|\Z)')
     names, start, end = [], 0, separator
     while end:
@@ -233,7 +261,7 @@ def names_in(text: str, separator: str) -> list[str]:
         quoted, plain, end = found.groups()
         if quoted is None and plain.startswith('"'):
             raise ValueError(f"{plain.strip()!r} begins with a quote that is not closed at its end")
-        names.append((plain if quoted is None else quoted.replace('""', '"')).strip())
+        names.append(tidy(plain if quoted is None else quoted.replace('""', '"')))
         start = found.end()
     return names
 

@@ -12,7 +12,10 @@ cell and a class that is left out have no score.  Rows are in the order of the c
 may stand between them.
 """
 
+import codecs
+import collections
 import itertools
+import json
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,7 +28,7 @@ from acdref.checkpoint import Arrays
 from acdref.errors import FileError, naming
 from acdref.files import parse_json, refuse_pipes, replacing
 from acdref.tables.label_files import Clip
-from acdref.tables.rows import Rows, csv_line
+from acdref.tables.rows import Rows, csv_line, tidy
 
 _CHUNK = 256  # rows of an npz file in memory at a time
 _IDS = ("path", "id", "fname", "filename")
@@ -60,7 +63,7 @@ class ScoreFile:
         self.path = str(path)
         refuse_pipes(path)
         with naming(path), open(path, "rb") as file:
-            first = file.read(2)
+            first = file.read(64).removeprefix(codecs.BOM_UTF8).lstrip()[:2]
         self.decided = first == b"PK" and _holds_cosines(self.path)
         if self.decided:
             if decide is None:
@@ -68,10 +71,14 @@ class ScoreFile:
             self.classes, *rows = decide(self.path)
             self._rows = lambda: zip(map("row {}".format, itertools.count(1)), *rows, strict=False)
         else:
-            read = {b"PK": _read_npz, b"{": _read_jsonl}
+            read = {b"PK": _read_npz, b"{": _read_jsonl, b"[": _refuse_array}
             self.classes, self._rows = read.get(first, read.get(first[:1], _read_csv))(self.path)
-        if not self.classes or len(set(self.classes)) < len(self.classes):
-            raise FileError(self.path, "names no class, or one twice")
+        self.classes = tuple(map(tidy, self.classes))
+        if not self.classes:
+            raise FileError(self.path, "names no class")
+        name, count = collections.Counter(self.classes).most_common(1)[0]
+        if count > 1:
+            raise FileError(self.path, f"names the class {name!r} {count} times")
 
     def rows(self) -> Iterator[tuple[str, str, NDArray]]:
         """(where, id, scores) of each row: where as words, scores (C,) float64."""
@@ -118,7 +125,7 @@ def _read_npz(path):
     with _arrays(path) as arrays:
         ids = [name for name in ("ids", "paths") if name in arrays.names]
         if len(ids) != 1:
-            raise FileError(path, "has no array ids or paths")
+            raise FileError(path, f"has {'both arrays' if ids else 'no array'} ids or paths")
         classes = tuple(arrays.read("classes").ravel().tolist())
         headers = [arrays.header(name) for name in ("classes", *ids, "scores")]
     (_, count, shape), types = zip(*headers, strict=True)
@@ -138,28 +145,32 @@ def _read_npz(path):
 
 
 def _read_csv(path):
-    with Rows(path) as rows:
-        columns = rows.header()
+    with Rows(path, None) as rows:
+        columns, dialect = rows.header(_IDS), rows.dialect
     ids = [i for i, name in enumerate(columns) if name in _IDS]
     if not ids:
         raise FileError(path, f"line {rows.line}: no column {', '.join(_IDS)} ({rows.found()})")
-    at = [i for i, name in enumerate(columns) if i != ids[0] and name and name not in _NOT_CLASSES]
+    at = [i for i, name in enumerate(columns) if name and name not in _IDS + _NOT_CLASSES]
     span = [columns.index(name) for name in ("start", "end") if {"start", "end"} <= set(columns)]
 
     def number(rows, fields, column):
         try:
             return float(fields[column] or "nan")
-        except ValueError as error:
-            raise rows.bad(str(error), column) from None
+        except ValueError:
+            raise rows.bad(f"{fields[column]!r} is no number", column) from None
 
     def windows():
-        with Rows(path) as rows:
-            rows.header()
+        with Rows(path, dialect) as rows:
+            rows.header(_IDS)
             for line, fields in rows:
                 seconds = np.diff([number(rows, fields, i) for i in span]).sum() if span else np.nan
                 yield line, fields[ids[0]], seconds, np.array([number(rows, fields, i) for i in at])
 
     return tuple(columns[i] for i in at), lambda: _recordings(windows())
+
+
+def _refuse_array(path):
+    raise FileError(path, "is one JSON array: an object a line is wanted (jsonl)")
 
 
 def _read_jsonl(path):
@@ -181,6 +192,9 @@ def _objects(path):
             if text.strip():
                 try:
                     window = _window(text)
+                except json.JSONDecodeError as error:
+                    cause = f"{error.msg} at character {error.pos + 1}: a whole object a line is wanted"
+                    raise rows.bad(cause) from None
                 except ValueError as error:
                     raise rows.bad(str(error)) from None
                 yield rows.line, window

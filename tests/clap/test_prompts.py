@@ -56,15 +56,17 @@ def test_file(tmp_path):
         "\ufeff# birds\n\nowl = an owl = hoots\r\n  crow=a crow  \nowl = a tawny owl\n", encoding="utf-8"
     )
     assert read_prompts(path) == {"owl": ["an owl = hoots", "a tawny owl"], "crow": ["a crow"]}
+    path.write_text("b\u00e4r = a bear\nba\u0308r = a growl\n", encoding="utf-8")
+    assert read_prompts(path) == {"b\u00e4r": ["a bear", "a growl"]}
 
 
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
         (b"owl\n", "line 1: 'owl' is not of the form"),
+        (b"owl = owls\no\0wl = owls\n", r"line 2: 'o\\x00wl = owls' is not of the form"),
         (b"\n= x\n", "line 2"),
         (b"owl =\n", "line 1"),
-        (b"a;b = x\n", "line 1"),
         (b"# nothing\n", "has no prompts"),
         (b"\xff", "not UTF-8"),
     ],

@@ -149,6 +149,7 @@ class TestBadOntology:
             ([{"name": "A", "child_ids": []}], "node 0 has no id"),
             ([{"id": 7, "name": "A", "child_ids": []}], "node 0 has no id"),
             ([{"id": "a", "child_ids": []}], "node 0 has no name"),
+            ([{"id": "a", "name": "\ud800", "child_ids": []}], "node 0 has the name .* no text"),
             ([{"id": "a", "name": "A"}], r"a \(A\) has no list of strings as its child_ids"),
             ([{"id": "a", "name": "A", "child_ids": "b"}], "child_ids"),
             ([{"id": "a", "name": "A", "child_ids": [1]}], "child_ids"),

@@ -105,6 +105,26 @@ def test_recordings_to_validate_on_may_lie_elsewhere(options, tmp_path):
     assert (out / "val.csv").read_text() == (out / "train.csv").read_text()
 
 
+def test_classes_that_look_wrong_are_said_with_the_recordings(tmp_path):
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("path,classes\n0.wav,dog\n")
+
+    class Listener(Observer):
+        def __init__(self):
+            self.said = []
+
+        def log(self, text):
+            self.said.append(text)
+
+    listener = Listener()
+    options = train.Options(str(manifest))
+    Data.of(options).given().work(tmp_path, {}, listener)
+    (line,) = listener.said
+    assert line.startswith("the 11 super-classes are learnt (see --classes); these have no recording: voice")
+    Data.of_unlabelled(options, ("dog", "cat")).given().work(tmp_path, {}, listener)
+    assert listener.said == [line]
+
+
 def test_what_cannot_be_measured_is_refused_before_teaching(tmp_path):
     manifest = write_corpus(tmp_path)
     (tmp_path / "val.csv").write_text("path,classes\n0.wav,\n1.wav,\n")

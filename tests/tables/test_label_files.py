@@ -386,6 +386,22 @@ def test_layouts_of_manifests(tmp_path, text, clips):
     assert [clip.details for clip in again] == [clip.details for clip in file]
 
 
+@pytest.mark.parametrize(
+    ("format", "text"),
+    [
+        ("manifest", "Path,Classes\na,{}\n"),
+        ("manifest", "fname,labels\na,{}\n"),
+        ("manifest", "fname,label\na,{}\n"),
+        ("strong", "Filename\tOnset\tOffset\tEvent_Label\na\t0\t1\t{}\n"),
+        ("framed", "s\tb\te\tl\tp\na\t0\t1\t{}\tPRESENT\n"),
+        ("audioset", "ytid,Start_Seconds,end_seconds,positive_labels\na,0,1,{}\n"),
+    ],
+)
+def test_labels_have_one_normal_form(tmp_path, format, text):
+    (clip,) = read(tmp_path, text.format("ho\u0308her"), format)
+    assert list(clip.present) == ["h\u00f6her"]
+
+
 def test_verified_and_fold_keep_their_meaning(tmp_path):
     file = LabelFile(write(tmp_path / "t", "fname,label,manually_verified,fold\na.wav,x,1,2\n"))
     assert file.extra == ("verified", "fold")
@@ -401,6 +417,7 @@ def test_verified_and_fold_keep_their_meaning(tmp_path):
         "event_label\tfilename\toffset\tonset\nDog\ta.wav\t1\t0\n\tb.wav\t\t\n",
         '"filename"\t"onset"\t"offset"\t"event_label"\n"a.wav"\t0\t"1"\t"Dog"\nb.wav\t\t\t\n',
         "segment_id,start_time_seconds,end_time_seconds,label\na.wav,0,1,Dog\nb.wav,,,\n",
+        "File Name,Start Time,END_TIME,Label\na.wav,0,1,Dog\nb.wav,,,\n",
     ],
 )
 def test_layouts_of_events(tmp_path, text):
@@ -455,7 +472,11 @@ def test_layouts_of_segments(tmp_path, text):
             "filename,onset,offset,event_label\n",
             "lists events, not recordings: acdref relabel --to",
         ),
-        ("manifest", "filename,labels\na.wav,x;y\n", "line 2, column 'classes': classes between semicolons"),
+        ("manifest", "filename,labels\na.wav,x;y\n", "line 2, column 'labels': classes between semicolons"),
+        ("manifest", "fname,label,manually_verified\na,x,\n", "line 2, column 'manually_verified': '' is"),
+        ("manifest", "filename,category,path\na,x,b\n", "has the columns filename and path, and one can be"),
+        (None, "filename\tonset_ms\toffset_ms\tlabel\na\t1\t2\tx\n", "line 1, column 'onset_ms': times are"),
+        ("strong", "f,onset,end (samples),l\na,1,2,x\n", "line 1, column 'end (samples)': times are wanted"),
         (
             "manifest",
             'path,classes\na.wav,"""rain;dog"\n',
@@ -484,7 +505,7 @@ def test_each_label_has_its_line(tmp_path):
     assert [frame.line_of(label) for label in "xy"] == [2, 3]
 
 
-@pytest.mark.parametrize("header", ["", "filename\tlabel\n", "clip\tevent_label\n"])
+@pytest.mark.parametrize("header", ["", "filename\tlabel\n", "clip\tevent_label\n", "File\tLabel\n"])
 def test_the_first_row_of_explicit_negatives_is_no_header_unless_it_says_so(tmp_path, header):
     absent = AbsentLabels(write(tmp_path / "no.tsv", f"{header}a.wav\tCat\nb.wav\tCat\n"))
     with absent.beside() as take:

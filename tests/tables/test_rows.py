@@ -17,6 +17,7 @@ from acdref.tables.rows import (
     names_in,
     names_text,
     tab_line,
+    tidy,
 )  # fmt: skip
 
 NOT_CLOSED = ": a quote that opens in this row is not closed"
@@ -107,6 +108,16 @@ def test_files_that_cannot_be_opened(tmp_path):
             pass
 
 
+def test_known_columns_in_other_letters(tmp_path):
+    def names(text):
+        (tmp_path / "t.csv").write_text(text)
+        with Rows(tmp_path / "t.csv") as rows:
+            return rows.header(("path", "start_time"))
+
+    assert names("Path,Start Time,Dog\n") == ["path", "start_time", "Dog"]
+    assert names("Path,path,START_TIME\n") == ["Path", "path", "start_time"]
+
+
 def test_columns(tmp_path):
     (tmp_path / "t").write_text('a, b ,a,"c\nd"\n1,2,3,4\n')
     with Rows(tmp_path / "t") as rows:
@@ -162,6 +173,7 @@ def test_semicolons_between_columns_are_said(tmp_path):
         (' "a;b" ; 6" gun;"x ""y""";', ";", ["a;b", '6" gun', 'x "y"', ""]),
         ('a"b,c', ",", ['a"b', "c"]),
         ("", ";", [""]),
+        ("ho\u0308her,h\u00f6her", ",", ["h\u00f6her", "h\u00f6her"]),
     ],
 )
 def test_names_in_a_field(text, separator, names):
@@ -174,7 +186,7 @@ def test_a_name_whose_quote_is_not_closed(text):
         names_in(text, ",")
 
 
-@given(st.lists(FIELDS.map(str.strip), min_size=1))
+@given(st.lists(FIELDS.map(tidy), min_size=1))
 def test_names_are_read_as_they_were_written(names):
     assert names_in(names_text(names, ";"), ";") == names
 

@@ -69,6 +69,21 @@ def test_jsonl_of_predict(tmp_path):
     np.testing.assert_allclose(file.beside()(clips("a", "b", "c")), expected, rtol=1e-15)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path\tx\na\t0.25\n",
+        "Path,id,x\na,7,0.25\n",
+        "\ufeff\n" + '{"path": "a", "scores": {"x": 0.25}}\n',
+        ' {"path": "a", "scores": {"x": 0.25}}\n',
+    ],
+)
+def test_text_as_others_write_it(tmp_path, text):
+    file = ScoreFile(write(tmp_path / "s", text))
+    assert file.classes == ("x",)
+    np.testing.assert_array_equal(file.beside()(clips("a")), [[0.25]])
+
+
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_what_predict_writes_is_read(tmp_path, form):
     results = [
@@ -149,12 +164,12 @@ def test_illegal_score(tmp_path, bad):
     [
         ({"ids": IDS, "classes": CLASSES}, "no array scores"),
         ({"classes": CLASSES, "scores": SCORES}, "no array ids or paths"),
-        ({"ids": IDS, "paths": IDS, "classes": CLASSES, "scores": SCORES}, "no array ids or paths"),
+        ({"ids": IDS, "paths": IDS, "classes": CLASSES, "scores": SCORES}, "both arrays ids or paths"),
         ({"ids": [1, 2, 3], "classes": CLASSES, "scores": SCORES}, "must be text"),
         ({"ids": IDS, "classes": CLASSES, "scores": SCORES > 0}, "must be text"),
         ({"ids": IDS[:2], "classes": CLASSES, "scores": SCORES}, r"scores \(3, 2\) for \(2,\) ids"),
         ({"ids": IDS, "classes": ["x"], "scores": SCORES}, "and 1 classes"),
-        ({"ids": IDS, "classes": ["x", "x"], "scores": SCORES}, "one twice"),
+        ({"ids": IDS, "classes": ["x", "x"], "scores": SCORES}, "the class 'x' 2 times"),
         ({"ids": IDS, "classes": CLASSES, "scores": np.asfortranarray(SCORES)}, "Fortran"),
         ({"ids": np.array(IDS, object), "classes": CLASSES, "scores": SCORES}, "Python objects"),
     ],
@@ -181,7 +196,10 @@ def test_damaged_npz(tmp_path):
         ("", "is empty"),
         ("x,y\n", "no column path"),
         ("path\n", "names no class"),
-        ("path,x,x\n", "one twice"),
+        ("path,x,x\n", "the class 'x' 2 times"),
+        ("path,ho\u0308her,h\u00f6her\n", "the class 'h\u00f6her' 2 times"),
+        ('[{"path": "a"}]\n', "is one JSON array: an object a line is wanted"),
+        ('\n{"path": "a",\n', "line 2: Expecting .* at character 15: a whole object a line is wanted"),
         ("path,x\na,0.5\nb\n", "line 3: 1 fields instead of 2"),
         ("path,x\na,0.5\nb,high\n", "line 3, column 'x': .*'high'"),
         ("path,x\na,0.5\nb,1.5\n", "line 3: the score 1.5 of 'x'"),
