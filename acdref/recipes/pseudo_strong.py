@@ -71,7 +71,7 @@ def pseudo_strong(options: PseudoStrongOptions, out: Place, observer: Observer |
     in as many steps, or in as many as in the released code.  Stopped at any moment and begun again with the
     same arguments, it ends with the same weights, bit for bit.
     """
-    recipe = _PseudoStrong(options, observer and observer.log)
+    recipe = _PseudoStrong(options, observer.log if observer else None)
 
     def student(name, window, mix):
         return Stage(name, partial(recipe.student, window, mix), (WEIGHTS,))

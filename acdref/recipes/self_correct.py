@@ -52,7 +52,7 @@ def self_correct(
     Braun & Gamper, section 3.3 and Table 2.  Stopped at any moment and begun again with the same arguments,
     it ends with the same weights, bit for bit.
     """
-    data = Data.of(training, observer and observer.log)
+    data = Data.of(training, observer.log if observer else None)
     stages = [
         data.given(),
         data.training("teacher"),

@@ -93,7 +93,7 @@ def self_verify(
     Stopped at any moment and begun again with the same arguments, it ends with the same weights, bit for bit.
     """
     others = tuple(others)
-    recipe = _SelfVerification(options, observer and observer.log)
+    recipe = _SelfVerification(options, observer.log if observer else None)
     measured = () if recipe.test is None else (TEST,)
     made = (*map(_weights, range(options.folds)), *measured)
     stages = [

@@ -78,7 +78,7 @@ def strong(options: StrongOptions, out: Place, observer: Observer | None = None)
     repeated.  Stopped at any moment and begun again with the same arguments, it ends with the same weights,
     bit for bit.
     """
-    recipe = _Strong(options, observer and observer.log)
+    recipe = _Strong(options, observer.log if observer else None)
 
     def network(name, kind, mus, start=None, share=1.0):
         return Stage(name, partial(recipe.network, kind, mus, start, share), (WEIGHTS,))

@@ -75,7 +75,7 @@ def unlabelled(
     """
     if decision.rule == "softmax" and decision.scale is None:
         decision = dataclasses.replace(decision, scale=teacher.scale)  # complains now rather than later
-    data = Data.of_unlabelled(training, tuple(prompts.classes), observer and observer.log)
+    data = Data.of_unlabelled(training, tuple(prompts.classes), observer.log if observer else None)
     stages = [
         data.given(),
         _teaching(data, teacher, prompts, workers),
