@@ -24,7 +24,7 @@ from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import claimed, write_text
+from acdref.files import claimed, read_json, write_text
 from acdref.fit import Job, Observer, Run, Say, Stopped, initial, reports
 from acdref.losses import bce, bce_probabilities
 from acdref.nets import registry
@@ -113,7 +113,7 @@ def _stored_options(options, out, resume):
         raise AcdrefError(f"{out}: holds a run already; continue it with --resume, or choose another folder")
     config = out / CONFIG
     try:
-        read = json.loads(config.read_text())
+        read = read_json(config, CheckpointError)
         stored = dict(read)
         if "preset_name" not in stored:  # a run from before there were presets, and other defaults
             stored = {"preset_name": None, "seconds": 10.0} | stored

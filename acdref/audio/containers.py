@@ -211,6 +211,7 @@ def ogg_is_complete(view: FileView) -> bool:
 def damaged_pages(view: FileView) -> int:
     """How many whole pages of an Ogg stream have another check sum than they say: their sound is lost."""
     damaged = 0
+    view = view if type(view) is FileView else FileView(view.fd)
     for start, contents, size, _ in ogg_pages(view.fd):
         if view.start <= start and contents + size <= view.start + view.length:
             page = os.pread(view.fd, contents + size - start, start)
@@ -414,6 +415,19 @@ def sds_frames(view: FileView) -> int:
 
 
 _SDS_HEADER, _SDS_PACKET = 21, 127  # bytes
+
+
+def is_cut(view: FileView) -> bool:
+    """Whether an Ogg or ASF (WMA) file, which ffmpeg decodes, is shorter than it says."""
+    head = view.head(4096)
+    place = head.find(_ASF_FILE)
+    if place >= 0 and head.startswith(_ASF):
+        return struct.unpack_from("<Q", head.ljust(place + 48, b"\0"), place + 40)[0] > view.length
+    return head.startswith(b"OggS") and not ogg_is_complete(view)
+
+
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # the object that has the size of the file
 
 
 def another(view: FileView) -> bool:

@@ -642,7 +642,7 @@ def _losses(view, sound, tally):
     seconds = f"{tally.decoded / sound.samplerate:.2f} s"
     if isinstance(sound, ffmpeg.FFmpegSound):
         losses = list(sound.losses(tally.decoded))
-        if not losses and view.head(4) == b"OggS" and not containers.ogg_is_complete(view):
+        if not losses and containers.is_cut(view):
             losses.append(f"ends early: {seconds} decoded")
         yield from losses
         if containers.another(view):
@@ -657,8 +657,8 @@ def _losses(view, sound, tally):
         left, unclosed = min(left, unread), unclosed or unread < min(left, _HEADER)
     if unclosed:
         yield "its header was never closed and claims no sound; all there is was decoded"
-    elif sound.format == "OGG" and (damaged := containers.damaged_pages(view)):
-        yield f"damaged: {damaged} of its pages, and what was in them is lost"
+    elif view.head(4) == b"OggS" and (damaged := containers.damaged_pages(view)):
+        yield f"damaged: {damaged} of its pages; what was in them may be lost"
     elif promised > tally.decoded + sound.samplerate / 100:  # less is untidy bookkeeping, not loss
         of = f" of {promised / sound.samplerate:.2f} s" if promised < math.inf else ""
         yield f"ends early: {seconds} decoded{of}"

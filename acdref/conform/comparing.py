@@ -178,7 +178,9 @@ def _load(path):
     with naming(path):
         try:
             array = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, MemoryError):  # the last of a header that promises too much
+        except OSError:
+            raise
+        except Exception:  # what NumPy raises for damaged bytes has no common type
             raise FileError(path, "cannot be read as an array (.npy)") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif":
         raise FileError(path, "is not an array of numbers")

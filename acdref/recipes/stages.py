@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acdref.errors import AcdrefError, FileError, naming
-from acdref.files import Place, claimed, make_folder, sha256, write_text
+from acdref.files import Place, claimed, make_folder, read_json, sha256, write_text
 from acdref.fit import Observer
 
 SCHEMA = "acdref.recipe/1"
@@ -177,10 +177,7 @@ def _finished(folder, made, observer):
 
 
 def _read(path):
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise FileError(path, f"cannot be read: {error}") from None
+    state = read_json(path)
     _check_schema(path, state)
     return state
 

@@ -310,7 +310,10 @@ class Files:
             job, mutations, table = self.drawn(i)
             original = (self.good / job.file).read_bytes()
             data = mutated(original, mutations, table)
-            damage = all(name in ("flip", "run", "noise", "cut", "remove", "inner") for name, *_ in mutations)
+            # Behind the sums of a zip file, only weights and checkpoints have one of their own.
+            told = ("flip", "run", "noise", "cut", "remove")
+            told += ("inner",) if job.file in ("tiny.npz", "train/last.npz") else ()
+            damage = all(name in told for name, *_ in mutations)
             outcome, found = self.check(job, data, damage and data != original, folder)
             counts[
                 {0: "taken", 3: "taken in part", 1: "refused", 2: "refused"}.get(outcome.code, "wrong")

@@ -89,7 +89,7 @@ def test_damaged_pages_are_counted(tmp_path, subtype):
     for page in (pages[2], pages[4]):
         content[page[1] + page[2] // 2] ^= 1
     _, notes = loaded(tmp_path / "x", bytes(content))
-    assert notes == ["damaged: 2 of its pages, and what was in them is lost"]
+    assert notes == ["damaged: 2 of its pages; what was in them may be lost"]
 
 
 def test_a_chain_that_cannot_be_decoded(tmp_path):
@@ -100,11 +100,12 @@ def test_a_chain_that_cannot_be_decoded(tmp_path):
 
 
 def ogg(packets):
-    """Pages of one packet, at most 255 * 255 bytes, each; no check sums, which nobody here looks at."""
+    """Pages of one packet, at most 255 * 255 bytes, each."""
     for number, packet in enumerate(packets):
         lacing = bytes([255] * (len(packet) // 255) + [len(packet) % 255])
         flags = (number == 0) * 2 + (number == len(packets) - 1) * 4
-        yield struct.pack("<4sBBqIIIB", b"OggS", 0, flags, 0, 7, number, 0, len(lacing)) + lacing + packet
+        page = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, 0, 7, number, 0, len(lacing)) + lacing + packet
+        yield page[:22] + struct.pack("<I", containers._ogg_sum(page)) + page[26:]
 
 
 def test_streams_that_run_side_by_side_are_one_chain(tmp_path):
@@ -461,3 +462,24 @@ def test_another_mpeg4_or_tta_file_behind_the_first(tmp_path):
         (tmp_path / "x").write_bytes(content)
         with open(tmp_path / "x", "rb") as opened:
             assert containers.another(containers.FileView(opened.fileno())) == joined
+
+
+def test_a_wma_file_that_is_cut(tmp_path):
+    head = containers._ASF + struct.pack("<QIBB", 134, 1, 1, 2)
+    head += containers._ASF_FILE + struct.pack("<Q16sQ", 104, bytes(16), 1000) + bytes(56)
+    for size, cut in ((1000, False), (999, True), (1001, False), (60, False)):
+        (tmp_path / "x").write_bytes((head + bytes(1000))[:size])
+        with open(tmp_path / "x", "rb") as opened:
+            assert containers.is_cut(containers.FileView(opened.fileno())) == cut
+
+
+def test_damaged_pages_of_flac_in_ogg(tmp_path):
+    flac = encoded(sound(2), format="FLAC", subtype="PCM_16")
+    content = b"\x7fFLAC\x01\x00\x00\x01" + flac
+    pages = list(ogg([content[:51], *(content[i : i + 4000] for i in range(51, len(content), 4000))]))
+    _, notes = loaded(tmp_path / "x.oga", b"".join(pages))
+    assert notes == []
+    middle = len(pages) // 2
+    pages[middle] = pages[middle][:2000] + b"\0\1" + pages[middle][2002:]
+    _, notes = loaded(tmp_path / "x.oga", b"".join(pages))
+    assert notes == ["damaged: 1 of its pages; what was in them may be lost"]
