@@ -11,7 +11,7 @@ PLANTED = {
         ("decoded + sound.samplerate / 100:", "decoded + sound.samplerate * 100:"),
         ("if rest.samplerate == sound.samplerate:", "if True:"),
         ("if _is_mp3(sound) and not containers.has_length(view):", "if False:"),
-        ("n = int(np.isfinite(block[:, 0]).sum()) if _is_mp3(sound) else", "n ="),
+        ("n = int(np.isfinite(block[:, 0]).sum()) if is_mp3 else", "n ="),
         ("containers.sds_frames(view)) < tally.decoded", "containers.sds_frames(view)) < 0"),
         ("whole.energy < _CANCELLED * whole.of_channels", "whole.energy < 0"),
         ("alone = x - x.mean()", "alone = x"),

@@ -11,6 +11,7 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 _FAR = 1 << 40
@@ -27,6 +28,11 @@ class FileView:
         self.length = (os.fstat(fd).st_size if end is None else end) - start
         self.position = 0
         self.whole = start == 0 and end is None and type(self) is FileView
+
+    @cached_property
+    def pages(self) -> list[tuple[int, int, int, int]]:
+        """The pages of an Ogg file that begin in this part, see :func:`ogg_pages`."""
+        return [page for page in ogg_pages(self.fd) if 0 <= page[0] - self.start < self.length]
 
     def file(self) -> "int | FileView":
         """What libsndfile can open: of a whole file the descriptor, which is faster."""
@@ -131,7 +137,7 @@ class OggFlac(FileView):
     def __init__(self, fd: int) -> None:
         super().__init__(fd)  # (its own length is set below)
         self._offsets, self._ends, end = [], [], -self._MARK
-        for _, offset, size, _ in ogg_pages(fd):
+        for _, offset, size, _ in self.pages:
             end += size
             self._offsets.append(offset + size - end)  # of the stream's byte 0, were all of it in this page
             self._ends.append(end)
@@ -195,10 +201,13 @@ def chains(fd: int) -> list[FileView]:
         if following[:4] != b"RIFF" or following[8:] != b"WAVE":
             break
         starts.append(after + after % 2)
-    for start, _, _, flags in ogg_pages(fd):
+    whole = FileView(fd)
+    for start, _, _, flags in whole.pages:
         if flags & 2 and begun:
             starts.append(start)
         begun = not flags & 2
+    if len(starts) == 1:
+        return [whole]
     return [FileView(fd, start, end) for start, end in zip(starts, [*starts[1:], None], strict=True)]
 
 
@@ -210,10 +219,11 @@ def ogg_is_complete(view: FileView) -> bool:
 
 def damaged_pages(view: FileView) -> int:
     """How many whole pages of an Ogg stream have another check sum than they say: their sound is lost."""
-    damaged = 0
-    view = view if type(view) is FileView else FileView(view.fd)
-    for start, contents, size, _ in ogg_pages(view.fd):
-        if view.start <= start and contents + size <= view.start + view.length:
+    damaged, end = 0, view.start + view.length
+    if isinstance(view, OggFlac):  # whose own length is that of the stream within
+        end = os.fstat(view.fd).st_size
+    for start, contents, size, _ in view.pages:
+        if contents + size <= end:
             page = os.pread(view.fd, contents + size - start, start)
             stated = struct.unpack_from("<I", page, 22)[0]
             damaged += _ogg_sum(page[:22] + bytes(4) + page[26:]) != stated
@@ -231,11 +241,10 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 def _last_page(view):
     """Where the last Ogg page of a view ends, and whether it says that it is the last."""
-    end, ends = 0, False
-    for start, contents, size, flags in ogg_pages(view.fd):
-        if view.start <= start < view.start + view.length:
-            end, ends = contents + size - view.start, bool(flags & 4)
-    return end, ends
+    if not view.pages:
+        return 0, False
+    _, contents, size, flags = view.pages[-1]
+    return contents + size - view.start, bool(flags & 4)
 
 
 def mp3_start(head: bytes) -> int | None:

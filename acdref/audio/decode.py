@@ -523,16 +523,16 @@ def _decoded(path, sound, tally):
     from soundfile import LibsndfileError
 
     block = np.empty((_BLOCK, sound.channels), np.float32)
-    before = 0
+    before, is_mp3 = 0, _is_mp3(sound)
     while tally.error is None:
-        if _is_mp3(sound):
+        if is_mp3:
             block.fill(np.nan)
         try:
             n = len(sound.read(out=block))
         except LibsndfileError as caught:
             tally.error, n = caught, 0  # what was decoded before the error is in `block`
             with suppress(LibsndfileError):  # some formats cannot tell
-                n = int(np.isfinite(block[:, 0]).sum()) if _is_mp3(sound) else max(0, sound.tell() - before)
+                n = int(np.isfinite(block[:, 0]).sum()) if is_mp3 else max(0, sound.tell() - before)
         if n == 0:
             break
         before += n

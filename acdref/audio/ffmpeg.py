@@ -72,6 +72,8 @@ def foreign(view: FileView) -> _Format | None:
     view : FileView
     """
     head = view.head(_HEAD)
+    if head.startswith((b"OggS", b"fLaC")) or (head[:4] == b"RIFF" and head[8:12] == b"WAVE"):
+        return None
     if head.startswith(b"ID3") and len(head) > 10:
         tag = 10 + sum((byte & 127) << 7 * (3 - i) for i, byte in enumerate(head[6:10]))
         head = os.pread(view.fd, _HEAD, view.start + tag)
