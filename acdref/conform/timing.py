@@ -15,7 +15,16 @@ LEFTOVERS = ("balanced", "first")
 
 def cases() -> Iterator[Case]:
     """Those of the section "labels" that stand here."""
-    for chapter in (_frames, _frame_labels, _diffuse, _posteriors, _verification, _folds, _round_folds):
+    for chapter in (
+        _frames,
+        _lost_events,
+        _frame_labels,
+        _diffuse,
+        _posteriors,
+        _verification,
+        _folds,
+        _round_folds,
+    ):
         yield from chapter()
     for chapter in (_windows, _samples, _batches, _soft_labels):
         yield from chapter()
@@ -85,6 +94,18 @@ def _frames():
                 duration=duration + frame if duration > frame else duration, frame=frame, **given
             ),
         },
+        "4, sec. 3",
+    )
+
+
+def _lost_events():
+    by_hand = {"events": _events()[:, :2]} | GRID
+    yield from rule_cases(
+        "labels/without_frame",
+        "no frame holds half of the event, or of itself",
+        lambda **given: {"lost": rules.without_frame(**given)},
+        {"by_hand": by_hand, "short": by_hand | {"duration": 0.5}},
+        {"all of an event was needed": lambda events, duration, **given: {"lost": events[:, 1] > duration}},
         "4, sec. 3",
     )
 

@@ -205,7 +205,9 @@ class Experiment:
             net = self._trained(recordings, seed, options)
             seconds = time.process_time() - started
             checkpoint.save_weights(path, net, recordings.classes, seconds=seconds)
-        net, meta = checkpoint.load_weights(path)
+        arrays, meta = checkpoint.load(path)  # features of its own: `load_weights` wants its front end's
+        net = checkpoint.build_network(path, meta)
+        checkpoint.restore_network(path, net, arrays)
         return net, meta["seconds"]
 
     def _trained(self, recordings, seed, options):

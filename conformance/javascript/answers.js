@@ -70,6 +70,7 @@ const LABELS = {
   lift: (x) => ({ lifted: ontology.lift(x.y, x.columns, x.n_columns) }),
   superclasses: (x) => ({ mapped: ontology.superclasses(x.y, x.members, x.n_superclasses) }),
   frame_events: (x) => ({ present: frames.frameEvents(...events(x)) }),
+  without_frame: (x) => ({ lost: frames.withoutFrame(x.events, x) }),
   complementary_negatives: (x) => ({ negatives: frames.complementaryNegatives(x.present) }),
   frame_labels: (x) => ({ labels: frames.frameLabels(...events(x), x.absent, x.guard) }),
   diffuse: (x) => ({ diffuse: frames.diffuse(x.labels, x.tagged) }),

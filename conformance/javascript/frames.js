@@ -30,6 +30,13 @@ export function frameEvents(events, classes, nClasses, { duration, frame, hop, s
   return present;
 }
 
+/** 1 for each event that no frame is present of: each as a class of its own. */
+export function withoutFrame(events, times) {
+  const classes = [...indices(events.shape[0])];
+  const present = frameEvents(events, classes, classes.length, { ...times, share: 0.5 });
+  return classes.map((e) => +!column(present, e).includes(1));
+}
+
 /** 1 where a class is not present that is present in some other frame. */
 export const complementaryNegatives = (present) =>
   map(present, (value, k, c) => +(value === 0 && column(present, c).includes(1)));

@@ -5,6 +5,7 @@ import pytest
 from conform_support import assert_consistent, by_function
 
 from acdref.conform import timing
+from acdref.labels import frame_events
 
 CASES = by_function(timing.cases())
 
@@ -24,6 +25,13 @@ def test_frames_one_by_one():
                 if overlap > 0 and length > 0 and overlap >= given["share"] * min(length, end - start):
                     marked.add(int(c))
             assert marked == set(np.flatnonzero(row).tolist())
+
+
+def test_lost_events_are_those_that_frame_events_passes_over():
+    for case in CASES["labels/without_frame"].values():
+        given = dict(case.inputs)
+        for event, lost in zip(np.array(given.pop("events"), float), case.outputs["lost"], strict=True):
+            assert lost == (not frame_events([event], **given).any())
 
 
 def test_folds_by_scikit_learn():
