@@ -87,7 +87,7 @@ def quick(cases, tmp_path_factory):
             "labels/frame_events/by_hand",
             "present[",
             "half of the event was not enough, only half of the frame",
-            {"labels/frame_labels", "formats/framed_events"},
+            {"labels/frame_labels", "labels/without_frame", "formats/framed_events"},
         ),
         (
             "labels.js",
