@@ -426,6 +426,11 @@ def sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def json_sha256(value: Any) -> str:
+    """The sha256 of what JSON says of a value, whatever the order of its names, in hexadecimal digits."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
 def resource(folder: str, name: str) -> Path:
     """Path of a shipped file.
 

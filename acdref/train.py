@@ -24,7 +24,7 @@ from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import claimed, read_json, write_text
+from acdref.files import claimed, json_sha256, read_json, write_text
 from acdref.fit import Job, Observer, Run, Say, Stopped, initial, reports
 from acdref.losses import bce, bce_probabilities
 from acdref.nets import registry
@@ -131,7 +131,7 @@ def _stored_options(options, out, resume):
 def _digest(stored):
     """sha256 of the options as config.json has them, but for `FREE_OPTIONS`."""
     counting = {name: value for name, value in stored.items() if name not in FREE_OPTIONS}
-    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
+    return json_sha256(counting)
 
 
 def _claim_folder(options, out):

@@ -48,6 +48,7 @@ MIRRORS = {
         "audio/test_decode_bad_input.py",
         "audio/test_containers.py",
     ],
+    "audio/notes": ["audio/test_notes.py", "audio/test_containers.py", "audio/test_decode_bad_input.py"],
     "commands/_network": ["commands/test_predict_command.py", "commands/test_info_command.py"],
     "commands/_output": ["commands/test_output.py", "commands/test_predict_command.py"],
     "commands/_options": ["commands/test_click_options.py", "commands/test_recipe_command.py"],

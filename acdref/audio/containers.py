@@ -23,6 +23,9 @@ _TAG = 128  # bytes of an ID3v1 tag at the end of a file
 class FileView:
     """A part of a file, as a file of its own: bytes `start` to `end` of the descriptor `fd`."""
 
+    claimed: int | None = None
+    """Bytes of sound by the header, where those that there are are read in their place; None elsewhere."""
+
     def __init__(self, fd: int, start: int = 0, end: int | None = None) -> None:
         self.fd, self.start = fd, start
         self.length = (os.fstat(fd).st_size if end is None else end) - start
@@ -95,7 +98,6 @@ class Restated(FileView):
         super().__init__(view.fd, view.start, view.start + view.length)
         self._place, self._size = place - view.start, size
         self.claimed = claimed
-        """Bytes of sound by the header; None where it leaves that open."""
         self.sound = self.length - self._place - len(size)
         """Bytes that there are."""
 
@@ -274,7 +276,7 @@ def mp3_rest(view: FileView) -> FileView | None:
     place = end - view.left()
     limit = min(end, place + _SKIPPED)
     while place < limit:
-        place = _behind_tag(view, place)
+        place = behind_tags(view, place)
         block = os.pread(view.fd, _SEARCHED, place)
         if (start := mp3_start(block)) is not None:
             return FileView(view.fd, place + start)
@@ -282,8 +284,8 @@ def mp3_rest(view: FileView) -> FileView | None:
     return None
 
 
-def _behind_tag(view, place):
-    """What follows the ID3v2 tags that stand at a place, if there are any."""
+def behind_tags(view: FileView, place: int) -> int:
+    """What follows the ID3v2 tags that stand at a place of the file, if there are any."""
     while (head := os.pread(view.fd, 10, place)).startswith(b"ID3") and len(head) == 10:
         place += 10 + sum((byte & 127) << 7 * (3 - i) for i, byte in enumerate(head[6:]))
     return place
@@ -291,7 +293,7 @@ def _behind_tag(view, place):
 
 def _after_tag(view, place):
     """What stands at a place, behind the ID3v2 tags if there are any."""
-    return os.pread(view.fd, _SEARCHED, _behind_tag(view, place))
+    return os.pread(view.fd, _SEARCHED, behind_tags(view, place))
 
 
 _JUNK = 1 << 20  # bytes in which the first frame is looked for where nothing else is recognised
@@ -335,7 +337,7 @@ def other_view(view: FileView) -> FileView | None:
         return None
     if head.startswith(b"OggS") and b"\x7fFLAC" in head:
         return OggFlac(view.fd)
-    place = _behind_tag(view, view.start)
+    place = behind_tags(view, view.start)
     start = mp3_start(os.pread(view.fd, _JUNK, place))
     return None if start is None or place + start == view.start else FileView(view.fd, place + start)
 
@@ -467,12 +469,8 @@ def _last_chunk(view, place, form, inclusive, step):
         after = place + head + size - inclusive
         if name in (b"SSND", b"data") and (size < 0 or after > view.length):  # of open size, or cut short
             return view.length
-        # (another file, behind this one, looks like one chunk)
-        if (
-            not name.decode("latin-1").isprintable()
-            or name == view.head(4)
-            or not place < after <= view.length
-        ):
+        another = name == view.head(4)  # file, behind this one, which looks like one chunk
+        if another or not name.decode("latin-1").isprintable() or not place < after <= view.length:
             break
         place = after + -after % step
     return place

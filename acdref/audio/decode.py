@@ -43,13 +43,13 @@ import stat
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from os import PathLike
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acdref.audio import containers, ffmpeg
+from acdref.audio.notes import RAW, UNCLOSED, UNKNOWN, Tally, is_mp3, losses, oddities
 from acdref.audio.resampling import HIGHEST_RATE, LOWEST_RATE, checked_rate, resample, resampled
 from acdref.errors import AudioError
 from acdref.matmul import matmul
@@ -57,25 +57,9 @@ from acdref.matmul import matmul
 __all__ = ["AudioBlock", "blocks", "blocks_of", "load", "load_unresampled", "resample"]
 
 MOST_CHANNELS = 64
-SHORT = 0.3  # seconds, below which a sound is too short to know it by
 LOUDEST = 1e10  # leaves room for integers of 32 bits that were stored as floats without scaling
 
 _BLOCK = 16384  # frames decoded at a time: a call for each costs more than the memory
-_RAW = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
-_RAW |= {"FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}  # bytes a sample
-_SILENT, _CANCELLED, _UNSCALED = 1e-3, 1e-3, 100.0
-"""What gets a note: half the range below (-60 dB), share of energy in the mean below, peak above."""
-_HEADER = 4096  # bytes
-_NOTHING = 1e-12  # mean square of rounding
-
-_UNCLOSED = ("WAV", "WAVEX", "RF64", "AU")
-"""Formats whose header a recorder writes at the end, and that libsndfile then takes for empty."""
-_PLAIN = (*_UNCLOSED, "AIFF", "W64", "CAF")
-"""Formats in which samples of a raw subtype stand as they are."""
-_TAILS = ("OGG", "MP3", "FLAC", "WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "MAT4", "SDS")
-"""Formats of which it is known what may follow the sound."""
-_UNKNOWN = 1 << 62  # libsndfile's frame count is about 2^63 when the header has none
-
 _BEGINNING = re.compile(
     rb"(RIFF|RIFX|RF64).{4}WAVE|riff\x2e\x91\xcf\x11|FORM.{4}(AIF|8SVX|16SV)|fLaC|OggS|caff\0|\.snd\0|dns\.|ID3[\2-\4]"
     rb"|Creative Voice File|NIST_1A|2BIT",
@@ -284,8 +268,8 @@ def header(path: str | PathLike) -> tuple[int, int] | None:
             return None
         sound, view = _sound(path, chains[0])
         with sound:
-            unknown = len(chains) > 1 or sound.frames >= _UNKNOWN or not sound.samplerate
-            estimated = _is_mp3(sound) and not containers.has_length(view)
+            unknown = len(chains) > 1 or sound.frames >= UNKNOWN or not sound.samplerate
+            estimated = is_mp3(sound) and not containers.has_length(view)
             if unknown or estimated or containers.unclaimed(view) is not None:
                 return None
             return sound.frames, sound.samplerate
@@ -362,7 +346,7 @@ def _samples(seconds, sr, what):
 def _stream(path, sr, report):
     """Yield the recording in pieces, mono, at the rate `sr`."""
     with _opened(path) as raw:
-        whole, report = _Decoding(), report or (lambda note: None)
+        whole, report = Tally(), report or (lambda note: None)
         chains = containers.chains(raw.fileno())
         for chain in chains:
             stream = f"a stream that begins at byte {chain.start}"
@@ -373,7 +357,7 @@ def _stream(path, sr, report):
                 if not chain.start:
                     raise
                 report(f"{stream} was left out: {error.cause}")
-        for note in _oddities(whole):
+        for note in oddities(whole):
             report(note)
 
 
@@ -382,10 +366,10 @@ def _chain(path, chain, sr, whole):
     sound, view = _sound(path, chain)
     with sound:
         _checked(path, sound)
-        tally = _Decoding()
+        tally = Tally()
         yield from resampled(_mono(path, view, sound, tally), sound.samplerate, sr)
         whole.join(tally, sound.samplerate)
-        return list(_losses(view, sound, tally))
+        return list(losses(view, sound, tally))
 
 
 def _checked(path, sound):
@@ -433,7 +417,7 @@ def _sound(path, view):
 def _to_its_end(view):
     """A sound and its view; where the length of an MP3 would be an estimate, one that seems endless."""
     sound = _forward(view)
-    if _is_mp3(sound) and not containers.has_length(view):
+    if is_mp3(sound) and not containers.has_length(view):
         view = containers.Endless(view.fd, view.start)
         sound = _forward(view)
     return sound, view
@@ -466,45 +450,6 @@ def _undecodable(error):
     return f"cannot be decoded (libsndfile: {error.error_string.strip().rstrip('.')})"
 
 
-@dataclass
-class _Decoding:
-    """What was decoded: frames, what ended it too early, frames beyond the header's, range and energies."""
-
-    decoded: int = 0
-    seconds: float = 0.0
-    error: Exception | None = None
-    beyond: int = 0
-    low: float = math.inf  # the least and the largest sample
-    high: float = -math.inf
-    energy: float = 0.0  # of the mean of the channels
-    of_channels: float = 0.0  # the mean of their energies
-    integers: bool = True  # whether what lies beyond [-1, 1] does so in blocks of whole numbers
-
-    def add(self, mono, samples, low, high):
-        self.decoded += len(mono)
-        self.low, self.high = min(self.low, low), max(self.high, high)
-        if samples.shape[1] > 1:
-            self.energy += _swing(mono)
-            self.of_channels += sum(map(_swing, samples.T)) / samples.shape[1]
-        if max(-low, high) > 1 and self.integers:
-            self.integers = np.array_equal(samples, np.rint(samples))
-
-    def join(self, other, rate):
-        """Add what was decoded of a stream."""
-        self.decoded += other.decoded
-        self.seconds += other.decoded / rate
-        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
-        self.energy += other.energy
-        self.of_channels += other.of_channels
-        self.integers &= other.integers
-
-
-def _swing(x):
-    """Energy of some samples (n,) around their mean: an offset is no sound."""
-    alone = x - x.mean()
-    return float(np.vdot(alone, alone))
-
-
 def _mono(path, view, sound, tally):
     """Decode to the end, or as far as possible, and what lies beyond; yield the mean of the channels."""
     yield from _decoded(path, sound, tally)
@@ -523,16 +468,16 @@ def _decoded(path, sound, tally):
     from soundfile import LibsndfileError
 
     block = np.empty((_BLOCK, sound.channels), np.float32)
-    before, is_mp3 = 0, _is_mp3(sound)
+    before, mpeg = 0, is_mp3(sound)
     while tally.error is None:
-        if is_mp3:
+        if mpeg:
             block.fill(np.nan)
         try:
             n = len(sound.read(out=block))
         except LibsndfileError as caught:
             tally.error, n = caught, 0  # what was decoded before the error is in `block`
             with suppress(LibsndfileError):  # some formats cannot tell
-                n = int(np.isfinite(block[:, 0]).sum()) if is_mp3 else max(0, sound.tell() - before)
+                n = int(np.isfinite(block[:, 0]).sum()) if mpeg else max(0, sound.tell() - before)
         if n == 0:
             break
         before += n
@@ -576,11 +521,11 @@ def _recording(samples, rate):
 
 def _of_array(x, rate, sr, report):
     """Yield samples (n, channels) in pieces, mono, at the rate `sr`."""
-    tally, whole = _Decoding(), _Decoding()
+    tally = Tally()
     pieces = (_full_scale(x[i : i + _BLOCK]) for i in range(0, len(x), _BLOCK))
     yield from resampled((_counted(_HERE, piece, rate, tally) for piece in pieces), rate, sr)
-    whole.join(tally, rate)
-    for note in _oddities(whole) if report else ():
+    tally.seconds = tally.decoded / rate
+    for note in oddities(tally) if report else ():
         report(note)
 
 
@@ -590,9 +535,8 @@ def _full_scale(x):
         with np.errstate(over="ignore"):  # to infinity, which is refused
             return np.ascontiguousarray(x, np.float32)
     half = 2.0 ** (8 * x.dtype.itemsize - 1)
-    return np.ascontiguousarray(
-        (x.astype(np.float64) - (half if x.dtype.kind == "u" else 0)) / half, np.float32
-    )
+    zero = half if x.dtype.kind == "u" else 0
+    return np.ascontiguousarray((x.astype(np.float64) - zero) / half, np.float32)
 
 
 # What libsndfile leaves
@@ -603,7 +547,7 @@ def _beyond(view, sound, tally):
     from soundfile import LibsndfileError
 
     # Several MP3 that were joined, of which the first says how long it is; junk within one.
-    while _is_mp3(sound) and (following := containers.mp3_rest(view)) and following.start > view.start:
+    while is_mp3(sound) and (following := containers.mp3_rest(view)) and following.start > view.start:
         try:
             rest, view = _to_its_end(following)
         except LibsndfileError:
@@ -612,94 +556,10 @@ def _beyond(view, sound, tally):
         if rest.samplerate == sound.samplerate:
             yield rest
     begin = None
-    if sound.format in _UNCLOSED and sound.subtype in _RAW and not isinstance(view, containers.Restated):
+    if sound.format in UNCLOSED and sound.subtype in RAW and not isinstance(view, containers.Restated):
         begin = containers.unclaimed(view)
     if tally.error is None and begin is not None:
         about = {"subtype": sound.subtype, "samplerate": sound.samplerate, "channels": sound.channels}
         endian = "BIG" if view.head(4) == b".snd" else "LITTLE"
         rest = containers.FileView(view.fd, begin, view.start + view.length)
         yield _forward(rest, format="RAW", endian=endian, **about)
-
-
-def _is_mp3(sound):
-    return sound.subtype.startswith("MPEG_LAYER")
-
-
-def _oddities(whole):
-    """Of sound that nobody meant.  An offset is no sound: around it, silence is silence."""
-    swing, peak = (whole.high - whole.low) / 2, max(-whole.low, whole.high)
-    if whole.seconds < SHORT:
-        yield f"{whole.seconds:.3f} s are too short to know a sound by"
-    if whole.of_channels > _NOTHING * whole.decoded and whole.energy < _CANCELLED * whole.of_channels:
-        yield "its channels cancel each other, and little is left in their mean"
-    elif swing < _SILENT:
-        yield "it is all but silent" if swing else "it is silent"
-    if peak > _UNSCALED or (peak > 1 and whole.integers):
-        yield f"samples up to {peak:.0f}: integers stored as floats without scaling?"
-
-
-def _losses(view, sound, tally):
-    seconds = f"{tally.decoded / sound.samplerate:.2f} s"
-    if isinstance(sound, ffmpeg.FFmpegSound):
-        losses = list(sound.losses(tally.decoded))
-        if not losses and containers.is_cut(view):
-            losses.append(f"ends early: {seconds} decoded")
-        yield from losses
-        if containers.another(view):
-            yield "another file follows in it, and was left out"
-        return
-    promised = _promised(view, sound, tally.decoded)
-    left = containers.unknown_tail(view) if sound.format in _TAILS and not tally.beyond else 0
-    unclosed = (tally.beyond and sound.frames == 0) or getattr(view, "claimed", None) == 0
-    if left and sound.format in _PLAIN and sound.subtype in _RAW:
-        # What the header does not claim may have been decoded all the same.
-        unread = view.length - tally.decoded * sound.channels * _RAW[sound.subtype]
-        left, unclosed = min(left, unread), unclosed or unread < min(left, _HEADER)
-    if unclosed:
-        yield "its header was never closed and claims no sound; all there is was decoded"
-    elif view.head(4) == b"OggS" and (damaged := containers.damaged_pages(view)):
-        yield f"damaged: {damaged} of its pages; what was in them may be lost"
-    elif promised > tally.decoded + sound.samplerate / 100:  # less is untidy bookkeeping, not loss
-        of = f" of {promised / sound.samplerate:.2f} s" if promised < math.inf else ""
-        yield f"ends early: {seconds} decoded{of}"
-    elif sound.format == "SDS" and (there := containers.sds_frames(view)) < tally.decoded:
-        yield f"ends early: after {there / sound.samplerate:.2f} s, libsndfile made up the rest of {seconds}"
-    elif left > 0:
-        yield f"{left} bytes after {seconds} of sound were left: they are no sound that libsndfile knows"
-
-
-def _promised(view, sound, decoded):
-    """Frames that the file claims to hold; inf where it only says that there should be more."""
-    if claimed := getattr(view, "claimed", None):
-        return decoded * claimed / view.sound
-    if decoded < sound.frames < _UNKNOWN:
-        return 0 if _is_mp3(sound) and not containers.has_length(view) else sound.frames
-    if sound.format == "OGG":
-        return 0 if containers.ogg_is_complete(view) else math.inf
-    # Where libsndfile corrects the header's claim by the size of the file, only its log tells.
-    log = sound.extra_info
-    for pattern, of_frames in _CLAIMS.get(sound.format, _OTHER_CLAIMS):
-        found = re.findall(pattern, log, re.M)
-        if found and of_frames:
-            return int(found[-1])
-        if found:
-            claimed, real = map(int, found[0])
-            # Writers to a pipe, who cannot know the size, put the largest there is.
-            placeholder = any(0 < limit - claimed <= 4096 for limit in (1 << 31, 1 << 32))
-            return 0 if placeholder else decoded * claimed / max(1, real)
-    if sound.format == "NIST":
-        return int((re.findall(rb"sample_count -i (\d+)", view.head(1024)) or [0])[0])
-    return math.inf if "Seems to be a truncated file" in log else 0
-
-
-# What libsndfile logs of a header, by format: bytes that it claims and bytes that there are, or frames.
-_OTHER_CLAIMS = [
-    (r"^ *(?:data|SSND|BODY|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", False),
-    (r"^Data length (\d+) should be (\d+)", False),
-]
-_CLAIMS = {
-    "AVR": [(r"^ *Frames *: (\d+)", True)],
-    "MPC2K": [(r"^ *Frames *: (\d+)", True)],
-    "MAT4": [(r"^ *Cols *: (\d+)", True)],
-    "MAT5": [(r"Cols : (\d+)", True)],
-}

@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from acdref.audio.containers import FileView
+from acdref.audio.containers import FileView, behind_tags
 from acdref.errors import AudioError
 
 PATIENCE = 30.0
@@ -74,9 +74,8 @@ def foreign(view: FileView) -> _Format | None:
     head = view.head(_HEAD)
     if head.startswith((b"OggS", b"fLaC")) or (head[:4] == b"RIFF" and head[8:12] == b"WAVE"):
         return None
-    if head.startswith(b"ID3") and len(head) > 10:
-        tag = 10 + sum((byte & 127) << 7 * (3 - i) for i, byte in enumerate(head[6:10]))
-        head = os.pread(view.fd, _HEAD, view.start + tag)
+    if head.startswith(b"ID3"):
+        head = os.pread(view.fd, _HEAD, behind_tags(view, view.start))
     for name, demuxer, pattern in _MAGIC:
         if re.match(pattern, head, re.S):
             return name, demuxer

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from acdref.audio.decode import SHORT
+from acdref.audio.notes import SHORT
 from acdref.errors import AcdrefError
 from acdref.predict.tagging import Failure, Window
 from acdref.tables.rows import csv_line

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.audio import decode as audio
+from acdref.audio.notes import SHORT
 from acdref.errors import AudioError
 from acdref.features.front_ends import front_end
 from acdref.tables.manifest import Manifest
@@ -62,7 +63,7 @@ def tag_threshold(seconds: float) -> float:
     >>> tag_threshold(10.0), tag_threshold(0.084)
     (0.5, 0.99)
     """
-    return SHORT_THRESHOLD if seconds < audio.SHORT else THRESHOLD
+    return SHORT_THRESHOLD if seconds < SHORT else THRESHOLD
 
 
 def score_recording(

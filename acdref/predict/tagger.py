@@ -21,7 +21,7 @@ from acdref.predict.scoring import (
     score_recording,
     tag_threshold,
 )
-from acdref.predict.tagging import Window
+from acdref.predict.tagging import Window, windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,18 +159,19 @@ class Tagger:
         What `acdref predict` does with the file, bit for bit with the same backend.
         """
         notes: list[str] = []
+        fresh: list[str] = []  # those that no window has yet
+
+        def report(note):
+            notes.append(note)
+            fresh.append(note)
+
         if isinstance(recording, tuple):
             samples, rate = recording
             name, front = "", front_end(self.net)
-            found = score_blocks(self.net, blocks_of(samples, rate, front.rate, window, hop, notes.append))
+            found = score_blocks(self.net, blocks_of(samples, rate, front.rate, window, hop, report))
         elif hasattr(recording, "__array__"):
             raise AudioError("samples", "given without their rate: tag((samples, rate))")
         else:
             name = fspath(recording)
-            found = score_recording(self.net, name, window, hop, notes.append)
-        windows, said = [], 0
-        for scores in found:
-            note = "; ".join(notes[said:]) or None
-            windows.append(Window(name, scores.start, scores.end, scores.probabilities, note))
-            said = len(notes)
-        return Tags(self.classes, tuple(windows), tuple(notes))
+            found = score_recording(self.net, name, window, hop, report)
+        return Tags(self.classes, tuple(windows(name, found, fresh)), tuple(notes))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from acdref.errors import AudioError
-from acdref.predict.scoring import WINDOW, score_recording
+from acdref.predict.scoring import WINDOW, Scores, score_recording
 from acdref.tables.walk import PassedOver, find_audio
 
 Say = Callable[[str], object] | None
@@ -72,13 +72,19 @@ def predict(
             continue
         notes: list[str] = []
         try:
-            for scores in score_recording(net, found, window, hop, notes.append):
-                yield Window(found, scores.start, scores.end, scores.probabilities, "; ".join(notes) or None)
-                notes.clear()
+            yield from windows(found, score_recording(net, found, window, hop, notes.append), notes)
         except AudioError as error:
             yield Failure(found, error.cause)
         except MemoryError:
             yield Failure(found, "this machine has not enough memory for its windows")
+
+
+def windows(path: str, scored: Iterable[Scores], notes: list[str]) -> Iterator[Window]:
+    """Windows of a recording, each with the notes that came since the one before, which are taken away."""
+    for scores in scored:
+        note = "; ".join(notes) or None
+        notes.clear()
+        yield Window(path, scores.start, scores.end, scores.probabilities, note)
 
 
 def recordings(paths: Iterable[str], say: Say = None) -> Iterator[str | Failure]:

@@ -26,7 +26,7 @@ import numpy as np
 from acdref import checkpoint, metrics, train
 from acdref.errors import AcdrefError, FileError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import Place, json_number, write_table, write_text
+from acdref.files import Place, json_number, read_json, write_table, write_text
 from acdref.fit import Job, Observer, by_steps, fit, initial, tell
 from acdref.labels import draw_mixup_weights, fix_length, mixup_batch
 from acdref.labels.verification import excerpt_starts, mean_posterior, stratified_folds, verify
@@ -229,10 +229,10 @@ class _SelfVerification:
     def _answers_of(self, other):
         """What the best round of another run, without what that was averaged with, says of the same."""
         try:
-            recordings = json.loads(Path(other, "recipe.json").read_text("utf-8"))["options"]["recordings"]
+            recordings = read_json(Path(other, "recipe.json"))["options"]["recordings"]
             (report,) = Path(other).glob("*-ensemble/report.json")
-            answers = np.load(Path(other, json.loads(report.read_text("utf-8"))["weights"], TEST))
-        except (OSError, ValueError, KeyError, TypeError):
+            answers = np.load(Path(other, read_json(report)["weights"], TEST))
+        except (FileError, OSError, ValueError, KeyError, TypeError):
             raise FileError(other, "holds no finished run of self-verify that was measured") from None
         if recordings != train.fingerprint(*self.manifests):
             raise FileError(other, "is of other recordings or labels")

@@ -11,14 +11,13 @@ A stage with ``finished.json`` is not done again.  A stage without begins, or co
 training from its checkpoint, scoring from its journal, all else from its beginning.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from acdref.errors import AcdrefError, FileError, naming
-from acdref.files import Place, claimed, make_folder, read_json, sha256, write_text
+from acdref.files import Place, claimed, json_sha256, make_folder, read_json, sha256, write_text
 from acdref.fit import Observer
 
 SCHEMA = "acdref.recipe/1"
@@ -145,14 +144,9 @@ def _do(stage, folder, made, before, observer):
     summary = stage.work(folder, before, observer)
     files = {name: sha256(folder / name) for name in stage.files}
     state = {"schema": SCHEMA, "files": files, "made_from": made, "summary": summary}
-    state["sha256"] = _digest(state)
+    state["sha256"] = json_sha256(state)
     write_text(folder / "finished.json", json.dumps(state, indent=2) + "\n")
     return _read(folder / "finished.json")["summary"]  # the same whether the stage was done now or before
-
-
-def _digest(state):
-    """sha256 of what a record says."""
-    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _finished(folder, made, observer):
@@ -161,10 +155,10 @@ def _finished(folder, made, observer):
     if not path.exists():
         return None
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        if state.pop("sha256", None) not in (None, _digest(state)):  # None: from before there was one
+        state = read_json(path)
+        if state.pop("sha256", None) not in (None, json_sha256(state)):  # None: from before there was one
             raise ValueError("changed")
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (FileError, ValueError, TypeError, AttributeError):
         observer.log(f"{path}: damaged; its stage is done again")
         return None
     _check_schema(path, state)

@@ -232,6 +232,11 @@ def test_integers_in_memory_are_scaled_as_libsndfile_does(write):
     np.testing.assert_array_equal(block.samples, audio.load(path))
 
 
+def test_integers_without_sign_are_zero_in_the_middle():
+    (block,) = audio.blocks_of(np.array([0, 128, 255] * 6000, np.uint8), 16000, 16000, 2)
+    np.testing.assert_array_equal(block.samples[:3], np.float32([-1, 0, 127 / 128]))
+
+
 def test_samples_in_memory_are_not_changed():
     x = noise(40000)
     before = x.copy()
