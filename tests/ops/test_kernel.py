@@ -231,6 +231,13 @@ def test_mark_belongs_to_versions_and_processor(marks, monkeypatch, name, other)
     assert not kernel.is_warm("job")
 
 
+@pytest.mark.parametrize("name", ["NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"])
+def test_mark_belongs_to_the_processor_that_numba_is_told(marks, monkeypatch, name):
+    kernel.mark_warm("job")
+    monkeypatch.setenv(name, "haswell")
+    assert not kernel.is_warm("job")
+
+
 def test_processor_is_described_by_what_lasts():
     first = kernel._processor()
     assert first.strip() and first == kernel._processor()
