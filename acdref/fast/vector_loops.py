@@ -11,7 +11,6 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 from acdref.fast.norm import INVERSE, MEAN, SCALE, SHIFT, SLOPE, A, B, C
 from acdref.ops.layout import LANES
@@ -29,7 +28,8 @@ def flat(typingctx, x):
         source = context.make_array(x)(context, builder, arguments[0])
         line = context.make_array(result)(context, builder)
         size, step = source.nitems, source.itemsize
-        populate_array(line, source.data, [size], [step], step, source.meminfo, source.parent)
+        same = {"data": source.data, "meminfo": source.meminfo, "parent": source.parent}
+        context.populate_array(line, shape=[size], strides=[step], itemsize=step, **same)
         return impl_ret_borrowed(context, builder, result, line._getvalue())
 
     return result(x), codegen

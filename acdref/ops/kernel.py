@@ -133,7 +133,7 @@ def mark_warm(job: str) -> None:
 
 
 def _mark(job):
-    """An empty file, named by what Numba's own cache depends on too: versions and processor, or the one chosen in its place."""
+    """An empty file, named by what Numba's own cache depends on too: versions, processor, and that chosen."""
     from importlib.metadata import PackageNotFoundError, version
 
     folder = cache_directory()
