@@ -21,6 +21,8 @@ from acdref.ops.layout import LANES
 
 # Taylor's series of exp(r), highest power first: for |r| <= ln(2) / 2 its relative error is 5e-9.
 _EXP_COEFFICIENTS = [1 / math.factorial(n) for n in range(7, -1, -1)]
+# Bytes of decoded instructions that a processor keeps and hands out together.
+_CODE_LINE = 64
 # Adding 1.5 * 2^23 rounds a float32 to a whole number and leaves that number in the lowest bits; with 127
 # more, these are the exponent of that power of two.
 _ROUNDER = 12582912.0 + 127
@@ -156,6 +158,13 @@ class Emitter:
         """What is written in the ``with`` block is repeated `count` times; gives the index."""
         with cgutils.for_range(self.builder, count) as loop:
             yield loop.index
+            last = self.builder.basic_block
+        # Else its place among the processor's lines is chance: that of the same code, compiled or loaded.
+        module = self.builder.module
+        align = module.add_metadata(["llvm.loop.align", ir.IntType(32)(_CODE_LINE)])
+        node = module.add_metadata([align, ir.IntType(32)(len(module.metadata))])
+        node.operands = node, align  # as LLVM wants it, a loop's node begins with itself
+        last.terminator.set_metadata("llvm.loop", node)
 
     def _pointer(self, data, offset):
         element = self.builder.gep(data, [offset], source_etype=self.element)
