@@ -21,7 +21,7 @@ from pathlib import Path
 
 
 def describe(*packages):
-    """Processor, cores, Python, versions of `packages`, date and load, for a benchmark's JSON.
+    """Processor, cores, Python, versions of `packages`, date, load and kernels, for a benchmark's JSON.
 
     Says so on stderr when the machine is busy with other things: the figures will not be worth much.
     """
@@ -37,7 +37,18 @@ def describe(*packages):
         "versions": {name: _version(name) for name in packages},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "load": load,
+        "kernels": _kernels(),
     }
+
+
+def _kernels():
+    """Whether acdref's kernels are "cached" where they are kept, or what follows compiles them: "fresh"."""
+    try:
+        from acdref.ops.kernel import cache_directory
+    except ImportError:
+        return None
+    folder = cache_directory()
+    return "fresh" if folder is None or next(folder.rglob("*.nbc"), None) is None else "cached"
 
 
 def _processor():

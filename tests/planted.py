@@ -785,12 +785,17 @@ PLANTED = {
         ("            if _open_to_others(one):\n", "            if False:\n"),
         ("    if kind not in _told:\n", "    if True:\n"),
         ('_tell("disabled", f"{_DISABLED}: NumPy does the work")', "pass"),
+        (
+            'for name in ("CPU_NAME", "CPU_FEATURES", "ENABLE_AVX")',
+            'for name in ("CPU_FEATURES", "ENABLE_AVX")',
+        ),
     ],
     "ops/kernel_cache": [
         ("if found != _sum(name, content):", "if False:"),
         ("    return hashlib.blake2b(name.encode() + ", "    return hashlib.blake2b("),
         ("self._cache_path = os.path.join(folder", "self._cache_path = os.path.join(os.devnull"),
         ("        except Exception as error:", "        except MemoryError as error:"),
+        ("        rtsys.initialize(target_context)", "        target_context.refresh()"),
     ],
     "ops/layout": [
         ("0, whole(a.shape[axis]) - a.shape[axis]", "whole(a.shape[axis]) - a.shape[axis], 0"),

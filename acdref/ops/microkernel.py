@@ -37,15 +37,18 @@ def _tile(rows):
         for row in range(rows):  # of the next tile but one
             emit.prefetch(c, emit.at(c0, (c_row, 2 * rows + row)), write=True)
         totals = [emit.total(emit.load(z, emit.at(z0, (z_row, row)))) for row in range(rows)]
-        starts = [emit.at(a0, (a_row, row)) for row in range(rows)]
+        # Each row has its register: a running pointer would be a chain of additions as long as the products.
+        lower = [emit.apart(emit.at(a_row.type(0), (a_row, row))) for row in range(1, rows)]
+        lower.insert(0, a_row.type(0))
         with emit.loop(groups) as group:
             first, group_start = builder.mul(group, depth), builder.mul(group, apart)
             with emit.loop(depth) as k:
                 columns = emit.load(b, emit.at(b0, (builder.add(first, k), LANES)))
                 along = emit.at(group_start, (k, a_depth))
                 emit.prefetch(a, emit.at(builder.add(a0, ahead), (k, rows)))
-                for start, total in zip(starts, totals, strict=True):
-                    emit.multiply_add(emit.spread(a, builder.add(start, along)), columns, total)
+                place = emit.place(a, builder.add(a0, along))
+                for row, total in zip(lower, totals, strict=True):
+                    emit.multiply_add(emit.spread(place, row), columns, total)
         for row, total in enumerate(totals):
             emit.store(emit.value(total), c, emit.at(c0, (c_row, row)))
 

@@ -149,9 +149,12 @@ class Emitter:
 
         Left to itself it keeps a running pointer for each load of a loop, and runs out of registers.
         """
-        pointer = self.builder.gep(data, [offset], source_etype=self.element)
-        same = ir.InlineAsm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0")
-        return self.builder.call(same, [pointer])
+        return self.apart(self.builder.gep(data, [offset], source_etype=self.element))
+
+    def apart(self, value):
+        """A pointer or an integer, in a register of its own: LLVM does not see what it was made of."""
+        same = ir.InlineAsm(ir.FunctionType(value.type, [value.type]), "", "=r,0")
+        return self.builder.call(same, [value])
 
     @contextlib.contextmanager
     def loop(self, count):
