@@ -3,6 +3,7 @@
 # module in acdref: [(source that occurs once, replacement), ...]
 PLANTED = {
     "audio/decode": [
+        ("return samples[:, 0] + np.float32(0)", "return samples[:, 0]"),
         ("sound.channels > MOST_CHANNELS", "sound.channels >= MOST_CHANNELS"),
         ("start, skip = start + hop,", "start, skip = start + size,"),
         ("(tally.decoded + i) / rate", "i / rate"),
@@ -431,11 +432,13 @@ PLANTED = {
     ],
     "predict/score_set": [
         ('"window": window, "hop": hop, **key', '"window": window, **key'),
-        ("                    now = None\n", ""),
+        ("                now = None\n", ""),
         ("digest.update(name.encode() + array.tobytes())", "digest.update(name.encode())"),
     ],
     "predict/scoring": [
-        ("front.window(samples, round(WINDOW * front.rate))", "front.window(samples, 3200)"),
+        ("front.window(samples, _least(front))", "front.window(samples, 3200)"),
+        ("if heard.number != failed:", "if heard:"),
+        ("                if net.due:\n", "                if not net:\n"),
         ("if seconds < SHORT", "if seconds <= SHORT"),
         ("axis=0, weights=seconds)", "axis=0)"),
         ("window, hop, report)", "window, None, report)"),
@@ -447,7 +450,8 @@ PLANTED = {
     ],
     "predict/tagging": [
         ("if path is None and not unlisted:", "if path is None:"),
-        ("yield Failure(found, error.cause)", "yield Failure(found, str(error))"),
+        ("yield Failure(found, heard.error.cause)", "yield Failure(found, str(heard.error))"),
+        ("isinstance(some, str) else some\n        yield None\n", "isinstance(some, str) else some\n"),
     ],
     "recipes/events": [
         ("self.times[:, 1] > self.times[:, 0]", "self.times[:, 1] >= self.times[:, 0]"),
@@ -817,6 +821,9 @@ PLANTED = {
         ('getattr(_inside, "task", False)', "False"),
         ("            raise error\n", "            return\n"),
         ("if not 1 <= count <= 1024:", "if not 0 <= count <= 1024:"),
+        ("len(waiting) >= ahead or ", ""),
+        ("    _inside.task = True\n    try:\n        future", "    try:\n        future"),
+        ("            todo.clear()\n", "            pass\n"),
     ],
     "testing/strategies": [
         ("{0.0, float(threshold), 0.5, 1.0 - threshold, 1.0}", "{0.0, float(threshold), 0.5, 1.0}"),
