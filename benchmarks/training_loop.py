@@ -1,6 +1,6 @@
 """Weigh `acdref train` end to end against what the cores allow.
 
-    python benchmarks/training_loop.py CORPUS [--rounds 3] [--seconds 8] [--workers 1] [--only NAME,...]
+    python benchmarks/training_loop.py CORPUS [--rounds 3] [--seconds 8] [--workers N] [--only NAME,...]
 
 CORPUS is a manifest, or its folder; a hundred of its recordings serve.  A configuration is a preset, or one
 with other options.  Each of its rounds takes turns in one process: training goes on for so many seconds;
@@ -49,8 +49,9 @@ COLUMNS = {
     "data, core ms": "{data:.1f}",
     "efficiency": "{efficiency:.1%}",
     "of one thread": "{strict:.1%}",
+    "workers": "{workers}",
     "peak MB": "{peak:.0f}",
-    "worker MB": "{worker:.0f}",
+    "of one": "{worker:.0f}",
 }
 CONFIGURATIONS = {
     "cpu": ("cpu", {}),
@@ -151,7 +152,7 @@ def measured(options, folder, rounds, seconds):
     row |= {name: 1e3 * row[name] for name in ("step", "single", "data")}
     for name, who in (("peak", resource.RUSAGE_SELF), ("worker", resource.RUSAGE_CHILDREN)):
         row[name] = resource.getrusage(who).ru_maxrss / 1e3
-    return row | {"rounds": turns.found}
+    return row | {"workers": options.workers, "rounds": turns.found}
 
 
 def main():
@@ -161,20 +162,21 @@ def main():
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8, help="of training, each round [%(default)s]")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, help="in place of the preset's")
     parser.add_argument("--only", type=among(CONFIGURATIONS), default=list(CONFIGURATIONS))
     parser.add_argument("--json", type=Path, default=RESULTS / "training_loop.json")
     given = parser.parse_args()
     corpus = given.corpus / "manifest.csv" if given.corpus.is_dir() else given.corpus
     machine = describe("acdref", "numpy", "numba")
-    table = Table(COLUMNS, machine, seconds=given.seconds, workers=given.workers, recordings=RECORDINGS)
+    table = Table(COLUMNS, machine, seconds=given.seconds, recordings=RECORDINGS)
     with tempfile.TemporaryDirectory() as temporary:
         manifest = Path(temporary) / "some.csv"
         some(corpus, manifest)
         for name in given.only:
             preset, changes = CONFIGURATIONS[name]
-            common = {"root": str(corpus.parent.resolve()), "workers": given.workers, "epoch_size": 10**6}
-            options = training.Options.preset(preset, str(manifest), **common, **changes)
+            changes = changes | {"root": str(corpus.parent.resolve()), "epoch_size": 10**6}
+            changes |= {} if given.workers is None else {"workers": given.workers}
+            options = training.Options.preset(preset, str(manifest), **changes)
             table.add(name=name, **measured(options, manifest.parent / name, given.rounds, given.seconds))
             table.write(given.json)
 
