@@ -62,6 +62,8 @@ PLANTED = {
         ("rng.integers(*BITS, endpoint=True)", "rng.integers(*BITS)"),
         ("rng.spawn(len(effects))", "[rng] * len(effects)"),
         ("lowest * (highest / lowest) ** rng.random()", "lowest + (highest - lowest) * rng.random()"),
+        ("* APPLIED) + RINGING", "* APPLIED)"),
+        ("(TEMPO[1] if self.pitch else 1)", "1"),
     ],
     "augment/codecs": [
         ("min(1 - quality, _COARSEST)", "min(quality, _COARSEST)"),
@@ -292,12 +294,15 @@ PLANTED = {
         ("range(start * self.batch, steps * self.batch)", "range(start, steps * self.batch)"),
         ("if path not in self._reported:", "if self._reported is not None:"),
         ("            del os.environ[name]\n", "            pass\n"),
+        ("    _step_aside()\n", ""),
+        ("wait([future], self._patience)", "wait([future])"),
     ],
     "data/sampling": [
         ("[self.seed, epoch, index]", "[self.seed, index]"),
         ("round(v * (n - length)), length", "round(v * n), length"),
         ("(groups / groups.sum(axis=0)).mean(axis=1)", "(groups / groups.sum()).sum(axis=1)"),
         ("present = labels == 1", "present = labels != 0"),
+        ("segment = segment[: self.augment.reach(wanted)]\n", "pass\n"),
         (
             "else min(round(SHORTEST_SECONDS * self.clips.sr), longest)",
             "else round(SHORTEST_SECONDS * self.clips.sr)",
