@@ -683,13 +683,17 @@ PLANTED = {
     ],
     "fast/attention": [
         ("self.mean * self.inverse * self.gamma", "self.mean * self.inverse"),
+        ("self._query_bias - shift * self._query_sum", "self._query_bias"),
     ],
     "fast/inference": [
-        ("scale = np.exp(largest - largest.max(0))", "scale = np.exp(largest)"),
+        ("part = np.exp(largest - largest.max(0))", "part = np.exp(largest)"),
         ("np.ascontiguousarray(mean.T).reshape(1, -1)", "np.ascontiguousarray(mean).reshape(1, -1)"),
     ],
     "fast/layers": [
         ('(0, 1) if name.endswith("pointwise") else (1,)', "(1,)"),
+        ("before[0] != shapes or ", ""),
+        ('.view(f"u{dtype.itemsize}")', ""),
+        ("shapes, bits.copy(), make(net)", "shapes, bits, make(net)"),
     ],
     "fast/norm": [
         ("var * (total / max(total - 1, 1))", "var"),
@@ -697,6 +701,7 @@ PLANTED = {
     ],
     "fast/tasks": [
         ("array.size < size or array.dtype != dtype", "array.size < size"),
+        ("min(threads.get_threads(), count)", "count"),
         ("(clip, start, min(start + ROWS, rows))", "(clip, start, start + ROWS)"),
     ],
     "matmul": [

@@ -35,6 +35,18 @@ def flat(typingctx, x):
     return result(x), codegen
 
 
+@intrinsic
+def claim(typingctx, counter):
+    """The first element of an array of integers, which is then one more: no other thread gets the same."""
+
+    def codegen(context, builder, signature, arguments):
+        place = context.make_array(counter)(context, builder, arguments[0]).data
+        one = context.get_value_type(counter.dtype)(1)
+        return builder.atomic_rmw("add", place, one, "monotonic")
+
+    return counter.dtype(counter), codegen
+
+
 def _by_fours(emit, bins, dilation):
     """(f, count) of two loops over bins f, f + d, ... of a depthwise convolution, d the dilation.
 

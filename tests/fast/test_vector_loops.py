@@ -4,6 +4,8 @@ Those of a training step in float32, where masks and choices are of another widt
 compute in float64 is tested through the kernels that are made of them.
 """
 
+import threading
+
 import numpy as np
 import pytest
 from fused_support import active, table
@@ -27,6 +29,12 @@ from acdref.ops.vectors import TAPS
 def largest(x, x_row, rows, width, slope, y, channels, bins):
     for c in range(0, channels, 16):
         loops.largest(x, c, x_row, (rows, width), slope, c, y, c, channels, bins)
+
+
+@compile_function
+def claims(counter, y):
+    for i in range(len(y)):
+        y[i] = loops.claim(counter)
 
 
 @compile_function
@@ -198,3 +206,14 @@ def test_softmax_gradient(rng):
     expected = softmax_channels_backward(d.astype(np.float64), q.astype(np.float64))
     softmax_gradient(q, d, 48)
     np.testing.assert_allclose(q, expected, atol=1e-5)
+
+
+def test_no_number_is_claimed_twice():
+    counter, found = np.zeros(1, np.int64), np.zeros((4, 50_000), np.int64)
+    callers = [threading.Thread(target=claims, args=(counter, own)) for own in found]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    np.testing.assert_array_equal(np.sort(found, axis=None), np.arange(found.size))
+    assert counter[0] == found.size
