@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.fast.layers import matrix
+from acdref.fast.tasks import scratch
 from acdref.ops.layout import packed, padded
 from acdref.ops.norm import EPS
 from acdref.ops.pointwise import pointwise
@@ -71,6 +72,53 @@ class CompiledAttention:
         self.normal = self.summary[: self.width, : self.channels] * self.scale + self.shift
         self.context = _product(self.normal, self.weight["value"], bias["value"])
         self.answer = padded(_product(self.context, self.weight["out"], bias["out"]), (0, 1))
+
+
+class FrozenAttention:
+    """What attention needs to know of the parameters, whatever the map; padded to whole vectors and packed.
+
+    A map's mean and inverse deviation are two numbers; so normalisation's gamma goes into the weights, and
+    value and output projection are one product: :class:`CompiledAttention` without its ``context``.
+
+    Parameters
+    ----------
+    params : dict
+        Of the network.
+    name : str
+        Of the layer.
+    """
+
+    def __init__(self, params: dict[str, NDArray], name: str):
+        weight = {part: matrix(params[f"{name}.{part}.weight"]) for part in PARTS}
+        bias = {part: params[f"{name}.{part}.bias"] for part in PARTS}
+        gamma, beta = params[f"{name}.norm.gamma"], params[f"{name}.norm.beta"]
+        scaled = {part: weight[part] * gamma[:, None] for part in ("query", "key", "value")}
+        self.channels, self.width = weight["query"].shape
+        self._query, self._key = (packed(padded(scaled[part], (0, 1))) for part in ("query", "key"))
+        self._query_sum = padded(scaled["query"].sum(0))
+        self._query_bias = padded(_product(beta[None], weight["query"], bias["query"])[0])
+        self._query_bias[self.width :] = np.finfo(gamma.dtype).min  # what only fills a vector gets no weight
+        self._no_bias = np.zeros_like(self._query_bias)
+        offset = _product(beta[None], weight["value"], bias["value"])
+        answer = _product(scaled["value"], weight["out"], np.zeros_like(bias["out"]))
+        self.answer_layer = (
+            packed(padded(answer, (0, 1))),
+            padded(_product(offset, weight["out"], bias["out"])[0]),
+        )
+
+    def key_layer(self, statistics: Statistics) -> tuple[NDArray, NDArray]:
+        """Key projection of a map, as kernels want it; its bias drops out."""
+        return _scaled("key", self._key, statistics[1]), self._no_bias
+
+    def query_layer(self, statistics: Statistics) -> tuple[NDArray, NDArray]:
+        """Query projection of a map, as kernels want it."""
+        mean, inverse = statistics
+        shift = self._query_sum.dtype.type(mean * inverse)
+        return _scaled("query", self._query, inverse), self._query_bias - shift * self._query_sum
+
+
+def _scaled(name, weight, scale):
+    return np.multiply(weight, weight.dtype.type(scale), out=scratch(name, weight.shape, weight.dtype))
 
 
 def statistics(moments: NDArray, sizes: NDArray, share: float) -> Statistics:

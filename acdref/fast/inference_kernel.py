@@ -13,13 +13,36 @@ What belongs together travels together, here and in the kernels of training:
   for matrices, and PReLU's slopes behind it.
 * A matrix of a product is as :mod:`acdref.ops.microkernel` has it: (array, first, row), and A's depth.
 * `pool` is the (rows, bins) of a window.
+* `tasks` are a counter, that begins with 0, and how many even pieces the rows are cut into.  Each thread
+  calls a kernel once, and takes pieces until there are no more: Python would take as long as some of them.
+* A block's `source` is (features, framed, stem, x): the map x, of which are made the rows that a task wants;
+  or features, if there are any, from which the stem makes these rows, in x, with their frame in `framed`.
 """
 
-from acdref.fast.vector_loops import column_softmax, flat, largest, moments_about_first, prelu, softmax, taps
+import numpy as np
+
+from acdref.fast.vector_loops import (
+    claim,
+    column_softmax,
+    flat,
+    largest,
+    moments_about_first,
+    prelu,
+    softmax,
+    taps,
+)
 from acdref.ops.kernel import compile_function
 from acdref.ops.layout import LANES
 from acdref.ops.microkernel import pack_rows, panel_product, panels
 from acdref.ops.vectors import TAPS
+
+
+@compile_function(part=True)
+def next_piece(tasks, rows):
+    """(start, stop) of rows that nobody has taken yet; both are `rows` when there are no more."""
+    counter, count = tasks
+    i = min(claim(counter), count)
+    return rows * i // count, rows * min(i + 1, count) // count
 
 
 @compile_function(part=True)
@@ -44,6 +67,21 @@ def conv_rows(x, layer, y):
         conv_row(x, t, weight, bias, flat(y), y0)
         for c in range(0, channels, LANES):
             prelu(y, y0 + c, slope, c, channels, bins)
+
+
+@compile_function(part=True)
+def _input_rows(source, start, stop):
+    """Rows [start, stop) of a block's input."""
+    features, framed, stem, x = source
+    if len(features) == 0:
+        return x[start:stop]
+    _, bins, inputs = features.shape
+    inner, line, size = flat(framed), flat(features), bins * inputs
+    for t in range(stop - start + 2):
+        for i in range(size):
+            inner[t * (bins + 2) * inputs + inputs + i] = line[(start + t) * size + i]
+    conv_rows(framed, stem, x[: stop - start])
+    return x[: stop - start]
 
 
 @compile_function(part=True)
@@ -90,19 +128,25 @@ def _pool_strip(x, pool, slope, y, t, f, count, bins):
 
 
 @compile_function
-def pooled_rows(x, dilation, layers, inner, outer, y, pool):
-    """Rows of a block's pooled map y, from the rows of x that their windows see.
+def pooled_rows(tasks, source, dilation, layers, y, pool, inner, outer):
+    """A block's pooled map y.
 
     `layers` are the depthwise and the pointwise one.  As many bins as `inner` has go through together, a
     multiple of the pool's width: so few that they stay in the nearest cache.
     """
-    (_, x_bins, inputs), (rows, _, channels) = x.shape, y.shape
-    bins, strip, height = x_bins - 2 * dilation, len(inner), pool[0]
-    for t in range(rows):
-        for f in range(0, bins, strip):
-            count, x0 = min(strip, bins - f), (t * height * x_bins + f) * inputs
-            _separable_rows(x, x0, dilation, layers, inner, flat(outer), 0, count * channels, count, height)
-            _pool_strip(outer, pool, layers[1][2], y, t, f, count, bins)
+    height, strip = pool[0], len(inner)
+    start, stop = next_piece(tasks, len(y))
+    while start < stop:
+        x = _input_rows(source, start * height, stop * height + 2 * dilation)
+        _, x_bins, inputs = x.shape
+        bins = x_bins - 2 * dilation
+        for t in range(stop - start):
+            for f in range(0, bins, strip):
+                count, x0 = min(strip, bins - f), (t * height * x_bins + f) * inputs
+                row = count * y.shape[2]
+                _separable_rows(x, x0, dilation, layers, inner, flat(outer), 0, row, count, height)
+                _pool_strip(outer, pool, layers[1][2], y, start + t, f, count, bins)
+        start, stop = next_piece(tasks, len(y))
 
 
 @compile_function(part=True)
@@ -115,21 +159,37 @@ def mean_and_squares(x, x0, size, moments, i):
 
 
 @compile_function
-def mapped_rows(x, dilation, layers, inner, y, moments):
-    """Rows of a block up to its attention; moments[t] gets a row's mean, and sum of squares about it."""
-    (_, x_bins, inputs), (rows, bins, channels) = x.shape, y.shape
+def mapped_rows(tasks, source, dilation, layers, y, moments, inner):
+    """A block's map y up to its attention; moments[t] gets a row's mean, and sum of squares about it."""
+    rows, bins, channels = y.shape
     size, strip = bins * channels, len(inner)
-    for t in range(rows):
-        for f in range(0, bins, strip):
-            count, start = min(strip, bins - f), (t * bins + f) * channels
-            x0 = (t * x_bins + f) * inputs
-            _separable_rows(x, x0, dilation, layers, inner, flat(y), start, size, count, 1)
-            for c in range(0, channels, LANES):
-                prelu(y, start + c, layers[1][2], c, channels, count)
-        mean_and_squares(flat(y), t * size, size, moments, t)
+    start, stop = next_piece(tasks, rows)
+    while start < stop:
+        x = _input_rows(source, start, stop + 2 * dilation)
+        _, x_bins, inputs = x.shape
+        for t in range(stop - start):
+            for f in range(0, bins, strip):
+                count, y0 = min(strip, bins - f), ((start + t) * bins + f) * channels
+                x0 = (t * x_bins + f) * inputs
+                _separable_rows(x, x0, dilation, layers, inner, flat(y), y0, size, count, 1)
+                for c in range(0, channels, LANES):
+                    prelu(y, y0 + c, layers[1][2], c, channels, count)
+            mean_and_squares(flat(y), (start + t) * size, size, moments, start + t)
+        start, stop = next_piece(tasks, rows)
 
 
-@compile_function
+@compile_function(part=True)
+def add_weighted(keys, k0, row, packed, scale, summary, positions):
+    """Multiply `summary` by the scale of :func:`column_softmax`, and add k^T x to it, where x is packed."""
+    width, channels = summary.shape
+    for i in range(width):
+        if scale[i] != 1:
+            for c in range(channels):
+                summary[i, c] *= scale[i]
+    add_product(keys, k0, row, packed, summary, positions)
+
+
+@compile_function(part=True)
 def summarise(x, positions, key, keys, packed, running, summary):
     """Add sum_p exp(k_p - best) x_p to `summary` (width, channels), and the weights to `total`.
 
@@ -138,18 +198,43 @@ def summarise(x, positions, key, keys, packed, running, summary):
     and 0.
     """
     (width, channels), (tile, stride) = summary.shape, keys.shape
-    scale = running[2]
     for first in range(0, positions, tile):
         count, start = min(tile, positions - first), first * channels
         project(x, start, channels, key, flat(keys), 0, stride, count, count * channels)
         for c in range(0, width, LANES):
             column_softmax(keys, c, stride, count, running, c)
-        for i in range(width):
-            if scale[i] != 1:
-                for c in range(channels):
-                    summary[i, c] *= scale[i]
         pack_rows(x, start, count, channels, packed)
-        add_product(flat(keys), 0, stride, packed, summary, count)
+        add_weighted(flat(keys), 0, stride, packed, running[2], summary, count)
+
+
+@compile_function
+def summaries(tasks, x, key, largest, total, summary, keys, packed, scale):
+    """:func:`summarise` of each piece of x (positions, channels), with a row of each result for each."""
+    positions, channels = x.shape
+    start, stop = next_piece(tasks, positions)
+    while start < stop:
+        i = (start * tasks[1] + positions - 1) // positions
+        largest[i], total[i], summary[i] = -np.inf, 0, 0
+        own = flat(x)[start * channels : stop * channels]
+        summarise(own, stop - start, key, keys, packed, (largest[i], total[i], scale), summary[i])
+        start, stop = next_piece(tasks, positions)
+
+
+@compile_function
+def answer_of(summary, share, mean, inverse, layer, normal, answer):
+    """The packed answer ``((sum_i share_i summary_i) - mean) inverse weight + bias`` (width, channels)."""
+    pieces, width, channels = summary.shape
+    for p in range(width):
+        for c in range(channels):
+            normal[p, c] = 0
+        for i in range(pieces):
+            for c in range(channels):
+                normal[p, c] += share[i, p] * summary[i, p, c]
+        for c in range(channels):
+            normal[p, c] = (normal[p, c] - mean) * inverse
+    rows = flat(summary)  # which are not needed any more
+    project(flat(normal), 0, channels, layer, rows, 0, channels, width, 0)
+    pack_rows(rows, 0, width, channels, answer)
 
 
 @compile_function(part=True)
@@ -172,14 +257,17 @@ def attend(x, x0, query, answer, queries, y, y0, positions, ahead):
 
 
 @compile_function
-def attended_rows(x, query, answer, queries, outer, ones, y, pool):
-    """Pooled rows of x + softmax(x query + bias) answer, as many as y has; `ones` are the pool's slopes."""
+def attended_rows(tasks, x, query, answer, y, pool, queries, outer, ones):
+    """The pooled map y of x + softmax(x query + bias) answer; `ones` are the pool's slopes."""
     (_, bins, channels), height, strip = x.shape, pool[0], len(queries)
-    for t in range(len(y)):
-        for f in range(0, bins, strip):
-            count = min(strip, bins - f)
-            size = count * channels
-            for i in range(height):
-                x0 = ((t * height + i) * bins + f) * channels
-                attend(flat(x), x0, query, answer, queries, flat(outer), i * size, count, size)
-            _pool_strip(outer, pool, ones, y, t, f, count, bins)
+    start, stop = next_piece(tasks, len(y))
+    while start < stop:
+        for t in range(start, stop):
+            for f in range(0, bins, strip):
+                count = min(strip, bins - f)
+                size = count * channels
+                for i in range(height):
+                    x0 = ((t * height + i) * bins + f) * channels
+                    attend(flat(x), x0, query, answer, queries, flat(outer), i * size, count, size)
+                _pool_strip(outer, pool, ones, y, t, f, count, bins)
+        start, stop = next_piece(tasks, len(y))

@@ -1,7 +1,13 @@
 """Weights as kernels want them, and their gradients as the network has them."""
 
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 from numpy.typing import NDArray
 
+from acdref.fast.tasks import scratch
 from acdref.ops.layout import packed, padded
 
 
@@ -17,6 +23,27 @@ def arranged(name: str, weight: NDArray, bias: NDArray) -> tuple[NDArray, NDArra
     """
     weight = padded(matrix(weight), (0, 1) if name.endswith("pointwise") else (1,))
     return weight.reshape(-1) if name.endswith("depthwise") else packed(weight), padded(bias)
+
+
+_kept: weakref.WeakKeyDictionary[Any, dict] = weakref.WeakKeyDictionary()
+
+
+def kept(net: Any, make: Callable[[Any], Any]) -> Any:
+    """``make(net)``, made anew only when a bit of a network's parameters or statistics has changed.
+
+    Whoever owns them may change them in place and tells nobody; so a copy is kept, too, and compared, which
+    takes a tenth of a millisecond for ACDnet's 1 MB.
+    """
+    names, arrays = zip(*net.params.items(), *net.state.items(), strict=True)
+    shapes = net.layers, names, [(a.shape, a.dtype) for a in arrays]
+    dtype = np.result_type(*arrays)
+    numbers = scratch("kept", (sum(a.size for a in arrays),), dtype)
+    bits = np.concatenate(arrays, axis=None, out=numbers).view(f"u{dtype.itemsize}")  # a NaN equals itself
+    values = _kept.setdefault(net, {})
+    before = values.get(make)
+    if before is None or before[0] != shapes or not np.array_equal(before[1], bits):
+        before = values[make] = shapes, bits.copy(), make(net)
+    return before[2]
 
 
 def store(params: dict[str, NDArray], grads: dict[str, NDArray], name: str, **found: NDArray) -> None:

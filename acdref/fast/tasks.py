@@ -72,6 +72,12 @@ def for_each(task: Callable, arguments: list[tuple]) -> list:
     return results
 
 
+def share(kernel: Callable, count: int, arguments: Callable[[], tuple]) -> None:
+    """Let each thread call ``kernel((counter, count), *arguments())``, and take pieces of the work there."""
+    counter = np.zeros(1, np.int64)
+    threads.run(lambda _: kernel((counter, count), *arguments()), min(threads.get_threads(), count))
+
+
 def summed(task: Callable, clips: int, rows: int, *parts: tuple) -> list[NDArray]:
     """Run ``task(clip, start, stop, *arrays)`` over some rows of a clip at a time, and add up its arrays.
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acdref.fast.attention import PARTS, CompiledAttention, statistics
+from acdref.fast.attention import PARTS, CompiledAttention, FrozenAttention, statistics
 from acdref.ops.attention import linear_attention
-from acdref.ops.layout import padded
+from acdref.ops.layout import packed, padded
 from acdref.ops.norm import EPS, group_norm
 from acdref.ops.softmax import softmax_channels, softmax_positions
 
@@ -36,6 +36,18 @@ def test_as_attention_is_written(seed, channels, width, offset):
     found = softmax_channels(flat @ attention.query + attention.query_bias) @ attention.answer
     np.testing.assert_allclose(found[:, :channels], expected, rtol=1e-10, atol=1e-11)
     assert not found[:, channels:].any()
+
+    frozen, numbers = FrozenAttention(params, "a"), (mean[0], inverse[0])
+    for layer, expected in (
+        (frozen.key_layer(numbers), (packed(attention.key), np.zeros(attention.key.shape[1]))),
+        (frozen.query_layer(numbers), attention.query_layer),
+    ):
+        for a, b in zip(layer, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
+    weight = frozen.answer_layer[0].reshape(-1, flat.shape[1], 16)  # (panels, channels, 16)
+    normal = (attention.summary - mean[0]) * inverse[0]
+    answer = np.concatenate([normal @ panel for panel in weight], axis=1) + frozen.answer_layer[1]
+    np.testing.assert_allclose(answer[:width], attention.answer[:width], rtol=1e-9, atol=1e-10)
 
 
 @given(

@@ -69,6 +69,20 @@ def test_threads_do_not_matter(n):
     np.testing.assert_array_equal(results[2], results[0])
 
 
+@pytest.mark.parametrize(
+    "name", ["stem.conv.weight", "block1.depthwise_norm.var", "block2.attention.value.bias", "dense.bias"]
+)
+def test_parameters_changed_in_place_count(name):
+    net, fresh = (network(dtype=np.float32, backend="numba", config=SMALL) for _ in range(2))
+    x, _ = batch(SMALL, 1, SMALL.min_frames, np.float32)
+    before = net.predict_proba(x)
+    for each in (net, fresh):
+        (each.params if name in each.params else each.state)[name][:] += 1
+    found = net.predict_proba(x)
+    assert (found != before).any()
+    np.testing.assert_array_equal(found, fresh.predict_proba(x))
+
+
 def test_scratch_of_one_call_does_not_reach_another():
     """Networks and lengths in turns: as if each were called first."""
     calls = []

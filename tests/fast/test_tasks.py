@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acdref.fast.tasks import ROWS, STEP, for_each, framed, pieces, rows_together, scratch, summed
+from acdref.fast.tasks import ROWS, STEP, for_each, framed, pieces, rows_together, scratch, share, summed
 from acdref.ops import threads
 
 clips_and_rows = st.tuples(st.integers(1, 4), st.integers(1, 3 * ROWS + 1))
@@ -33,6 +33,21 @@ def test_every_row_once(shape):
 
     assert for_each(task, pieces(*shape)) == pieces(*shape)
     assert (counted == 1).all()
+
+
+@pytest.mark.parametrize(("count", "pieces"), [(1, 5), (3, 5), (4, 2)])
+def test_threads_share_a_counter(count, pieces):
+    """One call a thread, no more of them than pieces, with arguments of its own."""
+    calls = []
+    threads.set_threads(count)
+    try:
+        share(lambda tasks, own: calls.append((tasks, own)), pieces, lambda: (object(),))
+    finally:
+        threads.set_threads(None)
+    assert len({own for _, own in calls}) == len(calls) == min(count, pieces)
+    for counter, total in (tasks for tasks, _ in calls):
+        assert counter is calls[0][0][0]
+        assert (counter[0], total) == (0, pieces)
 
 
 @given(st.integers(1, 1000))

@@ -4,6 +4,8 @@ Those of a training step in float32, where masks and choices are of another widt
 compute in float64 is tested through the kernels that are made of them.
 """
 
+import threading
+
 import numpy as np
 import pytest
 from fused_support import active, table
@@ -27,6 +29,12 @@ from acdref.ops.vectors import TAPS
 def largest(x, x_row, rows, width, slope, y, channels, bins):
     for c in range(0, channels, 16):
         loops.largest(x, c, x_row, (rows, width), slope, c, y, c, channels, bins)
+
+
+@compile_function
+def claims(counter, y):
+    for i in range(len(y)):
+        y[i] = loops.claim(counter)
 
 
 @compile_function
@@ -56,8 +64,8 @@ def largest_of(z, z_row, pool, norm, y, chosen, bins):
 
 
 @compile_function
-def unpool(dy, chosen, place, d, d_bin, bins):
-    loops.unpool(dy, chosen, 0, place, d, 0, d_bin, 16, bins)
+def unpool(dy, chosen, place, width, d, bins):
+    loops.unpool((dy, chosen, 0, place, width, bins), LANES, d, 0, LANES)
 
 
 @compile_function
@@ -188,9 +196,9 @@ def test_choice_and_its_gradient(seed, rows, width, bins, nans):
     dy, d = rng.standard_normal(y.shape).astype(np.float32), np.ones(z.shape, np.float32)
     for place in range(rows * width):
         i, j = divmod(place, width)
-        unpool(dy.reshape(-1), chosen.reshape(-1), place, d[i, j:].reshape(-1), width * LANES, bins)
+        unpool(dy.reshape(-1), chosen.reshape(-1), place, width, d[i, j:].reshape(-1), bins)
     dx = max_pool_backward(dy[None, None], chosen[None, None], (rows, width), (1, *z.shape))[0]
-    np.testing.assert_array_equal(d, 1 + dx)
+    np.testing.assert_array_equal(d, dx)
 
 
 def test_softmax_gradient(rng):
@@ -198,3 +206,14 @@ def test_softmax_gradient(rng):
     expected = softmax_channels_backward(d.astype(np.float64), q.astype(np.float64))
     softmax_gradient(q, d, 48)
     np.testing.assert_allclose(q, expected, atol=1e-5)
+
+
+def test_no_number_is_claimed_twice():
+    counter, found = np.zeros(1, np.int64), np.zeros((4, 50_000), np.int64)
+    callers = [threading.Thread(target=claims, args=(counter, own)) for own in found]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    np.testing.assert_array_equal(np.sort(found, axis=None), np.arange(found.size))
+    assert counter[0] == found.size
