@@ -57,6 +57,11 @@ def score_samples(net: Any, samples: NDArray) -> NDArray:
     Returns
     -------
     (C,) array
+
+    Notes
+    -----
+    One or two periods would be less work than 10 s of repeated sound, but the probabilities would differ by
+    0.05 and more (`python benchmarks/repeated_sound.py`).
     """
     return _probabilities(net, net.predict_proba, samples)
 
