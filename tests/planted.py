@@ -692,7 +692,6 @@ PLANTED = {
     ],
     "fast/tasks": [
         ("array.size < size or array.dtype != dtype", "array.size < size"),
-        ("min(threads.get_threads(), count)", "count"),
         ("(clip, start, min(start + ROWS, rows))", "(clip, start, start + ROWS)"),
     ],
     "matmul": [
@@ -819,7 +818,8 @@ PLANTED = {
         ("y * (dy - (dy * y).sum(-1, keepdims=True))", "y * (dy - dy.sum(-1, keepdims=True))"),
     ],
     "ops/threads": [
-        ('getattr(_inside, "task", False)', "False"),
+        ('workers <= 1 or getattr(_inside, "task", False)', "workers <= 1"),
+        ('0 if getattr(_inside, "task", False) else', "0 if False else"),
         ("            raise error\n", "            return\n"),
         ("if not 1 <= count <= 1024:", "if not 0 <= count <= 1024:"),
     ],

@@ -12,7 +12,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from acdref.errors import AcdrefError
 
@@ -80,6 +80,23 @@ def run(task: Callable[[int], object], count: int) -> None:
     for error in errors:
         if error is not None:
             raise error
+
+
+def start(task: Callable[[], object], count: int) -> list[Future]:
+    """Call ``task()`` on `count` threads beside the caller's, in all no more than :func:`get_threads`.
+
+    Nobody waits for them; inside a task of :func:`run` there are none.
+    """
+
+    def inside():
+        _inside.task = True
+        try:
+            task()
+        finally:
+            _inside.task = False
+
+    count = 0 if getattr(_inside, "task", False) else min(get_threads() - 1, count)
+    return [_executor(count).submit(inside) for _ in range(count)]
 
 
 def _executor(size):
