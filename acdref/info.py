@@ -100,9 +100,9 @@ def _backend(config):
         return found
     from acdref.ops.layout import LANES
     from acdref.ops.microkernel import ROWS
-    from acdref.ops.vectors import host_has
+    from acdref.ops.vectors import target_has
 
-    instructions = [f for f in ("avx512f", "avx2", "fma", "neon") if host_has(f)]
+    instructions = [f for f in ("avx512f", "avx2", "fma", "neon") if target_has(f)]
     folder = kernel.cache_directory()
     return found | {
         "simd": {"tile": [ROWS, LANES], "instructions": instructions},

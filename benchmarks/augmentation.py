@@ -3,10 +3,10 @@
     python benchmarks/augmentation.py [--draws 20] [--sequences 100]
 
 Effects are drawn at full strength, `--draws` times each, on a synthetic scene.  Sequences are those that
-training makes of 100 synthetic scenes, by name of the augmentation, less what decoding and mixing cost.  The
-training step is ACDnet's on eight sequences; its time is that of one.  All runs on one core, as in a worker
-process of the training.  Means, medians and maxima in milliseconds of processor time: on a busy machine the
-time of the day says nothing.
+training makes of 100 synthetic scenes, by name of the augmentation and length (as in the presets "cpu" and
+"paper"), less what mixing costs, and decoding, which is done once.  The training step is ACDnet's on eight
+sequences; its time is that of one.  All runs on one core, as in a worker process of the training.  Means,
+medians and maxima in milliseconds of processor time: on a busy machine the time of the day says nothing.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from acdref.synth import scene, write_dataset
 
 BATCH = 8
 COLUMNS = {"10 s of sound": "{what}", "mean ms": "{mean:.1f}", "median": "{median:.1f}", "most": "{most:.1f}"}
+LENGTHS = {4.0: "repeat", 10.0: "concatenate"}  # seconds -> how they are filled, as in the two presets
 STRENGTHS = {"equaliser": 3.0, "speed": 0.1, "level": (-45.0, -10.0)}  # the rest are probabilities
 
 
@@ -62,19 +63,22 @@ def milliseconds(function, count):
 
 
 def sequences(folder, count):
-    """Name of the augmentation -> times of a sequence, decoding and mixing taken off."""
+    """Name of the augmentation and length -> times of a sequence, mixing taken off."""
     write_dataset(folder, 100, seed=0)
     manifest = read_manifest(folder / "manifest.csv")
-    clips = Clips()
-    plain = Sequences(manifest, 0, augment=Augmentation(), clips=clips)
-    for i in range(count):  # decoded once, and kept
-        plain.sample(0, i)
-    rest = milliseconds(lambda i: plain.sample(0, i), count)
-    result = {"decoding and mixing": rest}
-    for name, augmentation in AUGMENTATIONS.items():
-        varied = Sequences(manifest, 0, augment=augmentation, clips=clips)
-        times = milliseconds(lambda i, varied=varied: varied.sample(0, i), count)
-        result[f"augmentation: {name}"] = {key: times[key] - rest["mean"] for key in times}
+    clips, result = Clips(), {}
+    for path in map(manifest.file, range(len(manifest))):  # decoded once, and kept
+        clips.segment(path, lambda n: (0, n))
+    for seconds, fill in LENGTHS.items():
+        common = {"clips": clips, "seconds": seconds, "fill": fill}
+        plain = Sequences(manifest, 0, augment=Augmentation(), **common)
+        rest = milliseconds(lambda i, plain=plain: plain.sample(0, i), count)
+        result[f"mixing, {seconds:g} s"] = rest
+        for name, augmentation in AUGMENTATIONS.items():
+            varied = Sequences(manifest, 0, augment=augmentation, **common)
+            times = milliseconds(lambda i, varied=varied: varied.sample(0, i), count)
+            row = {key: times[key] - rest["mean"] for key in times}
+            result[f"augmentation: {name}, {seconds:g} s"] = row
     x, y = plain.sample(0, 0)
     result["features"] = milliseconds(lambda i: features(x), count)
     result["training step"] = training_step(np.stack([features(x)] * BATCH), np.stack([y] * BATCH))

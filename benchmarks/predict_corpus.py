@@ -62,8 +62,6 @@ def main():
     parser.add_argument("--json", type=Path, default=RESULTS / "predict_corpus.json")
     arguments = parser.parse_args()
     todo = [(backend, threads) for backend in arguments.backend for threads in arguments.threads]
-    # NumPy has one thread, whatever it is told.
-    todo = [case for case in todo if case[0] != "numpy" or case[1] == arguments.threads[0]]
     if find_spec("numba") is None:
         print("numba is left out: it is not installed", file=sys.stderr)
         todo = [case for case in todo if case[0] != "numba"]
@@ -80,7 +78,7 @@ def main():
         median = statistics.median(seconds)
         table.add(
             case=f"--backend {backend}",
-            threads=1 if backend == "numpy" else threads,
+            threads=threads,
             files=files,
             **spread(seconds),
             files_per_second=files / median,

@@ -3,6 +3,7 @@
 # module in acdref: [(source that occurs once, replacement), ...]
 PLANTED = {
     "audio/decode": [
+        ("return samples[:, 0] + np.float32(0)", "return samples[:, 0]"),
         ("sound.channels > MOST_CHANNELS", "sound.channels >= MOST_CHANNELS"),
         ("start, skip = start + hop,", "start, skip = start + size,"),
         ("(tally.decoded + i) / rate", "i / rate"),
@@ -61,6 +62,8 @@ PLANTED = {
         ("rng.integers(*BITS, endpoint=True)", "rng.integers(*BITS)"),
         ("rng.spawn(len(effects))", "[rng] * len(effects)"),
         ("lowest * (highest / lowest) ** rng.random()", "lowest + (highest - lowest) * rng.random()"),
+        ("* APPLIED) + RINGING", "* APPLIED)"),
+        ("(TEMPO[1] if self.pitch else 1)", "1"),
     ],
     "augment/codecs": [
         ("min(1 - quality, _COARSEST)", "min(quality, _COARSEST)"),
@@ -291,12 +294,15 @@ PLANTED = {
         ("range(start * self.batch, steps * self.batch)", "range(start, steps * self.batch)"),
         ("if path not in self._reported:", "if self._reported is not None:"),
         ("            del os.environ[name]\n", "            pass\n"),
+        ("    _step_aside()\n", ""),
+        ("wait([future], self._patience)", "wait([future])"),
     ],
     "data/sampling": [
         ("[self.seed, epoch, index]", "[self.seed, index]"),
         ("round(v * (n - length)), length", "round(v * n), length"),
         ("(groups / groups.sum(axis=0)).mean(axis=1)", "(groups / groups.sum()).sum(axis=1)"),
         ("present = labels == 1", "present = labels != 0"),
+        ("segment = segment[: self.augment.reach(wanted)]\n", "pass\n"),
         (
             "else min(round(SHORTEST_SECONDS * self.clips.sr), longest)",
             "else round(SHORTEST_SECONDS * self.clips.sr)",
@@ -431,11 +437,13 @@ PLANTED = {
     ],
     "predict/score_set": [
         ('"window": window, "hop": hop, **key', '"window": window, **key'),
-        ("                    now = None\n", ""),
+        ("                now = None\n", ""),
         ("digest.update(name.encode() + array.tobytes())", "digest.update(name.encode())"),
     ],
     "predict/scoring": [
-        ("front.window(samples, round(WINDOW * front.rate))", "front.window(samples, 3200)"),
+        ("front.window(samples, _least(front))", "front.window(samples, 3200)"),
+        ("if heard.number != failed:", "if heard:"),
+        ("                if net.due:\n", "                if not net:\n"),
         ("if seconds < SHORT", "if seconds <= SHORT"),
         ("axis=0, weights=seconds)", "axis=0)"),
         ("window, hop, report)", "window, None, report)"),
@@ -447,7 +455,8 @@ PLANTED = {
     ],
     "predict/tagging": [
         ("if path is None and not unlisted:", "if path is None:"),
-        ("yield Failure(found, error.cause)", "yield Failure(found, str(error))"),
+        ("yield Failure(found, heard.error.cause)", "yield Failure(found, str(heard.error))"),
+        ("isinstance(some, str) else some\n        yield None\n", "isinstance(some, str) else some\n"),
     ],
     "recipes/events": [
         ("self.times[:, 1] > self.times[:, 0]", "self.times[:, 1] >= self.times[:, 0]"),
@@ -683,8 +692,7 @@ PLANTED = {
     "fast/layers": [
         ('(0, 1) if name.endswith("pointwise") else (1,)', "(1,)"),
         ("before[0] != shapes or ", ""),
-        ('.view(f"u{dtype.itemsize}")', ""),
-        ("shapes, bits.copy(), make(net)", "shapes, bits, make(net)"),
+        (" or before[1] != bits:", ":"),
     ],
     "fast/norm": [
         ("var * (total / max(total - 1, 1))", "var"),
@@ -822,6 +830,9 @@ PLANTED = {
         ('0 if getattr(_inside, "task", False) else', "0 if False else"),
         ("            raise error\n", "            return\n"),
         ("if not 1 <= count <= 1024:", "if not 0 <= count <= 1024:"),
+        ("len(waiting) >= ahead or ", ""),
+        ("    _inside.task = True\n    try:\n        future", "    try:\n        future"),
+        ("            todo.clear()\n", "            pass\n"),
     ],
     "testing/strategies": [
         ("{0.0, float(threshold), 0.5, 1.0 - threshold, 1.0}", "{0.0, float(threshold), 0.5, 1.0}"),

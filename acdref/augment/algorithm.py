@@ -41,6 +41,7 @@ sampling rate (8 kHz) in the code, and in Hz below.
 ==============  ==============================================================================================
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,6 +64,8 @@ CODECS = {"vorbis": 0.6, "mp3": 0.3, "opus": 0.1}
 CLIPPING = (distortion.hard_clip, distortion.soft_clip, distortion.asymmetric_clip)
 DRIVE = (0.0, 15.0)  # dB
 BITS = (6, 12)
+APPLIED = 1.01  # pitch and speed are applied to the nearest 0.4 % each
+RINGING = 4096  # samples: the filters' responses, or a frame of the vocoder and a hop
 
 
 def _log_uniform(rng, bounds):
@@ -175,6 +178,30 @@ class Augmentation(Strengths):
             Of another length, if pitch or speed are varied; ``x`` itself if nothing is.
         """
         return self._apply(_SOURCE, x, rng, sr)
+
+    def reach(self, n: int) -> int:
+        """Samples of a source that suffice for its first `n`, once it is varied.
+
+        Parameters
+        ----------
+        n : int
+            At least 1.
+
+        Returns
+        -------
+        int
+            `n`, times what pitch and speed may take at most, and so many more that no filter, and no frame of
+            the vocoder, hears the end.  `n` itself if no source is varied.
+
+        Examples
+        --------
+        >>> Augmentation().reach(1000), Augmentation(speed=0.1).reach(1000)
+        (1000, 5207)
+        """
+        if not any(getattr(self, name) for name in _SOURCE):
+            return n
+        fastest = (1 + self.speed) * (TEMPO[1] if self.pitch else 1)
+        return math.ceil(n * fastest * APPLIED) + RINGING
 
     def mixture(self, x: ArrayLike, rng: np.random.Generator, sr: int = 16000) -> Sound:
         """Vary a mixture of sources.

@@ -1,7 +1,5 @@
 """Score recordings with a teacher: on all cores, resumable, one broken file costing one row."""
 
-import collections
-import concurrent.futures
 import functools
 import itertools
 import os
@@ -18,6 +16,7 @@ from acdref.clap.scores import SCHEMA, TeacherScores
 from acdref.clap.teacher import ClapTeacher
 from acdref.errors import AcdrefError, AudioError, FileError
 from acdref.matmul import matmul
+from acdref.ops.threads import in_order
 from acdref.tables.journal import Journal, stamp
 from acdref.tables.manifest import Manifest
 
@@ -112,7 +111,7 @@ def teach(
     start = time.monotonic()
     with Journal(f"{os.fspath(out)}.part", meta, say) as journal:
         score = _Scorer(teacher, embeds, journal, known, note)
-        for i, (path, mark, row) in enumerate(_in_order(score, recordings, workers)):
+        for i, (path, mark, row) in enumerate(in_order(score.jobs(recordings), workers, 2 * workers)):
             if isinstance(row, AudioError):
                 journal.forget(path)
                 notes[i] = row.cause
@@ -153,23 +152,30 @@ class _Scorer:
         self.teacher, self.embeds, self.journal, self.known, self.note = teacher, embeds, journal, known, note
         self.count = 0
 
-    def submit(self, pool, path, file):
-        """(path, mark of its file, row or future row)."""
-        mark = stamp(file)
-        if self.journal.has(path, mark):
-            return path, mark, self.journal.get(path, None)
-        if mark is not None and path in self.known and self.known[path][0] == mark[0]:
-            return path, mark, self.known[path][1]
-        self.count += 1
-        return path, mark, pool.submit(self._score, path, file)
+    def jobs(self, recordings):
+        """For each recording, what answers (path, mark of its file, row or AudioError)."""
+        for i, path in enumerate(recordings.paths):
+            file = recordings.file(i)
+            mark = stamp(file)
+            if self.journal.has(path, mark):
+                yield functools.partial(_known, path, mark, self.journal.get(path, None))
+            elif mark is not None and path in self.known and self.known[path][0] == mark[0]:
+                yield functools.partial(_known, path, mark, self.known[path][1])
+            else:
+                self.count += 1
+                yield functools.partial(self._score, path, mark, file)
 
-    def _score(self, path, file):
+    def _score(self, path, mark, file):
         report = self.note and functools.partial(self.note, path)
         try:
             embed = self.teacher.embed_windows(_windows(file, self.teacher.front_end, report))
         except AudioError as error:
-            return error
-        return matmul(self.embeds, embed[:, None])[:, 0]
+            return path, mark, error
+        return path, mark, matmul(self.embeds, embed[:, None])[:, 0]
+
+
+def _known(*answer):
+    return answer
 
 
 def _windows(file, front_end, report):
@@ -202,23 +208,6 @@ def _again(file, pieces, n):
         yield piece
     if n:
         raise AudioError(file, "changed while it was being read")
-
-
-def _in_order(score, recordings, workers):
-    """(path, mark, row) of all recordings in their order, while `workers` are being scored."""
-    waiting = collections.deque()
-    todo = iter(range(len(recordings)))
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        try:
-            while True:
-                for i in itertools.islice(todo, 2 * workers - len(waiting)):
-                    waiting.append(score.submit(pool, recordings.paths[i], recordings.file(i)))
-                if not waiting:
-                    return
-                path, mark, row = waiting.popleft()
-                yield path, mark, row.result() if isinstance(row, concurrent.futures.Future) else row
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _taken_over(files, meta):

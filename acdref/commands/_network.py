@@ -1,9 +1,10 @@
 """What the commands that score recordings share: options, the network."""
 
+import itertools
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -18,7 +19,9 @@ _backend = option(
     default="auto",
 )
 _threads = option(
-    "--threads", click.IntRange(min=1), "Threads of Numba  [default: all cores]; NumPy uses one."
+    "--threads",
+    click.IntRange(min=1),
+    "Windows scored at a time, or threads that share one of them, with Numba  [default: all cores]",
 )
 
 
@@ -65,8 +68,8 @@ def one_blas_thread():
 null_option = option("--null -0", bool, "The paths on stdin end with NUL, as those of find -print0.")
 
 
-def given_paths(paths: Iterable[str], null: bool = False) -> Iterator[str]:
-    """The paths of the command line, those on stdin in place of "-", as they come.
+def given_paths(paths: Sequence[str], null: bool = False) -> Iterator[Sequence[str]]:
+    """The paths of the command line, those on stdin in place of "-", as many at a time as have come.
 
     Raises
     ------
@@ -81,16 +84,20 @@ def given_paths(paths: Iterable[str], null: bool = False) -> Iterator[str]:
 
 
 def _given(paths, null):
-    for path in paths:
-        if path == "-":
-            for entry in _entries(sys.stdin.buffer, b"\0" if null else b"\n"):
+    for dash, some in itertools.groupby(paths, "-".__eq__):
+        if not dash:
+            yield tuple(some)
+            continue
+        for entries in _entries(sys.stdin.buffer, b"\0" if null else b"\n"):
+            found = []
+            for entry in entries:
                 path = os.fsdecode(entry if null else entry.rstrip(b"\r"))
                 if path and not path.strip("./") and os.path.realpath(path) == os.sep:
+                    yield found
                     raise AcdrefError(f"stdin names the root folder ({path}): no list of recordings")
                 if path:
-                    yield path
-        else:
-            yield path
+                    found.append(path)
+            yield found
 
 
 _LONGEST = 1 << 16  # bytes of a path
@@ -99,7 +106,7 @@ _CONTROL = re.compile(rb"[\1-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def _entries(stream, separator):
-    """What stands between separators; bytes, since a name in a file system need not be UTF-8."""
+    """What stands between separators, as it comes; bytes, since a name in a file system need not be UTF-8."""
     held, is_first = b"", True
     while data := stream.read1(_LONGEST):
         held += data
@@ -117,5 +124,5 @@ def _entries(stream, separator):
             cause = f"stdin holds binary data, no list of paths{hint}; a recording is given by its name"
             raise AcdrefError(cause)
         *whole, held = held.split(separator)
-        yield from whole
-    yield from held.split(separator)
+        yield whole
+    yield held.split(separator)

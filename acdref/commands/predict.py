@@ -118,7 +118,7 @@ def _windows(paths, network, window, hop, threshold, top, form, null, out):
         if form == "table" and threshold is None and top is None:
             threshold = tag_threshold
         tally = _Tally(progress, form == "table" and out is None and sys.stdout.isatty())
-        results = tally.watch(predict(net, paths, window, hop, progress.log))
+        results = tally.watch(predict(net, paths, window, hop, progress.log, strays))
         with opened(out, for_people=form == "table") as stream:
             for text in FORMATS[form](results, classes, threshold, top):
                 progress.clear()
@@ -138,12 +138,8 @@ def _set(path, root, network, window, hop, scores):
 
         recordings = open_recordings(path, root, progress.log)
 
-        def done(number, count):
-            if printed := strays():
-                progress.log(f"{recordings.paths[number - 1]}: its decoder complains: {printed}")
-            progress.progress(number, count)
-
-        told = {"on_failure": progress.left_out, "progress": done, "say": progress.log}
+        told = {"on_failure": progress.left_out, "progress": progress.progress, "say": progress.log}
+        told["printed"] = strays
         scored = score_set(net, recordings, classes, scores, network_key(net.net), window, hop, **told)
     click.echo(f"{scores}: scores of {scored} of {len(recordings)} recordings")
     end(scored < len(recordings), scored)
@@ -177,8 +173,6 @@ class _Tally:
 
         under_way = None  # the recording whose windows are coming
         for result in results:
-            if printed := strays():
-                self.progress.log(f"{result.path}: its decoder complains: {printed}")
             if isinstance(result, Failure):
                 self.failed += 1
                 self.recordings += result.path != under_way

@@ -1,6 +1,7 @@
 """`acdref teach`: score recordings with CLAP against classes in words, and label them."""
 
 import collections
+import itertools
 import os
 
 import click
@@ -126,7 +127,7 @@ def _recordings(paths, root, null):
     folder = next(filter(os.path.isdir, paths), None)
     if folder is not None:
         raise click.UsageError(f"{folder}: a folder, or a manifest, is given alone")
-    files = tuple(given_paths(paths, null))
+    files = tuple(itertools.chain(*given_paths(paths, null)))
     if not files:
         raise AcdrefError("no recordings were given")
     twice = next((path for path, count in collections.Counter(files).items() if count > 1), None)

@@ -1,13 +1,14 @@
 """Batches of training sequences, made ahead of time by worker processes."""
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -19,6 +20,10 @@ from acdref.ops.memory import keep_freed_memory
 
 _LIBRARIES = ("ACDREF_NUM", "MKL_NUM", "NUMBA_NUM", "OMP_NUM", "OPENBLAS_NUM", "VECLIB_MAXIMUM")
 _ONE_THREAD = {f"{library}_THREADS": "1" for library in _LIBRARIES}
+
+PATIENCE, STARTING = 0.5, 60.0
+"""Seconds after which a sequence that a worker owes is made here: something else keeps the cores busy.  The
+second is for the first one, before which the worker starts."""
 
 
 class Loader:
@@ -50,6 +55,9 @@ class Loader:
     Workers are spawned, so a script must start its work under ``if __name__ == "__main__"``.  They leave
     Ctrl-C to this process, run one thread each, and exit when this process is gone, even by ``kill -9``.
 
+    Workers take what the cores have left.  Where other programs leave them nothing for `PATIENCE` seconds,
+    this process makes the sequences itself, until they have caught up.
+
     Sequences come back in shared memory: as messages of a megabyte each they would cost this process and the
     worker eight times as much.
 
@@ -76,6 +84,8 @@ class Loader:
         self.transform, self.on_failure = transform, on_failure
         self._reported: set[str] = set()
         self._pool = self._slots = self._items = None
+        self._writing: dict[int, Future] = {}  # slot -> what was last to be written there
+        self._patience = STARTING  # seconds; 0 while the workers are late
 
     def __enter__(self):
         return self
@@ -88,6 +98,7 @@ class Loader:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = self._slots = None
+            self._writing, self._patience = {}, STARTING
 
     def batches(self, epoch: int, steps: int, start: int = 0) -> Iterator[tuple[NDArray, NDArray]]:
         """Yield the batches of one epoch; the one before, if it was abandoned, ends.
@@ -145,28 +156,42 @@ class Loader:
         try:
             self._start()
             with _worker_environment():  # the first submissions start the processes
-                for index in todo:
-                    pending.append(self._submit(epoch, index))
-                    if len(pending) == len(self._slots):
-                        break
+                for index in itertools.islice(todo, len(self._slots)):
+                    pending.append((index, self._submit(epoch, index)))
             while pending:
-                slot, future = pending[0]
-                y, failures = future.result()
-                yield self._slots[slot], y, failures
+                index, future = pending[0]
+                if self._arrived(future):
+                    y, failures = future.result()
+                    yield self._slots[index % len(self._slots)], y, failures
+                else:
+                    yield from self._made_here(epoch, [index])
                 pending.popleft()
-                index = next(todo, None)
-                if index is not None:
-                    pending.append(self._submit(epoch, index))
+                for index in itertools.islice(todo, 1):
+                    pending.append((index, self._submit(epoch, index)))
         except BrokenProcessPool as error:
             self.close()
             raise AcdrefError("a data worker was killed (out of memory?); try fewer workers") from error
         finally:
-            # Nobody may still write into the slots when the next epoch uses them.
-            wait([future for _, future in pending if not future.cancel()])
+            for future in self._writing.values():
+                future.cancel()
 
     def _submit(self, epoch, index):
+        """The future of an item; None if a worker may still write into its slot."""
         slot = index % len(self._slots)
-        return slot, self._pool.submit(_make, epoch, index, slot)
+        if slot in self._writing and not self._writing[slot].done():
+            return None
+        self._writing[slot] = future = self._pool.submit(_make, epoch, index, slot)
+        return future
+
+    def _arrived(self, future):
+        """Whether a worker has made an item; waits for it, unless the workers do not get to work."""
+        if future is None:
+            return False
+        if not (self._patience == 0 and future.cancel()):
+            wait([future], self._patience)
+        arrived = future.done() and not future.cancelled()
+        self._patience = PATIENCE if arrived else 0
+        return arrived
 
     def _start(self):
         if self._pool is not None:
@@ -213,12 +238,23 @@ _worker = None  # in a worker process: (sequences, transform, slots, paths of fa
 def _start_worker(sequences, workers, transform, memory, layout):
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _step_aside()
     keep_freed_memory()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     sequences.clips.max_bytes //= workers
     shape, dtype = layout
     slots = np.frombuffer(memory, dtype=dtype).reshape(shape)
     _worker = sequences, transform, slots, set(sequences.failures)
+
+
+def _step_aside():
+    """Work when a core has nothing else to do, and leave it at once when a step goes on.
+
+    The threads of a step wait for each other every few milliseconds: whoever takes the core of one of them
+    halts all, and there is time for the data in the gaps.  A lower priority alone would not leave at once.
+    """
+    if hasattr(os, "SCHED_IDLE"):  # Linux's
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _exit_with_parent():

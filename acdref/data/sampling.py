@@ -147,20 +147,19 @@ class Sequences:
     def _assemble(self, rng, out):
         """Fill ``out`` with segments back to back; returns the recordings that they come from."""
         if self.fill == "repeat":
-            row, segment = self._draw_segment(rng)
+            row, segment = self._draw_segment(rng, len(out))
             out[:] = np.resize(segment, len(out))
             return [row]
         contributors, filled = [], 0
         while filled < len(out):
-            row, segment = self._draw_segment(rng)
-            n = min(len(segment), len(out) - filled)
-            out[filled : filled + n] = segment[:n]
-            filled += n
+            row, segment = self._draw_segment(rng, len(out) - filled)
+            out[filled : filled + len(segment)] = segment
+            filled += len(segment)
             contributors.append(row)
         return contributors
 
-    def _draw_segment(self, rng):
-        """A random segment of a random recording that can be decoded, varied."""
+    def _draw_segment(self, rng, wanted):
+        """A random segment of a random recording that can be decoded, varied; the samples wanted of it."""
         failed = set()
         while len(failed) < len(self.manifest):
             pick, length, start = rng.random(3)
@@ -173,7 +172,9 @@ class Sequences:
                 failed.add(row)
                 continue
             # A generator of its own: which recordings follow does not depend on how this one is varied.
-            return row, self.augment.source(segment, rng.spawn(1)[0], self.clips.sr)
+            # What lies behind the samples wanted is not worth the effort.
+            segment = segment[: self.augment.reach(wanted)]
+            return row, self.augment.source(segment, rng.spawn(1)[0], self.clips.sr)[:wanted]
         cause = f"no recording can be decoded, such as {self.failures[path]}"
         raise ManifestError(self.manifest.source, cause)
 

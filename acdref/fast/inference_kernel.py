@@ -182,6 +182,17 @@ def mapped_rows(tasks, source, dilation, layers, y, moments, inner):
 
 
 @compile_function(part=True)
+def add_weighted(keys, k0, row, packed, scale, summary, positions):
+    """Multiply `summary` by the scale of :func:`column_softmax`, and add k^T x to it, where x is packed."""
+    width, channels = summary.shape
+    for i in range(width):
+        if scale[i] != 1:
+            for c in range(channels):
+                summary[i, c] *= scale[i]
+    add_product(keys, k0, row, packed, summary, positions)
+
+
+@compile_function(part=True)
 def summarise(x, positions, key, keys, packed, running, summary):
     """Add sum_p exp(k_p - best) x_p to `summary` (width, channels), and the weights to `total`.
 
@@ -190,18 +201,13 @@ def summarise(x, positions, key, keys, packed, running, summary):
     and 0.
     """
     (width, channels), (tile, stride) = summary.shape, keys.shape
-    scale = running[2]
     for first in range(0, positions, tile):
         count, start = min(tile, positions - first), first * channels
         project(x, start, channels, key, flat(keys), 0, stride, count, count * channels)
         for c in range(0, width, LANES):
             column_softmax(keys, c, stride, count, running, c)
-        for i in range(width):
-            if scale[i] != 1:
-                for c in range(channels):
-                    summary[i, c] *= scale[i]
         pack_rows(x, start, count, channels, packed)
-        add_product(flat(keys), 0, stride, packed, summary, count)
+        add_weighted(flat(keys), 0, stride, packed, running[2], summary, count)
 
 
 @compile_function

@@ -131,8 +131,7 @@ class _Stem(_Part):
         def task(clip, start, stop, dweight, dbias):
             gradient_kernel.stem_gradient(
                 self.x[clip, start : stop + 2], self.z[clip, start:stop], self.norm, dy[clip, start:stop],
-                self._scratch("dz", self.bins, channels), self._scratch("packed", self.bins * channels),
-                dweight, dbias,
+                self._scratch("dz", self.bins, channels), dweight, dbias,
             )  # fmt: skip
 
         parts = ((3, 3 * self.inputs, channels), self.dtype), ((channels,), self.dtype)
@@ -212,9 +211,8 @@ class _Block(_Part):
         """What makes the gradient behind the block's normalisation, in the calling thread."""
         if self.attention is not None:
             return self.attention[clip].behind(dy[clip], self.chosen[clip])
-        z, d = self.z[clip], self._scratch("d", self.positions, self.channels)
-        no_attention = False, self.norm2, z, d  # which nobody will read
-        return z, self.norm2, no_attention, (dy[clip], self.chosen[clip], self.block.pool), d
+        z, no_attention = self.z[clip], np.zeros_like(self.norm2)
+        return z, self.norm2, (no_attention, z), (dy[clip], self.chosen[clip], self.block.pool)
 
     def _attention_backward(self, dy, grads):
         parts = for_each(TrainedAttention.backward, list(zip(self.attention, dy, self.chosen, strict=True)))
@@ -237,7 +235,7 @@ class _Block(_Part):
         def task(clip, start, stop, dweight, dbias, sums):
             memory = (
                 self._inner(), self._scratch("stretched", positions, inputs + LANES),
-                self._scratch("dz", positions, channels), self._scratch("packed", positions * channels),
+                self._scratch("dz", positions, channels),
             )  # fmt: skip
             gradient_kernel.pointwise_gradient(
                 self._window(clip, start, stop), self.norm1, back, self._behind(dy, clip), memory,
@@ -259,10 +257,10 @@ class _Block(_Part):
         def task(clip, start, stop, dweight, dbias):
             window = self._window(clip, max(start - 2 * dilation, 0), min(stop, self.height))
             dz = framed(f"{self.name}.dz", ROWS + 2 * dilation, self.width, dilation, inputs, self.dtype)
+            memory = self._inner(), dz, self._scratch("partial", inputs)
             gradient_kernel.depthwise_gradient(
-                window, flipped, self.norm1, self._inner(), dinner[clip], dz, dx[clip, start:stop],
-                dweight, dbias, start,
-            )  # fmt: skip
+                window, flipped, self.norm1, memory, dinner[clip], dx[clip, start:stop], dweight, dbias, start
+            )
 
         parts = ((9, inputs), self.dtype), ((inputs,), self.dtype)
         dweight, dbias = summed(task, self.clips, self.source.rows, *parts)

@@ -12,7 +12,7 @@ from acdref.ops.pointwise import pointwise_backward
 
 
 class TrainedAttention(CompiledAttention):
-    """Attention that keeps what its backward pass needs, none of it as large as the map.
+    """Attention that keeps what its backward pass needs: the weights of queries and keys above all.
 
     Parameters
     ----------
@@ -49,38 +49,44 @@ class TrainedAttention(CompiledAttention):
         training_kernel.active_moments(self.flat, self.norm, active, moments)
         return statistics(moments, np.diff(starts, append=positions) * channels, share)
 
+    def _rows(self, rows=1):
+        """Scratch for as many rows of the map as go through a product together."""
+        _, bins, channels = self.z.shape
+        return self._scratch("active", rows_together(bins * rows) * rows, bins, channels)
+
+    def _kept(self, width):
+        """Room for `width` numbers of each position, and more where columns would fall on few cache sets."""
+        row = width + LANES * (width % 64 == 0)
+        return np.empty((*self.z.shape[:2], row), self.z.dtype)  # (T, F, row)
+
     def _summarise(self, key):
         channels, width = key.shape
         dtype = self.z.dtype
         self.largest, total = np.full(width, -np.inf, dtype), np.zeros(width, dtype)
         summary = np.zeros((width, channels), dtype)
+        self.keys, self.before = self._kept(width), np.empty((len(self.z), width), dtype)
         training_kernel.summarise_active(
-            self.flat, self.norm, self._scratch("active", STEP, channels),
-            (packed(key), np.zeros(width, dtype)),
-            self._scratch("keys", STEP, width + LANES), self._scratch("packed", STEP * channels),
+            self.z, self.norm, self._rows(), (packed(key), np.zeros(width, dtype)), self.keys, self.before,
             (self.largest, total, np.empty(width, dtype)), summary,
         )  # fmt: skip
         self.key_scale = 1 / total
+        self.queries = self._kept(width)
+        self.queries[len(self.z) // self.pool[0] * self.pool[0] :] = 0  # rows that no window sees
         return summary / total[:, None]
 
     def pooled_rows(self, start: int, stop: int, y: NDArray, chosen: NDArray) -> None:
         """Fill y and `chosen`, rows [start, stop) of the pooled map with its attention and its choices."""
-        (_, bins, channels), height = self.z.shape, self.pool[0]
-        rows = rows_together(bins * height) * height
+        channels, height = self.z.shape[2], self.pool[0]
+        active = self._rows(height)
+        rows = slice(start * height, stop * height)
         training_kernel.attended_rows(
-            self.z[start * height : stop * height], self.norm,
-            self._scratch("active", rows * bins, channels), self.query_layer,
-            self._scratch("queries", rows * bins, len(self.query_bias)), packed(self.answer),
-            self._scratch("outer", rows, bins, channels), identity(channels, self.z.dtype),
-            y, chosen, self.pool,
+            self.z[rows], self.norm, active, self.query_layer, self.queries[rows], packed(self.answer),
+            self._scratch("outer", *active.shape), identity(channels, self.z.dtype), y, chosen, self.pool,
         )  # fmt: skip
 
     def behind(self, dy: NDArray, chosen: NDArray) -> tuple:
         """What makes the gradient behind the map's normalisation (:mod:`acdref.fast.gradient_kernel`)."""
-        _, bins, channels = self.z.shape
-        shape = rows_together(bins) * bins, channels
-        attention = True, self.group_norm, self.dx, self._scratch("active", *shape)
-        return self.z, self.norm, attention, (dy, chosen, self.pool), self._scratch("d", *shape)
+        return self.z, self.norm, (self.group_norm, self.dx), (dy, chosen, self.pool)
 
     def backward(self, dy: NDArray, chosen: NDArray) -> dict[str, NDArray]:
         """Gradients of the parameters, by their names, from that of the pooled map and what was chosen.
@@ -100,7 +106,7 @@ class TrainedAttention(CompiledAttention):
             dweight, dbias = dweight[: self.width, : self.channels], dbias[: self.width]
             grads[f"{part}.weight"] = dweight.T * self.scale[:, None] + self.shift[:, None] * dbias
             grads[f"{part}.bias"] = dbias
-        dgamma, dbeta = sums[:2, : self.channels]
+        dgamma, dbeta = sums[:, : self.channels]
         grads["norm.gamma"], grads["norm.beta"] = dgamma, dbeta
         # As in acdref.ops.norm.group_norm_backward.
         count = len(self.flat) * self.channels
@@ -111,15 +117,14 @@ class TrainedAttention(CompiledAttention):
         return grads
 
     def _danswer(self, dy, chosen):
+        """Gradient of the answer; the queries' takes their place."""
         dtype, (rows, _, channels), width = self.z.dtype, self.z.shape, len(self.query_bias)
+        answers, pooled = (packed(self.answer.T), np.zeros(width, dtype)), (dy, chosen, self.pool)
 
         def task(_, start, stop, danswer):
-            behind = self.behind(dy, chosen)
-            size = len(behind[-1])
-            gradient_kernel.answer_gradient(
-                behind, self.query_layer, self._scratch("queries", size, width + LANES),
-                self._scratch("packed", size * channels), danswer, start, stop,
-            )  # fmt: skip
+            d = self._rows()
+            dqueries = self._scratch("queries", d.size // channels, width)
+            gradient_kernel.answer_gradient(self.queries, pooled, answers, d, dqueries, danswer, start, stop)
 
         (danswer,) = summed(task, 1, rows, ((width, channels), dtype))
         return danswer[: self.width, : self.channels].astype(dtype)
@@ -128,27 +133,21 @@ class TrainedAttention(CompiledAttention):
         """Gradients of the query and key projections, and sums for that of normalisation; makes `dx`."""
         dtype, (rows, _, channels), width = self.z.dtype, self.z.shape, len(self.query_bias)
         dsummary = padded(dnormal * self.scale, (0, 1))
-        projections = packed(np.concatenate([self.query, dsummary.T, self.key], axis=1))
         back = self.weight["query"].T, self.weight["key"].T, dnormal
         back = packed(np.concatenate([padded(part, (0, 1)) for part in back]))
-        biases = np.zeros((3, width), dtype)
-        biases[0] = self.query_bias
-        answers, back = (packed(self.answer.T), biases[1]), (back, np.zeros(channels, dtype))
-        layers = (projections, biases.reshape(-1)), answers, back
+        layers = (packed(dsummary.T), np.zeros(width, dtype)), (back, np.zeros(channels, dtype))
+        kept = self.queries, self.keys, self.before
         keys = self.largest, self.key_scale, (dsummary * self.summary).sum(1)
 
         def task(_, start, stop, dweights, dbiases, sums):
-            behind = self.behind(dy, chosen)
-            size = len(behind[-1])
-            memory = (
-                self._scratch("projected", size, 3 * width + LANES), self._scratch("queries", size, width),
-                self._scratch("packed", size * channels),
-            )  # fmt: skip
-            reduced = self._scratch("partial", 3 * channels), sums
+            active = self._rows()
+            memory = active, self._scratch("projected", active.size // channels, 3 * width + LANES)
+            reduced = self._scratch("partial", 2 * channels), sums
             gradient_kernel.attention_gradient(
-                behind, layers, keys, memory, dweights, dbiases, reduced, start, stop
+                self.behind(dy, chosen), kept, layers, keys, memory, dweights, dbiases, reduced, start, stop
             )
 
-        parts = ((2 * width, channels), dtype), ((2 * width,), dtype), ((3 * channels,), np.float64)
+        parts = ((2 * width, channels), dtype), ((2 * width,), dtype), ((2 * channels,), np.float64)
         dweights, dbiases, sums = summed(task, 1, rows, *parts)
-        return dweights.reshape(2, width, channels), dbiases.reshape(2, width), sums.reshape(3, channels)
+        self.queries = self.keys = None  # and what was kept of them
+        return dweights.reshape(2, width, channels), dbiases.reshape(2, width), sums.reshape(2, channels)

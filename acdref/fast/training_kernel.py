@@ -5,14 +5,17 @@ The conventions of :mod:`acdref.fast.inference_kernel` hold, and these groups ar
 * `norm` is a table of what normalisation and PReLU know of each channel (see :mod:`acdref.fast.norm`).
 * ``window = (x, dilation, layer)`` is what rows of a depthwise convolution are made from: the rows of a map
   that they see, and the layer, whose slopes are ones.
+* Panels are positions of a map as [channels / 16][positions][16], which both of its products read: packed
+  where positions are the depth, and in groups of 16 where channels are.
 * ``moments = (pivot, row, sums)``: a pivot for each channel, scratch for one row of sums, and the sums about
   the pivot, (2, channels) in float64.
 """
 
-from acdref.fast.inference_kernel import attend, conv_row, depthwise_row, mean_and_squares, project, summarise
-from acdref.fast.vector_loops import activate, flat, largest_of, sums_about
+from acdref.fast.inference_kernel import add_weighted, conv_row, depthwise_row, mean_and_squares, project
+from acdref.fast.vector_loops import activate, column_softmax, flat, largest_of, softmax, sums_about
 from acdref.ops.kernel import compile_function
 from acdref.ops.layout import LANES
+from acdref.ops.microkernel import panel_product, panels
 
 
 @compile_function(part=True)
@@ -45,6 +48,23 @@ def activate_positions(z, z0, norm, y, y0, y_bin, positions):
     channels = norm.shape[1]
     for c in range(0, channels, LANES):
         activate(z, z0 + c, norm, c, channels, y, y0 + c, y_bin, positions)
+
+
+@compile_function(part=True)
+def activate_panels(z, z0, norm, y, positions):
+    """y = prelu(scale z + shift) as panels."""
+    channels = norm.shape[1]
+    for c in range(0, channels, LANES):
+        activate(z, z0 + c, norm, c, channels, flat(y), c * positions, LANES, positions)
+
+
+@compile_function(part=True)
+def project_panels(x, layer, y, y0, y_row, positions):
+    """y = x weight + bias for x in panels."""
+    weight, bias = layer
+    groups = len(weight) // len(bias) // LANES
+    shape = positions, LANES, len(bias)
+    panels((flat(x), 0, LANES, 1), weight, (bias, 0, 0), (y, y0, y_row), shape, groups, positions * LANES, 0)
 
 
 @compile_function
@@ -117,27 +137,44 @@ def active_moments(z, norm, active, moments):
 
 
 @compile_function
-def summarise_active(z, norm, active, key, keys, packed, running, summary):
-    """:func:`acdref.fast.inference_kernel.summarise` of prelu(scale z + shift), z (positions, channels)."""
-    positions, channels = z.shape
+def summarise_active(z, norm, active, key, keys, before, running, summary):
+    """:func:`acdref.fast.inference_kernel.summarise` of prelu(scale z + shift), z (rows, bins, channels).
+
+    Kept in `keys` (rows, bins, width or more) is exp(key - before), and `before` (rows, width) is the largest
+    key until then.  As many rows go through together as `active` has.
+    """
+    (rows, bins, channels), row, width = z.shape, keys.shape[2], len(running[0])
     group = len(active)
-    for first in range(0, positions, group):
-        count = min(group, positions - first)
-        activate_positions(flat(z), first * channels, norm, flat(active), 0, channels, count)
-        summarise(flat(active), count, key, keys, packed, running, summary)
+    for first in range(0, rows, group):
+        count, start = min(group, rows - first), first * bins
+        positions, k0 = count * bins, start * row
+        activate_panels(flat(z), start * channels, norm, active, positions)
+        project_panels(active, key, flat(keys), k0, row, positions)
+        for c in range(0, width, LANES):
+            column_softmax(keys, k0 + c, row, positions, running, c)
+        for t in range(first, first + count):
+            for c in range(width):
+                before[t, c] = running[0][c]
+        add_weighted(flat(keys), k0, row, flat(active), running[2], summary, positions)
 
 
 @compile_function
 def attended_rows(z, norm, active, query, queries, answer, outer, plain, y, chosen, pool):
     """Pooled rows of x + softmax(x query + bias) answer for x = prelu(scale z + shift); `plain` is a table.
 
-    As many rows of z go through together as `outer` has, whole windows of them.
+    The softmax is kept in `queries` (rows, bins, width or more).  As many rows of z go through together as
+    `outer` has, whole windows of them.
     """
     (_, bins, channels), rows, height = z.shape, len(y), pool[0]
-    group = len(outer) // height
+    row, width, group = queries.shape[2], len(query[1]), len(outer) // height
     for first in range(0, rows, group):
         count = min(group, rows - first)
-        start, positions = first * height * bins * channels, count * height * bins
-        activate_positions(flat(z), start, norm, flat(active), 0, channels, positions)
-        attend(flat(active), 0, query, answer, queries, flat(outer), 0, positions, 0)
+        start, positions = first * height * bins, count * height * bins
+        q0, shape = start * row, (positions, width, channels)
+        activate_positions(flat(z), start * channels, norm, flat(active), 0, channels, positions)
+        project(flat(active), 0, channels, query, flat(queries), q0, row, positions, 0)
+        for p in range(positions):
+            softmax(queries, q0 + p * row, width)
+        x = flat(active), 0, channels
+        panel_product((flat(queries), q0, row, 1), answer, x, (flat(outer), 0, channels), shape)
         pooled_rows(outer, plain, y[first : first + count], chosen[first : first + count], pool)

@@ -11,7 +11,6 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 from acdref.fast.norm import INVERSE, MEAN, SCALE, SHIFT, SLOPE, A, B, C
 from acdref.ops.kernel import compile_function
@@ -30,7 +29,8 @@ def flat(typingctx, x):
         source = context.make_array(x)(context, builder, arguments[0])
         line = context.make_array(result)(context, builder)
         size, step = source.nitems, source.itemsize
-        populate_array(line, source.data, [size], [step], step, source.meminfo, source.parent)
+        same = {"data": source.data, "meminfo": source.meminfo, "parent": source.parent}
+        context.populate_array(line, shape=[size], strides=[step], itemsize=step, **same)
         return impl_ret_borrowed(context, builder, result, line._getvalue())
 
     return result(x), codegen
@@ -249,15 +249,6 @@ def sums_about(emit, z, z0, channels, positions, pivot, c, sums):
 
 
 @vector_code
-def add_column(emit, x, x0, row, positions, sums, c):
-    """sums += sum of x over positions that are `row` apart."""
-    total = emit.total(emit.load(sums, c))
-    with emit.loop(positions) as i:
-        emit.add(emit.load(x, emit.at(x0, (i, row))), total)
-    emit.store(emit.value(total), sums, c)
-
-
-@vector_code
 def largest_of(emit, z, z0, z_row, pool, norm, c, channels, target, bins):
     """y = the largest prelu(scale z + shift) of each window, `chosen` its place there.
 
@@ -287,34 +278,54 @@ def largest_of(emit, z, z0, z_row, pool, norm, c, channels, target, bins):
         builder.store(places, _place(emit, chosen, builder.add(i0, along))).align = 1
 
 
-@vector_code
-def unpool(emit, dy, chosen, y0, place, d, d0, d_bin, channels, bins):
-    """d += dy where its window's chosen place is `place`; of `bins` windows, that are `d_bin` apart in d."""
-    builder = emit.builder
-    wanted = _index(emit, place)
-    with emit.loop(bins) as i:
-        window = emit.at(y0, (i, channels))
-        places = builder.load(_place(emit, chosen, window), typ=_PLACES)
-        places.align = 1
-        here = builder.icmp_signed("==", builder.zext(places, emit.integers), wanted)
-        v = builder.select(here, emit.load(dy, window), emit.constant(0))
-        target = emit.at(d0, (i, d_bin))
-        emit.store(builder.fadd(emit.load(d, target), v), d, target)
+def _unpooled(emit, windows, i, channels):
+    """The gradient of position i of those that lie in one place of each window: dy where it was chosen, or 0.
 
-
-@vector_code
-def add_reductions(emit, z, z0, d, d0, norm, c, channels, positions, sums):
-    """Add sum(dn xhat), sum(dn), sum(d v where v <= 0) to sums[0..2].
-
-    v = scale z + shift, dn = d prelu'(v), xhat = (z - mean) inverse.
+    windows = (dy, chosen, y0, place, width, count), as the loops that call this have it: `count` windows of
+    `width` bins, the first of which is at y0 of dy.
     """
+    dy, chosen, y0, place = windows[:4]
+    window = emit.at(y0, (i, channels))
+    places = emit.builder.load(_place(emit, chosen, window), typ=_PLACES)
+    places.align = 1
+    here = emit.builder.icmp_signed("==", emit.builder.zext(places, emit.integers), _index(emit, place))
+    return emit.builder.select(here, emit.load(dy, window), emit.constant(0))
+
+
+@vector_code
+def unpool(emit, windows, channels, d, d0, d_bin):
+    """d = dy where its window's chosen place is the one at hand, 0 elsewhere; bins of d are `d_bin` apart."""
+    *_, width, count = windows
+    step = emit.builder.mul(width, d_bin)
+    with emit.loop(count) as i:
+        emit.store(_unpooled(emit, windows, i, channels), d, emit.at(d0, (i, step)))
+
+
+def _behind(emit, windows, z, z0, norm, attention, c, channels):
+    """(i, z, v, d) of each position in one place of each window, with v = scale z + shift and d behind it.
+
+    attention = (group_norm, dx): d is what the pool gives, and a dx + b prelu(v) + c of that table.
+    """
+    *_, width, count = windows
+    group_norm, dx = attention
+    scale, shift, slope = _rows(emit, norm, c, channels, SCALE, SHIFT, SLOPE)
+    a, b, rest = _rows(emit, group_norm, c, channels, A, B, C)
+    step = emit.builder.mul(width, channels)
+    with emit.loop(count) as i:
+        place = emit.at(z0, (i, step))
+        x = emit.load(z, place)
+        v = emit.fma(x, scale, shift)
+        d = emit.fma(emit.load(dx, place), a, emit.fma(emit.prelu(v, slope), b, rest))
+        yield i, x, v, emit.builder.fadd(d, _unpooled(emit, windows, i, channels))
+
+
+def _reductions(emit, positions, norm, c, channels, sums):
+    """Add the sums of :func:`add_reductions` over what is iterated, (z, v, d)."""
     builder = emit.builder
-    scale, shift, slope, mean, inverse = _rows(emit, norm, c, channels, SCALE, SHIFT, SLOPE, MEAN, INVERSE)
+    slope, mean, inverse = _rows(emit, norm, c, channels, SLOPE, MEAN, INVERSE)
     places = [emit.at(c, (channels, row)) for row in range(3)]
     dgamma, dbeta, dslope = totals = [emit.total(emit.load(sums, place)) for place in places]
-    with emit.loop(positions) as i:
-        x, g = (emit.load(a, emit.at(start, (i, channels))) for a, start in ((z, z0), (d, d0)))
-        v = emit.fma(x, scale, shift)
+    for x, v, g in positions:
         positive = emit.positive(v)
         dn = builder.fmul(g, builder.select(positive, emit.constant(1), slope))
         emit.multiply_add(dn, builder.fmul(builder.fsub(x, mean), inverse), dgamma)
@@ -325,15 +336,75 @@ def add_reductions(emit, z, z0, d, d0, norm, c, channels, positions, sums):
 
 
 @vector_code
-def norm_gradient(emit, z, z0, d, d0, norm, c, channels, positions, dz, dz0):
-    """dz = a dn + b z + c, with dn as in :func:`add_reductions`."""
-    builder = emit.builder
-    scale, shift, slope, a, b, rest = _rows(emit, norm, c, channels, SCALE, SHIFT, SLOPE, A, B, C)
-    negative = builder.fmul(a, slope)
+def add_reductions(emit, z, z0, d, d0, norm, c, channels, positions, sums):
+    """Add sum(dn xhat), sum(dn), sum(d v where v <= 0) to sums[0..2].
+
+    v = scale z + shift, dn = d prelu'(v), xhat = (z - mean) inverse.
+    """
+
+    def each():
+        scale, shift = _rows(emit, norm, c, channels, SCALE, SHIFT)
+        with emit.loop(positions) as i:
+            x, g = (emit.load(a, emit.at(start, (i, channels))) for a, start in ((z, z0), (d, d0)))
+            yield x, emit.fma(x, scale, shift), g
+
+    _reductions(emit, each(), norm, c, channels, sums)
+
+
+@vector_code
+def add_reductions_behind(emit, windows, z, z0, norm, attention, c, channels, sums):
+    """:func:`add_reductions` with d behind attention and pool, of one place of each window."""
+    behind = _behind(emit, windows, z, z0, norm, attention, c, channels)
+    _reductions(emit, (position[1:] for position in behind), norm, c, channels, sums)
+
+
+def _norm_gradient(emit, positions, norm, c, channels, dz, sums):
+    """The dz of :func:`norm_gradient` from what is iterated: (dz's place, z, v, d)."""
+    slope, a, b, rest = _rows(emit, norm, c, channels, SLOPE, A, B, C)
+    negative, total = emit.builder.fmul(a, slope), emit.total(emit.load(sums, c))
+    for place, x, v, g in positions:
+        share = emit.builder.select(emit.positive(v), a, negative)
+        value = emit.fma(g, share, emit.fma(x, b, rest))
+        emit.store(value, dz, place)
+        emit.add(value, total)
+    emit.store(emit.value(total), sums, c)
+
+
+@vector_code
+def norm_gradient(emit, z, z0, d, d0, norm, c, channels, positions, dz, dz0, dz_bin, sums):
+    """dz = a dn + b z + c, with dn as in :func:`add_reductions`; its sum is added to `sums`."""
+
+    def each():
+        scale, shift = _rows(emit, norm, c, channels, SCALE, SHIFT)
+        with emit.loop(positions) as i:
+            x, g = (emit.load(a, emit.at(start, (i, channels))) for a, start in ((z, z0), (d, d0)))
+            yield emit.at(dz0, (i, dz_bin)), x, emit.fma(x, scale, shift), g
+
+    _norm_gradient(emit, each(), norm, c, channels, dz, sums)
+
+
+@vector_code
+def norm_gradient_behind(emit, windows, z, z0, norm, attention, c, channels, dz, dz0, dz_bin, sums):
+    """:func:`norm_gradient` with d behind attention and pool, of one place of each window."""
+    step = emit.builder.mul(windows[-2], dz_bin)
+    behind = _behind(emit, windows, z, z0, norm, attention, c, channels)
+    each = ((emit.at(dz0, (i, step)), *rest) for i, *rest in behind)
+    _norm_gradient(emit, each, norm, c, channels, dz, sums)
+
+
+@vector_code
+def add_group_reductions(emit, x, x0, x_bin, d, d0, norm, c, channels, positions, sums):
+    """Add sum(d xhat), sum(d) to sums[0..1]: :func:`add_reductions` of a normalisation without PReLU."""
+    mean, inverse = _rows(emit, norm, c, channels, MEAN, INVERSE)
+    places = [emit.at(c, (channels, row)) for row in range(2)]
+    dgamma, dbeta = totals = [emit.total(emit.load(sums, place)) for place in places]
     with emit.loop(positions) as i:
-        x, g = (emit.load(source, emit.at(start, (i, channels))) for source, start in ((z, z0), (d, d0)))
-        share = builder.select(emit.positive(emit.fma(x, scale, shift)), a, negative)
-        emit.store(emit.fma(g, share, emit.fma(x, b, rest)), dz, emit.at(dz0, (i, channels)))
+        g = emit.load(d, emit.at(d0, (i, channels)))
+        centred = emit.builder.fsub(emit.load(x, emit.at(x0, (i, x_bin))), mean)
+        emit.multiply_add(g, emit.builder.fmul(centred, inverse), dgamma)
+        emit.add(g, dbeta)
+    for place, total in zip(places, totals, strict=True):
+        emit.store(emit.value(total), sums, place)
 
 
 @vector_code(lanes=TAPS)
@@ -367,20 +438,33 @@ def softmax_gradient(emit, q, q0, d, d0, size):
 
 
 @vector_code
-def key_weights(emit, k, k0, row, positions, largest, scale, c):
-    """k = exp(k - largest) scale, for positions that are `row` apart."""
-    largest, scale = emit.load(largest, c), emit.load(scale, c)
+def move_column(emit, x, x0, x_row, y, y0, y_row, positions, c, sums):
+    """y = x for positions that are `x_row` and `y_row` apart; their sum is added to `sums`."""
+    total = emit.total(emit.load(sums, c))
     with emit.loop(positions) as i:
-        place = emit.at(k0, (i, row))
-        v = emit.exp(emit.builder.fsub(emit.load(k, place), largest))
-        emit.store(emit.builder.fmul(v, scale), k, place)
+        v = emit.load(x, emit.at(x0, (i, x_row)))
+        emit.store(v, y, emit.at(y0, (i, y_row)))
+        emit.add(v, total)
+    emit.store(emit.value(total), sums, c)
 
 
 @vector_code
-def key_gradient(emit, k, k0, d, d0, row, positions, mean, c):
-    """d = k (d - mean), for positions that are `row` apart, in place."""
-    mean = emit.load(mean, c)
+def key_gradient(emit, kept, k0, k_row, before, b0, keys, c, d, d0, w0, row, positions, sums, s0):
+    """From d, the gradient of weights w of keys, that of the keys, in place; w goes beside it, to w0.
+
+    Kept is exp(key - before), and w = exp(key - largest) scale; keys = (largest, scale, mean), where `mean`
+    is what the gradient subtracts.  Positions of d and w are `row` apart.  The gradient's sum is added to
+    `sums`.
+    """
+    builder = emit.builder
+    largest, scale, mean = (emit.load(each, c) for each in keys)
+    factor = builder.fmul(emit.exp(builder.fsub(emit.load(before, b0), largest)), scale)
+    total = emit.total(emit.load(sums, s0))
     with emit.loop(positions) as i:
         place = emit.at(d0, (i, row))
-        rest = emit.builder.fsub(emit.load(d, place), mean)
-        emit.store(emit.builder.fmul(emit.load(k, emit.at(k0, (i, row))), rest), d, place)
+        w = builder.fmul(emit.load(kept, emit.at(k0, (i, k_row))), factor)
+        v = builder.fmul(w, builder.fsub(emit.load(d, place), mean))
+        emit.store(w, d, emit.at(w0, (i, row)))
+        emit.store(v, d, place)
+        emit.add(v, total)
+    emit.store(emit.value(total), sums, s0)

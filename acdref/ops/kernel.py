@@ -133,7 +133,7 @@ def mark_warm(job: str) -> None:
 
 
 def _mark(job):
-    """An empty file, named by what Numba's own cache depends on too: versions and processor."""
+    """An empty file, named by what Numba's own cache depends on too: versions, processor, and that chosen."""
     from importlib.metadata import PackageNotFoundError, version
 
     folder = cache_directory()
@@ -143,7 +143,8 @@ def _mark(job):
         versions = platform.python_version(), version("numba")
     except PackageNotFoundError:
         return None
-    digest = hashlib.sha256(" ".join((*versions, _processor())).encode())
+    chosen = [os.environ.get(f"NUMBA_{name}", "") for name in ("CPU_NAME", "CPU_FEATURES", "ENABLE_AVX")]
+    digest = hashlib.sha256(" ".join((*versions, *chosen, _processor())).encode())
     return folder / f"{job}-{digest.hexdigest()[:16]}.warm"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from numba.core import caching
+from numba.core.runtime import rtsys
 
 from acdref.errors import FileError
 from acdref.files import BusyError, replacing
@@ -43,6 +44,16 @@ class KernelCache(caching.FunctionCache):
         self._cache_file = _Files(self._cache_path, base, stamp)
         self._cache_file.say = say
         self.enable()
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """A kernel from the disk, or None.
+
+        Numba would first learn to compile everything that it can, which imports SciPy's linear algebra and a
+        parser of C, and takes longer than all kernels.  What only loads does without; compiling sees to it.
+        """
+        rtsys.initialize(target_context)  # what kernels call when they are handed arrays
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
 
     def _load_overload(self, sig, target_context):
         try:

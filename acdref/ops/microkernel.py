@@ -15,10 +15,10 @@ map itself: a group is a row of the window.
 
 from acdref.ops.kernel import compile_function
 from acdref.ops.layout import LANES
-from acdref.ops.vectors import host_has, vector_code
+from acdref.ops.vectors import target_has, vector_code
 
 BLOCK = 96  # rows of A that stay in the cache while all columns of B pass; a multiple of every tile height
-ROWS = 8 if host_has("avx512f") else 6  # 8 keep both units of AVX-512 busy, 6 are what 16 registers hold
+ROWS = 8 if target_has("avx512f") else 6  # 8 keep both units of AVX-512 busy, 6 are what 16 registers hold
 
 
 def _tile(rows):

@@ -5,14 +5,17 @@ cores.  Tasks are cut by shape, never by thread count, and each writes its own p
 are bit-equal whatever the number.
 
 A task may call :func:`run` itself: inside a task that runs beside others, it works through its own alone.
+Where there is much to do of one kind, a job a thread (:func:`in_order`) keeps the cores busier than each job
+shared among them.
 """
 
 import collections
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from acdref.errors import AcdrefError
 
@@ -97,6 +100,71 @@ def start(task: Callable[[], object], count: int) -> list[Future]:
 
     count = 0 if getattr(_inside, "task", False) else min(get_threads() - 1, count)
     return [_executor(count).submit(inside) for _ in range(count)]
+
+
+def in_order(jobs: Iterable[Callable[[], Any] | None], workers: int, ahead: int) -> Iterator[Any]:
+    """Results of jobs in their order, each worked on by one of several threads, the caller's among them.
+
+    Parameters
+    ----------
+    jobs : iterable of callable, or None
+        Asked for in the caller's thread, while earlier ones are being worked on.  None: the results of all
+        before are given out first, and the next job is done alone, by the caller, whose :func:`run` has all
+        threads.
+    workers : int
+        Jobs worked on at a time.
+    ahead : int
+        Jobs asked for whose results have not been given out, at most; below 2, each is done alone.
+
+    Yields
+    ------
+    result
+        As soon as it and those before are there.  An exception of a job is raised in its place, and ends all.
+
+    Notes
+    -----
+    Memory and what an interruption has to wait for are bounded by `ahead` and by `workers` jobs.
+    """
+    todo: collections.deque = collections.deque()
+    waiting: collections.deque = collections.deque()
+    several = min(workers, ahead) > 1
+    here = not several
+    with ThreadPoolExecutor(max(1, workers - 1), thread_name_prefix="acdref-job") as pool:
+        try:
+            for job in itertools.chain(jobs, [None]):
+                while waiting and (job is None or len(waiting) >= ahead or waiting[0].done()):
+                    while not waiting[0].done() and _work(todo):
+                        pass
+                    yield waiting.popleft().result()
+                if job is None:
+                    here = True
+                elif here:
+                    here = not several
+                    yield job()
+                else:
+                    waiting.append(Future())
+                    todo.append((job, waiting[-1]))
+                    pool.submit(_work, todo)
+        finally:
+            todo.clear()
+
+
+def _work(todo):
+    """Do the first job that nobody does, alone in this thread; whether there was one."""
+    try:
+        job, future = todo.popleft()
+    except IndexError:
+        return False
+    _inside.task = True
+    try:
+        future.set_result(job())
+    except BaseException as error:
+        future.set_exception(error)
+        if not isinstance(error, Exception):  # such as KeyboardInterrupt, which cannot wait for its turn
+            raise
+    finally:
+        _inside.task = False
+    return True
 
 
 def _executor(size):

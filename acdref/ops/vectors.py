@@ -9,16 +9,20 @@ that uses it compiles; they are themselves imported only when their first kernel
 import contextlib
 import functools
 import math
+import re
 from collections.abc import Callable
 
 from llvmlite import binding, ir
 from numba.core import cgutils, types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from acdref.ops.layout import LANES
 
 # Taylor's series of exp(r), highest power first: for |r| <= ln(2) / 2 its relative error is 5e-9.
 _EXP_COEFFICIENTS = [1 / math.factorial(n) for n in range(7, -1, -1)]
+# Bytes of decoded instructions that a processor keeps and hands out together.
+_CODE_LINE = 64
 # Adding 1.5 * 2^23 rounds a float32 to a whole number and leaves that number in the lowest bits; with 127
 # more, these are the exponent of that power of two.
 _ROUNDER = 12582912.0 + 127
@@ -27,19 +31,40 @@ _LN2_HIGH, _LN2_LOW = 0.693145751953125, 1.428606765330187e-06
 _EXP_LOWEST, _EXP_HIGHEST = -88.0, 88.0
 
 
+# What a target's code holds if the target has a feature, by LLVM's name of it.
+_SIGNS = {
+    "avx512f": r"vfmadd.*zmm",
+    "avx2": r"vpadd.*[yz]mm",
+    "fma": r"vfmadd|\bfmla",
+    "neon": r"\bfmla",
+}
+_PROBE = """
+declare <16 x float> @llvm.fma.v16f32(<16 x float>, <16 x float>, <16 x float>)
+define <16 x float> @f(<16 x float> %a, <16 x float> %b, <16 x float> %c) {
+  %d = call <16 x float> @llvm.fma.v16f32(<16 x float> %a, <16 x float> %b, <16 x float> %c)
+  ret <16 x float> %d
+}
+define <16 x i32> @g(<16 x i32> %a, <16 x i32> %b) {
+  %c = add <16 x i32> %a, %b
+  ret <16 x i32> %c
+}
+"""
+
+
 @functools.cache
-def host_has(feature: str) -> bool:
-    """Whether this machine's processor has a feature, by LLVM's name of it."""
-    return binding.get_host_cpu_features().get(feature, False)
+def _code():
+    """What becomes of vectors on the processor that Numba compiles for, NUMBA_CPU_NAME's maybe."""
+    # Its name and list of features, which may be empty, do not say what it has; the code for it does.
+    return cpu_target.target_context.codegen()._tm.emit_assembly(binding.parse_assembly(_PROBE))
 
 
-TAPS = 16 if host_has("avx512f") else 8
+def target_has(feature: str) -> bool:
+    """Whether the processor that Numba compiles for has avx512f, avx2, fma or neon."""
+    return re.search(_SIGNS[feature], _code()) is not None
+
+
+TAPS = 16 if target_has("avx512f") else 8
 """Numbers in a vector where nine weights have to stay in registers."""
-
-
-def _has_fma():
-    """Whether one instruction multiplies and adds (else `llvm.fma` would call a slow routine)."""
-    return host_has("fma") or binding.get_default_triple().startswith(("aarch64", "arm64"))
 
 
 def vector_code(write: Callable | None = None, *, lanes: int = LANES) -> Callable:
@@ -133,6 +158,13 @@ class Emitter:
         """What is written in the ``with`` block is repeated `count` times; gives the index."""
         with cgutils.for_range(self.builder, count) as loop:
             yield loop.index
+            last = self.builder.basic_block
+        # Else its place among the processor's lines is chance: that of the same code, compiled or loaded.
+        module = self.builder.module
+        align = module.add_metadata(["llvm.loop.align", ir.IntType(32)(_CODE_LINE)])
+        node = module.add_metadata([align, ir.IntType(32)(len(module.metadata))])
+        node.operands = node, align  # as LLVM wants it, a loop's node begins with itself
+        last.terminator.set_metadata("llvm.loop", node)
 
     def _pointer(self, data, offset):
         element = self.builder.gep(data, [offset], source_etype=self.element)
@@ -182,7 +214,7 @@ class Emitter:
 
     def fma(self, a, b, c):
         """a b + c, rounded once where the processor can."""
-        if not _has_fma():
+        if not target_has("fma"):  # `llvm.fma` would call a slow routine
             return self.builder.fadd(self.builder.fmul(a, b), c)
         signature = ir.FunctionType(self.vector, (self.vector,) * 3)
         name = f"llvm.fma.v{self.lanes}{'f32' if self.single else 'f64'}"

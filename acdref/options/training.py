@@ -22,6 +22,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "fill": "concatenate",
         "sampling": "uniform",
         "augment": "paper",
+        "workers": 2,
     },
 }
 """What each preset changes of the defaults of :class:`TrainOptions`; docs/presets.md says why."""

@@ -66,7 +66,7 @@ class Adaptive:
         self.net = net
         self.net.backend = "numpy"
         self._say = say or (lambda text: None)
-        self._seconds = 0.0  # of sound scored
+        self._seconds = 0.0  # of sound begun
         self._undecided_until = LOADING_PAYS if backend == "auto" and kernel.available() else math.inf
         self._marked = False
         if backend == "numba" and not kernel.disabled():
@@ -82,10 +82,26 @@ class Adaptive:
 
     def predict_proba(self, x: NDArray) -> NDArray:
         """Probabilities (N, classes) of a batch of features."""
-        if self._seconds >= self._undecided_until:
+        self.begin(front_end(self.net).seconds(x))
+        return self.score(x)
+
+    @property
+    def due(self) -> bool:
+        """Whether :meth:`begin` may change the backend, so that nothing may be being scored then."""
+        return self._seconds >= self._undecided_until
+
+    def begin(self, seconds: float) -> None:
+        """Count seconds of sound that :meth:`score` gets next, and choose what they are scored with.
+
+        Who scores in several threads calls it in the order of the sound.
+        """
+        if self.due:
             self._decide()
+        self._seconds += seconds
+
+    def score(self, x: NDArray) -> NDArray:
+        """As :meth:`predict_proba`, of sound that has been counted."""
         probabilities = self.net.predict_proba(x)
-        self._seconds += front_end(self.net).seconds(x)
         if self.net.backend == "numba" and not self._marked:
             kernel.mark_warm(_job(self.net.config))
             self._marked = True

@@ -14,8 +14,7 @@ import numpy as np
 
 from acdref import __version__
 from acdref.checkpoint import network_arrays, network_meta
-from acdref.errors import AudioError
-from acdref.predict.scoring import WINDOW, mean_over_windows, score_recording
+from acdref.predict.scoring import WINDOW, score_means
 from acdref.tables.journal import Journal, stamp
 from acdref.tables.manifest import Manifest
 from acdref.tables.scores import write_scores, writer
@@ -33,6 +32,7 @@ def score_set(
     on_failure: Callable | None = None,
     progress: Callable | None = None,
     say: Callable | None = None,
+    printed: Callable[[], str] | None = None,
 ) -> int:
     """Score recordings into a file, or continue to.
 
@@ -57,6 +57,8 @@ def score_set(
     say : callable, optional
         Called with one line of text about a journal that is continued or not, and about each recording with
         which something is wrong though it was used.
+    printed : callable, optional
+        As of :func:`acdref.predict.scoring.score_recordings`; what comes of it goes to `say`.
 
     Returns
     -------
@@ -77,21 +79,19 @@ def score_set(
     key = {"acdref": __version__, "classes": list(classes), "window": window, "hop": hop, **key}
     scored = 0
     with Journal(f"{os.fspath(out)}.part", key, say) as journal:
-        for i, path in enumerate(recordings.paths):
-            file = recordings.file(i)
-            now = stamp(file)
-            if not journal.has(path, now):
-                notes: list[str] = []
-                try:
-                    windows = score_recording(net, file, window, hop, notes.append)
-                    journal.add(path, now, mean_over_windows(windows))
-                except AudioError as error:
-                    now = None
-                    journal.forget(path)
-                    if on_failure is not None:
-                        on_failure(error)
-                if notes and say:
-                    say(f"{path}: {'; '.join(notes)}")
+        for i, heard in enumerate(score_means(net, _unscored(recordings, journal), window, hop, printed)):
+            path, now = heard.recording
+            if heard.error is not None:
+                now = None
+                journal.forget(path)
+                if on_failure is not None:
+                    on_failure(heard.error)
+            elif heard.scores is not None:
+                journal.add(path, now, heard.scores)
+            if heard.notes and say:
+                say(f"{path}: {'; '.join(heard.notes)}")
+            if heard.printed and say:
+                say(f"{path}: its decoder complains: {heard.printed}")
             scored += now is not None
             if progress is not None:
                 progress(i + 1, len(recordings))
@@ -100,6 +100,14 @@ def score_set(
         write_scores(out, recordings.paths, classes, rows)
         journal.remove()
     return scored
+
+
+def _unscored(recordings, journal):
+    """((path, state of the file), file to score, if the journal does not know it)."""
+    for i, path in enumerate(recordings.paths):
+        file = recordings.file(i)
+        now = stamp(file)
+        yield (path, now), None if journal.has(path, now) else file
 
 
 def network_key(net: Any) -> dict[str, str]:

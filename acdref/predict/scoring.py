@@ -1,7 +1,12 @@
-"""Scores of recordings: windows through features and network, in bounded memory."""
+"""Scores of recordings: windows through features and network, in bounded memory.
+
+Of one recording, window by window (:func:`score_recording`), each shared among the threads; of many, a window
+a thread, while the next are decoded (:func:`score_recordings`).  The scores are the same, bit for bit.
+"""
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -12,6 +17,9 @@ from acdref.audio import decode as audio
 from acdref.audio.notes import SHORT
 from acdref.errors import AudioError
 from acdref.features.front_ends import front_end
+from acdref.nets.network import Network
+from acdref.ops.threads import get_threads, in_order
+from acdref.predict.backend import Adaptive
 from acdref.tables.manifest import Manifest
 
 WINDOW = 10.0
@@ -26,6 +34,13 @@ get a tag, mostly a wrong one (`python benchmarks/short_sounds.py`)."""
 
 Scores = namedtuple("Scores", "start end probabilities")
 Scores.__doc__ = """A window's `start` and `end` in seconds and its `probabilities` (C,)."""
+
+Heard = namedtuple("Heard", "number recording scores notes printed error", defaults=(None, (), "", None))
+Heard.__doc__ = """Of a recording, known by its number: `scores` of a window; after the last None, and the
+`error`, if there was one.  `notes` came, and its decoder has `printed`, since the window before."""
+
+_AHEAD = 2
+"""Windows of 10 s under way for each thread: one that is scored, one decoded."""
 
 
 def score_samples(net: Any, samples: NDArray) -> NDArray:
@@ -43,8 +58,17 @@ def score_samples(net: Any, samples: NDArray) -> NDArray:
     -------
     (C,) array
     """
+    return _probabilities(net, net.predict_proba, samples)
+
+
+def _probabilities(net, predict_proba, samples):
     front = front_end(net)
-    return net.predict_proba(front.window(samples, round(WINDOW * front.rate))[None])[0]
+    return predict_proba(front.window(samples, _least(front))[None])[0]
+
+
+def _least(front):
+    """Samples up to which a window is repeated."""
+    return round(WINDOW * front.rate)
 
 
 def tag_threshold(seconds: float) -> float:
@@ -102,6 +126,89 @@ def score_blocks(net: Any, blocks: Iterable[audio.AudioBlock]) -> Iterator[Score
         yield Scores(block.start, block.end, score_samples(net, block.samples))
 
 
+def score_recordings(
+    net: Any,
+    recordings: Iterable[tuple[Any, str | None] | None],
+    window: float = WINDOW,
+    hop: float | None = None,
+    printed: Callable[[], str] | None = None,
+) -> Iterator[Heard]:
+    """Probabilities of recordings in their order, several windows at a time, in bounded memory.
+
+    Parameters
+    ----------
+    net : network
+        One of :mod:`acdref.nets` is used by several threads; what else has a `predict_proba`, by one.
+    recordings : iterable of (recording, path)
+        `recording` is whatever the caller knows it by.  Without a path there is nothing to score.  None: what
+        comes next may have to be waited for, and everything before is finished first.
+    window, hop : float
+        As of :func:`score_recording`.
+    printed : callable, optional
+        Called after each step of decoding for what libraries have printed.
+
+    Yields
+    ------
+    Heard
+        Of each recording its windows, and one more in the end.
+
+    Notes
+    -----
+    Windows beyond 10 s are fewer at a time, and shared among the threads instead.
+    """
+    several = isinstance(getattr(net, "net", net), Network)
+    ahead = int(_AHEAD * get_threads() * WINDOW / window) if several else 1
+    failed = None
+    for heard in in_order(_jobs(net, recordings, window, hop, printed), get_threads(), ahead):
+        if heard.number != failed:  # else it was begun before its recording failed
+            failed = heard.number if heard.error else failed
+            yield heard
+
+
+def _jobs(net, recordings, window, hop, printed):
+    """What :func:`score_recordings` has to do."""
+    yield None  # the first window loads the kernels, or compiles them, and may be the only one
+    for number, each in enumerate(recordings):
+        if each is None:
+            yield None
+        elif each[1] is None:
+            yield partial(Heard, number, each[0])
+        else:
+            yield from _windows(net, Heard(number, each[0]), each[1], window, hop, printed)
+
+
+def _windows(net, heard, path, window, hop, printed):
+    """The same for one recording, whose windows are decoded when they are asked for."""
+    front, error = front_end(net), None
+    notes: list[str] = []
+
+    def since(**found):
+        now = heard._replace(notes=tuple(notes), printed=printed() if printed else "", **found)
+        notes.clear()
+        return now
+
+    try:
+        for block in audio.blocks(path, front.rate, window, hop, notes.append):
+            if isinstance(net, Adaptive):
+                if net.due:
+                    yield None
+                net.begin(front.steps(max(len(block.samples), _least(front))) * front.hop / front.rate)
+            yield partial(_scored, net, since(scores=block))
+    except (AudioError, MemoryError) as caught:
+        error = caught
+    yield partial(Heard, *since(error=error))
+
+
+def _scored(net, heard):
+    """What was heard, with scores in place of the window."""
+    start, end, samples = heard.scores
+    predict_proba = net.score if isinstance(net, Adaptive) else net.predict_proba
+    try:
+        return heard._replace(scores=Scores(start, end, _probabilities(net, predict_proba, samples)))
+    except MemoryError as error:
+        return heard._replace(scores=None, error=error)
+
+
 def mean_over_windows(windows: Iterable[Scores]) -> NDArray[np.float64]:
     """Probabilities of a recording: the mean over its windows, weighted by duration.
 
@@ -121,6 +228,38 @@ def mean_over_windows(windows: Iterable[Scores]) -> NDArray[np.float64]:
     windows = list(windows)
     seconds = [window.end - window.start for window in windows]
     return np.average([window.probabilities for window in windows], axis=0, weights=seconds)
+
+
+def score_means(*arguments: Any) -> Iterator[Heard]:
+    """Probabilities of recordings in their order, each the mean over its windows, weighted by duration.
+
+    Parameters
+    ----------
+    arguments
+        Of :func:`score_recordings`.
+
+    Yields
+    ------
+    Heard
+        One for each recording: `scores` (C,), all `notes`, the first that was `printed`.
+
+    Raises
+    ------
+    MemoryError
+        If a recording has failed for that.
+    """
+    windows: list[Heard] = []
+    for heard in score_recordings(*arguments):
+        if heard.scores is not None:
+            windows.append(heard)
+            continue
+        if isinstance(heard.error, MemoryError):
+            raise heard.error
+        means = mean_over_windows(each.scores for each in windows) if windows and not heard.error else None
+        every, windows = [*windows, heard], []
+        notes = tuple(note for each in every for note in each.notes)
+        printed = next(filter(None, (each.printed for each in every)), "")
+        yield heard._replace(scores=means, notes=notes, printed=printed)
 
 
 def score_manifest(
@@ -143,12 +282,12 @@ def score_manifest(
         NaN in the rows of recordings that cannot be decoded.
     """
     scores = np.full((len(manifest), len(manifest.classes)), np.nan)
-    for i in range(len(manifest)):
-        try:
-            scores[i] = mean_over_windows(score_recording(net, manifest.file(i)))
-        except AudioError as error:
-            if on_failure is not None:
-                on_failure(error)
+    files = ((i, manifest.file(i)) for i in range(len(manifest)))
+    for i, heard in enumerate(score_means(net, files)):
+        if heard.error is None:
+            scores[i] = heard.scores
+        elif on_failure is not None:
+            on_failure(heard.error)
         if progress is not None:
             progress(i + 1, len(manifest))
     return scores

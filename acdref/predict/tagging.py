@@ -5,11 +5,10 @@ A recording that cannot be used costs one :class:`Failure` and never the others.
 
 import os
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from acdref.errors import AudioError
-from acdref.predict.scoring import WINDOW, Scores, score_recording
+from acdref.predict.scoring import WINDOW, Scores, score_recordings
 from acdref.tables.walk import PassedOver, find_audio
 
 Say = Callable[[str], object] | None
@@ -32,22 +31,30 @@ class Failure(namedtuple("Failure", "path error")):
 
 
 def predict(
-    net: Any, paths: Iterable[str], window: float = WINDOW, hop: float | None = None, say: Say = None
+    net: Any,
+    paths: Iterable[str | Sequence[str]],
+    window: float = WINDOW,
+    hop: float | None = None,
+    say: Say = None,
+    printed: Callable[[], str] | None = None,
 ) -> Iterator[Window | Failure]:
     """Score recordings.
 
     Parameters
     ----------
     net : network
-    paths : iterable of str
-        Files and folders (see :func:`recordings`), taken one after the other as results are asked for.
+    paths : iterable of str, or of sequences of str
+        Files and folders (see :func:`recordings`).  Those of an iterator are taken one after the other as
+        results are asked for; those of a sequence, and what a folder holds, a little ahead.
     window : float
         Seconds scored at a time.  The last window of a recording may be shorter; what is shorter than 10 s is
         repeated up to 10 s.
     hop : float, optional
         Seconds from the start of a window to the start of the next.  Default: `window`.
     say : callable, optional
-        As of :func:`recordings`.
+        As of :func:`recordings`; called also with what comes of `printed`.
+    printed : callable, optional
+        As of :func:`acdref.predict.scoring.score_recordings`.
 
     Yields
     ------
@@ -66,17 +73,38 @@ def predict(
     ...     print(result)
     Failure(path='missing.wav', error='no such file')
     """
-    for found in recordings(paths, say):
-        if isinstance(found, Failure):
-            yield found
-            continue
-        notes: list[str] = []
-        try:
-            yield from windows(found, score_recording(net, found, window, hop, notes.append), notes)
-        except AudioError as error:
-            yield Failure(found, error.cause)
-        except MemoryError:
+    say = say or (lambda text: None)
+    told: list[str] = []
+    every = map(_to_score, recordings(_asked(paths), told.append))
+    for heard in score_recordings(net, every, window, hop, printed):
+        found = heard.recording
+        if heard.printed:
+            say(f"{found}: its decoder complains: {heard.printed}")
+        if isinstance(heard.error, MemoryError):
             yield Failure(found, "this machine has not enough memory for its windows")
+        elif heard.error is not None:
+            yield Failure(found, heard.error.cause)
+        elif heard.scores is not None:
+            yield from windows(found, [heard.scores], list(heard.notes))
+        elif isinstance(found, Failure):
+            yield found
+    for text in told:
+        say(text)
+
+
+def _asked(paths):
+    """Paths, and None wherever the next may have to be waited for."""
+    if isinstance(paths, Sequence):
+        yield from paths
+        return
+    for some in paths:
+        yield from [some] if isinstance(some, str) else some
+        yield None
+
+
+def _to_score(found):
+    """What :func:`recordings` finds, as :func:`acdref.predict.scoring.score_recordings` wants it."""
+    return None if found is None else (found, None if isinstance(found, Failure) else found)
 
 
 def windows(path: str, scored: Iterable[Scores], notes: list[str]) -> Iterator[Window]:
@@ -87,14 +115,14 @@ def windows(path: str, scored: Iterable[Scores], notes: list[str]) -> Iterator[W
         yield Window(path, scores.start, scores.end, scores.probabilities, note)
 
 
-def recordings(paths: Iterable[str], say: Say = None) -> Iterator[str | Failure]:
+def recordings(paths: Iterable[str | None], say: Say = None) -> Iterator[str | Failure | None]:
     """Find the recordings in folders.
 
     Parameters
     ----------
     paths : iterable of str
         A folder stands for the recordings that :func:`acdref.tables.walk.find_audio` finds in it, sorted.
-        Anything else stands for itself, whatever its name.
+        Anything else stands for itself, whatever its name, and None, too.
     say : callable, optional
         Called in the end with one line of text about what the folders hold besides recordings.
 
@@ -105,7 +133,7 @@ def recordings(paths: Iterable[str], say: Say = None) -> Iterator[str | Failure]
     """
     passed = PassedOver()
     for path in paths:
-        if os.path.isdir(path):
+        if path is not None and os.path.isdir(path):
             yield from _in_folder(path, passed)
         else:
             yield path

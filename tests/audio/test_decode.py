@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acdref.audio import decode as audio
+from acdref.matmul import matmul
 
 rng = np.random.default_rng(7)
 
@@ -243,3 +244,13 @@ def test_samples_in_memory_are_not_changed():
     for block in audio.blocks_of(x, 16000, 16000, 1):
         block.samples[:] = 9
     np.testing.assert_array_equal(x, before)
+
+
+def test_the_mean_of_one_channel_is_the_channel_with_the_bits_of_the_product():
+    x = np.array([[-0.0], [0.0], [1.5], [1e-45], [-np.inf], [np.nan]], np.float32)
+    found = audio.mean_of_channels(x)
+    with np.errstate(invalid="ignore"):
+        product = matmul(x, np.ones((1, 1), np.float32))[:, 0]
+    np.testing.assert_array_equal(found.view(np.uint32), product.view(np.uint32))
+    np.testing.assert_array_equal(found, x[:, 0])
+    assert not np.signbit(found[0]) and not np.shares_memory(found, x)

@@ -187,6 +187,27 @@ class TestDistributions:
         assert ONE["codec"].mixture(x, rng()) is x
 
 
+class TestReach:
+    """What lies behind it is not heard in the first samples."""
+
+    @pytest.mark.parametrize("name", ["equaliser", "band_pass", "low_pass", "room"])
+    def test_what_keeps_the_length(self, name):
+        x = noise(40_000)
+        for seed in range(4):
+            near, far = (ONE[name].source(y, rng(seed)) for y in (x[: ONE[name].reach(12_000)], x))
+            assert rms(near[:12_000] - far[:12_000]) < 1e-4 * rms(far)
+
+    @pytest.mark.parametrize("name", ["pitch", "speed"])
+    @settings(max_examples=30)
+    @given(n=st.integers(1, 30_000), seed=st.integers(0, 2**60))
+    def test_there_is_enough_of_it(self, name, n, seed):
+        both_of_them = replace(ONE[name], pitch=1.0)
+        assert len(both_of_them.source(noise(both_of_them.reach(n)), rng(seed))) >= n + 2048
+
+    def test_nothing_is_varied(self):
+        assert AUGMENTATIONS["mixture"].reach(1234) == 1234
+
+
 class TestNames:
     def test_paper_has_all_of_algorithm_1_and_its_halves_add_up(self):
         paper = AUGMENTATIONS["paper"]

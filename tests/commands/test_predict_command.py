@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import os
 import shutil
@@ -145,6 +146,27 @@ def test_nothing_scored(predict, tmp_path, name):
     assert result.exit_code == 1
     assert len(rows(result.stdout)) == 1
     assert result.stderr.startswith(f"acdref: {tmp_path / name}: ") and result.stderr.count("\n") == 1
+
+
+def test_whatever_the_number_of_threads(weights, tmp_path):
+    """The same bytes on stdout and stderr: bad recordings in their places, the notes of each with it."""
+    for i, seconds in enumerate((21, 3, 0.1, 12, 10, 1)):
+        write(tmp_path / "a" / f"{i}.wav", noise(seconds, seed=i))
+    (tmp_path / "a" / "1b.wav").write_text("not audio")
+    write_damaged(tmp_path / "a" / "2b.wav", 12)
+    write_truncated(tmp_path / "a" / "3b.wav")
+    (tmp_path / "a" / "z.txt").touch()
+    (tmp_path / "b").mkdir()
+    paths = tmp_path / "a", tmp_path / "none.wav", tmp_path / "b", tmp_path / "a" / "1.wav"
+    for arguments in (paths, (tmp_path / "a", "--scores", tmp_path / "s.csv")):
+        found = []
+        for threads in 1, 2, 5:
+            command = ("predict", "--weights", weights, "--backend", "numpy", "--threads", threads)
+            found.append(program(*command, *arguments))
+            if arguments is not paths:
+                found[-1] += ((tmp_path / "s.csv").read_bytes(),)
+        assert found[0] == found[1] == found[2]
+        assert found[0][0] == 3 and found[0][2].count("\n") > 3
 
 
 def test_list_on_stdin(predict, clip, tmp_path):
@@ -444,7 +466,7 @@ def listed(request, monkeypatch):
 
     def read(content, null=False):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(request.param(content)))
-        return list(given_paths(["x", "-"], null))[1:]
+        return list(itertools.chain(*given_paths(["x", "-"], null)))[1:]
 
     return read
 

@@ -203,6 +203,27 @@ def test_what_a_decoder_prints_does_not_reach_stdout(tmp_path):
     assert err.count("\n") <= 1
 
 
+def test_what_a_decoder_prints_is_said_of_its_recording(tmp_path):
+    """Though others were decoded ahead of its results."""
+    for name in "abcd":
+        soundfile.write(
+            tmp_path / f"{name}.sds",
+            np.sin(np.arange(400000) * 0.2) / 2,
+            16000,
+            format="SDS",
+            subtype="PCM_16",
+        )
+    content = bytearray((tmp_path / "c.sds").read_bytes())
+    content[21 + 3 * 127] = 0x41
+    (tmp_path / "c.sds").write_bytes(content)
+    (tmp_path / "b.sds").write_text("not audio")
+    weights = write_tiny_weights(tmp_path / ".tiny.npz")
+    code, _, err = program("predict", "--weights", weights, "--threads", 3, *sorted(tmp_path.glob("*.sds")))
+    assert code == 3
+    about = [line.partition(".sds: ")[0][-1] for line in err.splitlines()[:-1]]
+    assert about == (["b", "c"] if hasattr(os, "memfd_create") else ["b"])
+
+
 def test_a_dead_stderr_does_not_end_the_work(tmp_path):
     weights = write_tiny_weights(tmp_path / "tiny.npz")
     soundfile.write(tmp_path / "z.wav", np.sin(np.arange(16000)) / 2, 16000)

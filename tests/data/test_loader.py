@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from acdref.audio.segments import Clips
+from acdref.data import loader as loading
 from acdref.data.loader import Loader, _worker_environment
 from acdref.data.sampling import Sequences
 from acdref.errors import AcdrefError, AudioError
@@ -46,6 +47,19 @@ def cache_share(_):
     from acdref.data import loader
 
     return np.array([loader._worker[0].clips.max_bytes if loader._worker else -1])
+
+
+def slow_in_workers(x):
+    """Sequences that workers do not get done, but for the first."""
+    from acdref.data import loader
+
+    if loader._worker and x[1] > 0:
+        time.sleep(0.5)
+    return x
+
+
+def priority(_):
+    return np.array([os.sched_getscheduler(0)])
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +148,23 @@ class TestWorkers:
     def test_cache_is_shared_out(self):
         with Loader(Numbered(), 1, 2, cache_share) as loader:
             assert next(loader.batches(0, 1))[0] == Clips().max_bytes // 2
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_what_they_do_not_get_done_is_made_here(self, workers, monkeypatch):
+        monkeypatch.setattr(loading, "PATIENCE", 0.05)
+        started = time.monotonic()
+        with Loader(Numbered(), 2, workers, slow_in_workers) as loader:
+            epochs = [np.concatenate([x for x, _ in loader.batches(epoch, 20)]) for epoch in range(2)]
+            passed = time.monotonic() - started
+        for epoch, x in enumerate(epochs):
+            np.testing.assert_array_equal(x[:, :2], np.column_stack([np.full(40, epoch), np.arange(40)]))
+        assert passed < 10  # of 39 s of sleep
+
+    @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="Linux's")
+    def test_leave_the_cores_to_the_step(self):
+        with Loader(Numbered(), 1, 1, priority) as loader:
+            assert next(loader.batches(0, 1))[0] == os.SCHED_IDLE
+        assert os.sched_getscheduler(0) != os.SCHED_IDLE
 
     def test_end_with_the_loader(self):
         with Loader(Numbered(), 8, 2, process_facts) as loader:

@@ -193,8 +193,8 @@ class TestAugmentation:
         sequences = Sequences(m, seed, clips=Clips(sr=SR), augment=AUGMENTATIONS[name])
         drawn, draw = [], sequences._draw_segment
 
-        def noted(rng):
-            row, segment = draw(rng)
+        def noted(*given):
+            row, segment = draw(*given)
             drawn.append(row)
             return row, segment
 
@@ -219,6 +219,27 @@ class TestAugmentation:
             (x, y), (x_varied, y_varied) = plain.sample(0, index), varied.sample(0, index)
             np.testing.assert_array_equal(y_varied, y)
             assert (x_varied != x).any()
+
+    @pytest.mark.parametrize("effect", ["equaliser", "room"])
+    def test_only_what_is_heard_is_varied(self, tmp_path, effect, monkeypatch):
+        m = manifest_of(tmp_path, [np.random.default_rng(k).uniform(-1, 1, 9000 + k) for k in range(3)])
+        augment = Augmentation(**{effect: 1.0})
+        sequences = Sequences(m, 0, clips=Clips(sr=SR), augment=augment)
+        lengths, source = [], Augmentation.source
+
+        def noted(self, x, *others):
+            lengths.append(len(x))
+            return source(self, x, *others)
+
+        monkeypatch.setattr(Augmentation, "source", noted)
+        cut = [sequences.sample(0, index) for index in range(10)]
+        few, lengths[:] = sum(lengths), []
+        monkeypatch.setattr(Augmentation, "reach", lambda self, n: FULL)
+        for index, (x, y) in enumerate(cut):
+            whole, labels = sequences.sample(0, index)
+            np.testing.assert_allclose(x, whole, atol=1e-3)
+            np.testing.assert_array_equal(y, labels)
+        assert few < 0.95 * sum(lengths)
 
     def test_sources_and_mixtures_have_rooms_of_their_own(self, tmp_path):
         """Recordings of one click each: every one is followed by other reflections."""

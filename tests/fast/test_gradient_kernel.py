@@ -49,15 +49,15 @@ class Pooled:
         self.dy = shape.normal(shape.rows, self.bins // pool[1], channels)
         self.chosen = shape.rng.integers(0, pool[0] * pool[1], self.dy.shape).astype(np.uint8)
         self.d = max_pool_backward(self.dy[None], self.chosen[None], pool, (1, *self.z.shape))[0]
-        self.group_norm, self.dx = table(shape.rng, channels), shape.normal(*self.z.shape)
-        self.attended = attended
+        self.group_norm, self.dx = np.zeros_like(self.norm), self.z
         if attended:
-            self.d = self.d + norm_gradient(active(self.z, self.norm), self.dx, self.group_norm)
+            self.group_norm, self.dx = table(shape.rng, channels), shape.normal(*self.z.shape)
+            a, b, c = self.group_norm[[A, B, C]]
+            self.d = self.d + a * self.dx + b * active(self.z, self.norm) + c
+        self.pooled = self.dy, self.chosen, pool
 
-    def behind(self, group):
-        size = group * self.bins, self.channels
-        attention = self.attended, self.group_norm, self.dx, empty(*size)
-        return self.z, self.norm, attention, (self.dy, self.chosen, self.pool), empty(*size)
+    def behind(self):
+        return self.z, self.norm, (self.group_norm, self.dx), self.pooled
 
 
 def in_two(shape, rows, task):
@@ -90,7 +90,7 @@ def test_pool_reductions(drawn, attended):
     channels, sums = pooled.channels, np.zeros(3 * pooled.channels)
 
     def task(start, stop):
-        kernels.pool_reductions(pooled.behind(shape.group), (empty(3 * channels), sums), start, stop)
+        kernels.pool_reductions(pooled.behind(), (empty(3 * channels), sums), start, stop)
 
     in_two(shape, pooled.height, task)
     assert_close(sums.reshape(3, -1), reductions(pooled.z, pooled.d, pooled.norm)[0], TOLERANCE)
@@ -111,12 +111,11 @@ def test_pointwise_gradient(drawn, attended):
     def task(start, stop):
         layer = padded(weight).reshape(-1), padded(bias), np.ones(inputs)
         scratch = (
-            empty(positions, inputs), empty(positions, inputs + LANES),
-            empty(positions, channels), empty(positions * channels),
+            empty(positions, inputs), empty(positions, inputs + LANES), empty(positions, channels)
         )  # fmt: skip
         kernels.pointwise_gradient(
             (source[start:], dilation, layer), norm1, (packed(matrix.T), np.zeros(inputs)),
-            pooled.behind(group), scratch, dweight, dbias, dinner, (empty(3 * inputs), sums), start, stop,
+            pooled.behind(), scratch, dweight, dbias, dinner, (empty(3 * inputs), sums), start, stop,
         )  # fmt: skip
 
     in_two(shape, rows, task)
@@ -145,7 +144,8 @@ def test_depthwise_gradient(drawn):
         dz[:, :dilation] = dz[:, dilation + bins :] = 0
         kernels.depthwise_gradient(
             (source[max(start - 2 * dilation, 0) :], dilation, (weight.reshape(-1), bias, np.ones(inputs))),
-            flipped, norm, empty(bins, inputs), dinner, dz, dx[start:stop], dweight, dbias, start,
+            flipped, norm, (empty(bins, inputs), dz, empty(inputs)), dinner, dx[start:stop], dweight, dbias,
+            start,
         )  # fmt: skip
 
     in_two(shape, len(x), task)
@@ -169,7 +169,7 @@ def test_stem_gradient(drawn, inputs):
     def task(start, stop):
         kernels.stem_gradient(
             features[start : stop + 2], z[start:stop], norm, d[start:stop],
-            empty(bins, channels), empty(bins * channels), dweight, dbias,
+            empty(bins, channels), dweight, dbias,
         )  # fmt: skip
 
     in_two(shape, rows, task)
@@ -179,9 +179,9 @@ def test_stem_gradient(drawn, inputs):
     assert_close(dbias, expected[1], TOLERANCE, np.abs(dz).sum((0, 1)))
 
 
-@given(blocks, st.sampled_from([16, 32]))
+@given(blocks, st.sampled_from([16, 32]), st.sampled_from([0, LANES]))
 @settings(max_examples=40)
-def test_gradients_of_attention(drawn, width):
+def test_gradients_of_attention(drawn, width, gap):
     """Of ``q answer`` and of the summary ``k^T x``, with q and k the softmax of projections of x."""
     shape = Shape(drawn)
     pooled = Pooled(shape)
@@ -191,45 +191,48 @@ def test_gradients_of_attention(drawn, width):
     query, key = 0.3 * shape.normal(channels, width), 0.3 * shape.normal(channels, width)
     bias, answer = shape.normal(width), shape.normal(width, channels)
     q, k = softmax_channels(flat @ query + bias), softmax_positions((flat @ key)[None])[0]
-    best = (flat @ key).max(0)
+    best, before = (flat @ key).max(0), shape.normal(rows, width)
     scale = 1 / np.exp(flat @ key - best).sum(0)
-    size = group * bins
+    size, dq = group * bins, softmax_channels_backward(d @ answer.T, q)
+    kept = [empty(rows, bins, width + gap) for _ in range(2)]
+    kept[0][..., :width] = q.reshape(rows, bins, width)
+    kept[1][..., :width] = np.exp((flat @ key).reshape(rows, bins, width) - before[:, None])
 
     danswer = np.zeros((width, channels))
 
     def answers(start, stop):
         kernels.answer_gradient(
-            pooled.behind(group), (packed(query), bias), empty(size, width + LANES), empty(size * channels),
-            danswer, start, stop,
+            kept[0], pooled.pooled, (packed(answer.T), np.zeros(width)), empty(group, bins, channels),
+            empty(size, width), danswer, start, stop,
         )  # fmt: skip
 
     in_two(shape, rows, answers)
     assert_close(danswer, q.T @ d, TOLERANCE)
+    assert_close(kept[0][..., :width].reshape(-1, width), dq, TOLERANCE, np.abs(d) @ np.abs(answer.T))
 
     dsummary = shape.normal(width, channels)
     back = shape.normal(3 * width, channels)
-    sums, group_norm = np.zeros(3 * channels), pooled.group_norm
-    pooled.dx = dx = empty(rows, bins, channels)
-    dweights, dbiases = np.zeros((2 * width, channels)), np.zeros(2 * width)
-    biases = np.concatenate([bias, np.zeros(2 * width)])
+    sums, group_norm = np.zeros(2 * channels), table(shape.rng, channels)
+    pooled.group_norm, pooled.dx = group_norm, empty(rows, bins, channels)
+    dx, dweights, dbiases = pooled.dx, np.zeros((2 * width, channels)), np.zeros(2 * width)
     key_mean = (dsummary * (k.T @ flat)).sum(1)
-    projections = packed(np.concatenate([query, dsummary.T, key], axis=1))
-    answers, back_layer = (packed(answer.T), np.zeros(width)), (packed(back), np.zeros(channels))
-    layers = (projections, biases), answers, back_layer
+    layers = (packed(dsummary.T), np.zeros(width)), (packed(back), np.zeros(channels))
 
     def inputs(start, stop):
         kernels.attention_gradient(
-            pooled.behind(group), layers, (best, scale, key_mean),
-            (empty(size, 3 * width + LANES), empty(size, width), empty(size * channels)),
-            dweights, dbiases, (empty(3 * channels), sums), start, stop,
+            pooled.behind(), (*kept, before), layers, (best, scale, key_mean),
+            (empty(group, bins, channels), empty(size, 3 * width + LANES)),
+            dweights, dbiases, (empty(2 * channels), sums), start, stop,
         )  # fmt: skip
 
     in_two(shape, rows, inputs)
-    dq = softmax_channels_backward(d @ answer.T, q)
     dk = softmax_positions_backward((flat @ dsummary.T)[None], k[None])[0]
     three = np.concatenate([dq, dk, k], axis=1)
     expected = (three @ back).reshape(x.shape)
     assert_close(dx, expected, 1e-10)
     assert_close(dweights, three[:, : 2 * width].T @ flat, 1e-10)
     assert relative_error(dbiases, three[:, : 2 * width].sum(0), np.abs(three).sum(0)[: 2 * width]) <= 1e-10
-    assert_close(sums.reshape(3, -1), reductions(x, expected, group_norm)[0], 1e-10)
+    centred = (x - group_norm[MEAN]) * group_norm[INVERSE]
+    assert_close(
+        sums.reshape(2, -1), np.stack([(expected * centred).sum((0, 1)), expected.sum((0, 1))]), 1e-10
+    )

@@ -142,7 +142,7 @@ def test_two_tapes_at_once():
 
 
 def test_memory_of_a_clip():
-    """What a further clip of 10 s costs: 57 MB, of which 54 are kept for the backward pass."""
+    """What a further clip of 10 s costs: 69 MB, of which 12 are weights of queries and keys."""
     net = network(dtype=np.float32, backend="numba")
     peaks = []
     threads.set_threads(1)
@@ -156,4 +156,4 @@ def test_memory_of_a_clip():
     finally:
         tracemalloc.stop()
         threads.set_threads(None)
-    assert (peaks[2] - peaks[1]) / 2 <= 57e6, peaks
+    assert (peaks[2] - peaks[1]) / 2 <= 69e6, peaks

@@ -127,10 +127,9 @@ def test_pooled_rows(drawn, nan):
     assert not chosen[:start].any()
 
 
-@given(blocks, st.integers(1, 20), st.sampled_from([16, 32]))
+@given(blocks, st.integers(1, 20))
 @settings(max_examples=30)
-def test_what_attention_reads_of_the_map(drawn, tile, width):
-    """Its moments and its summary."""
+def test_active_moments(drawn, tile):
     shape = Shape(drawn)
     channels, positions = whole(shape.channels), shape.rows * shape.bins
     z, norm = shape.normal(positions, channels), table(shape.rng, channels)
@@ -142,19 +141,35 @@ def test_what_attention_reads_of_the_map(drawn, tile, width):
     squares = np.array([np.square(part - part.mean()).sum() for part in parts])
     assert_close((moments[:, 0], moments[:, 1]), (means, squares), TOLERANCE, (np.abs(x).max(), squares))
 
-    key = shape.normal(channels, width)
+
+@given(blocks, st.sampled_from([16, 32]), st.sampled_from([0, LANES]))
+@settings(max_examples=30)
+def test_summarise_active(drawn, width, gap):
+    """The summary, and what is kept of the keys: divided by what they lack, it is the softmax."""
+    shape = Shape(drawn)
+    rows, bins, channels = shape.rows, shape.bins, whole(shape.channels)
+    z, norm, key = (
+        shape.normal(rows, bins, channels),
+        table(shape.rng, channels),
+        shape.normal(channels, width),
+    )
     best, total, summary = np.full(width, -np.inf), np.zeros(width), np.zeros((width, channels))
+    keys, before = empty(rows, bins, width + gap), empty(rows, width)
     kernels.summarise_active(
-        z, norm, scratch, (packed(key), np.zeros(width)), empty(tile, width + LANES),
-        empty(tile * channels), (best, total, empty(width)), summary,
+        z, norm, empty(shape.group, bins, channels), (packed(key), np.zeros(width)), keys, before,
+        (best, total, empty(width)), summary,
     )  # fmt: skip
+    x = active(z, norm).reshape(-1, channels)
     weights = softmax_positions((x @ key)[None])[0]
     assert relative_error(summary / total[:, None], weights.T @ x) <= TOLERANCE
+    kept = keys[..., :width] * (np.exp(before - best) / total)[:, None]
+    assert_close(kept.reshape(-1, width), weights, TOLERANCE)
+    assert (keys[..., :width] <= 1).all()
 
 
-@given(blocks, st.sampled_from([16, 32]))
+@given(blocks, st.sampled_from([16, 32]), st.sampled_from([0, LANES]))
 @settings(max_examples=30)
-def test_attended_rows(drawn, width):
+def test_attended_rows(drawn, width, gap):
     shape = Shape(drawn)
     rows, bins, channels, pool = shape.rows, shape.bins, whole(shape.channels), shape.pool
     z, norm = shape.normal(rows * pool[0], bins, channels), table(shape.rng, channels)
@@ -165,10 +180,11 @@ def test_attended_rows(drawn, width):
     plain = np.zeros_like(norm)
     plain[0] = plain[2] = 1
     height = shape.group * pool[0]
-    size = height * bins
+    queries = empty(len(z), bins, width + gap)
     kernels.attended_rows(
-        z, norm, empty(size, channels), (packed(query), bias), empty(size, width), packed(answer),
+        z, norm, empty(height, bins, channels), (packed(query), bias), queries, packed(answer),
         empty(height, bins, channels), plain, y, chosen, pool,
     )  # fmt: skip
+    assert_close(queries[..., :width], softmax_channels(x @ query + bias), TOLERANCE)
     assert_close(y, frame(expected[0], 1), TOLERANCE)
     np.testing.assert_array_equal(chosen, expected_chosen[0])

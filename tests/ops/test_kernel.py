@@ -95,6 +95,16 @@ def test_kernels_are_cached_and_read_again(tmp_path):
 
 
 @needs_numba
+def test_what_is_only_loaded_does_not_make_numba_ready_to_compile(tmp_path):
+    """That would import SciPy and more, and take longer than the kernels; and compiling works behind it."""
+    code = PRELU + "import sys; print('numba.np.linalg' in sys.modules)\n"
+    both = [run(code, ACDREF_CACHE_DIR=str(tmp_path)).split()[-1] for _ in range(2)]
+    assert both == ["True", "False"]
+    code += "import numba; print(numba.njit(lambda a: a.dot(a).sum())(np.ones((2, 2))))"
+    assert run(code, ACDREF_CACHE_DIR=str(tmp_path)).split()[-2:] == ["False", "8.0"]
+
+
+@needs_numba
 def test_works_without_a_cache(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     out, told = ran(PRELU, ACDREF_CACHE_DIR=str(tmp_path / "file"))
@@ -228,6 +238,13 @@ def test_marks_of_compiled_kernels(marks):
 def test_mark_belongs_to_versions_and_processor(marks, monkeypatch, name, other):
     kernel.mark_warm("job")
     monkeypatch.setattr(name, other)
+    assert not kernel.is_warm("job")
+
+
+@pytest.mark.parametrize("name", ["NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"])
+def test_mark_belongs_to_the_processor_that_numba_is_told(marks, monkeypatch, name):
+    kernel.mark_warm("job")
+    monkeypatch.setenv(name, "haswell")
     assert not kernel.is_warm("job")
 
 

@@ -196,3 +196,84 @@ def test_pieces_and_rows_are_done_once_each():
     rows = []
     threads.by_rows(lambda clip, *part: rows.extend((clip, row) for row in range(*part)), 3, 10, 4)
     assert sorted(rows) == [(clip, row) for clip in range(3) for row in range(10)]
+
+
+def answers(count, workers, ahead, asked=None, drained=()):
+    """Results of jobs that say their number and whether they are alone, None before those `drained`."""
+
+    def jobs():
+        for number in range(count):
+            if number in drained:
+                yield None
+            if asked is not None:
+                asked.append(number)
+            yield lambda number=number: (number, not getattr(threads._inside, "task", False))
+
+    return threads.in_order(jobs(), workers, ahead)
+
+
+@pytest.mark.parametrize(("workers", "ahead"), [(1, 9), (2, 1), (2, 4), (3, 2), (5, 30)])
+def test_results_of_jobs_come_in_order(workers, ahead):
+    found = list(answers(50, workers, ahead, drained=(7, 20)))
+    assert [number for number, _ in found] == list(range(50))
+    alone = [number for number, alone in found if alone]
+    assert alone == (list(range(50)) if min(workers, ahead) == 1 else [7, 20])
+
+
+def test_jobs_are_worked_on_at_the_same_time():
+    """Three meet, the caller's thread among them: alone, each would wait for ever."""
+    meeting = threading.Barrier(3, timeout=30)
+    seen = list(threads.in_order([lambda: (meeting.wait(), threading.get_ident())] * 6, 3, 6))
+    assert len({ident for _, ident in seen}) == 3 and threading.get_ident() in {ident for _, ident in seen}
+
+
+def test_jobs_are_asked_for_a_little_ahead():
+    asked = []
+    found = answers(100, 2, 4, asked)
+    for number in range(100):
+        assert next(found)[0] == number
+        assert len(asked) <= number + 1 + 4
+
+
+def test_nothing_is_asked_for_before_what_came_before_is_given_out():
+    asked = []
+    found = answers(10, 3, 8, asked, drained=(5,))
+    for _ in range(5):
+        next(found)
+        assert max(asked) < 5
+    next(found)
+
+
+def test_a_job_that_fails_ends_the_others_in_its_turn():
+    done = []
+
+    def fails():
+        raise KeyError("this one")
+
+    jobs = [lambda: done.append(1)] * 5 + [fails] + [lambda: time.sleep(0.01)] * 50
+    found = threads.in_order(jobs, 3, 8)
+    assert [next(found) for _ in range(5)] == [None] * 5 and len(done) == 5
+    with pytest.raises(KeyError, match="this one"):
+        next(found)
+
+
+def test_who_wants_no_more_waits_for_what_is_being_done_alone():
+    done = []
+    found = threads.in_order((lambda: (time.sleep(0.05), done.append(1)) for _ in range(100)), 2, 50)
+    next(found)
+    found.close()
+    count = len(done)
+    time.sleep(0.2)
+    assert len(done) == count <= 4
+
+
+def test_a_job_among_others_works_through_its_tasks_alone():
+    threads.set_threads(4)
+
+    def job():
+        seen = set()
+        threads.run(lambda i: (seen.add(threading.get_ident()), time.sleep(0.002)), 8)
+        return len(seen)
+
+    assert set(threads.in_order([job] * 6, 2, 4)) == {1}
+    assert max(threads.in_order([None, job, None, job], 2, 4)) > 1

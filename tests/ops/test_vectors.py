@@ -1,5 +1,11 @@
 """Instructions by themselves: every number that may come, NaN and infinities among them."""
 
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -224,3 +230,35 @@ def test_tuples_of_arrays_and_integers(dtype):
     x, y = np.arange(100, dtype=dtype), np.zeros(20, dtype)
     scaled(x, y, 1, 3)
     np.testing.assert_array_equal(y[1 : 1 + LANES], x[7 : 7 + LANES])
+
+
+_ASK = """
+from acdref.ops.microkernel import ROWS
+from acdref.ops.vectors import TAPS, target_has
+print(ROWS, TAPS, *(name for name in ("avx512f", "avx2", "fma") if target_has(name)))
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="names processors of this kind")
+@pytest.mark.parametrize(
+    ("processor", "features", "expected"),
+    [
+        ("generic", None, "6 8"),
+        ("sandybridge", "", "6 8"),
+        ("haswell", "", "6 8 avx2 fma"),
+        ("haswell", "-fma", "6 8 avx2"),
+        ("skylake-avx512", "", "8 16 avx512f avx2 fma"),
+        ("skylake-avx512", "-avx512f", "6 8 avx2 fma"),
+    ],
+)
+def test_the_target_is_the_one_that_numba_compiles_for(processor, features, expected, tmp_path):
+    """Whatever the processor is that this runs on; nothing runs that it may not have."""
+    environment = os.environ | {"NUMBA_CPU_NAME": processor, "ACDREF_CACHE_DIR": str(tmp_path)}
+    environment.pop("NUMBA_CPU_FEATURES", None)
+    if features is not None:
+        environment["NUMBA_CPU_FEATURES"] = features
+    done = subprocess.run(
+        [sys.executable, "-c", _ASK],
+        cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == expected

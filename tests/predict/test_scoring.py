@@ -1,5 +1,7 @@
 """Scores of windows, recordings and manifests, by networks whose answers are known."""
 
+import threading
+
 import numpy as np
 import pytest
 from predict_support import CLASSES, TINY, Loudness, noise, write, write_damaged
@@ -11,7 +13,9 @@ from acdref.features.compressed import features, frames
 from acdref.features.front_ends import without_offset
 from acdref.files import resource
 from acdref.nets import ACDNet
-from acdref.predict.scoring import score_manifest, score_recording, score_samples
+from acdref.ops.threads import set_threads
+from acdref.predict.backend import Adaptive
+from acdref.predict.scoring import Heard, score_manifest, score_recording, score_recordings, score_samples
 from acdref.tables.manifest import Manifest
 
 TEN_SECONDS = 160_000
@@ -163,3 +167,114 @@ def test_failures_leave_nan_and_do_not_stop(tmp_path):
 def test_failures_without_a_listener(tmp_path):
     manifest = Manifest("m.csv", str(tmp_path), ("none.wav",), np.zeros((1, 3)), CLASSES)
     assert np.isnan(score_manifest(Loudness(), manifest)).all()
+
+
+@pytest.fixture
+def several(tmp_path):
+    """A folder of recordings of one to three windows, and what makes threads of a number."""
+    for i, seconds in enumerate((3, 25, 10, 0.5, 12, 30, 1)):
+        write(tmp_path / f"{i}.wav", noise(seconds, 0.02 * (i + 1), i))
+    yield [(i, str(tmp_path / f"{i}.wav")) for i in range(7)]
+    set_threads(None)
+
+
+class Told(ACDNet):
+    """A network that remembers which thread scored, with what, and fails at the windows it is told to."""
+
+    def __init__(self, full=()):
+        super().__init__(TINY, seed=1, backend="numpy")
+        self.threads, self.full = [], full
+
+    def predict_proba(self, x):
+        self.threads.append(threading.get_ident())
+        found = super().predict_proba(x)
+        if found[0, 0].item() in self.full:
+            raise MemoryError
+        return found
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_many_recordings_are_those_one_by_one_bit_for_bit(several, threads):
+    set_threads(threads)
+    net = Told()
+    found = list(score_recordings(net, several))
+    for i, path in several:
+        alone = [*score_recording(net, path), None]
+        scores = [heard.scores for heard in found if heard.recording == i]
+        assert [s and s[:2] for s in scores] == [s and s[:2] for s in alone]
+        for a, b in zip(scores[:-1], alone[:-1], strict=True):
+            np.testing.assert_array_equal(a.probabilities, b.probabilities)
+    assert [heard.recording for heard in found] == sorted(heard.recording for heard in found)
+    assert len(set(net.threads[:12])) <= threads and (threads == 1) == (len(set(net.threads)) == 1)
+
+
+def test_windows_that_are_long_and_networks_of_others_are_scored_one_by_one(several):
+    set_threads(4)
+    net, other = Told(), Loudness()
+    list(score_recordings(net, several, window=60.0))
+    assert set(net.threads) == {threading.get_ident()}
+    other.predict_proba = lambda x, once=other.predict_proba: (
+        net.threads.append(threading.get_ident()),
+        once(x),
+    )[1]
+    list(score_recordings(other, several))
+    assert set(net.threads) == {threading.get_ident()}
+
+
+def test_a_window_without_memory_costs_the_rest_of_its_recording(several):
+    set_threads(3)
+    second = [s.probabilities[0].item() for s in score_recording(Told(), several[1][1])][1]
+    found = list(score_recordings(Told({second}), several))
+    count = [sum(heard.scores is not None for heard in found if heard.recording == i) for i in range(7)]
+    assert count == [1, 1, 1, 1, 2, 3, 1]
+    assert [heard.recording for heard in found if isinstance(heard.error, MemoryError)] == [1]
+    manifest = Manifest("m.csv", "/", [path for _, path in several], np.zeros((7, 3)), CLASSES)
+    with pytest.raises(MemoryError):
+        score_manifest(Told({second}), manifest)
+
+
+def test_recordings_without_a_path_pass_in_their_places(several):
+    first, second = several[:2]
+    found = score_recordings(Told(), [("x", None), first, None, ("y", None), second])
+    assert [heard.recording for heard in found] == ["x", 0, 0, "y", 1, 1, 1, 1]
+    assert next(score_recordings(Told(), [("x", None)])) == Heard(0, "x")
+
+
+@pytest.mark.parametrize("pays", [0.0, 9.9, 20, 35, 60])
+def test_backends_change_at_the_same_window_whatever_the_number_of_threads(several, monkeypatch, pays):
+    """And nothing is under way when they do."""
+    monkeypatch.setattr("acdref.predict.backend.LOADING_PAYS", pays)
+    monkeypatch.setattr("acdref.predict.backend.compiled", lambda config: True)
+    monkeypatch.setattr("acdref.predict.backend.kernel.available", lambda: True)
+    monkeypatch.setattr("acdref.predict.backend.kernel.problem", lambda: None)
+    monkeypatch.setattr("acdref.predict.backend.kernel.mark_warm", lambda job: None)
+
+    class Which(Told):
+        def predict_proba(self, x):
+            before = self.backend
+            found = np.full((1, 3), before == "numba", np.float32)
+            threading.Event().wait(0.005)
+            assert self.backend == before
+            return found
+
+    rows = []
+    for threads in (1, 2, 5):
+        set_threads(threads)
+        found = score_recordings(Adaptive(Which()), several)
+        rows.append([heard.scores.probabilities[0].item() for heard in found if heard.scores])
+    alone = Adaptive(Which())
+    one_by_one = [s.probabilities[0].item() for _, path in several for s in score_recording(alone, path)]
+    assert rows[0] == rows[1] == rows[2] == one_by_one
+    assert rows[0] == sorted(rows[0]) and 1.0 in rows[0]
+
+
+def test_notes_come_with_their_window(several, tmp_path):
+    write(tmp_path / "short.wav", noise(0.1))
+    write_damaged(tmp_path / "late.wav", good=12)
+    paths = [several[1], ("short", str(tmp_path / "short.wav")), ("late", str(tmp_path / "late.wav"))]
+    printed = iter("abcdefghi")
+    set_threads(3)
+    found = list(score_recordings(Told(), paths, printed=lambda: next(printed)))
+    assert "".join(heard.printed for heard in found) == "abcdefgh"
+    assert [len(heard.notes) for heard in found] == [0, 0, 0, 0, 1, 0, 0, 0]
+    assert "too short" in found[4].notes[0] and isinstance(found[-1].error, AudioError)
