@@ -692,8 +692,7 @@ PLANTED = {
     "fast/layers": [
         ('(0, 1) if name.endswith("pointwise") else (1,)', "(1,)"),
         ("before[0] != shapes or ", ""),
-        ('.view(f"u{dtype.itemsize}")', ""),
-        ("shapes, bits.copy(), make(net)", "shapes, bits, make(net)"),
+        (" or before[1] != bits:", ":"),
     ],
     "fast/norm": [
         ("var * (total / max(total - 1, 1))", "var"),
@@ -701,7 +700,6 @@ PLANTED = {
     ],
     "fast/tasks": [
         ("array.size < size or array.dtype != dtype", "array.size < size"),
-        ("min(threads.get_threads(), count)", "count"),
         ("(clip, start, min(start + ROWS, rows))", "(clip, start, start + ROWS)"),
     ],
     "matmul": [
@@ -833,7 +831,8 @@ PLANTED = {
         ("y * (dy - (dy * y).sum(-1, keepdims=True))", "y * (dy - dy.sum(-1, keepdims=True))"),
     ],
     "ops/threads": [
-        ('getattr(_inside, "task", False)', "False"),
+        ('workers <= 1 or getattr(_inside, "task", False)', "workers <= 1"),
+        ('0 if getattr(_inside, "task", False) else', "0 if False else"),
         ("            raise error\n", "            return\n"),
         ("if not 1 <= count <= 1024:", "if not 0 <= count <= 1024:"),
         ("len(waiting) >= ahead or ", ""),

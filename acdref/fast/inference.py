@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from acdref.fast import inference_kernel as kernels
 from acdref.fast.attention import FrozenAttention, statistics
 from acdref.fast.layers import arranged, kept, matrix
-from acdref.fast.tasks import STEP, for_each, framed, scratch, share
+from acdref.fast.tasks import STEP, Crew, for_each, framed, scratch
 from acdref.nets.layers import Attention, Conv
 from acdref.ops.activation import sigmoid
 from acdref.ops.layout import LANES, padded, whole
@@ -34,7 +34,12 @@ def predict_proba(net: Any, x: NDArray) -> NDArray:
     scratch memory, 22 MB for 10 s of sound, for its next call.
     """
     layers = kept(net, _layers)
-    return sigmoid(np.stack(for_each(lambda clip: _logits(net, layers, clip), [(clip,) for clip in x])))
+
+    def logits(clip):
+        with Crew() as crew:
+            return _logits(net, layers, clip, crew.share)
+
+    return sigmoid(np.stack(for_each(logits, [(clip,) for clip in x])))
 
 
 def _layers(net):
@@ -48,7 +53,7 @@ def _layers(net):
     }
 
 
-def _logits(net, layers, x):
+def _logits(net, layers, x, share):
     config, params = net.config, net.params
     most = _STEM_ROWS
     source, rows, bins = _stem(layers["stem.conv"], x, config.blocks[0], most), len(x) - 2, config.bins
@@ -60,10 +65,10 @@ def _logits(net, layers, x):
         y = framed(name, rows // block.pool[0], bins // block.pool[1], pad, channels, x.dtype)
         if block.attention:
             z = scratch("map", (rows, bins, channels), x.dtype)
-            moments = _mapped(block, convolutions, source, z, most)
-            _attend(layers[f"{name}.attention"], moments, z, block.pool, y)
+            moments = _mapped(share, block, convolutions, source, z, most)
+            _attend(share, layers[f"{name}.attention"], moments, z, block.pool, y)
         else:
-            _pooled(block, convolutions, source, bins, y, most)
+            _pooled(share, block, convolutions, source, bins, y, most)
         source, most = _map_source(y), None
         rows, bins = rows // block.pool[0], bins // block.pool[1]
     mean = y.mean(0)[:, : config.blocks[-1].channels]  # (F', C)
@@ -91,7 +96,7 @@ def _map_source(x):
     return lambda: (nothing, nothing, no_layer, x)
 
 
-def _pooled(block, convolutions, source, bins, y, most):
+def _pooled(share, block, convolutions, source, bins, y, most):
     """A block without attention, from its input's source to its pooled map."""
     pool, strip, channels = block.pool, _strip(bins, block.pool), y.shape[2]
 
@@ -103,7 +108,7 @@ def _pooled(block, convolutions, source, bins, y, most):
     share(kernels.pooled_rows, _pieces(len(y), pool[0] * bins * channels, most), arguments)
 
 
-def _mapped(block, convolutions, source, z, most):
+def _mapped(share, block, convolutions, source, z, most):
     """Make a block's map z, up to its attention; per row, its mean and sum of squares about it."""
     strip, moments = _strip(z.shape[1]), np.empty((len(z), 2), z.dtype)
 
@@ -115,11 +120,11 @@ def _mapped(block, convolutions, source, z, most):
     return moments
 
 
-def _attend(attention, moments, z, pool, y):
+def _attend(share, attention, moments, z, pool, y):
     """Fill y with the pooled map of z plus its attention."""
     _, bins, channels = z.shape
     map_statistics = statistics(moments, np.full(len(z), z[0].size), attention.channels / channels)
-    query, answer = attention.query_layer(map_statistics), _answer(attention, map_statistics, z)
+    query, answer = attention.query_layer(map_statistics), _answer(share, attention, map_statistics, z)
     ones, strip = np.ones(channels, z.dtype), _strip(bins, pool)
 
     def arguments():
@@ -130,7 +135,7 @@ def _attend(attention, moments, z, pool, y):
     share(kernels.attended_rows, _pieces(len(y), pool[0] * bins * channels), arguments)
 
 
-def _answer(attention, map_statistics, z):
+def _answer(share, attention, map_statistics, z):
     """What the softmax of the queries is multiplied by, packed, from ``softmax_positions(z key)^T z``."""
     key, dtype, x = attention.key_layer(map_statistics), z.dtype, z.reshape(-1, z.shape[2])
     (positions, channels), width = x.shape, len(key[1])

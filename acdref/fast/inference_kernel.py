@@ -13,8 +13,9 @@ What belongs together travels together, here and in the kernels of training:
   for matrices, and PReLU's slopes behind it.
 * A matrix of a product is as :mod:`acdref.ops.microkernel` has it: (array, first, row), and A's depth.
 * `pool` is the (rows, bins) of a window.
-* `tasks` are a counter, that begins with 0, and how many even pieces the rows are cut into.  Each thread
-  calls a kernel once, and takes pieces until there are no more: Python would take as long as some of them.
+* `tasks` are two counters, of pieces that were taken and that are done, and how many even pieces the rows
+  are cut into.  Each thread calls a kernel once, and takes pieces until there are no more: Python would take
+  as long for each as some of them.
 * A block's `source` is (features, framed, stem, x): the map x, of which are made the rows that a task wants;
   or features, if there are any, from which the stem makes these rows, in x, with their frame in `framed`.
 """
@@ -22,9 +23,9 @@ What belongs together travels together, here and in the kernels of training:
 import numpy as np
 
 from acdref.fast.vector_loops import (
-    claim,
     column_softmax,
     flat,
+    increase,
     largest,
     moments_about_first,
     prelu,
@@ -41,7 +42,7 @@ from acdref.ops.vectors import TAPS
 def next_piece(tasks, rows):
     """(start, stop) of rows that nobody has taken yet; both are `rows` when there are no more."""
     counter, count = tasks
-    i = min(claim(counter), count)
+    i = min(increase(counter, 0), count)
     return rows * i // count, rows * min(i + 1, count) // count
 
 
@@ -146,6 +147,7 @@ def pooled_rows(tasks, source, dilation, layers, y, pool, inner, outer):
                 row = count * y.shape[2]
                 _separable_rows(x, x0, dilation, layers, inner, flat(outer), 0, row, count, height)
                 _pool_strip(outer, pool, layers[1][2], y, start + t, f, count, bins)
+        increase(tasks[0], 1)
         start, stop = next_piece(tasks, len(y))
 
 
@@ -175,6 +177,7 @@ def mapped_rows(tasks, source, dilation, layers, y, moments, inner):
                 for c in range(0, channels, LANES):
                     prelu(y, y0 + c, layers[1][2], c, channels, count)
             mean_and_squares(flat(y), (start + t) * size, size, moments, start + t)
+        increase(tasks[0], 1)
         start, stop = next_piece(tasks, rows)
 
 
@@ -217,6 +220,7 @@ def summaries(tasks, x, key, largest, total, summary, keys, packed, scale):
         largest[i], total[i], summary[i] = -np.inf, 0, 0
         own = flat(x)[start * channels : stop * channels]
         summarise(own, stop - start, key, keys, packed, (largest[i], total[i], scale), summary[i])
+        increase(tasks[0], 1)
         start, stop = next_piece(tasks, positions)
 
 
@@ -270,4 +274,5 @@ def attended_rows(tasks, x, query, answer, y, pool, queries, outer, ones):
                     x0 = ((t * height + i) * bins + f) * channels
                     attend(flat(x), x0, query, answer, queries, flat(outer), i * size, count, size)
                 _pool_strip(outer, pool, ones, y, t, f, count, bins)
+        increase(tasks[0], 1)
         start, stop = next_piece(tasks, len(y))

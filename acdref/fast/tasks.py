@@ -6,7 +6,9 @@ call: large arrays are slow to get and to clear.
 
 import math
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -18,6 +20,9 @@ ROWS = 32
 """Rows of a task of a training step."""
 STEP = 96
 """Positions that go through a matrix product together: as many as the register tile keeps in the cache."""
+
+
+_LOOKS = 10**6  # at a number, in about a millisecond
 
 
 class _Memory(threading.local):
@@ -72,10 +77,57 @@ def for_each(task: Callable, arguments: list[tuple]) -> list:
     return results
 
 
-def share(kernel: Callable, count: int, arguments: Callable[[], tuple]) -> None:
-    """Let each thread call ``kernel((counter, count), *arguments())``, and take pieces of the work there."""
-    counter = np.zeros(1, np.int64)
-    threads.run(lambda _: kernel((counter, count), *arguments()), min(threads.get_threads(), count))
+class Crew:
+    """Threads that work through stages, and spin between one and the next: to wake one takes as long as some.
+
+    A context; whoever waits longer than a millisecond goes, and comes back with the next stage.  The caller
+    waits for what others have begun, not for others: where cores are busy, it does all by itself.
+    """
+
+    def __init__(self) -> None:
+        self._number = np.zeros(1, np.int64)  # of stages so far
+        self._stage: tuple[Callable, tuple, Callable] | None = None
+        self._members: list[Future] = []
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stage = None
+        self._number[0] += 1
+
+    def share(self, kernel: Callable, count: int, arguments: Callable[[], tuple]) -> None:
+        """Let each thread call ``kernel((counter, count), *arguments())``, which takes pieces of the work.
+
+        ``counter`` are the numbers of pieces that were taken, and that are done.
+        """
+        counter = np.zeros(2, np.int64)
+        tasks = counter, count
+        if count > 1:
+            self._stage = kernel, tasks, arguments
+            self._number[0] += 1
+            self._members = [member for member in self._members if not member.done()]
+            if not self._members:
+                self._members = threads.start(self._work, count - 1)
+        kernel(tasks, *arguments())
+        while not _reached(counter[1:], count):
+            time.sleep(0)  # somebody else may need this core
+
+    def _work(self):
+        seen = self._number[0] - 1
+        while _reached(self._number, seen + 1):
+            seen = self._number[0]
+            if self._stage is None:
+                return
+            kernel, tasks, arguments = self._stage
+            kernel(tasks, *arguments())
+
+
+def _reached(number, least):
+    """Whether `number` (1,) became so large within about a millisecond."""
+    from acdref.fast.vector_loops import reached
+
+    return reached(number, least, _LOOKS)
 
 
 def summed(task: Callable, clips: int, rows: int, *parts: tuple) -> list[NDArray]:

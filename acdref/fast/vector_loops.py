@@ -13,6 +13,7 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 
 from acdref.fast.norm import INVERSE, MEAN, SCALE, SHIFT, SLOPE, A, B, C
+from acdref.ops.kernel import compile_function
 from acdref.ops.layout import LANES
 from acdref.ops.vectors import TAPS, vector_code
 
@@ -36,15 +37,34 @@ def flat(typingctx, x):
 
 
 @intrinsic
-def claim(typingctx, counter):
-    """The first element of an array of integers, which is then one more: no other thread gets the same."""
+def increase(typingctx, numbers, index):
+    """numbers[index] as it was; now it is one more, and no other thread gets the same."""
 
     def codegen(context, builder, signature, arguments):
-        place = context.make_array(counter)(context, builder, arguments[0]).data
-        one = context.get_value_type(counter.dtype)(1)
-        return builder.atomic_rmw("add", place, one, "monotonic")
+        data = context.make_array(numbers)(context, builder, arguments[0]).data
+        place = builder.gep(data, [arguments[1]], source_etype=ir.IntType(64))
+        return builder.atomic_rmw("add", place, ir.IntType(64)(1), "acq_rel")
 
-    return counter.dtype(counter), codegen
+    return types.int64(numbers, types.intp), codegen
+
+
+@intrinsic
+def _now(typingctx, number):
+    """The first of an array of integers, which other threads may change."""
+
+    def codegen(context, builder, signature, arguments):
+        place = context.make_array(number)(context, builder, arguments[0]).data
+        return builder.load_atomic(place, "acquire", 8, typ=ir.IntType(64))
+
+    return types.int64(number), codegen
+
+
+@compile_function
+def reached(number, least, looks):
+    """Whether a number (1,) that other threads raise is seen to be at least `least`, in so many looks."""
+    while looks > 0 and _now(number) < least:
+        looks -= 1
+    return looks > 0
 
 
 def _by_fours(emit, bins, dilation):
@@ -107,16 +127,25 @@ def prelu(emit, x, x0, slope, c, channels, bins):
 
 @vector_code
 def largest(emit, x, x0, x_row, pool, slope, c, y, y0, channels, bins):
-    """y[f] = the largest prelu(x) of each of `bins` windows."""
+    """y[f] = the largest prelu(x) of each of `bins` windows; those of 2 x 2 without loops."""
+    builder = emit.builder
     rows, width = pool
     slope = emit.load(slope, c)
-    with emit.loop(bins) as f:
-        window = emit.at(x0, (f, emit.builder.mul(channels, width)))
-        best = emit.total(emit.prelu(emit.load(x, window), slope))
-        with emit.loop(rows) as i, emit.loop(width) as j:
-            v = emit.prelu(emit.load(x, emit.at(window, (i, x_row), (j, channels))), slope)
-            emit.set(best, emit.maximum(emit.value(best), v))
-        emit.store(emit.value(best), y, emit.at(y0, (f, channels)))
+
+    def value(f, i, j):
+        window = emit.at(x0, (f, builder.mul(channels, width)))
+        return emit.prelu(emit.load(x, emit.at(window, (i, x_row), (j, channels))), slope)
+
+    square = builder.and_(*(builder.icmp_signed("==", size, size.type(2)) for size in pool))
+    with builder.if_else(square) as (two_by_two, other):
+        with two_by_two, emit.loop(bins) as f:
+            above, below = (emit.maximum(value(f, i, 0), value(f, i, 1)) for i in range(2))
+            emit.store(emit.maximum(above, below), y, emit.at(y0, (f, channels)))
+        with other, emit.loop(bins) as f:
+            best = emit.total(emit.constant(-math.inf))
+            with emit.loop(rows) as i, emit.loop(width) as j:
+                emit.set(best, emit.maximum(emit.value(best), value(f, i, j)))
+            emit.store(emit.value(best), y, emit.at(y0, (f, channels)))
 
 
 def _moments(emit, x, x0, step, count, pivot):

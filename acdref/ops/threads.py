@@ -85,6 +85,23 @@ def run(task: Callable[[int], object], count: int) -> None:
             raise error
 
 
+def start(task: Callable[[], object], count: int) -> list[Future]:
+    """Call ``task()`` on `count` threads beside the caller's, in all no more than :func:`get_threads`.
+
+    Nobody waits for them; inside a task of :func:`run` there are none.
+    """
+
+    def inside():
+        _inside.task = True
+        try:
+            task()
+        finally:
+            _inside.task = False
+
+    count = 0 if getattr(_inside, "task", False) else min(get_threads() - 1, count)
+    return [_executor(count).submit(inside) for _ in range(count)]
+
+
 def in_order(jobs: Iterable[Callable[[], Any] | None], workers: int, ahead: int) -> Iterator[Any]:
     """Results of jobs in their order, each worked on by one of several threads, the caller's among them.
 

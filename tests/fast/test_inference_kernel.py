@@ -57,8 +57,8 @@ def test_conv_rows(drawn, inputs, pad):
 
 
 def tasks(count, done=0):
-    """A counter of so many pieces, of which some are done."""
-    return np.array([done]), count
+    """Counters of so many pieces, of which some are done."""
+    return np.array([done, done]), count
 
 
 def map_source(x):

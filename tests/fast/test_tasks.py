@@ -4,13 +4,14 @@ Memory that is used again: of the size asked for, of one thread's own, and never
 """
 
 import threading
+import time
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acdref.fast.tasks import ROWS, STEP, for_each, framed, pieces, rows_together, scratch, share, summed
+from acdref.fast.tasks import ROWS, STEP, Crew, for_each, framed, pieces, rows_together, scratch, summed
 from acdref.ops import threads
 
 clips_and_rows = st.tuples(st.integers(1, 4), st.integers(1, 3 * ROWS + 1))
@@ -35,19 +36,64 @@ def test_every_row_once(shape):
     assert (counted == 1).all()
 
 
-@pytest.mark.parametrize(("count", "pieces"), [(1, 5), (3, 5), (4, 2)])
-def test_threads_share_a_counter(count, pieces):
-    """One call a thread, no more of them than pieces, with arguments of its own."""
-    calls = []
+def work(tasks, own, done):
+    """A kernel in Python: takes pieces until there are no more."""
+    counter, count = tasks
+    while True:
+        with lock:
+            i, counter[0] = counter[0], counter[0] + 1
+        if i >= count:
+            return
+        own.append(i)
+        done.append(i)
+        with lock:
+            counter[1] += 1
+
+
+lock = threading.Lock()
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_crew_does_each_piece_once(count):
+    """Stage after stage, also when its members have gone meanwhile; inside a task the caller is alone."""
     threads.set_threads(count)
     try:
-        share(lambda tasks, own: calls.append((tasks, own)), pieces, lambda: (object(),))
+        with Crew() as crew:
+            for pieces in (1, 2, 5, 30, 1, 3):
+                done, owns = [], []
+
+                def arguments(done=done, owns=owns):
+                    owns.append([])
+                    return owns[-1], done
+
+                crew.share(work, pieces, arguments)
+                assert sorted(done) == list(range(pieces))
+                assert len(owns) <= count + 1  # who comes late sees the same stage twice
+                time.sleep(0.01 * (pieces == 5))
+        outside = []
+
+        def inner(i):
+            owns = []
+            with Crew() as crew:
+                crew.share(work, 3, lambda: (owns.append(threading.get_ident()) or [], outside))
+            assert set(owns) == {threading.get_ident()}
+
+        threads.run(inner, 2)
+        assert sorted(outside) == [0, 0, 1, 1, 2, 2]
     finally:
         threads.set_threads(None)
-    assert len({own for _, own in calls}) == len(calls) == min(count, pieces)
-    for counter, total in (tasks for tasks, _ in calls):
-        assert counter is calls[0][0][0]
-        assert (counter[0], total) == (0, pieces)
+
+
+def test_a_crew_goes_with_its_context():
+    threads.set_threads(2)
+    try:
+        with Crew() as crew:
+            crew.share(work, 2, lambda: ([], []))
+            members = crew._members
+        assert all(member.result(10) is None for member in members)
+        assert len(members) == 1
+    finally:
+        threads.set_threads(None)
 
 
 @given(st.integers(1, 1000))

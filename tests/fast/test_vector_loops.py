@@ -34,7 +34,7 @@ def largest(x, x_row, rows, width, slope, y, channels, bins):
 @compile_function
 def claims(counter, y):
     for i in range(len(y)):
-        y[i] = loops.claim(counter)
+        y[i] = loops.increase(counter, 1)
 
 
 @compile_function
@@ -209,11 +209,13 @@ def test_softmax_gradient(rng):
 
 
 def test_no_number_is_claimed_twice():
-    counter, found = np.zeros(1, np.int64), np.zeros((4, 50_000), np.int64)
+    counter, found = np.zeros(2, np.int64), np.zeros((4, 50_000), np.int64)
     callers = [threading.Thread(target=claims, args=(counter, own)) for own in found]
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join()
     np.testing.assert_array_equal(np.sort(found, axis=None), np.arange(found.size))
-    assert counter[0] == found.size
+    assert counter.tolist() == [0, found.size]
+    assert loops.reached(counter[1:], found.size, 1)
+    assert not loops.reached(counter[1:], found.size + 1, 9)
