@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acdref.metrics._classwise import mean_over_classes, per_class
+from acdref.metrics._classwise import confusion, mean_over_classes
 
 __all__ = ["accuracy", "f_score", "mean_accuracy"]
 
@@ -41,16 +41,11 @@ def accuracy(
     >>> accuracy([[1, 0], [0, np.nan]], [[0.7, 0.5], [0.6, 0.9]])
     array([0.5, 1. ])
     """
-
-    thresholds = _thresholds(threshold, y)
-
-    def block_accuracy(block):
-        true_positive, false_positive, false_negative, true_negative = block.confusion(thresholds)
-        right = true_positive + true_negative
-        with np.errstate(invalid="ignore"):
-            return right / (right + false_positive + false_negative)
-
-    return per_class(block_accuracy, y, p, sample_weight)
+    cells = confusion(y, p, _thresholds(threshold, y), sample_weight)
+    true_positive, false_positive, false_negative, true_negative = cells
+    right = true_positive + true_negative
+    with np.errstate(invalid="ignore"):
+        return right / (right + false_positive + false_negative)
 
 
 def mean_accuracy(
@@ -114,22 +109,17 @@ def f_score(
     """
     if not 0 < beta < np.inf:
         raise ValueError(f"beta must be positive, not {beta}")
-
-    thresholds = _thresholds(threshold, y)
-
-    def block_f_score(block):
-        true_positive, false_positive, false_negative, _ = block.confusion(thresholds)
-        hits = (1 + beta**2) * true_positive
-        total = hits + beta**2 * false_negative + false_positive
-        return np.divide(hits, total, out=np.full(len(total), float(undefined)), where=total > 0)
-
-    return per_class(block_f_score, y, p, sample_weight)
+    cells = confusion(y, p, _thresholds(threshold, y), sample_weight)
+    true_positive, false_positive, false_negative, _ = cells
+    hits = (1 + beta**2) * true_positive
+    total = hits + beta**2 * false_negative + false_positive
+    return np.divide(hits, total, out=np.full(len(total), float(undefined)), where=total > 0)
 
 
 def _thresholds(threshold, y):
-    """One threshold per class, float64: a float32 score must not be compared in float32."""
+    """Checked, in float64: one for all classes, or one for each."""
     threshold = np.asarray(threshold, dtype=np.float64)
     n_classes = np.shape(y)[-1:]
     if threshold.shape not in ((), n_classes) or np.isnan(threshold).any():
         raise ValueError("threshold must be a number, or one number for each class")
-    return np.broadcast_to(threshold, n_classes)
+    return threshold

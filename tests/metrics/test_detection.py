@@ -41,6 +41,27 @@ class TestAccuracy:
             else:
                 assert np.isnan(acc[c])
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_threshold_at_the_ends_of_a_type(self, dtype):
+        """The threshold is rounded to the scores' type, and must part them as float64 would."""
+        ends = [0.0, -0.0, 1e-50, -1e-50, 1e-45, -1e-45, 0.1, 1e300, -1e300, np.inf, -np.inf]
+        with np.errstate(over="ignore"):
+            p = np.array([*ends, np.nextafter(np.float32(0.1), np.float32(0))]).astype(dtype)[:, None]
+        for threshold in ends:
+            detected = p.astype(np.float64) > threshold
+            np.testing.assert_array_equal(metrics.accuracy(np.ones_like(p), p, threshold), detected.mean(0))
+
+    def test_sums_of_many_clips(self):
+        """More clips than are counted at once, and a rest."""
+        rng = np.random.default_rng(0)
+        y, p, weight = rng.choice([0, 1, np.nan], (2500, 3)), rng.random((2500, 3)), rng.random((2500, 3))
+        known, right = ~np.isnan(y), (p > 0.5) == y
+        np.testing.assert_array_equal(metrics.accuracy(y, p), right.sum(0) / known.sum(0))
+        expected = (weight * right).sum(0) / (weight * known).sum(0)
+        np.testing.assert_allclose(metrics.accuracy(y, p, sample_weight=weight), expected, **CLOSE)
+        alone = [metrics.accuracy(y[:, [c]], p[:, [c]], sample_weight=weight[:, [c]])[0] for c in range(3)]
+        np.testing.assert_array_equal(metrics.accuracy(y, p, sample_weight=weight), alone)
+
 
 class TestFScore:
     @given(evaluations(), st.sampled_from([0.5, 1.0, 2.0]))
