@@ -698,6 +698,15 @@ PLANTED = {
         ("var * (total / max(total - 1, 1))", "var"),
         ("mean = (counts * means).sum(0) / total", "mean = means.mean(0)"),
     ],
+    "fast/plan": [
+        ("np.array_equal(self._digests, digests)", "True"),
+        ("if last[other] >= number - 1]", "if last[other] >= number]"),
+        ("weight = weight if exact and op.source == 0 else padded(weight, (2,))", "pass"),
+    ],
+    "fast/plan_kernel": [
+        ("bounds = step.bounds if last else LANES", "bounds = step.bounds"),
+        ("found[k] ^ words[whole + k]", "found[k]"),
+    ],
     "fast/tasks": [
         ("array.size < size or array.dtype != dtype", "array.size < size"),
         ("(clip, start, min(start + ROWS, rows))", "(clip, start, start + ROWS)"),

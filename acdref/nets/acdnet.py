@@ -8,7 +8,6 @@ residual", the paper names no stem, and "2x2 pooling after each block" must mean
 table is configuration: a better reading is a new :class:`ACDNetConfig`, not new code.
 """
 
-import importlib
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -185,14 +184,7 @@ class ACDNet(Network):
 
     def _compiled(self, road: str) -> ModuleType | None:
         """The module of :mod:`acdref.fast` that computes this network; None where there is none."""
-        if self.backend != "numba" or self.config.attention != "linear":
-            return None
-        try:
-            return importlib.import_module(f"acdref.fast.{road}")
-        except ModuleNotFoundError as error:
-            if not (error.name or "").startswith("acdref.fast"):
-                raise
-            return None
+        return self.compiled(road) if self.config.attention == "linear" else None
 
     def layer_table(self, frames: int) -> list[Row]:
         """As :meth:`Network.layer_table`, with the features before the layers.

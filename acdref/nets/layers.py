@@ -642,6 +642,8 @@ def forward(layers: Sequence[Layer], net: Network, x: NDArray, train: bool) -> t
         For each layer, its input (where it has to be kept) and its tape; None unless training.
     """
     if not train:
+        if (plan := net.compiled("plan")) is not None:
+            return plan.run(layers, net, x), None
         for group in _groups(layers):
             # Of a single layer, kernels cut the work themselves, and NumPy pools as fast in one go.
             worth = len(group) > 1 or (net.backend == "numpy" and isinstance(group[0], Conv))

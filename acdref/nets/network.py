@@ -1,6 +1,8 @@
 """What networks made of :mod:`acdref.nets.layers` share: parameters, both passes, prediction, layer table."""
 
+import importlib
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -135,6 +137,17 @@ class Network:
         self.as_map(x)  # complains about the shape of the whole
         logits = np.concatenate([self.forward(clip[None])[0] for clip in x])
         return softmax_channels(logits) if self.output == "softmax" else sigmoid(logits)  # (N, classes)
+
+    def compiled(self, road: str) -> ModuleType | None:
+        """The module of :mod:`acdref.fast` that goes so; None for NumPy, and where there is none."""
+        if self.backend != "numba":
+            return None
+        try:
+            return importlib.import_module(f"acdref.fast.{road}")
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("acdref.fast"):
+                raise
+            return None
 
     def layer_table(self, frames: int) -> list[Row]:
         """Rows of the layer table for an input of so many frames.

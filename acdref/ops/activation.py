@@ -150,7 +150,9 @@ def mean_sigmoid_logit(z: NDArray) -> NDArray:
     [[0.0], [-1000.0]]
     """
     wide = z.astype(np.float64)
-    return (_log_mean_sigmoid(wide) - _log_mean_sigmoid(-wide)).astype(z.dtype)
+    parts = _log_sigmoid(wide)
+    # sigmoid(-z) is exp(-z) sigmoid(z): its logarithm takes no other exponential.
+    return (_log_mean(parts) - _log_mean(parts - wide)).astype(z.dtype)
 
 
 def mean_sigmoid_logit_backward(dy: NDArray, z: NDArray) -> NDArray:
@@ -161,8 +163,8 @@ def mean_sigmoid_logit_backward(dy: NDArray, z: NDArray) -> NDArray:
     ``dz_t = dy s_t (1 - s_t) / (T p (1 - p))`` with s_t = sigmoid(z_t); the fraction is at most T.
     """
     wide = z.astype(np.float64)
-    logarithm = _log_sigmoid(wide) + _log_sigmoid(-wide)
-    logarithm -= (_log_mean_sigmoid(wide) + _log_mean_sigmoid(-wide))[:, None]
+    parts = _log_sigmoid(wide), _log_sigmoid(-wide)
+    logarithm = sum(parts) - sum(map(_log_mean, parts))[:, None]
     return (dy[:, None] * np.exp(logarithm) / z.shape[1]).astype(z.dtype)  # (N, T, C)
 
 
@@ -170,9 +172,8 @@ def _log_sigmoid(z):
     return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
 
 
-def _log_mean_sigmoid(z):
-    """``log(mean_t sigmoid(z_t))``, (N, C)."""
-    parts = _log_sigmoid(z)
+def _log_mean(parts):
+    """``log(mean_t exp(parts_t))``, (N, C)."""
     largest = parts.max(1, keepdims=True)  # (N, 1, C)
     return np.log(np.exp(parts - largest).mean(1)) + largest[:, 0]
 

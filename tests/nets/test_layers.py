@@ -20,12 +20,15 @@ from acdref.nets.layers import (
     MeanSigmoid,
     Residual,
 )
+from acdref.nets.network import Network
 
 both = pytest.mark.parametrize("backend", BACKENDS)
 
 
 class Net:
     """As much of a network as layers ask for."""
+
+    compiled = Network.compiled
 
     def __init__(self, built, backend="numpy", dtype=np.float64, seed=1):
         self.layers, self.backend = built, backend
