@@ -35,7 +35,7 @@ def kept(net: Any, make: Callable[[Any], Any]) -> Any:
     """
     arrays = net.params | net.state
     shapes = net.layers, [(name, a.shape, a.dtype) for name, a in arrays.items()]
-    bits = b"".join(np.ascontiguousarray(a) for a in arrays.values())  # quicker than to compare one by one
+    bits = b"".join(a.tobytes() for a in arrays.values())  # quicker than to compare one by one
     values = _kept.setdefault(net, {})
     before = values.get(make)
     if before is None or before[0] != shapes or before[1] != bits:
