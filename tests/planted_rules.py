@@ -518,9 +518,13 @@ PLANTED = {
         (
             "special = special | (weight == 0)",
             "special = special.copy()",
-            "TestEveryMetricOfClasses::test_unknown_label_is_a_dropped_row",
+            "TestEveryMetricOfClasses::test_nan_score_of_no_weight",
         ),
-        ("        negative &= weight > 0\n", "", "TestEveryMetricOfClasses::test_nan_score_of_no_weight"),
+        (
+            "positive &= weight[b, n] > 0",
+            "pass",
+            "TestEveryMetricOfClasses::test_nan_score_of_no_weight",
+        ),
         (
             "np.isnan(p) & (positive | negative)",
             "np.isnan(p)",
@@ -561,8 +565,12 @@ PLANTED = {
             "TestAccuracy::test_threshold_is_strict_and_compared_in_float64",
         ),
         ("cell if w is None else cell * w", "cell", "TestAccuracy::test_counts"),
-        ("np.nextafter(rounded, dtype.type(-np.inf))", "rounded", "TestAccuracy::test_threshold_is_strict"),
-        ("terms[len(cell) :] = 0", "pass", "TestAccuracy::test_sums_of_many_clips"),
+        (
+            "np.nextafter(rounded, dtype.type(-np.inf))",
+            "rounded",
+            "TestAccuracy::test_threshold_is_strict_and_compared_in_float64",
+        ),
+        ("terms.reshape(_ROWS, -1)", "terms[:_ROWS]", "TestAccuracy::test_sums_of_many_clips"),
     ],
     ("labels/evaluation", "labels/test_evaluation.py"): [
         (

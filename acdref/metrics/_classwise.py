@@ -134,7 +134,7 @@ def confusion(y, p, threshold, sample_weight):
         rows = slice(first, first + len(terms))
         w = None if weight is None else weight[rows]
         scores = p[rows].astype(threshold.dtype, copy=False)
-        for k, cell in enumerate(_cells(y[rows], scores, w, threshold)):
+        for k, cell in enumerate(_cells(y[rows], scores, threshold)):
             terms[: len(cell)] = cell if w is None else cell * w
             terms[len(cell) :] = 0
             # In lanes, so that sums round the same however many classes there are.
@@ -146,12 +146,9 @@ def confusion(y, p, threshold, sample_weight):
     return mass
 
 
-def _cells(y, p, weight, threshold):
+def _cells(y, p, threshold):
     """Where labels are true positives, false positives, false negatives, true negatives, and lack a score."""
     positive, negative = split_labels(y)
-    if weight is not None:
-        positive &= weight > 0
-        negative &= weight > 0
     found = p > threshold
     lost = ~found
     missing = np.isnan(p) & (positive | negative)
