@@ -1,14 +1,11 @@
-"""What the per-class metrics share: rankings of a class's clips, and the confusions of all classes."""
+"""What the per-class metrics share: blocks of classes, rankings, confusions."""
 
-import itertools
-import os
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-_TOGETHER = 2**22  # scores that are transposed together, at least those of so many classes:
-_BLOCK = 16
+_BLOCK = 32  # classes at a time: whole cache lines for the transposition, and it stays in the cache
 _LANES, _ROWS = 4, 255  # clips that are counted together: a uint8 holds the number of rows, in each lane
 
 
@@ -18,22 +15,54 @@ class Ranking(NamedTuple):
     scores: np.ndarray  # (n,)
     weight: np.ndarray | None  # (n,)
     top: np.ndarray | None  # (n + 1,): weight of the best 0, 1, ..., n
-    total: float  # weight (number) of all, those included that were left out at the low end
 
     @classmethod
-    def of(cls, scores, weight, left_out=0.0):
-        """Ranking of items in any order."""
+    def of(cls, scores, weight, chosen):
+        """Ranking of the `chosen` (bool) items."""
+        scores = scores[chosen]
         if weight is None:
-            return cls(np.sort(scores), None, None, len(scores) + left_out)
+            scores.sort()
+            return cls(scores, None, None)
         order = scores.argsort()
-        weight = weight[order]
-        top = np.append(0.0, np.cumsum(weight[::-1]))
-        return cls(scores[order], weight, top, top[-1] + left_out)
+        weight = weight[chosen][order]
+        return cls(scores[order], weight, np.append(0.0, np.cumsum(weight[::-1])))
 
     def mass_above(self, score, inclusive):
         """Weight (number, if unweighted) of the items that score above each `score`, or at it too."""
         count = len(self.scores) - np.searchsorted(self.scores, score, "left" if inclusive else "right")
         return count if self.top is None else self.top[count]
+
+
+class ClassBlock(NamedTuple):
+    """A few classes, one per row."""
+
+    first: int  # column of the first class
+    positive: np.ndarray  # (B, N) bool
+    negative: np.ndarray  # (B, N) bool; what is neither is unknown, or of weight 0
+    scores: np.ndarray  # (B, N) float32 or float64
+    weight: np.ndarray | None  # (B, N) float64; None if all are 1
+
+    @classmethod
+    def cut(cls, y, p, weight, first):
+        """Classes `first`, `first` + 1, ... of validated matrices, as many as a block has."""
+        block = slice(first, first + _BLOCK)
+        positive, negative = map(_transposed, split_labels(y[:, block]))
+        if weight is not None:
+            weight = _transposed(weight[:, block])
+            positive &= weight > 0
+            negative &= weight > 0
+        scores = _transposed(p[:, block], _score_type(p))
+        missing = np.isnan(scores) & (positive | negative)
+        if missing.any():
+            c = first + np.nonzero(missing)[0][0]
+            raise ValueError(f"p has a NaN score beside a known label in class {c}")
+        return cls(first, positive, negative, scores, weight)
+
+    def rankings(self):
+        """Yield for each class the rankings of its positives and of its negatives."""
+        for b, scores in enumerate(self.scores):
+            weight = None if self.weight is None else self.weight[b]
+            yield Ranking.of(scores, weight, self.positive[b]), Ranking.of(scores, weight, self.negative[b])
 
 
 def mean_over_classes(values: ArrayLike) -> float:
@@ -59,64 +88,20 @@ def mean_over_classes(values: ArrayLike) -> float:
 
 
 def per_class(metric, y, p, sample_weight):
-    """``metric(positives, negatives)`` of the rankings of each class: (C,) float64."""
+    """``metric(block)``, the values of a block of classes, for all classes: (C,) float64."""
     y, p, weight = validate(y, p, sample_weight)
-    values = np.empty(y.shape[1])
-    width = max(_BLOCK, _TOGETHER // max(1, len(y)))
-    for first in range(0, len(values), width):
-        block = slice(first, first + width)
-        special = _transposed(y[:, block], bool, lambda labels: labels != 0)  # positive or unknown: few
-        scores = _transposed(p[:, block], _score_type(p))
-        by_label = weight is not None and weight.ndim == 2
-        weights = _transposed(weight[:, block], np.float64) if by_label else weight
-
-        def task(start, stop):
-            some = slice(start, stop)
-            w = weights[some] if by_label else weights  # noqa: B023
-            pairs = _rankings(y[:, block][:, some], special[some], scores[some], w, first + start)  # noqa: B023
-            values[block][some] = [metric(*pair) for pair in pairs]  # noqa: B023
-
-        _by_pieces(task, len(scores), _BLOCK)
-    return values
-
-
-def _rankings(y, special, scores, weight, first):
-    """Yield for each class, the first of them `first`, the rankings of its positives and its negatives.
-
-    `y` is (N, B); what is not 0 in it is `special`, (B, N), as `scores`, which are overwritten.  Of the
-    negatives only those are ranked that score no lower than some positive.
-    """
     if weight is not None:
-        weight = np.broadcast_to(weight, scores.shape)
-        special = special | (weight == 0)
-    b, n = np.divmod(np.flatnonzero(special), len(y))  # ten times as fast as np.nonzero
-    positive, _ = split_labels(y[n, b])
-    if weight is not None:
-        positive &= weight[b, n] > 0
-    missing = np.isnan(scores)
-    missing[b[~positive], n[~positive]] = False
-    if missing.any():
-        raise ValueError(
-            f"p has a NaN score beside a known label in class {first + np.nonzero(missing)[0][0]}"
-        )
-    found, of = scores[b[positive], n[positive]], n[positive]
-    edges = np.searchsorted(b[positive], np.arange(len(scores) + 1))
-    parts = [slice(*edge) for edge in itertools.pairwise(edges)]
-    scores[b, n] = np.nan  # neither above a positive nor below
-    lowest = np.array([found[part].min(initial=np.inf) for part in parts])[:, None]
-    above, below = scores >= lowest, scores < lowest
-    for k, part in enumerate(parts):
-        near = np.flatnonzero(above[k])  # three times as fast as choosing by a mask
-        if weight is None:
-            yield (
-                Ranking.of(found[part], None),
-                Ranking.of(scores[k].take(near), None, np.count_nonzero(below[k])),
-            )
-        else:
-            yield (
-                Ranking.of(found[part], weight[k, of[part]]),
-                Ranking.of(scores[k].take(near), weight[k].take(near), weight[k, below[k]].sum()),
-            )
+        weight = np.broadcast_to(weight if weight.ndim == 2 else weight[:, None], y.shape)
+
+    def values(first):
+        return np.asarray(metric(ClassBlock.cut(y, p, weight, first)), dtype=np.float64)
+
+    if y.shape[1] <= _BLOCK:
+        return values(0)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor() as pool:  # NumPy sorts and copies without the interpreter's lock
+        return np.concatenate(list(pool.map(values, range(0, y.shape[1], _BLOCK))))
 
 
 def confusion(y, p, threshold, sample_weight):
@@ -193,25 +178,9 @@ def split_labels(y):
     return positive, negative
 
 
-def _transposed(matrix, dtype, change=None):
-    """``change(matrix.T)`` with contiguous rows, made in pieces that fit into the cache."""
-    rows = np.empty(matrix.shape[::-1], dtype)
-
-    def task(start, stop):
-        piece = matrix[start:stop]
-        rows[:, start:stop] = (piece if change is None else change(piece)).T
-
-    _by_pieces(task, len(matrix), 512)
+def _transposed(matrix, dtype=None):
+    """Copy of ``matrix.T`` with contiguous rows, made in pieces that fit into the innermost cache."""
+    rows = np.empty(matrix.shape[::-1], dtype or matrix.dtype)
+    for start in range(0, len(matrix), 512):
+        rows[:, start : start + 512] = matrix[start : start + 512].T
     return rows
-
-
-def _by_pieces(task, length, size):
-    """``task(start, stop)`` over pieces of range(length), in threads: NumPy works without Python's lock."""
-    edges = [*range(0, length, size), length]
-    if len(edges) <= 2:
-        task(0, length)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(task, edges, edges[1:]))
