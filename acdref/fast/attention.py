@@ -55,10 +55,8 @@ class CompiledAttention:
     """
 
     def __init__(self, params: dict[str, NDArray], name: str, statistics: Statistics, summarise: Callable):
-        self.weight = {part: matrix(params[f"{name}.{part}.weight"]) for part in PARTS}
-        bias = {part: params[f"{name}.{part}.bias"] for part in PARTS}
+        self.weight, bias, self.gamma, beta = _parameters(params, name)
         self.channels, self.width = self.weight["query"].shape
-        self.gamma, beta = params[f"{name}.norm.gamma"], params[f"{name}.norm.beta"]
         self.mean, self.inverse = statistics
         dtype = self.gamma.dtype
         self.scale = (self.gamma * self.inverse).astype(dtype)
@@ -89,9 +87,7 @@ class FrozenAttention:
     """
 
     def __init__(self, params: dict[str, NDArray], name: str):
-        weight = {part: matrix(params[f"{name}.{part}.weight"]) for part in PARTS}
-        bias = {part: params[f"{name}.{part}.bias"] for part in PARTS}
-        gamma, beta = params[f"{name}.norm.gamma"], params[f"{name}.norm.beta"]
+        weight, bias, gamma, beta = _parameters(params, name)
         scaled = {part: weight[part] * gamma[:, None] for part in ("query", "key", "value")}
         self.channels, self.width = weight["query"].shape
         self._query, self._key = (packed(padded(scaled[part], (0, 1))) for part in ("query", "key"))
@@ -115,6 +111,13 @@ class FrozenAttention:
         mean, inverse = statistics
         shift = self._query_sum.dtype.type(mean * inverse)
         return _scaled("query", self._query, inverse), self._query_bias - shift * self._query_sum
+
+
+def _parameters(params, name):
+    """Matrices and biases of all parts, gamma and beta."""
+    weight = {part: matrix(params[f"{name}.{part}.weight"]) for part in PARTS}
+    bias = {part: params[f"{name}.{part}.bias"] for part in PARTS}
+    return weight, bias, params[f"{name}.norm.gamma"], params[f"{name}.norm.beta"]
 
 
 def _scaled(name, weight, scale):

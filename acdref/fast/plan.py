@@ -93,6 +93,10 @@ class _Single(NamedTuple):
         return self.layer.inference(net)(x)
 
 
+class _Unknown(Exception):
+    """A layer that the kernel has no steps for."""
+
+
 class _Ops:
     """Layers that become steps, one after the other."""
 
@@ -104,7 +108,7 @@ class _Ops:
         before = len(self.found)
         try:
             self._last = self._append(layer, self._last)
-        except NotImplementedError:
+        except _Unknown:
             del self.found[before:]
             return False
         return True
@@ -121,7 +125,7 @@ class _Ops:
                 kind = kernels.TAPS_3X3
             known = window == (3, 3) if layer.depthwise else geometry.dilation[1] == 1
             if layer.norm_last or not known:
-                raise NotImplementedError
+                raise _Unknown
             activation = activation or layer.activation
         elif isinstance(layer, Dense):
             kind, window, geometry = kernels.PRODUCT, (1, 1), STEP
@@ -131,7 +135,7 @@ class _Ops:
         elif isinstance(layer, Mean):
             kind, window, geometry = kernels.MEAN, tuple(int(axis not in layer.axes) for axis in (1, 2)), STEP
         else:
-            raise NotImplementedError
+            raise _Unknown
         result = next(self._maps)
         self.found.append(Op(kind, layer, source, result, window, geometry, added, activation))
         return result
@@ -140,7 +144,7 @@ class _Ops:
         *body, last = layer.body
         known = all(isinstance(part, Conv | Dropout) for part in (*layer.body, *layer.shortcut))
         if not known or not isinstance(last, Conv) or last.depthwise or last.activation:
-            raise NotImplementedError
+            raise _Unknown
         around = inner = source
         for part in layer.shortcut:
             around = self._append(part, around)
