@@ -3,6 +3,9 @@
 A file of weights holds arrays and one JSON text, ``meta``, with the format's name and version, the network's
 configuration and the class names; ``sha256`` covers all of it.  A weights file has the arrays
 ``params/NAME`` and ``state/NAME``; a checkpoint of a training run has more beside them.
+
+Since version 2 the meta may hold ``thresholds``: of each class, the score from which it is a tag.  Files of
+version 1 are read as if all were 0.5.
 """
 
 import contextlib
@@ -27,7 +30,10 @@ if TYPE_CHECKING:
     from acdref.nets.network import Network
 
 FORMAT = "acdref-weights"
-VERSION = 1
+VERSION = 2
+_READ = (1, 2)
+THRESHOLD = 0.5
+"""The score from which a class is a tag, where the weights do not say otherwise."""
 _RECONSTRUCTED = (
     "weights of the 1-D network (conv1d) of before, whose layer table was a reconstruction: train again"
 )
@@ -253,8 +259,8 @@ def _meta(archive):
         )
     if meta.get("format") != FORMAT:
         raise CheckpointError(archive.path, f"not a weights file of acdref (format {meta.get('format')!r})")
-    if meta.get("version") != VERSION:
-        cause = f"format version {meta.get('version')!r}: this acdref reads {VERSION}"
+    if meta.get("version") not in _READ:
+        cause = f"format version {meta.get('version')!r}: this acdref reads {' and '.join(map(str, _READ))}"
         raise CheckpointError(archive.path, cause)
     config = meta.get("config")
     if meta.get("network") == "conv1d" and isinstance(config, dict) and "dense" not in config:
@@ -293,7 +299,10 @@ def network_arrays(net: "Network") -> dict[str, NDArray]:
 
 
 def save_weights(path: str | PathLike, net: "Network", classes: Iterable[str], **extra: Any) -> None:
-    """Write a network with its class names; `extra` (JSON-able) goes into the file's meta."""
+    """Write a network with its class names.
+
+    `extra` (JSON-able) goes into the file's meta: ``thresholds`` (C,), and whatever else is to be said.
+    """
     save(path, network_arrays(net), network_meta(net, classes) | extra)
 
 
@@ -310,7 +319,7 @@ def load_weights(path: str | PathLike, backend: str = "auto") -> tuple["Network"
     net : network
         Of the kind that the file names.
     meta : dict
-        ``classes`` among other things.
+        ``classes`` and ``thresholds`` (C,) among other things.
 
     Raises
     ------
@@ -326,7 +335,9 @@ def load_weights(path: str | PathLike, backend: str = "auto") -> tuple["Network"
         registry.check_input(net)
     except ValueError as error:
         raise CheckpointError(path, f"does not fit its front end: {error}") from None
-    return net, meta
+    unsaid = [THRESHOLD] * len(meta["classes"])
+    thresholds = meta.get("thresholds", unsaid) if meta["version"] > 1 else unsaid
+    return net, meta | {"thresholds": thresholds}
 
 
 def build_network(path: str | PathLike, meta: dict, backend: str = "auto") -> "Network":
@@ -363,9 +374,18 @@ def _outline(path, meta):
             raise ValueError("it names a class twice")
         if config.classes != len(classes):
             raise ValueError(f"{config.classes} outputs for {len(classes)} class names")
+        _check_thresholds(meta.get("thresholds", [THRESHOLD] * len(classes)), len(classes))
         return registry.outline(meta["network"], config)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(path, f"its network's configuration makes no sense: {error}") from None
+
+
+def _check_thresholds(thresholds, count):
+    if not isinstance(thresholds, list) or len(thresholds) != count:
+        raise ValueError(f"its thresholds are no list of {count}, one for each class")
+    for value in thresholds:
+        if type(value) not in (int, float) or not 0 <= value <= 1:
+            raise ValueError(f"its threshold {value!r} is no number from 0 to 1")
 
 
 def restore_network(path: str | PathLike, net: "Network", arrays: dict[str, NDArray]) -> None:

@@ -26,7 +26,7 @@ OPTIONS = Options(
     weight_decay=0.05,
     average=0.98,
     mix_max=1,
-    seconds=10.0,  # of a scene
+    seconds=(10.0,),  # of a scene
     fill="concatenate",
     augment=replace(AUGMENTATIONS["light"], low_pass=0.1, equaliser=2.0, speed=0.0),
 )

@@ -217,7 +217,7 @@ def _network(options, classes, say):
         raise AcdrefError(f"{options.init}: weights of {name}, not of {options.net}")
     if options.init is not None and options.width != 1:
         raise AcdrefError(f"{options.init}: these weights have a width already")
-    front, seconds = front_end(net), options.seconds
+    front, seconds = front_end(net), min(options.seconds)
     if front.steps(round(seconds * front.rate)) < registry.min_frames(net):
         raise AcdrefError(f"sequences of {seconds:g} s are too short for {name}: try a higher --seconds")
     return net
@@ -226,9 +226,9 @@ def _network(options, classes, say):
 def _loader(options, manifest, net, observer):
     """What makes the sequences that the network sees."""
     front = front_end(net)
-    names = ("seed", "mix_max", "mixing", "seconds", "fill", "sampling", "augment")
+    names = ("seed", "mix_max", "mixing", "seconds", "fill", "empty", "sampling", "augment")
     chosen = {name: getattr(options, name) for name in names}
-    sequences = Sequences(manifest, **chosen, clips=Clips(sr=front.rate))
+    sequences = Sequences(manifest, **chosen, group=options.batch, clips=Clips(sr=front.rate))
     left_out = reports(observer)["on_failure"]
     return Loader(sequences, options.batch, options.workers, front.window, left_out)
 

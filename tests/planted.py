@@ -75,6 +75,7 @@ PLANTED = {
         ("-_checked(drive) / 20", "-_checked(drive) / 10"),
     ],
     "augment/level": [
+        ("rms * 10.0 ** (-ratio / 20.0)", "rms * 10.0 ** (-ratio / 10.0)"),
         ("min(10.0 ** (dbfs / 20.0) / rms, 1.0)", "10.0 ** (dbfs / 20.0) / rms"),
     ],
     "augment/rooms": [
@@ -297,15 +298,23 @@ PLANTED = {
         ("    _step_aside()\n", ""),
         ("wait([future], self._patience)", "wait([future])"),
     ],
+    "data/empty": [
+        ("return np.resize(x, n)", "return np.pad(x, (0, n - len(x)))"),
+        ("_log_uniform(rng, *NOISE)", "rng.uniform(*NOISE)"),
+    ],
     "data/sampling": [
+        ("index // self.group", "index"),
+        ("self._shares = (1 / lengths) / (1 / lengths).sum()", "self._shares = lengths / lengths.sum()"),
+        ("start = round(rng.random() * (len(out) - len(segment)))", "start = 0"),
+        ("rng.random() < self.empty", "rng.random() > self.empty"),
         ("[self.seed, epoch, index]", "[self.seed, index]"),
         ("round(v * (n - length)), length", "round(v * n), length"),
         ("(groups / groups.sum(axis=0)).mean(axis=1)", "(groups / groups.sum()).sum(axis=1)"),
         ("present = labels == 1", "present = labels != 0"),
         ("segment = segment[: self.augment.reach(wanted)]\n", "pass\n"),
         (
-            "else min(round(SHORTEST_SECONDS * self.clips.sr), longest)",
-            "else round(SHORTEST_SECONDS * self.clips.sr)",
+            "shortest = min(shortest, longest)\n",
+            "pass\n",
         ),
     ],
     "errors": [

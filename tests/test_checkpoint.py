@@ -388,14 +388,33 @@ def test_digest_is_as_documented(tmp_path):
     ("change", "cause"),
     [
         ({"format": "other"}, "not a weights file of acdref (format 'other')"),
-        ({"version": 2}, "format version 2: this acdref reads 1"),
-        ({"version": None}, "format version None: this acdref reads 1"),
+        ({"version": 3}, "format version 3: this acdref reads 1 and 2"),
+        ({"version": None}, "format version None: this acdref reads 1 and 2"),
     ],
 )
 def test_other_format_or_version(tmp_path, change, cause):
     path, (arrays, meta) = tmp_path / "weights.npz", parts()
     write(path, arrays, meta | change)
     refused(path, cause)
+
+
+def test_thresholds_are_kept(tmp_path):
+    checkpoint.save_weights(tmp_path / "w.npz", ACDNet(SMALL), CLASSES, thresholds=[0.25, 1])
+    assert checkpoint.load_weights(tmp_path / "w.npz")[1]["thresholds"] == [0.25, 1]
+
+
+@pytest.mark.parametrize("said", [{}, {"version": 1}, {"version": 1, "thresholds": [0.1, 0.2]}])
+def test_weights_that_say_nothing_of_thresholds_have_a_half(tmp_path, said):
+    path, (arrays, meta) = tmp_path / "weights.npz", parts()
+    write(path, arrays, meta | said)
+    assert checkpoint.load_weights(path)[1]["thresholds"] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("thresholds", [None, 0.5, [0.5], [0.5] * 3, [0.5, "a"], [0.5, True], [0.5, 1.5]])
+def test_thresholds_that_make_no_sense(tmp_path, thresholds):
+    path, (arrays, meta) = tmp_path / "weights.npz", parts()
+    write(path, arrays, meta | {"thresholds": thresholds})
+    refused(path, "its threshold")
 
 
 @pytest.mark.parametrize("meta", [b"", b"{", b"[]", b"3", b"\xff\xfe", b'"acdref-weights"'])

@@ -229,7 +229,7 @@ def test_the_configuration_of_a_run_from_before_these_options(options, tmp_path)
     del stored["seconds"], stored["augment"], stored["preset_name"]
     path.write_text(json.dumps(stored | {"low_pass": 0.3, "equaliser": 4.0, "speed": 0.15}))
     resumed, _ = _stored_options(Options(""), tmp_path, resume=True)
-    assert (resumed.seconds, resumed.preset_name) == (10, None)
+    assert (resumed.seconds, resumed.preset_name) == ((10,), None)
     assert resumed.augment == Augmentation(
         equaliser=4.0, low_pass=0.3, speed=0.15, level=AUGMENTATIONS["light"].level
     )

@@ -12,6 +12,7 @@ each source  ``equaliser``                    3.1: "random spectral ... filterin
 ..           ``room``                         3.1: "reverberation"; the early part stays in time
 ..           ``pitch``                        3.1: "pitch shifting and time stretching", by one vocoder
 ..           ``speed``                        our own: pitch and tempo together, as a tape does it
+..           ``noise``                        our own: of a recorder, below each source
 ..           ``mix_sigma`` of the sequences   3.1: "random source levels with N(0, 2) dB"; 3.2: alpha_data
 the mixture  ``codec``                        3.1: "audio codecs"
 ..           ``distortion``                   3.1: "non-linear distortion functions"
@@ -35,6 +36,7 @@ sampling rate (8 kHz) in the code, and in Hz below.
 ``room``        decay time 0.1 to 1 s, log-uniform; direct to reverberant energy U(-3, 15) dB
 ``pitch``       U(-2, 2) semitones; tempo 0.9 to 1 / 0.9, log-uniform
 ``speed``       factor 1 / (1 + s) to 1 + s, log-uniform
+``noise``       white; signal to noise ratio U(5, 40) dB
 ``codec``       Ogg Vorbis 60 %, MP3 30 %, Opus 10 % (it costs eight times Vorbis); quality U(0, 1)
 ``distortion``  hard, soft or asymmetric clipping or quantisation, 25 % each; drive U(0, 15) dB, 6 to 12 bits
 ``level``       root mean square, uniform in dBFS; the peak stays within full scale
@@ -60,6 +62,7 @@ DECAY_SECONDS = (0.1, 1.0)
 DIRECT_TO_REVERBERANT = (-3.0, 15.0)  # dB
 SEMITONES = (-2.0, 2.0)
 TEMPO = (0.9, 1 / 0.9)
+SIGNAL_TO_NOISE = (5.0, 40.0)  # dB
 CODECS = {"vorbis": 0.6, "mp3": 0.3, "opus": 0.1}
 CLIPPING = (distortion.hard_clip, distortion.soft_clip, distortion.asymmetric_clip)
 DRIVE = (0.0, 15.0)  # dB
@@ -99,6 +102,10 @@ def _speed(x, rng, largest, sr):
     return speed.change_speed(x, _log_uniform(rng, (1 / (1 + largest), 1 + largest)))
 
 
+def _noise(x, rng, _, sr):
+    return level.add_noise(x, rng, rng.uniform(*SIGNAL_TO_NOISE))
+
+
 def _codec(x, rng, _, sr):
     codec, quality = rng.choice(list(CODECS), p=list(CODECS.values())), rng.random()
     # What the installed build lacks leaves the sound as it is, and every other draw too.
@@ -124,6 +131,7 @@ _SOURCE = {
     "room": _room,
     "pitch": _pitch,
     "speed": _speed,
+    "noise": _noise,
 }
 _MIXTURE = {
     "codec": _codec,

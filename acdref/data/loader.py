@@ -32,7 +32,8 @@ class Loader:
     Parameters
     ----------
     sequences : Sequences
-        Anything with ``sample(epoch, index) -> (x (n,), y (C,))``, ``samples`` (n) and ``failures``.
+        Anything with ``sample(epoch, index) -> (x (n,), y (C,))``, ``samples`` (the largest n) and
+        ``failures``; n is the same throughout a batch.
     batch : int
         Sequences per batch.
     workers : int
@@ -161,8 +162,8 @@ class Loader:
             while pending:
                 index, future = pending[0]
                 if self._arrived(future):
-                    y, failures = future.result()
-                    yield self._slots[index % len(self._slots)], y, failures
+                    length, y, failures = future.result()
+                    yield self._slots[index % len(self._slots), :length], y, failures
                 else:
                     yield from self._made_here(epoch, [index])
                 pending.popleft()
@@ -265,10 +266,11 @@ def _exit_with_parent():
 
 
 def _make(epoch, index, slot):
-    """Make one sequence: x goes to the shared memory, the rest is returned."""
+    """Make one sequence: x goes to the shared memory, its length and the rest are returned."""
     sequences, transform, slots, sent = _worker
     x, y = sequences.sample(epoch, index)
-    slots[slot] = x if transform is None else transform(x)
+    x = x if transform is None else transform(x)
+    slots[slot, : len(x)] = x
     failures = {path: error for path, error in sequences.failures.items() if path not in sent}
     sent.update(failures)
-    return y, failures
+    return len(x), y, failures

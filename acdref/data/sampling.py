@@ -1,16 +1,24 @@
 """Training sequences: segments of recordings, concatenated, mixed, varied; labels joined."""
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from acdref.audio.segments import Clips
 from acdref.augment import AUGMENTATIONS, Augmentation
+from acdref.data.empty import nothing
 from acdref.errors import AudioError, ManifestError
 from acdref.labels import apply_gains, draw_gains, draw_mixup_weights, mixup, or_join
 from acdref.tables.manifest import Manifest
 
 SHORTEST_SECONDS = 5.0
 """The shortest segment that is cut from a recording; shorter recordings are used whole."""
+
+FILLS = ("concatenate", "repeat", "once")
+"""Ways to fill a sequence."""
+
+LENGTH = 1  # tells the generator of a group's length from those of sequences
 
 MIXUP_ALPHA = 1.0
 """Of the Beta distribution of mixup's weights: uniform."""
@@ -31,16 +39,22 @@ class Sequences:
     mixing : {"or", "mixup"}
         "or": the sum, labelled with all that is in any source.  "mixup": the weighted mean of two, whose
         labels have the same weights; `mix_max` is 2 at most.
-    fill : {"concatenate", "repeat"}
-        How a sequence is filled: with segments of 5 to 10 s of one recording after another (section 3.1),
-        or with a single recording, repeated where it is shorter.  Where most recordings last a second or two,
-        concatenation puts half a dozen of them into each sequence.
+    fill : {"concatenate", "repeat", "once", "mixed"}
+        How a sequence is filled: with segments of 5 to 10 s of one recording after another (section 3.1);
+        or with a single recording, repeated where it is shorter; or with one that is heard once, somewhere,
+        and silence around it; or, anew for each source, any of the three.  Where most recordings last a
+        second or two, concatenation puts half a dozen of them into each sequence.
     sampling : {"balanced", "uniform"}
         How recordings are drawn; see :func:`clip_weights`.
     augment : Augmentation
         How recordings and mixtures are varied; see :mod:`acdref.augment.algorithm`.
-    seconds : float
-        Length of a sequence.
+    seconds : float or tuple of float
+        Length of a sequence.  Of several, each gets as much sound as any other one: the shortest are drawn
+        most often.
+    group : int
+        So many sequences, one after another, are of one length: a batch.
+    empty : float
+        Probability of a sequence in which there is nothing to tag: see :func:`acdref.data.empty.nothing`.
     clips : Clips, optional
         What reads the recordings; its sampling rate is that of the sequences.
 
@@ -91,25 +105,47 @@ class Sequences:
         fill: str = "concatenate",
         sampling: str = "balanced",
         augment: Augmentation = AUGMENTATIONS["light"],
-        seconds: float = 10.0,
+        seconds: float | tuple[float, ...] = 10.0,
+        group: int = 1,
+        empty: float = 0.0,
         clips: Clips | None = None,
     ):
         self.clips = Clips() if clips is None else clips
         if len(manifest) == 0:
             raise ManifestError(manifest.source, "no recordings to make training sequences of")
-        if mix_max < 1 or mix_sigma < 0 or seconds <= 0:
+        lengths = np.atleast_1d(np.asarray(seconds, np.float64))
+        if mix_max < 1 or mix_sigma < 0 or lengths.min() <= 0:
             raise ValueError("mix_max must be >= 1, mix_sigma >= 0 and seconds > 0")
         if mixing not in ("or", "mixup"):
             raise ValueError(f"mixing = {mixing!r}: choose one of 'or', 'mixup'")
         if mixing == "mixup" and mix_max > 2:
             raise ValueError(f"mixup is of two sequences, not of mix_max = {mix_max}")
-        if fill not in ("concatenate", "repeat"):
-            raise ValueError(f"fill = {fill!r}: choose one of 'concatenate', 'repeat'")
+        if fill not in (*FILLS, "mixed"):
+            raise ValueError(f"fill = {fill!r}: choose one of {', '.join(map(repr, FILLS))}, 'mixed'")
         self.manifest, self.seed, self.augment = manifest, seed, augment
         self.mix_max, self.mix_sigma, self.mixing, self.fill = mix_max, mix_sigma, mixing, fill
-        self.samples = round(seconds * self.clips.sr)
+        self.lengths, self.group, self.empty = [round(s * self.clips.sr) for s in lengths], group, empty
+        self._shares = (1 / lengths) / (1 / lengths).sum()
         self.failures: dict[str, AudioError] = {}
         self._cumulative = np.cumsum(clip_weights(manifest.labels, sampling))
+
+    @property
+    def samples(self) -> int:
+        """Of the longest sequence."""
+        return max(self.lengths)
+
+    def length(self, epoch: int, index: int) -> int:
+        """Samples of a sequence.
+
+        Parameters
+        ----------
+        epoch, index : int
+        """
+        if len(self.lengths) == 1:
+            return self.lengths[0]
+        # A fourth number, so that no sequence has the same generator.
+        rng = np.random.default_rng([self.seed, epoch, index // self.group, LENGTH])
+        return int(rng.choice(self.lengths, p=self._shares))
 
     def sample(self, epoch: int, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Make one sequence.
@@ -132,8 +168,12 @@ class Sequences:
             If no recording at all can be decoded.
         """
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, epoch, index])))
+        samples = self.length(epoch, index)
+        if self.empty and rng.random() < self.empty:
+            x = self.augment.mixture(nothing(rng, samples, self.clips.sr), rng.spawn(1)[0], self.clips.sr)
+            return x, np.zeros(self.manifest.labels.shape[1], np.float32)
         count = int(rng.integers(1, self.mix_max, endpoint=True))
-        sources = np.empty((count, self.samples), dtype=np.float32)
+        sources = np.empty((count, samples), dtype=np.float32)
         labels = [or_join(self.manifest.labels[self._assemble(rng, source)]) for source in sources]
         sources = apply_gains(sources, draw_gains(rng, count, self.mix_sigma))
         if self.mixing == "mixup" and count == 2:
@@ -145,20 +185,25 @@ class Sequences:
         return x, y.astype(np.float32)
 
     def _assemble(self, rng, out):
-        """Fill ``out`` with segments back to back; returns the recordings that they come from."""
-        if self.fill == "repeat":
-            row, segment = self._draw_segment(rng, len(out))
-            out[:] = np.resize(segment, len(out))
+        """Fill ``out`` with segments; returns the recordings that they come from."""
+        fill = FILLS[rng.integers(len(FILLS))] if self.fill == "mixed" else self.fill
+        if fill != "concatenate":
+            row, segment = self._draw_segment(rng, len(out), len(out), len(out))
+            if fill == "repeat":
+                out[:] = np.resize(segment, len(out))
+            else:
+                start = round(rng.random() * (len(out) - len(segment)))
+                out[:] = np.pad(segment, (start, len(out) - start - len(segment)))
             return [row]
-        contributors, filled = [], 0
+        contributors, filled, shortest = [], 0, round(SHORTEST_SECONDS * self.clips.sr)
         while filled < len(out):
-            row, segment = self._draw_segment(rng, len(out) - filled)
+            row, segment = self._draw_segment(rng, len(out) - filled, shortest, len(out))
             out[filled : filled + len(segment)] = segment
             filled += len(segment)
             contributors.append(row)
         return contributors
 
-    def _draw_segment(self, rng, wanted):
+    def _draw_segment(self, rng, wanted, shortest, longest):
         """A random segment of a random recording that can be decoded, varied; the samples wanted of it."""
         failed = set()
         while len(failed) < len(self.manifest):
@@ -166,7 +211,8 @@ class Sequences:
             row = int(np.searchsorted(self._cumulative, pick * self._cumulative[-1], side="right"))
             path = self.manifest.file(row)
             try:
-                segment = self.clips.segment(path, lambda n, u=length, v=start: self._place(n, u, v))
+                place = partial(_place, u=length, v=start, shortest=shortest, longest=longest)
+                segment = self.clips.segment(path, place)
             except AudioError as error:
                 self.failures.setdefault(path, error)
                 failed.add(row)
@@ -178,12 +224,13 @@ class Sequences:
         cause = f"no recording can be decoded, such as {self.failures[path]}"
         raise ManifestError(self.manifest.source, cause)
 
-    def _place(self, n, u, v):
-        """Start and length of a segment of a recording of ``n`` samples, from two numbers in [0, 1)."""
-        longest = min(self.samples, n)
-        shortest = longest if self.fill == "repeat" else min(round(SHORTEST_SECONDS * self.clips.sr), longest)
-        length = round(shortest + u * (longest - shortest))
-        return round(v * (n - length)), length
+
+def _place(n, u, v, shortest, longest):
+    """Start and length of a segment of a recording of ``n`` samples, from two numbers in [0, 1)."""
+    longest = min(longest, n)
+    shortest = min(shortest, longest)
+    length = round(shortest + u * (longest - shortest))
+    return round(v * (n - length)), length
 
 
 def clip_weights(labels: NDArray[np.floating], sampling: str) -> NDArray[np.float64]:

@@ -12,9 +12,13 @@ Conventions
 
 Per class: :func:`average_precision`, :func:`roc_auc`, :func:`accuracy`, :func:`f_score`.
 Per clip: :func:`lwlrap`, :func:`map_at_k`.
+Of decisions: :func:`best_thresholds`, :func:`platt_scaling`, :func:`reliability`.
+Of certainty: :func:`bootstrap_interval`, by source.
 """
 
 from acdref.metrics._classwise import mean_over_classes as mean_over_classes
+from acdref.metrics.calibration import *
 from acdref.metrics.clipwise import *
 from acdref.metrics.detection import *
+from acdref.metrics.intervals import *
 from acdref.metrics.ranking import *

@@ -14,7 +14,7 @@ class Strengths(Checked):
     ----------
     equaliser : float
         Standard deviation in dB.
-    band_pass, low_pass, room, pitch : float
+    band_pass, low_pass, room, pitch, noise : float
         Probability for a segment.
     speed : float
         Largest change, as a fraction.
@@ -30,6 +30,7 @@ class Strengths(Checked):
     room: float = share(0.0)
     pitch: float = share(0.0)
     speed: float = amount(0.0, "Largest change of speed, in place of --augment's.", below=1)
+    noise: float = share(0.0)
     codec: float = share(0.0)
     distortion: float = share(0.0)
     microphone: float = share(0.0)

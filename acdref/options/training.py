@@ -3,7 +3,18 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from acdref.options import AUGMENTATIONS, NETWORKS, Checked, amount, choice, count, option, path, positive
+from acdref.options import (
+    AUGMENTATIONS,
+    NETWORKS,
+    Checked,
+    amount,
+    choice,
+    count,
+    option,
+    path,
+    positive,
+    share,
+)
 
 if TYPE_CHECKING:
     from acdref.augment import Augmentation
@@ -130,17 +141,20 @@ class TrainOptions(ValidatedOptions):
         "or: the sum, labelled with all that is in it.  mixup: the weighted mean of two, and of "
         "their labels (--mix-max 2).",
     )
-    seconds: float = option(
-        4.0,
-        "Length of a sequence; shorter ones are faster where recordings are short.",
+    seconds: tuple[float, ...] = option(
+        (4.0,),
+        "Length of a sequence; shorter ones are faster where recordings are short.  Of several, each batch "
+        "has one.",
         at_least=2.1,
         at_most=3600,
+        metavar="S,...",
     )
     fill: str = choice(
-        ("repeat", "concatenate"),
+        ("repeat", "concatenate", "once", "mixed"),
         "Repeat one recording, better where most are short; or fill a sequence with segments of several "
-        "(the paper's way).",
+        "(the paper's way); or with one, once, amid silence; or any of these.",
     )
+    empty: float = share(0.0, "Share of sequences without anything to tag: silence, noise, tones, clicks.")
     sampling: str = choice(
         ("balanced", "uniform"),
         "Draw a class, then a recording of it; or any recording (the paper draws no class more often).",
@@ -176,6 +190,11 @@ class TrainOptions(ValidatedOptions):
         return cls(manifest, **{**PRESETS.get(name, {}), **given, "preset_name": name})
 
     def __post_init__(self) -> None:
+        if isinstance(self.seconds, int | float):
+            object.__setattr__(
+                self, "seconds", (float(self.seconds),)
+            )  # one length, as runs of before have it
+        object.__setattr__(self, "seconds", tuple(self.seconds))  # JSON has lists only
         super().__post_init__()
         if isinstance(self.augment, str):
             from acdref.augment import AUGMENTATIONS  # the strengths: they know how to be applied

@@ -211,7 +211,7 @@ class TestReach:
 class TestNames:
     def test_paper_has_all_of_algorithm_1_and_its_halves_add_up(self):
         paper = AUGMENTATIONS["paper"]
-        assert {name for name in NAMES if not getattr(paper, name)} == {"low_pass", "speed"}
+        assert {name for name in NAMES if not getattr(paper, name)} == {"low_pass", "speed", "noise"}
         for name in NAMES[:-1]:
             half = "source" if name in algorithm._SOURCE else "mixture"
             other = {"source": "mixture", "mixture": "source"}[half]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from acdref.augment import set_level
+from acdref.augment import add_noise, set_level
 
 SIGNALS = hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(-4, 4, width=32))
 
@@ -28,3 +28,15 @@ class TestSetLevel:
     def test_the_level_before_does_not_matter(self, x, factor):
         x = np.sign(x)  # powers of two times signs: exact even where float32 is subnormal
         np.testing.assert_array_equal(set_level(x * np.float32(factor), -20), set_level(x, -20))
+
+
+class TestAddNoise:
+    @given(st.floats(-20, 60), st.integers(0, 99))
+    def test_the_ratio(self, decibels, seed):
+        x = np.random.default_rng(1).uniform(-1, 1, 20000).astype(np.float32)
+        noise = add_noise(x, np.random.default_rng(seed), decibels) - x
+        assert abs(20 * np.log10(rms(x) / rms(noise)) - decibels) < 0.25  # of 20,000 samples: 0.04 is usual
+
+    def test_no_noise_without_an_end(self):
+        x = np.float32([0.5, -0.25, 1e-30])
+        np.testing.assert_array_equal(add_noise(x, np.random.default_rng(0), np.inf), x)

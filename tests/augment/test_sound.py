@@ -20,6 +20,7 @@ def rng(seed=0):
 
 
 EFFECTS = {
+    "add_noise": lambda x: augment.add_noise(x, rng(), 20),
     "asymmetric_clip": lambda x: augment.asymmetric_clip(x, 12),
     "band_pass": lambda x: augment.band_pass(x, 300, 3400),
     "change_pitch": lambda x: augment.change_pitch(x, 2),
@@ -131,6 +132,8 @@ class TestAsSound:
         ("change_pitch", (np.nan,), "48 semitones, not by nan"),
         ("change_pitch", (-49,), "48 semitones, not by -49"),
         ("quantise", (np.nan,), "2 bits"),
+        ("add_noise", (rng(), np.nan), "not nan"),
+        ("add_noise", (rng(), -301), "not -301"),
         ("set_level", (np.nan,), "not nan"),
         ("set_level", (np.inf,), "not inf"),
     ],

@@ -106,6 +106,81 @@ class TestRepetition:
         assert counts == {1, 2}
 
 
+class TestOnce:
+    @few
+    @given(st.sampled_from([40, 4999, 9999, 10000, 30000]), st.integers(0, 2**64))
+    def test_one_recording_once_and_silence(self, tmp_path, n, seed):
+        m = manifest_of(tmp_path, [1 + coded(0, n)])
+        x, y = Sequences(m, seed, fill="once", clips=Clips(sr=SR), **PLAIN).sample(0, 0)
+        assert x.shape == (FULL,)
+        assert y == [1]
+        heard = np.flatnonzero(x)
+        assert len(heard) == min(n, FULL) == heard[-1] - heard[0] + 1
+        start = np.rint((x[heard[0]] - 1) * 2**22).astype(int)
+        np.testing.assert_array_equal(x[heard], np.float32(1 + coded(0, n)[start : start + FULL]))
+
+    def test_anywhere(self, tmp_path):
+        m = manifest_of(tmp_path, [np.ones(1000)])
+        sequences = Sequences(m, 0, fill="once", clips=Clips(sr=SR), **PLAIN)
+        place = np.array([np.argmax(sequences.sample(0, i)[0]) for i in range(200)]) / 9000
+        assert abs(place.mean() - 0.5) < 4 / np.sqrt(12 * 200)
+        assert place.min() < 0.05
+        assert place.max() > 0.95
+
+    def test_mixed_is_all_three(self, tmp_path):
+        m = manifest_of(tmp_path, [np.full(1000, 0.25), np.full(1000, 0.5)])
+        sequences = Sequences(m, 0, fill="mixed", clips=Clips(sr=SR), **PLAIN)
+        drawn = [sequences.sample(0, i) for i in range(300)]
+        once = sum(bool((x == 0).any()) for x, _ in drawn)
+        several = sum(y.sum() == 2 for _, y in drawn)  # ten of two recordings, hardly ever of one only
+        repeated = len(drawn) - once - several
+        assert all(abs(count - 100) < 4 * np.sqrt(300 * 2 / 9) for count in (once, several, repeated))
+
+
+class TestLengths:
+    def test_a_batch_has_one_length_and_every_length_as_much_sound(self, tmp_path):
+        m = manifest_of(tmp_path, [np.ones(400)])
+        sequences = Sequences(m, 3, seconds=(0.1, 0.4), group=4, fill="repeat", clips=Clips(sr=SR), **PLAIN)
+        lengths = np.array([sequences.length(epoch, i) for epoch in range(2) for i in range(2000)])
+        batches = lengths.reshape(-1, 4)
+        assert (batches == batches[:, :1]).all()
+        assert set(lengths) == {100, 400}
+        short = np.mean(batches[:, 0] == 100)
+        assert abs(short - 0.8) < 4 * np.sqrt(0.8 * 0.2 / 1000)
+        assert sequences.samples == 400
+        assert all(len(sequences.sample(0, i)[0]) == lengths[i] for i in range(0, 80, 4))
+
+    def test_one_length_draws_nothing(self, tmp_path):
+        m = manifest_of(tmp_path, [coded(0, 900)])
+        one, same = (
+            Sequences(m, 3, seconds=seconds, fill="repeat", clips=Clips(sr=SR)) for seconds in (0.4, (0.4,))
+        )
+        np.testing.assert_array_equal(one.sample(1, 2)[0], same.sample(1, 2)[0])
+
+    def test_none_or_below_zero(self, tmp_path):
+        with pytest.raises(ValueError, match="seconds > 0"):
+            Sequences(manifest_of(tmp_path, [[0.5]]), 0, seconds=(4.0, 0.0), clips=Clips(sr=SR))
+
+
+class TestEmpty:
+    def test_as_often_as_asked_and_without_a_class(self, tmp_path):
+        m = manifest_of(tmp_path, [np.full(400, 0.5)])
+        sequences = Sequences(m, 5, empty=0.25, seconds=0.4, fill="repeat", clips=Clips(sr=SR), **PLAIN)
+        drawn = [sequences.sample(0, i) for i in range(400)]
+        assert {y.shape for _, y in drawn} == {(1,)}
+        for x, y in drawn:
+            assert x.dtype == y.dtype == np.float32
+            assert y == (np.array_equal(x, np.full(400, np.float32(0.5))))
+        assert abs(np.mean([y == 0 for _, y in drawn]) - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 400)
+
+    def test_a_recording_is_still_drawn_by_seed_epoch_and_index(self, tmp_path):
+        m = manifest_of(tmp_path, [coded(k, 900) for k in range(5)])
+        sequences = Sequences(m, 5, empty=0.5, clips=Clips(sr=SR))
+        backwards = [sequences.sample(0, i)[0] for i in reversed(range(20))]
+        for i, x in enumerate(reversed(backwards)):
+            np.testing.assert_array_equal(sequences.sample(0, i)[0], x)
+
+
 class TestMixing:
     def test_every_sample_has_as_many_sources_and_labels_are_theirs(self, tmp_path):
         # Recording k is the constant 4^k: the digits of a sum to base 4 count its sources.

@@ -76,7 +76,7 @@ def test_the_default_is_what_the_shipped_weights_began_with():
     given = TrainOptions("m.csv")
     assert (given.preset_name, given.epochs, given.epoch_size, given.batch) == ("cpu", 14, 2000, 8)
     assert (given.schedule, given.lr, given.weight_decay, given.average) == ("cosine", 3e-3, 0.05, 0.998)
-    assert (given.seconds, given.fill, given.sampling) == (4.0, "repeat", "balanced")
+    assert (given.seconds, given.fill, given.empty, given.sampling) == ((4.0,), "repeat", 0.0, "balanced")
     assert (given.mix_max, given.mixing, given.augment) == (2, "or", AUGMENTATIONS["light"])
 
 
@@ -84,10 +84,19 @@ def test_the_papers_training():
     """Braun & Gamper, sections 2.2, 3.1 and 3.2; Table 2 is with two sequences at most."""
     given = TrainOptions.preset("paper", "m.csv")
     assert given.preset_name == "paper"
-    assert (given.seconds, given.fill, given.sampling) == (10.0, "concatenate", "uniform")
+    assert (given.seconds, given.fill, given.empty) == ((10.0,), "concatenate", 0.0)
+    assert given.sampling == "uniform"
     assert (given.epoch_size, given.lr, given.schedule, given.patience) == (10_000, 1e-4, "plateau", 150)
     assert (given.mix_max, given.mixing, given.augment) == (2, "or", AUGMENTATIONS["paper"])
     assert (given.keep, given.average, given.net, given.width) == ("mAP", 0.0, None, 1.0)
+
+
+def test_one_length_or_several_however_they_are_stored():
+    for one in (10, [10.0]):
+        assert TrainOptions("m.csv", seconds=one).seconds == (10.0,)
+    assert TrainOptions("m.csv", seconds=[2.1, 4]).seconds == (2.1, 4)
+    with pytest.raises(OptionError, match=r"^seconds must be at least 2\.1, not 2$"):
+        TrainOptions("m.csv", seconds=(4, 2))
 
 
 def test_the_papers_rate_can_be_halved_several_times():
@@ -128,5 +137,6 @@ def test_the_page_has_every_option_and_its_values():
     for name, row in zip(names, rows, strict=True):
         for preset, words in zip(("cpu", "paper"), row[1:3], strict=True):
             value = (defaults | PRESETS[preset])[name]
+            value = value[0] if name == "seconds" and preset == "cpu" else value  # one length
             assert words == str(value).replace("None", "none"), name
         assert row[3].startswith(("printed, ", "our choice: "))
