@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.errors import CheckpointError, FileError
-from acdref.files import parse_json, refuse_pipes, replacing
+from acdref.files import parse_json, refuse_pipes, replacing, weights_file
 
 if TYPE_CHECKING:
     from acdref.nets.network import Network
@@ -306,12 +306,13 @@ def save_weights(path: str | PathLike, net: "Network", classes: Iterable[str], *
     save(path, network_arrays(net), network_meta(net, classes) | extra)
 
 
-def load_weights(path: str | PathLike, backend: str = "auto") -> tuple["Network", dict]:
+def load_weights(path: str | PathLike | None = None, backend: str = "auto") -> tuple["Network", dict]:
     """Read a network from a weights file or a training checkpoint.
 
     Parameters
     ----------
-    path : str or path-like
+    path : str or path-like, optional
+        Or the name of shipped weights: see :func:`acdref.files.weights_file`.
     backend : {"auto", "numpy", "numba"}
 
     Returns
@@ -328,6 +329,7 @@ def load_weights(path: str | PathLike, backend: str = "auto") -> tuple["Network"
     """
     from acdref.nets import registry
 
+    path = weights_file(path)
     arrays, meta = load(path)
     net = build_network(path, meta, backend)
     restore_network(path, net, arrays)

@@ -10,7 +10,6 @@ import numpy as np
 from acdref import checkpoint, metrics
 from acdref.augment import AUGMENTATIONS
 from acdref.data import read_manifest
-from acdref.files import resource
 from acdref.predict import scoring
 from acdref.synth import write_dataset
 from acdref.train import Observer, Options, train
@@ -60,7 +59,7 @@ def demo(
     folder = Path(folder)
     write_dataset(folder / "scenes", scenes, seed, force=True)
     manifest = folder / "scenes" / "manifest.csv"
-    options = replace(options, manifest=str(manifest), seed=seed, init=str(resource("weights", "acdnet.npz")))
+    options = replace(options, manifest=str(manifest), seed=seed, init="acdnet")
     if train(options, folder / "run", resume=True, observer=observer) is None:
         return None
     net, _ = checkpoint.load_weights(folder / "run" / "best.npz")

@@ -449,3 +449,24 @@ def resource(folder: str, name: str) -> Path:
         return Path(str(resources.files(f"acdref.{folder}"))) / name
     except ModuleNotFoundError:
         return Path(__file__).resolve().parent.parent / folder / name
+
+
+def weights_file(named: str | os.PathLike | None = None) -> str | os.PathLike:
+    """The file that weights are meant by.
+
+    Parameters
+    ----------
+    named : str or path-like, optional
+        A file, or the name of shipped weights: "acdnet", which is the default too.
+
+    Returns
+    -------
+    str or path-like
+        `named` itself, unless it is such a name and there is no file of that name here.
+    """
+    if named is None:
+        return str(resource("weights", "acdnet.npz"))
+    if not isinstance(named, str) or os.path.basename(named) != named or os.path.exists(named):
+        return named
+    shipped = resource("weights", f"{named}.npz")
+    return str(shipped) if shipped.exists() else named

@@ -9,7 +9,7 @@ import numpy as np
 
 from acdref import __version__, checkpoint
 from acdref.errors import AcdrefError
-from acdref.files import resource
+from acdref.files import weights_file
 from acdref.nets import registry
 from acdref.ops import kernel
 from acdref.ops.threads import get_threads
@@ -46,13 +46,14 @@ def collect(weights: str | PathLike | None = None, net: str | None = None, width
     """
     if weights is not None and net is not None:
         raise AcdrefError("weights name their network themselves: give either weights or a network")
-    if net is None and weights is None and os.path.exists(resource("weights", "acdnet.npz")):
-        weights = resource("weights", "acdnet.npz")
+    if net is None and weights is None and os.path.exists(weights_file()):
+        weights = weights_file()
     if weights is None:
         return _facts(_fresh(net or "acdnet", width), None)
     network, meta = checkpoint.load_weights(weights, backend="numpy")
+    path = os.fspath(weights_file(weights))
     facts = {name: value for name, value in meta.items() if name not in ("config", "classes", "rows")}
-    return _facts(network, {"path": os.fspath(weights), "classes": meta["classes"], "meta": facts})
+    return _facts(network, {"path": path, "classes": meta["classes"], "meta": facts})
 
 
 def _fresh(name, width=1.0):

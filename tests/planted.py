@@ -205,7 +205,7 @@ PLANTED = {
     ],
     "commands/export": [
         ('meta["classes"], front_end, licence)', 'meta["classes"], bool(front_end), licence)'),
-        ('None if weights else "MIT"', '"MIT"'),
+        ('None if weights_file(weights) == weights else "MIT"', '"MIT"'),
         ("front_end = form or front_end", "front_end = front_end or form"),
     ],
     "commands/predict": [
@@ -358,6 +358,7 @@ PLANTED = {
         ('    exec("")\n', ""),
     ],
     "files": [
+        ("or os.path.exists(named):\n", "or False:\n"),
         ("if lock is None and temporary is ours:", "if False:"),
         ("output == given or os.path.samefile(output, given)", "output == given"),
         ("            temporary.unlink()\n", "            pass\n"),

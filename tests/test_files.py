@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,10 @@ from acdref.files import (
     refuse_inputs,
     refuse_pipes,
     replacing,
+    resource,
     set_aside,
     sha256,
+    weights_file,
     write_text,
 )
 
@@ -381,3 +384,18 @@ def test_interrupted_before_the_block_nothing_is_left(old, monkeypatch, where):
     with pytest.raises(KeyboardInterrupt), replacing(old):
         pass
     unchanged(old)
+
+
+class TestWeightsFile:
+    def test_shipped_weights_have_a_name_and_are_the_default(self):
+        assert weights_file("acdnet") == weights_file() == str(resource("weights", "acdnet.npz"))
+
+    @pytest.mark.parametrize("named", ["dog", "acdnet.npz", "./acdnet", b"acdnet", Path("acdnet")])
+    def test_a_file_is_itself(self, named):
+        assert weights_file(named) == named
+
+    def test_a_file_here_goes_first(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "acdnet").write_text("")
+        assert weights_file("acdnet") == "acdnet"
+        assert weights_file() == str(resource("weights", "acdnet.npz"))

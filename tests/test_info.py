@@ -14,7 +14,7 @@ from acdref.ops import kernel
 
 @pytest.fixture
 def nothing_shipped(monkeypatch, tmp_path):
-    monkeypatch.setattr(info, "resource", lambda folder, name: tmp_path / folder / name)
+    monkeypatch.setattr(info, "weights_file", lambda named=None: named or str(tmp_path / "acdnet.npz"))
 
 
 def test_default_network_where_no_weights_are_shipped(nothing_shipped):
@@ -28,9 +28,8 @@ def test_default_network_where_no_weights_are_shipped(nothing_shipped):
 
 
 def test_shipped_weights_are_the_default(monkeypatch, tmp_path):
-    (tmp_path / "weights").mkdir()
-    path = write_tiny_weights(tmp_path / "weights" / "acdnet.npz")
-    monkeypatch.setattr(info, "resource", lambda folder, name: tmp_path / folder / name)
+    path = write_tiny_weights(tmp_path / "acdnet.npz")
+    monkeypatch.setattr(info, "weights_file", lambda named=None: named or str(tmp_path / "acdnet.npz"))
     assert info.collect()["weights"]["path"] == path
 
 

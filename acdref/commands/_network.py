@@ -42,17 +42,10 @@ def open_network(weights, backend, threads, say=None, repeatable=False):
 
     set_threads(threads)
     get_threads()  # complains about its environment variable now rather than in the middle
-    net, meta = load_weights(weights_path(weights), backend="numpy")
+    net, meta = load_weights(weights, backend="numpy")
     if repeatable and backend == "auto":
         backend, _ = describe(net.config)
     return Adaptive(net, backend, say), meta["classes"]
-
-
-def weights_path(weights):
-    """The file that --weights means."""
-    from acdref.files import resource
-
-    return weights or str(resource("weights", "acdnet.npz"))
 
 
 def one_blas_thread():

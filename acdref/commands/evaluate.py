@@ -4,7 +4,7 @@ import dataclasses
 
 import click
 
-from acdref.commands._network import network_options, open_network, weights_path
+from acdref.commands._network import network_options, open_network
 from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, tell
@@ -81,6 +81,7 @@ def command(manifest, fsd50k, match, classes, threshold, weights, backend, threa
         net, names = open_network(weights, backend, threads, progress.log if progress.live else None)
 
         from acdref.evaluate import evaluate, matching
+        from acdref.files import weights_file
 
         failures = []
         if fsd50k is None:
@@ -91,7 +92,7 @@ def command(manifest, fsd50k, match, classes, threshold, weights, backend, threa
             recordings = matching(recordings, match)
         result = evaluate(net, recordings, classes, progress.left_out, progress.progress, threshold)
     result = dataclasses.replace(result, failures=(*failures, *result.failures))
-    tell(result.as_dict() | {"weights": weights_path(weights)} | source, lambda: _table(result), as_json)
+    tell(result.as_dict() | {"weights": weights_file(weights)} | source, lambda: _table(result), as_json)
     end(result.failures)
 
 

@@ -57,13 +57,13 @@ def command(path, weights, front_end, form, licence):
     Exit codes: 0 success; 1 no model was written (one line on stderr says why); 2 wrong usage.
     """
     from acdref.checkpoint import load_weights
-    from acdref.commands._network import weights_path
+    from acdref.files import weights_file
     from acdref.nets.onnx import export_onnx, input_of
 
-    check_output(path, weights_path(weights), flag="--onnx")
-    net, meta = load_weights(weights_path(weights), backend="numpy")
+    check_output(path, weights_file(weights), flag="--onnx")
+    net, meta = load_weights(weights, backend="numpy")
     front_end = form or front_end
-    licence = licence or (None if weights else "MIT")
+    licence = licence or (None if weights_file(weights) == weights else "MIT")
     difference = export_onnx(path, net, meta["classes"], front_end, licence)
     if difference is None:
         verdict = "not checked: onnxruntime is not installed"

@@ -13,7 +13,6 @@ from acdref.conform.sound import made_up
 from acdref.conform.writing import Case, Mistake
 from acdref.features.compressed import features
 from acdref.features.front_ends import front_end
-from acdref.files import resource
 from acdref.losses import bce, softmax_cross_entropy
 from acdref.nets.layers import Dropout, Mean
 from acdref.nets.network import Network
@@ -89,7 +88,7 @@ def _clips(*lengths):
 
 
 def _acdnet():
-    shipped = _wide(load_weights(resource("weights", "acdnet.npz"), "numpy")[0])
+    shipped = _wide(load_weights(backend="numpy")[0])
     narrow, clips = _telling("acdnet", 0.125, 11, classes=3), _clips(34400)
     _acquaint(narrow, clips)
     for variant, net, x in (("shipped", shipped, _clips(33536)), ("narrow", narrow, clips)):

@@ -168,7 +168,7 @@ class TrainOptions(ValidatedOptions):
     )
     net: str | None = option(None, "The network  [default: that of --init, or acdnet]", choices=NETWORKS)
     width: float = positive(1.0, "So many times the paper's channels.")
-    init: str | None = path(None, "Weights to start from.", metavar="WEIGHTS")
+    init: str | None = path(None, "Weights to start from; acdnet: the shipped ones.", metavar="WEIGHTS")
     workers: int = amount(1, "Processes that prepare sequences; the result does not depend on it.")
 
     @classmethod

@@ -11,7 +11,6 @@ from acdref.audio.decode import blocks_of
 from acdref.checkpoint import load_weights
 from acdref.errors import AudioError
 from acdref.features.front_ends import front_end
-from acdref.files import resource
 from acdref.predict.backend import Adaptive
 from acdref.predict.scoring import (
     WINDOW,
@@ -108,7 +107,7 @@ class Tagger:
         Parameters
         ----------
         weights : str or path-like, optional
-            A weights file or checkpoint.  Default: the shipped weights.
+            A weights file or checkpoint, or the name of shipped weights.  Default: "acdnet", which are.
         backend : {"auto", "numpy", "numba"}
             auto: NumPy at first, Numba (where installed) once enough has been tagged to repay its loading.
             They agree to about 1e-5.
@@ -124,7 +123,7 @@ class Tagger:
         AcdrefError
             If Numba is asked for by name and cannot be imported.
         """
-        net, meta = load_weights(resource("weights", "acdnet.npz") if weights is None else weights, "numpy")
+        net, meta = load_weights(weights, "numpy")
         return cls(Adaptive(net, backend), meta["classes"])
 
     def tag(
