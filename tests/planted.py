@@ -724,6 +724,8 @@ PLANTED = {
     "fast/tasks": [
         ("array.size < size or array.dtype != dtype", "array.size < size"),
         ("(clip, start, min(start + ROWS, rows))", "(clip, start, start + ROWS)"),
+        ("while not _reached(counter[1:], count):", "while False:"),
+        ("while not _reached(counter[1:], count):", "if not _reached(counter[1:], count):"),
     ],
     "matmul": [
         ("_VECTOR if m == 1 or n == 1 else _MATRIX", "_MATRIX"),
