@@ -9,7 +9,6 @@ while the others wait; median, least and most are over the rounds, and so is how
 acdref with Numba in the same round.  Needs make and a C compiler.
 """
 
-import argparse
 import ctypes
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ import numpy as np
 import turns
 from machine import describe
 from networks import shipped, waveforms
-from report import RESULTS, Table, spread
+from report import Table
 
 SOURCES = turns.ROOT / "conformance" / "c"
 PARTS = ["features", "network"]
@@ -110,13 +109,7 @@ COLUMNS = {
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.3, help="length of a turn, at least one call")
-    parser.add_argument("--only", type=turns.among(CONTENDERS), default=list(CONTENDERS))
-    parser.add_argument("--json", type=Path, default=RESULTS / "embedding.json")
+    parser = turns.parser(__doc__, CONTENDERS, "embedding.json")
     arguments = parser.parse_args()
     table = Table(
         COLUMNS,
@@ -128,13 +121,8 @@ def main():
     workers = turns.start(__file__, arguments.only, 1)
     try:
         for part in PARTS:
-            case = {"threads": 1, "part": part}
-            ready = turns.prepare(workers, case, TOLERANCE)
-            times = turns.race(ready, arguments.rounds, arguments.seconds, part)
-            for name in times:
-                ms = [1000 * t for t in times[name]]
-                ratio = turns.ratio(times, name, "acdref")
-                table.add(contender=name, **case, **spread(ms), ratio=ratio, ms=ms)
+            for row in turns.rows(workers, {"threads": 1, "part": part}, arguments, TOLERANCE):
+                table.add(**row)
     finally:
         turns.close(workers)
     table.write(arguments.json)

@@ -8,14 +8,11 @@ Each round gives every contender a turn in its own process while the others wait
 over the rounds, and so is how many times as long it took as acdref in the same round.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import turns
 from machine import describe
 from networks import waveforms
-from report import RESULTS, Table, spread
+from report import Table
 
 TOLERANCE = 1e-4  # relative to the largest: not everybody transforms in float64, as acdref does
 
@@ -74,27 +71,17 @@ COLUMNS = {
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.2, help="length of a turn, at least one call")
+    parser = turns.parser(__doc__, CONTENDERS, "features.json", 0.2)
     parser.add_argument("--threads", type=turns.integers, default=[1, 2])
-    parser.add_argument("--only", type=turns.among(CONTENDERS), default=list(CONTENDERS))
-    parser.add_argument("--json", type=Path, default=RESULTS / "features.json")
     arguments = parser.parse_args()
     table = Table(COLUMNS, describe("acdref", "numpy", "librosa", "scipy", "torch"), rounds=arguments.rounds)
     for threads in arguments.threads:
         workers = turns.start(__file__, arguments.only, threads)
         try:
-            ready = turns.prepare(workers, {"threads": threads}, TOLERANCE)
-            times = turns.race(ready, arguments.rounds, arguments.seconds)
+            for row in turns.rows(workers, {"threads": threads}, arguments, TOLERANCE):
+                table.add(**row)
         finally:
             turns.close(workers)
-        for name in times:
-            ms = [1000 * t for t in times[name]]
-            ratio = turns.ratio(times, name, "acdref")
-            table.add(contender=name, threads=threads, **spread(ms), ratio=ratio, ms=ms)
     table.write(arguments.json)
 
 

@@ -12,13 +12,10 @@ the same round.  The last column compares the network's multiply-adds in that ti
 benchmarks/machine.py measures before.
 """
 
-import argparse
-from pathlib import Path
-
 import turns
 from machine import describe, peaks_apart
 from networks import TORCH_MODES, gflop, laid_out, session, shipped, twin, waveforms
-from report import RESULTS, Table, spread
+from report import Table
 
 SOURCES = ["network", "waveform"]
 TOLERANCE = 1e-4  # of probabilities: the STFT's precision is not the same everywhere
@@ -111,16 +108,10 @@ COLUMNS = {
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.3, help="length of a turn, at least one call")
+    parser = turns.parser(__doc__, CONTENDERS, "inference.json")
     parser.add_argument("--threads", type=turns.integers, default=[1, 2])
     parser.add_argument("--batch", type=turns.integers, default=[1, 16])
     parser.add_argument("--from", dest="sources", type=turns.among(SOURCES), default=SOURCES)
-    parser.add_argument("--only", type=turns.among(CONTENDERS), default=list(CONTENDERS))
-    parser.add_argument("--json", type=Path, default=RESULTS / "inference.json")
     arguments = parser.parse_args()
     table = Table(
         COLUMNS,
@@ -136,12 +127,7 @@ def main():
             for source in arguments.sources:
                 for batch in arguments.batch:
                     case = {"threads": threads, "batch": batch, "from": source}
-                    ready = turns.prepare(workers, case, TOLERANCE)
-                    times = turns.race(ready, arguments.rounds, arguments.seconds, str(case))
-                    for name in times:
-                        ms = [1000 * t for t in times[name]]
-                        ratio = turns.ratio(times, name, "acdref")
-                        row = {"contender": name, **case, **spread(ms), "ratio": ratio, "ms": ms}
+                    for row in turns.rows(workers, case, arguments, TOLERANCE):
                         if peaks and source == "network":
                             row["share"] = batch * gflop() / (row["median"] / 1000) / peaks["gflops"]
                         table.add(**row)

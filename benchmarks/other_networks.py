@@ -8,14 +8,13 @@ what `acdref export` writes, with all optimisations.  Each round gives every con
 process while the others wait.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import turns
 from machine import describe
-from report import RESULTS, Table, spread
+from report import Table
 
 SHAPES = {  # of the features of 10 s
     "vgg-gap": (1667, 128),
@@ -83,15 +82,9 @@ COLUMNS = {
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.3, help="length of a turn, at least one call")
+    parser = turns.parser(__doc__, CONTENDERS, "other_networks.json")
     parser.add_argument("--threads", type=turns.integers, default=[1, 2])
     parser.add_argument("--nets", type=turns.among(SHAPES), default=list(SHAPES))
-    parser.add_argument("--only", type=turns.among(CONTENDERS), default=list(CONTENDERS))
-    parser.add_argument("--json", type=Path, default=RESULTS / "other_networks.json")
     arguments = parser.parse_args()
     table = Table(
         COLUMNS,
@@ -103,13 +96,8 @@ def main():
         workers = turns.start(__file__, arguments.only, threads)
         try:
             for net in arguments.nets:
-                case = {"net": net, "threads": threads}
-                ready = turns.prepare(workers, case, TOLERANCE)
-                times = turns.race(ready, arguments.rounds, arguments.seconds, str(case))
-                for name in times:
-                    ms = [1000 * t for t in times[name]]
-                    ratio = turns.ratio(times, name, "acdref")
-                    table.add(contender=name, **case, **spread(ms), ratio=ratio, ms=ms)
+                for row in turns.rows(workers, {"net": net, "threads": threads}, arguments, TOLERANCE):
+                    table.add(**row)
         finally:
             turns.close(workers)
     table.write(arguments.json)

@@ -11,14 +11,11 @@ and the peak that benchmarks/machine.py measures before.  Memory is the peak of 
 libraries and compiling included.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import turns
 from machine import describe, peaks_apart
 from networks import TORCH_MODES, gflop, laid_out, shipped, twin, waveforms
-from report import RESULTS, Table, spread
+from report import Table, spread
 
 TOLERANCE = 1e-4  # of the losses of two steps, relative
 RATE = 1e-4
@@ -94,15 +91,9 @@ COLUMNS = {
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn, at least one step")
+    parser = turns.parser(__doc__, CONTENDERS, "training.json", 0.5)
     parser.add_argument("--threads", type=turns.integers, default=[1, 2])
     parser.add_argument("--batch", type=turns.integers, default=[8])
-    parser.add_argument("--only", type=turns.among(CONTENDERS), default=list(CONTENDERS))
-    parser.add_argument("--json", type=Path, default=RESULTS / "training.json")
     arguments = parser.parse_args()
     table = Table(COLUMNS, describe("acdref", "numpy", "numba", "torch"), rounds=arguments.rounds, peaks={})
     for threads in arguments.threads:

@@ -29,6 +29,8 @@ import time
 import traceback
 from pathlib import Path
 
+from report import RESULTS, spread
+
 ROOT = Path(__file__).resolve().parents[1]
 PAUSE = 0.05  # s before each turn, in which the threads of the one before stop spinning
 _WORKER = "--worker"
@@ -227,10 +229,30 @@ def ratio(times, name, reference):
     return statistics.median(a / b for a, b in zip(times[name], times[reference], strict=True))
 
 
+def rows(workers, case, arguments, tolerance):
+    """Race for a case, as :func:`parser`'s arguments say: a row of each contender that takes part."""
+    times = race(prepare(workers, case, tolerance), arguments.rounds, arguments.seconds, str(case))
+    for name in times:
+        ms = [1000 * t for t in times[name]]
+        yield {"contender": name, **case, **spread(ms), "ratio": ratio(times, name, "acdref"), "ms": ms}
+
+
 def close(workers):
     """End all processes."""
     for worker in workers.values():
         worker.close()
+
+
+def parser(description, contenders, result, seconds=0.3):
+    """A command line with what races of contenders have in common; `result` is the name of the JSON file."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=seconds, help="length of a turn, at least one call")
+    parser.add_argument("--only", type=among(contenders), default=list(contenders))
+    parser.add_argument("--json", type=Path, default=RESULTS / result)
+    return parser
 
 
 def among(names):

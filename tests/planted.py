@@ -699,27 +699,34 @@ PLANTED = {
         ("part = np.exp(largest - largest.max(0))", "part = np.exp(largest)"),
         ("np.ascontiguousarray(mean.T).reshape(1, -1)", "np.ascontiguousarray(mean).reshape(1, -1)"),
     ],
+    "fast/kept": [
+        ("return same and np.array_equal(self._digested(), self._digests)", "return same"),
+        ("names == self._names and all(map(operator.is_, arrays, self._arrays))", "True"),
+        ("same = self._lasting and", "same ="),
+        ("if not hold and _kept.get(net) is weights:", "if not hold:"),
+        ("return np.uint32(mixed ^ np.uint32(mixed >> np.uint32(15)))", "return mixed"),
+        ("_mixed(found[k], words[whole + k])", "found[k]"),
+        ("key = make, *map(id, layers)", "key = (make,)"),
+    ],
     "fast/layers": [
         ('(0, 1) if name.endswith("pointwise") else (1,)', "(1,)"),
-        ("before[0] != shapes or ", ""),
-        (" or before[1] != bits:", ":"),
     ],
     "fast/norm": [
         ("var * (total / max(total - 1, 1))", "var"),
         ("mean = (counts * means).sum(0) / total", "mean = means.mean(0)"),
     ],
     "fast/plan": [
-        ("np.array_equal(self._digests, digests)", "True"),
         ("if last[other] >= number - 1]", "if last[other] >= number]"),
         ("weight = weight if exact and op.source == 0 else padded(weight, (2,))", "pass"),
     ],
     "fast/plan_kernel": [
         ("bounds = step.bounds if last else LANES", "bounds = step.bounds"),
-        ("found[k] ^ words[whole + k]", "found[k]"),
     ],
     "fast/tasks": [
         ("array.size < size or array.dtype != dtype", "array.size < size"),
         ("(clip, start, min(start + ROWS, rows))", "(clip, start, start + ROWS)"),
+        ("while not _reached(counter[1:], count):", "while False:"),
+        ("while not _reached(counter[1:], count):", "if not _reached(counter[1:], count):"),
     ],
     "matmul": [
         ("_VECTOR if m == 1 or n == 1 else _MATRIX", "_MATRIX"),

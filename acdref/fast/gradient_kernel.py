@@ -41,8 +41,8 @@ def _norm_gradients(z, z0, d, d0, norm, dz, dz0, apart, positions, sums):
     bin, panel = apart
     channels = norm.shape[1]
     for c in range(0, channels, LANES):
-        target = dz0 + c // LANES * panel
-        loops.norm_gradient(z, z0 + c, d, d0 + c, norm, c, channels, positions, dz, target, bin, sums)
+        target = dz, dz0 + c // LANES * panel, bin
+        loops.norm_gradient(z, z0 + c, d, d0 + c, norm, c, channels, positions, target, sums)
 
 
 @compile_function(part=True)
@@ -131,10 +131,9 @@ def attention_gradient(behind, kept, layers, keys, scratch, dweight, dbias, redu
             )
             for t in range(count):
                 k0, d0 = (start0 + t * bins) * kept_row + c, t * bins * row + width + c
-                loops.key_gradient(
-                    kept_keys, k0, kept_row, before, (first + t) * width + c, keys, c,
-                    projected, d0, d0 + width, row, bins, dbias, width + c,
-                )  # fmt: skip
+                kept_column = kept_keys, k0, kept_row, before, (first + t) * width + c
+                target = projected, d0, d0 + width, row
+                loops.key_gradient(kept_column, keys, c, target, bins, dbias, width + c)
         project(flat(projected), 0, row, back, flat(dx), z0, channels, positions, 0)
         add_product(flat(projected), 0, row, flat(active), dweight, positions)
         partial[:] = 0
@@ -175,10 +174,8 @@ def _gradients_behind(behind, dz, start, stop, sums):
             f, y0, place, count = _places(pooled, t, j, bins)
             z0, d0 = (t * bins + f) * channels, ((t - start) * bins + f) * LANES
             for c in range(0, channels, LANES):
-                windows, target = (dy, chosen, y0 + c, place, width, count), d0 + c * positions
-                loops.norm_gradient_behind(
-                    windows, z, z0 + c, norm, attention, c, channels, dz, target, LANES, sums
-                )
+                windows, target = (dy, chosen, y0 + c, place, width, count), (dz, d0 + c * positions, LANES)
+                loops.norm_gradient_behind(windows, z, z0 + c, norm, attention, c, channels, target, sums)
 
 
 @compile_function

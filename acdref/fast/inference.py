@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from acdref.fast import inference_kernel as kernels
 from acdref.fast.attention import FrozenAttention, statistics
-from acdref.fast.layers import arranged, kept, matrix
+from acdref.fast.kept import kept
+from acdref.fast.layers import arranged, matrix
 from acdref.fast.tasks import STEP, Crew, for_each, framed, scratch
 from acdref.nets.layers import Attention, Conv
 from acdref.ops.activation import sigmoid
@@ -33,7 +34,7 @@ def predict_proba(net: Any, x: NDArray) -> NDArray:
     One clip is shared among the threads; of several, each thread takes whole clips.  A thread keeps its
     scratch memory, 22 MB for 10 s of sound, for its next call.
     """
-    layers = kept(net, _layers)
+    layers = kept(net, net.layers, _layers)
 
     def logits(clip):
         with Crew() as crew:
@@ -42,13 +43,13 @@ def predict_proba(net: Any, x: NDArray) -> NDArray:
     return sigmoid(np.stack(for_each(logits, [(clip,) for clip in x])))
 
 
-def _layers(net):
+def _layers(layers, net):
     """Each convolution's (weight, bias, slope) as the kernels want them, and each attention's, by name."""
     return {
         layer.name: (*arranged(layer.name, *layer.folded(net)), padded(layer.slope(net)))
         if isinstance(layer, Conv)
         else FrozenAttention(net.params, layer.name)
-        for layer in net.layers
+        for layer in layers
         if isinstance(layer, Conv | Attention)
     }
 

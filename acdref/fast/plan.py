@@ -1,12 +1,9 @@
 """Any network's layers at inference: laid out once for a shape, and run by one call of a compiled kernel.
 
 :func:`run` cuts a sequence of layers into stretches that :mod:`acdref.fast.plan_kernel` knows and layers that
-run by themselves.  Of a stretch are kept, for each network:
-
-* :class:`Packed`: its weights, normalisation folded in, as the kernel wants them.  Each run makes digests of
-  the parameters beside its other work; where one differs from that of the parameters that were packed,
-  whoever wrote them, its result is dropped, and all is packed and run anew.
-* :class:`Plan`: where each map of a batch of some shape lies, and the table of steps.
+run by themselves.  Of a stretch are kept, until the network's weights change, the weights as the kernel wants
+them, normalisation folded in, and each :class:`Plan`: where each map of a batch of some shape lies, and the
+table of steps.
 
 Sums are in the same order for any batch and number of threads.
 """
@@ -14,7 +11,6 @@ Sums are in the same order for any batch and number of threads.
 import itertools
 import os
 import threading
-import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,18 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.fast import plan_kernel as kernels
+from acdref.fast.kept import kept
 from acdref.fast.tasks import scratch
-from acdref.nets.layers import Conv, Dense, Dropout, Layer, MaxPool, Mean, Outline, Residual
+from acdref.nets.layers import Conv, Dense, Dropout, Layer, MaxPool, Mean, Residual
 from acdref.ops import threads
 from acdref.ops.conv2d import STEP, Geometry, Pair
 from acdref.ops.layout import LANES, packed, padded, whole
 from acdref.ops.memory import aligned
 
-# Numbers in the largest map of the clips that go through together; in maps that a thread keeps; words in a
-# digest; tasks of a step at least; positions of a product's task, and numbers of a window's.
-_TOGETHER, _KEPT, _PIECE, _TASKS, _BLOCK, _NUMBERS = 2**22, 2**24, 2**15, 16, 96, 2**13
-# Plans of a stretch that are kept, and stretches of a network.
-_PLANS, _STRETCHES = 6, 3
+# Numbers in the largest map of the clips that go through together; in maps that a thread keeps; tasks of a
+# step at least; positions of a product's task, and numbers of a window's; plans of a stretch that are kept.
+_TOGETHER, _KEPT, _TASKS, _BLOCK, _NUMBERS, _PLANS = 2**22, 2**24, 16, 96, 2**13, 6
 _BOUNDS = {"relu": (0.0, np.inf), "relu6": (0.0, 6.0)}
 
 
@@ -52,36 +47,20 @@ class Op(NamedTuple):
 
 def run(layers: Sequence[Layer], net: Any, x: NDArray) -> NDArray:
     """The output of layers at inference, as :func:`acdref.nets.layers.forward` gives it."""
-    for stretch in _stretches(layers, net):
+    for stretch in kept(net, layers, _cut):
         x = stretch.run(net, x)
     return x
 
 
-_lock = threading.RLock()
-_networks: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-
-
-def _stretches(layers, net):
-    """What layers were cut into, kept for as long as the network is there."""
-    key = tuple(map(id, layers))
-    with _lock:
-        kept = _networks.setdefault(net, {})
-        if key not in kept:
-            if len(kept) >= _STRETCHES:
-                kept.clear()
-            kept[key] = _cut(layers)
-        return kept[key]
-
-
-def _cut(layers):
+def _cut(layers, net):
     """Stretches of steps, as long as can be, and layers that run by themselves."""
     found, ops = [], _Ops()
     for layer in layers:
         if not ops.take(layer):
-            found += [Stretch(ops.found)] if ops.found else []
+            found += [Stretch(ops.found, net)] if ops.found else []
             found.append(_Single(layer))
             ops = _Ops()
-    return [*found, Stretch(ops.found)] if ops.found else found
+    return [*found, Stretch(ops.found, net)] if ops.found else found
 
 
 class _Single(NamedTuple):
@@ -156,100 +135,55 @@ class _Ops:
 class Stretch:
     """Steps, with the weights and the plans that are kept of them."""
 
-    def __init__(self, ops: list[Op]):
+    def __init__(self, ops: list[Op], net: Any):
         self._ops = ops
-        self._packed: Packed | None = None
+        self._weights, self._at = _packed(ops, net)
         self._plans: dict[tuple, Plan] = {}
+        self._lock = threading.Lock()
 
     def run(self, net: Any, x: NDArray) -> NDArray:
         """The last map, without the axes that are gone."""
         gone = {2: (1, 2), 3: (2,), 4: ()}[x.ndim]
         maps = np.expand_dims(x, gone)  # (N, T, F, C)
-        packed = self._weights(net)
-        together, parts = max(1, _TOGETHER // self._plan(packed, maps[:1]).largest), []
+        together, parts = max(1, _TOGETHER // self._plan(maps[:1]).largest), []
         for first in range(0, len(x), together):
             part = maps[first : first + together]
-            plan = self._plan(packed, part)
-            y, digests = plan.run(packed, part)  # (n, T', F', C')
-            while not packed.holds(digests):
-                packed = self._weights(net, anew=True)
-                y, digests = plan.run(packed, part)  # (n, T', F', C')
-            parts.append(y)
+            parts.append(self._plan(part).run(self._weights, part))  # (n, T', F', C')
         y = parts[0] if len(parts) == 1 else np.concatenate(parts)  # (N, T', F', C')
         for op in self._ops:
             gone += op.layer.axes if isinstance(op.layer, Mean) else ()
         return y.squeeze(gone)  # (N, ..., C')
 
-    def _plan(self, packed, x):
+    def _plan(self, x):
         key = (*x.shape, x.dtype)
-        with _lock:
-            plan = self._plans.pop(key, None) or Plan(self._ops, packed, x.shape)
+        with self._lock:
+            plan = self._plans.pop(key, None) or Plan(self._ops, self._at, x.shape)
             self._plans[key] = plan  # the last used is last
             while len(self._plans) > _PLANS:
                 del self._plans[next(iter(self._plans))]
         return plan
 
-    def _weights(self, net, anew=False):
-        with _lock:
-            if anew or self._packed is None or not self._packed.are_of(net):
-                self._packed = None  # its memory first
-                self._packed = Packed(self._ops, net)
-            return self._packed
 
+def _packed(ops, net):
+    """Weights of some steps as the kernel wants them, flat, and where each step's are.
 
-class Packed:
-    """Weights of some steps as the kernel wants them, and digests of the parameters that they are made of.
-
-    Attributes
-    ----------
-    flat : array
-        16 zeros, -inf and inf; then what steps have.
-    at : list of dict
-        Where in `flat` each step's ``b``, ``bias``, ``bounds`` and ``slope`` are.
-    pieces : (P, 2) int64 array
-        Addresses and numbers of words of the parameters, some at a time.
+    They begin with 16 zeros, -inf and inf; a step may have ``b``, ``bias``, ``bounds`` and ``slope``.
     """
-
-    def __init__(self, ops: list[Op], net: Any):
-        self._of = [
-            (store, key, getattr(net, store)[key])
-            for op in ops
-            for store, keys in zip(("params", "state"), op.layer.arrays(Outline()), strict=True)
-            for key in keys
-        ]
-        spans = [
-            (array.ctypes.data + 4 * first, min(_PIECE, array.nbytes // 4 - first))
-            for _, _, array in self._of
-            for first in range(0, array.nbytes // 4, _PIECE)
-        ]
-        self.pieces = np.array(spans, np.int64).reshape(-1, 2)  # (P, 2)
-        self._lasting = all(array.flags.c_contiguous for _, _, array in self._of)
-        self._digests: NDArray | None = None
-        dtype = net.params[next(iter(net.params))].dtype
-        found: list[dict[str, NDArray]] = [{} for _ in ops]
-        exact = _exact(ops)
-        threads.run(lambda i: found[i].update(_arrays(ops[i], net, exact)), len(ops))
-        start = np.zeros(2 * LANES, dtype)
-        start[LANES : LANES + 2] = -np.inf, np.inf
-        parts, size, self.at = [start], len(start), list[dict[str, int]]()
-        for arrays in found:
-            self.at.append({})
-            for name, array in arrays.items():
-                self.at[-1][name] = size
-                parts.append(padded(array.ravel()))
-                size += len(parts[-1])
-        self.flat = aligned((size,), dtype)
-        np.concatenate(parts, out=self.flat)
-
-    def are_of(self, net: Any) -> bool:
-        """Whether a network still has the very arrays."""
-        return self._lasting and all(getattr(net, store).get(key) is a for store, key, a in self._of)
-
-    def holds(self, digests: NDArray) -> bool:
-        """Whether these digests, made while the weights were used, are those of what was packed."""
-        if self._digests is None:
-            self._digests = digests
-        return np.array_equal(self._digests, digests)
+    dtype = net.params[next(iter(net.params))].dtype
+    found: list[dict[str, NDArray]] = [{} for _ in ops]
+    exact = _exact(ops)
+    threads.run(lambda i: found[i].update(_arrays(ops[i], net, exact)), len(ops))
+    start = np.zeros(2 * LANES, dtype)
+    start[LANES : LANES + 2] = -np.inf, np.inf
+    parts, size, at = [start], len(start), list[dict[str, int]]()
+    for arrays in found:
+        at.append({})
+        for name, array in arrays.items():
+            at[-1][name] = size
+            parts.append(padded(array.ravel()))
+            size += len(parts[-1])
+    flat = aligned((size,), dtype)
+    return np.concatenate(parts, out=flat), at
 
 
 def _exact(ops):
@@ -314,7 +248,7 @@ class Plan:
         Numbers in the largest map of a clip.
     """
 
-    def __init__(self, ops: list[Op], packed: Packed, shape: tuple[int, ...]):
+    def __init__(self, ops: list[Op], at: list[dict[str, int]], shape: tuple[int, ...]):
         self._clips, self._ops = shape[0], ops
         self._maps = _maps(ops, shape)
         self.largest = max(m.size for m in self._maps)
@@ -322,16 +256,14 @@ class Plan:
         self._most = max(m.channels for m in self._maps)
         self._first = [self._most + first for first in self._first]
         self._tables, self._entries, self._filled = list[NDArray](), dict[tuple, int](), 0
-        steps = [{"kind": kernels.DIGEST, "tasks": len(packed.pieces)}]
-        for op, at in zip(ops, packed.at, strict=True):
-            steps += self._steps(op, at)
+        steps = [step for op, places in zip(ops, at, strict=True) for step in self._steps(op, places)]
         names = kernels.STEP.names or ()
         rows = [tuple(step.get(name, 0) for name in names) for step in steps]
         self._rows = np.array(rows, kernels.STEP)
         self._table = np.concatenate(self._tables)
 
-    def run(self, packed: Packed, x: NDArray) -> tuple[NDArray, NDArray]:
-        """The last map, (N, T', F', C'), and digests of the parameters."""
+    def run(self, weights: NDArray, x: NDArray) -> NDArray:
+        """The last map, (N, T', F', C')."""
         size = self._most + self._size
         maps = scratch("plan", (size,), x.dtype) if size <= _KEPT else aligned((size,), x.dtype)
         maps[: self._most] = 0
@@ -341,12 +273,10 @@ class Plan:
         inside = given[:, pt : pt + rows, pf : pf + bins]
         inside[...] = 0
         inside[..., : x.shape[3]] = x
-        digests = np.empty((len(packed.pieces), kernels.WORDS), np.uint32)
-        counters = kernels.counters(self._rows)
-        arguments = self._rows, maps, packed.flat, self._table, counters, packed.pieces, digests
+        arguments = self._rows, maps, weights, self._table, kernels.counters(self._rows)
         workers = min(threads.get_threads(), os.cpu_count() or 1)
         threads.run(lambda _: kernels.work(*arguments), workers)
-        return self._view(maps, -1)[..., : self._maps[-1].real].copy(), digests
+        return self._view(maps, -1)[..., : self._maps[-1].real].copy()
 
     def _view(self, maps, number):
         """A map with what is around it, (N, T + 2 pad, F + 2 pad, C)."""

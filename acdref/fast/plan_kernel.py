@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
@@ -24,7 +23,7 @@ from acdref.ops.layout import LANES
 from acdref.ops.microkernel import ROWS
 from acdref.ops.vectors import TAPS, vector_code
 
-PRODUCT, TAPS_3X3, LARGEST, MEAN, FRAME, DIGEST = range(6)
+PRODUCT, TAPS_3X3, LARGEST, MEAN, FRAME = range(5)
 """Kinds of step."""
 CLIPPED, ELU, PRELU = range(3)
 """Activations: clipped to two bounds (ReLU and ReLU6, or none), or a pass over what is still in the cache."""
@@ -43,9 +42,6 @@ STEP = np.dtype([(field, np.int64) for field in _FIELDS])
 
 SLICE = 256
 """How much of a product's depth goes through together: 16 columns so deep stay in the nearest cache."""
-WORDS = 64
-"""Numbers in a digest."""
-_FACTOR = np.uint32(0x9E3779B1)  # odd, so that every change of a word changes its digest
 _LINE = 8  # counters of 8 bytes in a cache line
 _PATIENCE = 2**12  # looks at a counter
 
@@ -85,16 +81,6 @@ def _give_way(typingctx):
         return context.get_dummy_value()
 
     return types.void(), codegen
-
-
-@intrinsic
-def _words_at(typingctx, address):
-    """An address as a pointer to 32-bit words."""
-
-    def codegen(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(types.uint32)(types.int64), codegen
 
 
 def _entry(emit, tables, i):
@@ -299,21 +285,8 @@ def _frame(step, clip, maps, weights):
             maps[first + step.row - step.side : first + step.row] = fill
 
 
-@compile_function(part=True)
-def _digest(address, count, found):
-    """Numbers that change when one of `count` words at an address does."""
-    words = carray(_words_at(address), (count,))
-    found[:] = 0
-    whole = count // WORDS * WORDS
-    for first in range(0, whole, WORDS):
-        for k in range(WORDS):
-            found[k] = np.uint32(np.uint32(found[k] ^ words[first + k]) * _FACTOR)
-    for k in range(count - whole):
-        found[k] = np.uint32(np.uint32(found[k] ^ words[whole + k]) * _FACTOR)
-
-
 @compile_function
-def work(steps, maps, weights, tables, counters, pieces, digests):
+def work(steps, maps, weights, tables, counters):
     """Work through a table of steps, perhaps beside other threads that do the same.
 
     Parameters
@@ -324,10 +297,6 @@ def work(steps, maps, weights, tables, counters, pieces, digests):
     tables : flat int64 array
     counters : (16 S,) int64 array, zero at first
         Tasks that were begun, and done, of each step.
-    pieces : (P, 2) int64 array
-        Address and number of words of what parameters are made of.
-    digests : (P, 64) uint32 array
-        Gets a digest of each piece.
     """
     for s in range(len(steps)):
         step, begun, done = steps[s], 2 * s * _LINE, (2 * s + 1) * _LINE
@@ -337,8 +306,6 @@ def work(steps, maps, weights, tables, counters, pieces, digests):
                 break
             if step.kind == FRAME:
                 _frame(step, task, maps, weights)
-            elif step.kind == DIGEST:
-                _digest(pieces[task, 0], pieces[task, 1], digests[task])
             else:
                 _positions(step, task, maps, weights, tables)
             _add(counters, done)

@@ -358,38 +358,41 @@ def add_reductions_behind(emit, windows, z, z0, norm, attention, c, channels, su
     _reductions(emit, (position[1:] for position in behind), norm, c, channels, sums)
 
 
-def _norm_gradient(emit, positions, norm, c, channels, dz, sums):
-    """The dz of :func:`norm_gradient` from what is iterated: (dz's place, z, v, d)."""
+def _norm_gradient(emit, positions, norm, c, channels, target, sums):
+    """The dz of :func:`norm_gradient` from what is iterated: (number of dz's position, z, v, d)."""
+    dz, dz0, apart = target
     slope, a, b, rest = _rows(emit, norm, c, channels, SLOPE, A, B, C)
     negative, total = emit.builder.fmul(a, slope), emit.total(emit.load(sums, c))
-    for place, x, v, g in positions:
+    for i, x, v, g in positions:
         share = emit.builder.select(emit.positive(v), a, negative)
         value = emit.fma(g, share, emit.fma(x, b, rest))
-        emit.store(value, dz, place)
+        emit.store(value, dz, emit.at(dz0, (i, apart)))
         emit.add(value, total)
     emit.store(emit.value(total), sums, c)
 
 
 @vector_code
-def norm_gradient(emit, z, z0, d, d0, norm, c, channels, positions, dz, dz0, dz_bin, sums):
-    """dz = a dn + b z + c, with dn as in :func:`add_reductions`; its sum is added to `sums`."""
+def norm_gradient(emit, z, z0, d, d0, norm, c, channels, positions, target, sums):
+    """dz = a dn + b z + c, with dn as in :func:`add_reductions`; its sum is added to `sums`.
+
+    target = (dz, dz0, what positions of dz are apart).
+    """
 
     def each():
         scale, shift = _rows(emit, norm, c, channels, SCALE, SHIFT)
         with emit.loop(positions) as i:
             x, g = (emit.load(a, emit.at(start, (i, channels))) for a, start in ((z, z0), (d, d0)))
-            yield emit.at(dz0, (i, dz_bin)), x, emit.fma(x, scale, shift), g
+            yield i, x, emit.fma(x, scale, shift), g
 
-    _norm_gradient(emit, each(), norm, c, channels, dz, sums)
+    _norm_gradient(emit, each(), norm, c, channels, target, sums)
 
 
 @vector_code
-def norm_gradient_behind(emit, windows, z, z0, norm, attention, c, channels, dz, dz0, dz_bin, sums):
+def norm_gradient_behind(emit, windows, z, z0, norm, attention, c, channels, target, sums):
     """:func:`norm_gradient` with d behind attention and pool, of one place of each window."""
-    step = emit.builder.mul(windows[-2], dz_bin)
+    (dz, dz0, apart), width = target, windows[-2]
     behind = _behind(emit, windows, z, z0, norm, attention, c, channels)
-    each = ((emit.at(dz0, (i, step)), *rest) for i, *rest in behind)
-    _norm_gradient(emit, each, norm, c, channels, dz, sums)
+    _norm_gradient(emit, behind, norm, c, channels, (dz, dz0, emit.builder.mul(width, apart)), sums)
 
 
 @vector_code
@@ -449,14 +452,14 @@ def move_column(emit, x, x0, x_row, y, y0, y_row, positions, c, sums):
 
 
 @vector_code
-def key_gradient(emit, kept, k0, k_row, before, b0, keys, c, d, d0, w0, row, positions, sums, s0):
-    """From d, the gradient of weights w of keys, that of the keys, in place; w goes beside it, to w0.
+def key_gradient(emit, kept, keys, c, target, positions, sums, s0):
+    """From d, the gradient of weights w of keys, that of the keys, in place; w goes beside it.
 
-    Kept is exp(key - before), and w = exp(key - largest) scale; keys = (largest, scale, mean), where `mean`
-    is what the gradient subtracts.  Positions of d and w are `row` apart.  The gradient's sum is added to
-    `sums`.
+    kept = (exp(key - before), k0, what its positions are apart, before, b0); keys = (largest, scale, mean),
+    with w = exp(key - largest) scale, and the `mean` that the gradient subtracts; target = (d, d0, w0, what
+    positions of either are apart).  The gradient's sum is added to `sums`.
     """
-    builder = emit.builder
+    builder, (kept, k0, k_row, before, b0), (d, d0, w0, row) = emit.builder, kept, target
     largest, scale, mean = (emit.load(each, c) for each in keys)
     factor = builder.fmul(emit.exp(builder.fsub(emit.load(before, b0), largest)), scale)
     total = emit.total(emit.load(sums, s0))

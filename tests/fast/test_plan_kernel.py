@@ -11,15 +11,12 @@ START = np.zeros(32)
 START[16:18] = -np.inf, np.inf
 
 
-def _work(steps, maps, weights=START, tables=(0,), pieces=(), workers=1):
-    """Run some steps, given as dicts; the digests."""
+def _work(steps, maps, weights=START, tables=(0,), workers=1):
+    """Run some steps, given as dicts."""
     names = kernels.STEP.names
     rows = np.array([tuple(step.get(name, 0) for name in names) for step in steps], kernels.STEP)
-    pieces = np.array(pieces, np.int64).reshape(-1, 2)
-    digests = np.zeros((len(pieces), kernels.WORDS), np.uint32)
-    arguments = rows, maps, weights, np.array(tables, np.int64), kernels.counters(rows), pieces, digests
+    arguments = rows, maps, weights, np.array(tables, np.int64), kernels.counters(rows)
     run(lambda _: kernels.work(*arguments), workers)
-    return digests
 
 
 @pytest.mark.parametrize("positions", [1, 4, 9, 23])
@@ -58,16 +55,3 @@ def test_frames_are_filled_and_nothing_else():
     inside = np.zeros((5, 6), bool)
     inside[1:-1, 2:-2] = True
     assert (maps[:, inside] == 1).all() and np.isneginf(maps[:, ~inside]).all()
-
-
-@pytest.mark.parametrize("count", [1, 63, 64, 200])
-def test_a_change_of_any_word_is_seen(count, rng):
-    words = rng.integers(0, 2**32, count, np.uint32)
-    maps, step = np.zeros(16), {"kind": kernels.DIGEST, "tasks": 1}
-    pieces = [(words.ctypes.data, count)]
-    before = _work([step], maps, pieces=pieces)
-    np.testing.assert_array_equal(_work([step], maps, pieces=pieces, workers=2), before)
-    for i in {0, count // 2, count - 1}:
-        words[i] ^= 1
-        assert not np.array_equal(_work([step], maps, pieces=pieces), before)
-        words[i] ^= 1

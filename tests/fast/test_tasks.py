@@ -84,6 +84,40 @@ def test_a_crew_does_each_piece_once(count):
         threads.set_threads(None)
 
 
+@pytest.mark.parametrize("late", [0.002, 0.1])
+def test_a_stage_begins_when_others_have_done_what_it_needs(late):
+    """Each of two threads has a piece of the first stage; the caller's is done long before the other's."""
+    values, found, both, caller = [0, 0], [], threading.Barrier(2, timeout=20), threading.get_ident()
+
+    def slow(tasks):
+        counter, count = tasks
+        with lock:
+            i, counter[0] = counter[0], counter[0] + 1
+        if i >= count:
+            return
+        both.wait()  # so that neither takes both
+        if threading.get_ident() != caller:
+            time.sleep(late)
+        values[i] = i + 1
+        with lock:
+            counter[1] += 1
+
+    def needs_both(tasks):
+        found.append(sum(values))
+        tasks[0][:] = 1
+
+    threads.set_threads(2)
+    try:
+        with Crew() as crew:
+            for _ in range(2):
+                values[:] = 0, 0
+                crew.share(slow, 2, tuple)
+                crew.share(needs_both, 1, tuple)
+        assert found == [3, 3]
+    finally:
+        threads.set_threads(None)
+
+
 def test_a_crew_goes_with_its_context():
     threads.set_threads(2)
     try:
