@@ -428,12 +428,12 @@ PLANTED = {
             "TestRocAuc::test_golden",
         ),
         (
-            "(above + not_below) / (2.0 * total), weights=positives.weight",
-            "(above + not_below) / (2.0 * total)",
+            "(above + not_below) / (2.0 * negatives.total), weights=positives.weight",
+            "(above + not_below) / (2.0 * negatives.total)",
             "TestRocAuc::test_sklearn",
         ),
         (
-            "if not (positives.scores.size and total)",
+            "if not (positives.scores.size and negatives.total)",
             "if not positives.scores.size",
             "TestRocAuc::test_one_sided_class_is_undefined",
         ),
