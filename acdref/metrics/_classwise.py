@@ -1,11 +1,14 @@
-"""What the per-class metrics share: blocks of classes, rankings, confusions."""
+"""What the per-class metrics share: rankings of a class's clips, and the confusions of all classes."""
 
+import os
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 _BLOCK = 32  # classes at a time: whole cache lines for the transposition, and it stays in the cache
+_LABELS = 2**16  # at a time: what is made of them stays in the cache
+_FEW, _MANY = 16, 1000  # so few positives among so many clips each: counting is quicker than sorting
 _LANES, _ROWS = 4, 255  # clips that are counted together: a uint8 holds the number of rows, in each lane
 
 
@@ -15,17 +18,20 @@ class Ranking(NamedTuple):
     scores: np.ndarray  # (n,)
     weight: np.ndarray | None  # (n,)
     top: np.ndarray | None  # (n + 1,): weight of the best 0, 1, ..., n
+    total: float  # weight (number) of all, those below the floor too
 
     @classmethod
-    def of(cls, scores, weight, chosen):
-        """Ranking of the `chosen` (bool) items."""
-        scores = scores[chosen]
+    def of(cls, scores, weight, chosen, floor=None):
+        """Ranking of the `chosen` (bool) items, but for those below `floor`: nobody will ask for them."""
+        near = (chosen if floor is None else chosen & (scores >= floor)).nonzero()[0]
+        ranked = scores.take(near)  # several times as fast as by the mask, where that leaves out many
         if weight is None:
-            scores.sort()
-            return cls(scores, None, None)
-        order = scores.argsort()
-        weight = weight[chosen][order]
-        return cls(scores[order], weight, np.append(0.0, np.cumsum(weight[::-1])))
+            ranked.sort()
+            return cls(ranked, None, None, len(ranked) if floor is None else np.count_nonzero(chosen))
+        order = near[ranked.argsort()]
+        top = np.append(0.0, np.cumsum(weight[order[::-1]]))
+        below = 0.0 if floor is None else weight.take((chosen & (scores < floor)).nonzero()[0]).sum()
+        return cls(scores[order], weight[order], top, top[-1] + below)
 
     def mass_above(self, score, inclusive):
         """Weight (number, if unweighted) of the items that score above each `score`, or at it too."""
@@ -33,36 +39,27 @@ class Ranking(NamedTuple):
         return count if self.top is None else self.top[count]
 
 
-class ClassBlock(NamedTuple):
-    """A few classes, one per row."""
+class Unranked(NamedTuple):
+    """The `chosen` scores of a class in any order: for few questions quicker than a `Ranking`."""
 
-    first: int  # column of the first class
-    positive: np.ndarray  # (B, N) bool
-    negative: np.ndarray  # (B, N) bool; what is neither is unknown, or of weight 0
-    scores: np.ndarray  # (B, N) float32 or float64
-    weight: np.ndarray | None  # (B, N) float64; None if all are 1
+    scores: np.ndarray  # (N,)
+    weight: np.ndarray | None  # (N,)
+    chosen: np.ndarray  # (N,) bool
 
-    @classmethod
-    def cut(cls, y, p, weight, first):
-        """Classes `first`, `first` + 1, ... of validated matrices, as many as a block has."""
-        block = slice(first, first + _BLOCK)
-        positive, negative = map(_transposed, split_labels(y[:, block]))
-        if weight is not None:
-            weight = _transposed(weight[:, block])
-            positive &= weight > 0
-            negative &= weight > 0
-        scores = _transposed(p[:, block], _score_type(p))
-        missing = np.isnan(scores) & (positive | negative)
-        if missing.any():
-            c = first + np.nonzero(missing)[0][0]
-            raise ValueError(f"p has a NaN score beside a known label in class {c}")
-        return cls(first, positive, negative, scores, weight)
+    def mass_above(self, score, inclusive):
+        """As that of a `Ranking`."""
+        above = np.greater_equal if inclusive else np.greater
+        found = above(self.scores, np.reshape(score, (-1, 1)))  # (questions, N)
+        found &= self.chosen
+        return np.array([self._mass(items) for items in found])
 
-    def rankings(self):
-        """Yield for each class the rankings of its positives and of its negatives."""
-        for b, scores in enumerate(self.scores):
-            weight = None if self.weight is None else self.weight[b]
-            yield Ranking.of(scores, weight, self.positive[b]), Ranking.of(scores, weight, self.negative[b])
+    @property
+    def total(self):
+        """As that of a `Ranking`."""
+        return self._mass(self.chosen)
+
+    def _mass(self, items):
+        return np.count_nonzero(items) if self.weight is None else (self.weight * items).sum()
 
 
 def mean_over_classes(values: ArrayLike) -> float:
@@ -88,20 +85,64 @@ def mean_over_classes(values: ArrayLike) -> float:
 
 
 def per_class(metric, y, p, sample_weight):
-    """``metric(block)``, the values of a block of classes, for all classes: (C,) float64."""
+    """``metric(positives, negatives)``, each a `Ranking` or `Unranked`, of all classes: (C,) float64."""
     y, p, weight = validate(y, p, sample_weight)
+    clips, classes = y.shape
+    signs = np.empty_like(y, np.int8)  # 1: positive, -1: negative, 0: unknown, or of weight 0
+    matrices = [p, signs]
     if weight is not None:
         weight = np.broadcast_to(weight if weight.ndim == 2 else weight[:, None], y.shape)
+        matrices.append(weight)
+    values, missing = np.empty(classes), np.zeros(classes, bool)
+    height = 1 + _LABELS // max(1, classes)
 
-    def values(first):
-        return np.asarray(metric(ClassBlock.cut(y, p, weight, first)), dtype=np.float64)
+    def sign(pieces):
+        for first in pieces:
+            rows = slice(first, first + height)
+            positive, negative = split_labels(y[rows])
+            np.subtract(positive.view(np.int8), negative.view(np.int8), out=signs[rows])
+            if weight is not None:
+                signs[rows] *= weight[rows] > 0
 
-    if y.shape[1] <= _BLOCK:
-        return values(0)
+    def rank(blocks):
+        types = _score_type(p), np.int8, np.float64
+        # Each block takes the memory of the one before: to touch new pages takes longer than to transpose.
+        memory = [np.empty((min(_BLOCK, classes), clips), dtype) for dtype in types[: len(matrices)]]
+        for first in blocks:
+            parts = (matrix[:, first : first + _BLOCK] for matrix in matrices)
+            scores, labels, *mass = map(_transposed, parts, memory)
+            if np.isnan(scores.max(initial=-np.inf)):
+                missing[first : first + _BLOCK] = (np.isnan(scores) & (labels != 0)).any(axis=1)
+            for c, row in enumerate(zip(scores, labels == 1, labels == -1, *mass, strict=True), first):
+                if not missing[c]:
+                    values[c] = metric(*_sides(*row))
+
+    workers = -(-classes // _BLOCK)
+    for work, parts in (sign, range(0, clips, height)), (rank, range(0, classes, _BLOCK)):
+        _in_threads(work, iter(parts), workers)
+    if missing.any():
+        raise ValueError(f"p has a NaN score beside a known label in class {np.flatnonzero(missing)[0]}")
+    return values
+
+
+def _in_threads(work, parts, workers):
+    """``work(parts)`` in so many threads, which take from one iterator; NumPy works without Python's lock."""
+    if workers < 2:
+        work(parts)
+        return
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor() as pool:  # NumPy sorts and copies without the interpreter's lock
-        return np.concatenate(list(pool.map(values, range(0, y.shape[1], _BLOCK))))
+    workers = min(os.cpu_count() or 1, workers)
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, [parts] * workers))
+
+
+def _sides(scores, positive, negative, weight=None):
+    """What ranks the positives of a class, and what ranks its negatives."""
+    positives = Ranking.of(scores, weight, positive)
+    if len(positives.scores) <= min(_FEW, len(scores) // _MANY):
+        return positives, Unranked(scores, weight, negative)
+    return positives, Ranking.of(scores, weight, negative, floor=positives.scores[0])
 
 
 def confusion(y, p, threshold, sample_weight):
@@ -178,9 +219,10 @@ def split_labels(y):
     return positive, negative
 
 
-def _transposed(matrix, dtype=None):
-    """Copy of ``matrix.T`` with contiguous rows, made in pieces that fit into the innermost cache."""
-    rows = np.empty(matrix.shape[::-1], dtype or matrix.dtype)
-    for start in range(0, len(matrix), 512):
-        rows[:, start : start + 512] = matrix[start : start + 512].T
+def _transposed(matrix, memory):
+    """Copy of ``matrix.T`` in `memory`, made in pieces that fit into the innermost cache."""
+    rows = memory[: matrix.shape[1]]
+    step = 512 * _BLOCK // max(1, len(rows))
+    for start in range(0, len(matrix), step):
+        rows[:, start : start + step] = matrix[start : start + step].T
     return rows

@@ -58,7 +58,7 @@ def average_precision(
         precision = hits / (hits + negatives.mass_above(positives.scores, inclusive=True))
         return np.average(precision, weights=positives.weight)
 
-    return per_class(lambda block: [class_ap(*pair) for pair in block.rankings()], y, p, sample_weight)
+    return per_class(class_ap, y, p, sample_weight)
 
 
 def mean_average_precision(
@@ -118,14 +118,13 @@ def roc_auc(y: ArrayLike, p: ArrayLike, sample_weight: ArrayLike | None = None) 
     """
 
     def class_auc(positives, negatives):
-        total = negatives.mass_above(-np.inf, inclusive=True)
-        if not (positives.scores.size and total):
+        if not (positives.scores.size and negatives.total):
             return np.nan
         above = negatives.mass_above(positives.scores, inclusive=False)
         not_below = negatives.mass_above(positives.scores, inclusive=True)
-        return 1.0 - np.average((above + not_below) / (2.0 * total), weights=positives.weight)
+        return 1.0 - np.average((above + not_below) / (2.0 * negatives.total), weights=positives.weight)
 
-    return per_class(lambda block: [class_auc(*pair) for pair in block.rankings()], y, p, sample_weight)
+    return per_class(class_auc, y, p, sample_weight)
 
 
 def balance_negatives(y: ArrayLike, explicit: ArrayLike) -> NDArray[np.float64]:

@@ -38,3 +38,23 @@ def one_class(y, p, weight, c):
     weight = (weight if weight.ndim == 2 else np.repeat(weight[:, None], y.shape[1], axis=1))[:, c]
     known = ~np.isnan(y[:, c]) & (weight > 0)
     return y[known, c], p[known, c], weight[known]
+
+
+@st.composite
+def long_classes(draw):
+    """Classes of more than 2,000 clips: few and many positives, scores that try the comparisons, weights."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    dtype = draw(st.sampled_from([np.float64, np.float32]))
+    tiny = np.finfo(dtype).smallest_subnormal
+    pool = [-np.inf, np.inf, -0.0, 0.0, tiny, -tiny, 3 * tiny, 1.0, np.nextafter(dtype(1), dtype(2))]
+    many = rng.normal(size=draw(st.sampled_from([0, 3, 3000]))).astype(dtype)
+    n, unknown = 2100, draw(st.sampled_from([0, 1, 900]))
+    positives = draw(st.lists(st.sampled_from([0, 1, 2, 3, 17, 1000, n - unknown]), min_size=1, max_size=4))
+    y = np.zeros((n, len(positives)))
+    for c, count in enumerate(positives):
+        order = rng.permutation(n)
+        y[order[:unknown], c] = np.nan
+        y[order[unknown : unknown + count], c] = 1
+    p = rng.choice(np.concatenate([np.array(pool, dtype), many]), y.shape)
+    weight = rng.integers(0, 3, y.shape) / 7 if draw(st.booleans()) else None
+    return y, p, weight

@@ -27,6 +27,20 @@ class TestEveryMetricOfClasses:
         alone = [metric(y[:, [c]], p[:, [c]], sample_weight=weight[:, [c]])[0] for c in range(70)]
         np.testing.assert_array_equal(metric(y, p, sample_weight=weight), alone)
 
+    @pytest.mark.parametrize("metric", [metrics.average_precision, metrics.roc_auc])
+    @pytest.mark.parametrize("threads", [1, 3])
+    def test_threads(self, monkeypatch, metric, threads):
+        """Bit-equal to each class alone, with few positives (counted) and many (sorted)."""
+        rng = np.random.default_rng(0)
+        y, p, weight = (
+            rng.random((3000, 100)) < rng.choice([0.0005, 0.3], 100),
+            rng.random((3000, 100)),
+            rng.random(3000),
+        )
+        alone = [metric(y[:, [c]], p[:, [c]], weight)[0] for c in range(100)]
+        monkeypatch.setattr("os.cpu_count", lambda: threads)
+        np.testing.assert_array_equal(metric(y, p, weight), alone)
+
     @pytest.mark.parametrize("metric", PER_CLASS)
     def test_many_clips(self, metric):
         rng = np.random.default_rng(0)

@@ -2,11 +2,27 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from metrics_support import CLOSE, evaluations, golden, one_class
+from metrics_support import CLOSE, evaluations, golden, long_classes, one_class
 
 from acdref import metrics
+
+
+def plain(y, p, weight):
+    """Average precision and ROC area of each class, each score compared with each positive's."""
+    weight = np.ones(y.shape) if weight is None else weight
+    results = np.full((2, y.shape[1]), np.nan)
+    for c, (labels, scores, w) in enumerate(zip(y.T, p.T, weight.T, strict=True)):
+        hit, false = w * (labels == 1), w * (labels == 0)
+        of, each = hit[hit > 0], scores[hit > 0][:, None]
+        if of.size:
+            found, wrong = (scores >= each) @ hit, (scores >= each) @ false
+            results[0, c] = of @ (found / (found + wrong)) / of.sum()
+        if of.size and false.any():
+            ahead = (scores < each) @ false + (scores == each) @ false / 2
+            results[1, c] = of @ ahead / of.sum() / false.sum()
+    return results
 
 
 class TestAveragePrecision:
@@ -45,6 +61,11 @@ class TestAveragePrecision:
             )
             assert ap[c] == pytest.approx(expected, abs=1e-12)
 
+    @settings(max_examples=30)
+    @given(long_classes())
+    def test_plain_definition(self, classes):
+        np.testing.assert_allclose(metrics.average_precision(*classes), plain(*classes)[0], **CLOSE)
+
 
 class TestRocAuc:
     @pytest.mark.parametrize("case", ["cont", "tied", "const", "perfect"])
@@ -82,6 +103,11 @@ class TestRocAuc:
                 )
             else:
                 assert np.isnan(auc[c])
+
+    @settings(max_examples=30)
+    @given(long_classes())
+    def test_plain_definition(self, classes):
+        np.testing.assert_allclose(metrics.roc_auc(*classes), plain(*classes)[1], **CLOSE)
 
     @given(evaluations())
     def test_reversed_scores(self, evaluation):
