@@ -33,6 +33,8 @@ def matmul(a: NDArray, b: NDArray) -> NDArray:
     array([300., 300.])
     """
     flat = a.reshape(-1, a.shape[-1])
+    if len(b) > max(4 * len(flat), 4 * b.shape[1], 2 * _EDGE) and min(len(flat), b.shape[1]) > 1:
+        return _deep(flat, b).reshape(*a.shape[:-1], b.shape[1])
     y = np.empty((len(flat), b.shape[1]), np.result_type(a, b))
     rows, depth, columns = _piece(*flat.shape, b.shape[1])
     whole = len(flat) - len(flat) % rows
@@ -44,11 +46,25 @@ def matmul(a: NDArray, b: NDArray) -> NDArray:
     return y.reshape(*a.shape[:-1], b.shape[1])
 
 
+def _deep(a, b):
+    """The product of a flat and a tall matrix: the sum of a stack of cubes, over which NumPy loops."""
+    whole = (len(b) - 1) // _EDGE * _EDGE  # less than all: what is left is a product of its own
+    stack = a[:, :whole].reshape(len(a), -1, _EDGE).swapaxes(0, 1)  # (K / edge, M, edge)
+    below = b[:whole].reshape(-1, _EDGE, b.shape[1])  # (K / edge, edge, N)
+    y = matmul(a[:, whole:], b[whole:])
+    for i in range(0, len(a), _EDGE):
+        for j in range(0, b.shape[1], _EDGE):
+            rows, columns = slice(i, i + _EDGE), slice(j, j + _EDGE)
+            y[rows, columns] += (stack[:, rows] @ below[..., columns]).sum(0)
+    return y
+
+
 def _piece(m, k, n):
     """Rows, depth and columns of a piece: a cube, stretched where the matrices are narrow."""
     most = _VECTOR if m == 1 or n == 1 else _MATRIX
-    columns = min(n, _EDGE)
-    rows = max(1, min(m, most // (columns * min(k, _EDGE))))
+    # Deeper than a cube where that spares additions of partial sums.
+    columns = min(n, _EDGE if k <= 2 * _EDGE else _EDGE // 2)
+    rows = max(1, min(m, most // (columns * min(k, 4 * _EDGE))))
     return rows, most // (columns * rows), columns
 
 

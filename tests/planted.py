@@ -730,6 +730,7 @@ PLANTED = {
     ],
     "matmul": [
         ("_VECTOR if m == 1 or n == 1 else _MATRIX", "_MATRIX"),
+        ("y = matmul(a[:, whole:], b[whole:])", "y = matmul(a[:, -1:], b[-1:])"),
     ],
     "nets/acdnet": [
         ("2 * bins * window * frames", "bins * window * frames"),
@@ -788,6 +789,7 @@ PLANTED = {
         ('output: str = "softmax"', 'output: str = "sigmoid"'),
     ],
     "ops/activation": [
+        ("if (slope <= 1).all()", "if (slope <= 2).all()"),
         ("np.where((y > 0) & (y < 6), dy, 0)", "np.where(y > 0, dy, 0)"),
         ("np.where(y > 0, dy, dy * (y + 1))", "np.where(y > 0, dy, dy * y)"),
         ("dy.dtype.type(1 / (1 - rate))", "dy.dtype.type(1 - rate)"),
@@ -799,6 +801,8 @@ PLANTED = {
     "ops/attention": [
         ("dv = np.where(v > 0, dmixed * context, 0)", "dv = dmixed * context"),
         ("k = softmax_positions(_project", "k = softmax_channels(_project"),
+        ("np.maximum(top, k.max(0))", "k.max(0)"),
+        ("seen = less[:, None] * seen", "seen = seen"),
     ],
     "ops/conv2d": [
         (
@@ -840,7 +844,7 @@ PLANTED = {
     ],
     "ops/norm": [
         ("unbiased = var * (count / max(count - 1, 1))", "unbiased = var"),
-        ("var[i] = (variances + (means - mean[i]) ** 2).mean()", "var[i] = variances.mean()"),
+        ("(variances + (means - mean[i]) ** 2).mean()", "variances.mean()"),
         ("a * dbeta / count - b * mean", "a * dbeta / count + b * mean"),
         ("flat[0].copy()", "np.zeros_like(flat[0])"),
     ],

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.ops import activation as activations
-from acdref.ops.attention import ATTENTION
+from acdref.ops.attention import ATTENTION, attended
 from acdref.ops.conv2d import Geometry, conv2d, conv2d_input_gradient, conv2d_weight_gradient
 from acdref.ops.norm import (
     batch_norm,
@@ -423,9 +423,16 @@ class Attention(Layer):
 
     def _normalised(self, net, x):
         """GroupNorm of a map as positions, (N, T F, C), and its statistics."""
-        gamma, beta = (net.params[f"{self.name}.norm.{key}"] for key in ("gamma", "beta"))
-        y, statistics = group_norm(x, gamma, beta, backend=net.backend)
+        y, statistics = group_norm(x, *self._scale(net), backend=net.backend)
         return y.reshape(len(x), -1, self.channels), statistics  # (N, T F, C)
+
+    def inference(self, net):
+        if self.kind != "linear" or net.backend != "numpy":
+            return super().inference(net)
+        return lambda x: attended(x, *self._scale(net), self._projections(net))
+
+    def _scale(self, net):
+        return tuple(net.params[f"{self.name}.norm.{key}"] for key in ("gamma", "beta"))
 
     def _projections(self, net):
         keys = [f"{part}.{key}" for part in self.shapes for key in ("weight", "bias")]
@@ -698,14 +705,16 @@ def _by_strips(group, net, x):
         stride *= layer.span[1]
     count = (x.shape[1] - window) // stride + 1
     step = max(1, _STRIP // (stride * x[:, 0].size))
-    steps, strips = [layer.inference(net) for layer in group], []
+    steps, whole = [layer.inference(net) for layer in group], None
     for first in range(0, count, step):
         last = min(first + step, count) - 1
         y = np.ascontiguousarray(x[:, stride * first : stride * last + window])
         for layer in steps:
             y = layer(y)
-        strips.append(y)
-    return np.concatenate(strips, axis=1)  # (N, T', F', C')
+        if whole is None:
+            whole = np.empty((len(y), count, *y.shape[2:]), y.dtype)  # (N, T', F', C')
+        whole[:, first : last + 1] = y
+    return whole
 
 
 def _activate(activation, x, backend):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from acdref.ops import threads
 from acdref.ops.kernel import kernel
+from acdref.ops.layout import along_bins
 
 _PIECE = 2**14  # numbers
 
@@ -24,10 +25,11 @@ def prelu(x: NDArray, slope: NDArray, *, backend: str = "numpy") -> NDArray:
     backend : {"numpy", "numba"}
     """
     if backend == "numpy":
-        y = np.minimum(x, 0)
-        y *= slope
-        y += np.maximum(x, 0)  # four times as fast as a choice
-        return y
+        rows, slope = along_bins(x, slope)
+        y = rows * slope
+        if (slope <= 1).all():  # many times as fast as a choice by sign
+            return np.maximum(rows, y, out=y).reshape(x.shape)
+        return np.where(slope <= 1, np.maximum(rows, y), np.minimum(rows, y)).reshape(x.shape)
     y = np.empty_like(x)
     flat, out = x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1])  # (positions, C)
     threads.by_pieces(lambda start, stop: _prelu_rows(flat, slope, out, start, stop), len(flat))

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.matmul import matmul
+from acdref.ops import threads
+from acdref.ops.norm import group_statistics, scale_and_shift
 from acdref.ops.pointwise import pointwise, pointwise_input_gradient, pointwise_weight_gradient
 from acdref.ops.softmax import (
     softmax_channels,
@@ -18,6 +20,8 @@ from acdref.ops.softmax import (
     softmax_positions,
     softmax_positions_backward,
 )
+
+_STRIP = 2**16  # numbers of a map that NumPy attends to together
 
 
 def linear_attention(
@@ -50,6 +54,56 @@ def linear_attention(
     context = _contexts(k, v)  # (N, D, D)
     mixed = _per_clip(q, context)  # (N, P, D)
     return _project(mixed, params, "out", backend), (q, k, v, context)
+
+
+def attended(x: NDArray, gamma: NDArray, beta: NDArray, params: dict[str, NDArray]) -> NDArray:
+    """``x + linear_attention(group_norm(x))`` at inference, a few positions at a time, in NumPy.
+
+    Parameters
+    ----------
+    x : (N, T, F, C) array
+    gamma, beta : (C,) arrays
+        Of :func:`acdref.ops.norm.group_norm`.
+    params : dict
+        Of :func:`linear_attention`.
+
+    Returns
+    -------
+    (N, T, F, C) array
+
+    Notes
+    -----
+    The normalisation, a scale and a shift once its statistics are known, goes into the projections.  A
+    softmax is blind to a constant, so keys need no bias; and it sums to 1.  So ``k^T (y W_v + b_v)`` is
+    ``(k^T y) W_v + b_v``, which spares all positions their values, and ``(q context) W_o + b_o`` is
+    ``q (context W_o + b_o)``.
+    """
+    y = np.empty(x.shape, x.dtype)
+    for clip, out, *statistics in zip(x, y, *group_statistics(x), strict=True):
+        flat, flat_out = (a.reshape(-1, x.shape[-1]) for a in (clip, out))  # (P, C)
+        _attend(flat, scale_and_shift(gamma, beta, statistics), params, flat_out)
+    return y
+
+
+def _attend(x, affine, params, out):
+    scale, shift = affine
+    query, key = (scale[:, None] * params[f"{name}.weight"] for name in ("query", "key"))  # (C, D)
+    strips = [slice(*cut) for cut in threads.cuts(len(x), -(-x.size // _STRIP))]
+    top: Any = -np.inf  # of each channel of the keys, as far as seen: sums are of exponentials relative to it
+    total, seen = np.zeros(key.shape[1]), np.zeros(key.shape[::-1], x.dtype)  # (D,), (D, C)
+    for strip in strips:
+        k = matmul(x[strip], key)  # (p, D)
+        before, top = top, np.maximum(top, k.max(0))
+        k = np.exp(k - top)
+        less = np.exp(before - top)
+        total = less * total + k.sum(0, dtype=np.float64)
+        seen = less[:, None] * seen + matmul(k.T, x[strip])
+    y = scale * (seen / total[:, None]).astype(x.dtype) + shift  # (D, C): what each key sees of all positions
+    mixed = _project(_project(y, params, "value", "numpy"), params, "out", "numpy")  # (D, C)
+    bias = params["query.bias"] + matmul(shift[None], params["query.weight"])[0]  # (D,)
+    for strip in strips:
+        q = softmax_channels(pointwise(x[strip], query, bias))  # (p, D)
+        np.add(x[strip], matmul(q, mixed), out=out[strip])
 
 
 def linear_attention_backward(

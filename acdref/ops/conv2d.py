@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from acdref.matmul import matmul
@@ -222,10 +223,13 @@ def _conv(x, weight, bias, geometry):
 def _neighbours(x, window, geometry):
     """What all taps see of each place, side by side, ordered [time, bin, C]."""
     sizes = geometry.sizes(x.shape, window)
-    seen = np.zeros((len(x), *sizes, *window, x.shape[-1]), x.dtype)  # (N, T', F', kt, kf, C)
+    # All channels of a place as one thing: NumPy's loops are as long as the last axis.
+    whole = np.dtype((np.void, x.shape[-1] * x.itemsize))
+    seen = np.zeros((len(x), *sizes, *window), whole)  # (N, T', F', kt, kf)
+    places = np.ascontiguousarray(x).view(whole)[..., 0]  # (N, T, F)
     for tap, to, of in geometry.taps(x.shape, window):
-        seen[(*to, *tap)] = x[of]
-    return seen.reshape(len(x), *sizes, -1)  # (N, T', F', kt kf C)
+        seen[(*to, *tap)] = places[of]
+    return seen.view(x.dtype).reshape(len(x), *sizes, -1)  # (N, T', F', kt kf C)
 
 
 def _input_gradient(dy, weight, shape, geometry):
@@ -246,13 +250,19 @@ def _weight_gradient(dy, x, size, geometry):
 
 
 def _depthwise(x, weight, bias, geometry):
-    window = weight.shape[:2]
-    y = np.empty((len(x), *geometry.sizes(x.shape, window), x.shape[-1]), x.dtype)  # (N, T', F', C)
-    y[...] = bias
-    wide = np.repeat(weight[:, :, None], y.shape[2], axis=2)  # (kt, kf, F', C): NumPy multiplies whole rows
-    for tap, to, of in geometry.taps(x.shape, window):
-        y[to] += x[of] * wide[tap][to[2]]
-    return y
+    (st, sf), (pt, pf), (dt, df) = geometry
+    (n, frames, width, channels), window = x.shape, weight.shape[:2]
+    rows, bins = geometry.sizes(x.shape, window)
+    around = np.zeros((n, frames + 2 * pt, width + 2 * pf, channels), x.dtype)
+    around[:, pt : pt + frames, pf : pf + width] = x
+    clip, frame, bin_, channel = around.strides
+    line = (1, bins * channels) if sf == 1 else (bins, channels)  # NumPy's loops are as long as the last axis
+    strides = clip, frame * st, frame * dt, bin_ * df, bin_ * sf, channel
+    seen = as_strided(around, (n, rows, *window, *line), strides)  # (N, T', kt, kf, F', C)
+    wide = np.repeat(weight[:, :, None], bins, axis=2).reshape(*window, *line)  # (kt, kf, F', C)
+    y = np.einsum("ntijfc,ijfc->ntfc", seen, wide)  # each row stays in the cache until it is whole
+    y += np.tile(bias, bins).reshape(line)
+    return y.reshape(n, rows, bins, channels)  # (N, T', F', C)
 
 
 def _depthwise_input_gradient(dy, weight, shape, geometry):

@@ -1,4 +1,4 @@
-"""How vector kernels want their arrays; without Numba, for those that prepare them."""
+"""How vector kernels, and NumPy's own loops, want their arrays; without Numba."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,23 @@ def padded(a: NDArray, axes: tuple[int, ...] = (-1,)) -> NDArray:
     for axis in axes:
         widths[axis] = 0, whole(a.shape[axis]) - a.shape[axis]
     return np.pad(a, widths) if any(after for _, after in widths) else np.ascontiguousarray(a)
+
+
+def along_bins(x: NDArray, *vectors: NDArray) -> tuple[NDArray, ...]:
+    """A map (N, T, F, C) as (N, T, F C), and vectors (C,) repeated for each bin, (F C,), for NumPy.
+
+    Its loops are as long as the last axis, too short where that is channels.  What is no map stays as it is.
+
+    Examples
+    --------
+    >>> rows, wide = along_bins(np.ones((1, 1, 2, 2)), np.array([1, 2]))
+    >>> rows * wide
+    array([[[1., 2., 1., 2.]]])
+    """
+    if x.ndim != 4:
+        return x, *vectors
+    wide = (np.tile(vector, x.shape[2]) for vector in vectors)  # (F C,) each
+    return x.reshape(*x.shape[:2], -1), *wide  # (N, T, F C)
 
 
 def packed(matrix: NDArray) -> NDArray:

@@ -4,6 +4,8 @@ PReLU comes along because both need one pass over the map, not two; and because 
 be kept: the backward pass makes it again.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -67,7 +69,7 @@ def normalised(
     backend: str = "numpy",
 ) -> NDArray:
     """The y of :func:`batch_norm`, from its statistics."""
-    scale, shift = _scale_and_shift(gamma, beta, statistics)
+    scale, shift = scale_and_shift(gamma, beta, statistics)
     return _affine(x, scale, shift, slope, backend)
 
 
@@ -82,7 +84,7 @@ def batch_norm_backward(
     backend: str = "numpy",
 ) -> tuple[NDArray, NDArray, NDArray, NDArray | None]:
     """Gradients (dx, dgamma, dbeta, dslope) of :func:`batch_norm`, through its statistics too."""
-    affine = *_scale_and_shift(gamma, beta, statistics), slope
+    affine = *scale_and_shift(gamma, beta, statistics), slope
     if backend == "numpy" and slope is not None:
         dn, dslope = prelu_backward(dy, x * affine[0] + affine[1], slope)
         return *batch_norm_backward(dn, x, gamma, beta, statistics)[:3], dslope
@@ -125,19 +127,29 @@ def group_norm(x: NDArray, gamma: NDArray, beta: NDArray, *, backend: str = "num
     y : (N, T, F, C) array
     statistics : (mean, inverse_deviation), each (N,)
     """
-    mean, var = np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
+    statistics = group_statistics(x, backend=backend)
     y = np.empty_like(x)
 
     def task(i):
-        # Over channels too: the mean of the channels' variances, plus the variance of their means.
-        means, variances = _moments(x[i], backend)
-        mean[i] = means.mean()
-        var[i] = (variances + (means - mean[i]) ** 2).mean()
-        scale = gamma / np.sqrt(var[i] + EPS)
-        y[i] = _affine(x[i], scale, beta - mean[i] * scale, None, backend)
+        affine = scale_and_shift(gamma, beta, [each[i] for each in statistics])
+        y[i] = _affine(x[i], *affine, None, backend)
 
     threads.run(task, len(x))
-    return y, (mean, 1 / np.sqrt(var + EPS))
+    return y, statistics
+
+
+def group_statistics(x: NDArray, *, backend: str = "numpy") -> Pair:
+    """The statistics of :func:`group_norm` alone."""
+    mean, inverse = np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
+
+    def task(i):
+        # The mean of the parts' variances, plus the variance of their means: parts are channels, or rows.
+        means, variances = _moments_of_rows(x[i]) if backend == "numpy" else _moments(x[i], backend)
+        mean[i] = means.mean()
+        inverse[i] = 1 / np.sqrt((variances + (means - mean[i]) ** 2).mean() + EPS)
+
+    threads.run(task, len(x))
+    return mean, inverse
 
 
 def group_norm_backward(
@@ -160,10 +172,22 @@ def group_norm_backward(
     return dx, dgamma.sum(0), dbeta.sum(0)
 
 
-def _scale_and_shift(gamma, beta, statistics):
+def scale_and_shift(gamma: NDArray, beta: NDArray, statistics: Sequence) -> Pair:
+    """What normalisation by (mean, inverse_deviation) amounts to, each (C,)."""
     mean, inverse = statistics
     scale = gamma * inverse
     return scale, beta - mean * scale
+
+
+def _moments_of_rows(x):
+    """Mean and biased variance of each row of a clip's map (T, F, C), each (T,), in float64.
+
+    NumPy adds along a row in pairs, which is exact enough in the map's own precision.
+    """
+    rows = x.reshape(len(x), -1)  # (T, F C)
+    means = rows.mean(1)
+    variances = [np.square(row - mean).mean() for row, mean in zip(rows, means, strict=True)]
+    return means.astype(np.float64), np.array(variances, np.float64)
 
 
 def _moments(x, backend):

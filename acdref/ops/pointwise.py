@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from acdref.matmul import matmul
 from acdref.ops import threads
-from acdref.ops.layout import packed, whole
+from acdref.ops.layout import along_bins, packed, whole
 
 # Positions per task and per packed piece of dy: fixed, so that sums do not depend on the number of threads.
 _TASK = 4096
@@ -30,7 +30,8 @@ def pointwise(x: NDArray, weight: NDArray, bias: NDArray, *, backend: str = "num
     """
     if backend == "numpy":
         y = matmul(x, weight)
-        y += bias
+        rows, bias = along_bins(y, bias)
+        rows += bias  # y's own memory
         return y
     return _product(x, weight, bias)
 

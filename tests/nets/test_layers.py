@@ -93,6 +93,16 @@ def test_directional_derivative(name, backend):
     assert abs(predicted - measured) <= 1e-6 * abs(measured)
 
 
+@both
+@pytest.mark.parametrize("name", EACH)
+def test_inference_is_forward(name, backend):
+    net, layer = Net((EACH[name],), backend), EACH[name]
+    x = np.random.default_rng(3).standard_normal((5, 3) if "hidden" in name else (2, 7, 6, 3))
+    expected, tape = layer.forward(net, x, False)
+    assert tape is None
+    np.testing.assert_allclose(layer.inference(net)(x), expected, rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize("name", EACH)
 def test_rows_say_what_there_is(name):
     """Shape, parameters and multiply-adds of the table."""

@@ -48,6 +48,14 @@ def test_prelu_of_either_sign_of_slope(backend):
     np.testing.assert_array_equal(prelu(x, slope, backend=backend), [[-0.5, 1, 0], [3, 3, 3], [0, 0, 0]])
 
 
+@both
+def test_prelu_of_a_map_with_slopes_above_1(backend):
+    x = np.array([[-2.0, -2.0, -2.0], [3.0, 3.0, 3.0]]).reshape(1, 1, 2, 3)
+    slope = np.array([0.25, 1.5, 1.0])
+    expected = np.array([[-0.5, -3, -2], [3, 3, 3]]).reshape(1, 1, 2, 3)
+    np.testing.assert_array_equal(prelu(x, slope, backend=backend), expected)
+
+
 def test_prelu_gradient_at_zero_is_the_slope():
     dx, dslope = prelu_backward(np.ones((1, 2)), np.zeros((1, 2)), np.array([0.25, -3.0]))
     np.testing.assert_array_equal(dx, [[0.25, -3]])

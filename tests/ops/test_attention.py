@@ -20,12 +20,15 @@ from ops_support import (
     seeds,
 )
 
+from acdref.ops import attention
 from acdref.ops.attention import (
+    attended,
     linear_attention,
     linear_attention_backward,
     separable_attention,
     separable_attention_backward,
 )
+from acdref.ops.norm import group_norm
 
 GOLDEN = Path(__file__).parents[2] / ".." / "shared" / "golden" / "linear_self_attention.npz"
 OPS = {
@@ -251,6 +254,19 @@ def test_threads_do_not_matter(kind, rng):
         return out, tape, backward(y, y, params, tape, backend="numba")
 
     assert_threads_do_not_matter(results)
+
+
+@pytest.mark.parametrize("strip", [1, 40, 10**6])
+@pytest.mark.parametrize("sharpness", [1, 1000])
+def test_attended_is_normalisation_attention_and_what_came_in(strip, sharpness, rng, monkeypatch):
+    """A few positions at a time or all; also where a key sees one position alone."""
+    y, params = arguments(rng, "linear", 2, 21)
+    params["key.weight"] *= sharpness
+    x = 3 + 2 * y.reshape(2, 7, 3, 5)
+    gamma, beta = normal(rng, 5), normal(rng, 5)
+    within = linear_attention(group_norm(x, gamma, beta)[0].reshape(y.shape), params)[0]
+    monkeypatch.setattr(attention, "_STRIP", strip)
+    np.testing.assert_allclose(attended(x, gamma, beta, params), x + within.reshape(x.shape), rtol=1e-10)
 
 
 @kinds
