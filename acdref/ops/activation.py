@@ -27,9 +27,11 @@ def prelu(x: NDArray, slope: NDArray, *, backend: str = "numpy") -> NDArray:
     if backend == "numpy":
         rows, slope = along_bins(x, slope)
         y = rows * slope
-        if (slope <= 1).all():  # many times as fast as a choice by sign
-            return np.maximum(rows, y, out=y).reshape(x.shape)
-        return np.where(slope <= 1, np.maximum(rows, y), np.minimum(rows, y)).reshape(x.shape)
+        if (slope <= 1).all():
+            np.maximum(rows, y, out=y)  # many times as fast as a choice
+        else:
+            y = np.where(slope <= 1, np.maximum(rows, y), np.minimum(rows, y))
+        return y.reshape(x.shape)  # (N, T, F, C)
     y = np.empty_like(x)
     flat, out = x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1])  # (positions, C)
     threads.by_pieces(lambda start, stop: _prelu_rows(flat, slope, out, start, stop), len(flat))

@@ -261,7 +261,7 @@ def _depthwise(x, weight, bias, geometry):
     seen = as_strided(around, (n, rows, *window, *line), strides)  # (N, T', kt, kf, F', C)
     wide = np.repeat(weight[:, :, None], bins, axis=2).reshape(*window, *line)  # (kt, kf, F', C)
     y = np.einsum("ntijfc,ijfc->ntfc", seen, wide)  # each row stays in the cache until it is whole
-    y += np.tile(bias, bins).reshape(line)
+    y += np.tile(bias, bins).reshape(line)  # (F', C)
     return y.reshape(n, rows, bins, channels)  # (N, T', F', C)
 
 
