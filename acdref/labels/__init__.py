@@ -14,6 +14,7 @@ algebra                        joining and mixing labels (Braun & Gamper)
 correction, clap               correcting and masking by a teacher's scores; labels from CLAP's cosines
 ontology, superclasses         labels by a graph of classes (Grzywalski & Botteldooren); a few broad classes
 strong                         labels of frames from events (Hershey et al.)
+events                         events from the scores of windows
 pseudo                         windows and their soft labels (Dinkel et al.)
 verification                   accepting unverified clips, folds (Dorfer & Widmer)
 odds, evaluation, noise        how labels relate; evaluation sets; errors put in on purpose
@@ -25,6 +26,7 @@ from acdref.labels.algebra import *
 from acdref.labels.clap import *
 from acdref.labels.correction import *
 from acdref.labels.evaluation import *
+from acdref.labels.events import *
 from acdref.labels.odds import *
 from acdref.labels.ontology import *
 from acdref.labels.pseudo import *
