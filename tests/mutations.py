@@ -60,7 +60,12 @@ MIRRORS = {
         "commands/test_recipe_command.py",
         "commands/test_recipe_about_time_command.py",
     ],
-    "commands/predict": ["commands/test_predict_command.py", "commands/test_predict_environment.py"],
+    "commands/predict": [
+        "commands/test_predict_command.py",
+        "commands/test_predict_environment.py",
+        "commands/test_predict_events_command.py",
+    ],
+    "commands/_targets": ["commands/test_targets.py", "commands/test_predict_events_command.py"],
     "commands/relabel": ["commands/test_relabel_command.py", "commands/test_doubtful_labels_command.py"],
     "data/__init__": ["data/test_data.py"],
     "nets/acdnet": ["nets/test_acdnet.py", "nets/test_golden_state.py"],

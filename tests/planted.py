@@ -210,13 +210,26 @@ PLANTED = {
     ],
     "commands/predict": [
         ("end(tally.failed, tally.windows)", "end(tally.failed)"),
-        ("threshold is None and top is None", "threshold is None"),
-        ("_ENDINGS[os.path.splitext(out)[1].lower()]", '"csv"'),
-        ("None if out in STDOUT else out", "out"),
+        ("people = top is None and all", "people = all"),
+        ("hop = hop or window / 2", "hop = hop or window"),
+        (
+            "if of_events:\n                results = timelines",
+            "if True:\n                results = timelines",
+        ),
     ],
     "commands/relabel": [
         ("if (out is None) != only_check:", "if out is None and not only_check:"),
         ('logit_scale=None if options["zero_shot"] else decision["scale"]', "logit_scale=None"),
+    ],
+    "commands/summary": [
+        ("with opened(None, for_people=form", "with opened(None, for_people=tags"),
+        ("threshold)), classes)", "threshold)))"),
+    ],
+    "commands/_targets": [
+        ("_ENDINGS.get(os.path.splitext(path)[1].lower())", '"csv"'),
+        ("None if path in STDOUT else path", "path"),
+        ("if colon and prefix in FORMS:", "if colon:"),
+        ("except FileError as error:", "except ZeroDivisionError as error:"),
     ],
     "commands/synth": [
         ("force=force", "force=True"),
@@ -440,10 +453,44 @@ PLANTED = {
         ("if not warm and self._seconds < COMPILING_PAYS:", "if self._seconds < COMPILING_PAYS:"),
     ],
     "predict/formats": [
-        ("pair[1] >= threshold", "pair[1] > threshold"),
+        ("if score >= least[i]", "if score > least[i]"),
         ("key=lambda pair: -pair[1]", "key=lambda pair: pair[1]"),
         ("int(seconds * 10), 600", "round(seconds) * 10, 600"),
         ("threshold(window.end - window.start)", "threshold(window.end)"),
+    ],
+    "predict/events": [
+        (
+            "_timeline(result.path, windows, error, threshold_of(math.inf)",
+            "_timeline(result.path, windows, None, threshold_of(math.inf)",
+        ),
+        ("        windows = []\n", ""),
+        ("np.array(decimals(window.scores))", "np.array(window.scores, float)"),
+        ("np.where((scores < needed) & np.less(usual, needed), 0.0, scores)", "scores"),
+    ],
+    "predict/event_files": [
+        ("rows[-1][-2] = timeline.note", "rows[0][-2] = timeline.note"),
+        ("if event.onset > last:", "if True:"),
+        ("if last < timeline.seconds:", "if False:"),
+        (
+            "text.replace('\"', '\"\"') + '\"' if '\"' in text else text",
+            "text + '\"' if '\"' in text else text",
+        ),
+        ("enumerate(timeline.events, start=1)", "enumerate(timeline.events)"),
+        ("if timeline.error is not None or not rows:", "if timeline.error is not None:"),
+        ("\\ud800-\\udfff]", "]"),
+    ],
+    "predict/outputs": [
+        ("self._taken.setdefault(name.casefold(), path)", "self._taken.setdefault(name, path)"),
+        ("        refuse_inputs(place, timeline.path)\n", ""),
+        ("[-_LONGEST:]", ""),
+        ("if not isinstance(result, End):", "if True:"),
+        ("        if kind is None and self._rows:\n            self._group()\n", ""),
+    ],
+    "predict/summary": [
+        ("0.0 if seconds is None else", "0.5 if seconds is None else"),
+        ("failed += each.error is not None", "failed += not each.spans"),
+        ("next((each.error for each in every if each.error), None)", "every[0].error"),
+        ("merged[-1, 1]", "merged[0, 1]"),
     ],
     "predict/score_set": [
         ('"window": window, "hop": hop, **key', '"window": window, **key'),
@@ -662,7 +709,7 @@ PLANTED = {
         ("if set(found) <= set(ACD_CLASSES)", "if set(found) & set(ACD_CLASSES)"),
     ],
     "tables/rows": [
-        ('encoding="utf-8-sig"', 'encoding="utf-8"'),
+        ('open(self.path, encoding="utf-8-sig"', 'open(self.path, encoding="utf-8"'),
         (
             "self.line, last = last + 1, self._before + reader.line_num",
             "self.line = last = self._before + reader.line_num",
@@ -677,7 +724,7 @@ PLANTED = {
         ("(scores >= 0) & (scores <= 1) | np", "(scores >= 0) | np"),
         (".removeprefix(codecs.BOM_UTF8)", ""),
         ("self.classes = tuple(map(tidy, self.classes))", "self.classes = tuple(self.classes)"),
-        ("name and name not in _IDS + _NOT_CLASSES", "i != ids[0] and name and name not in _NOT_CLASSES"),
+        ("name and name not in _IDS + NOT_CLASSES", "i != ids[0] and name and name not in NOT_CLASSES"),
         ("np.array(seconds) if all(duration > 0 for duration in seconds) else np.ones", "np.ones"),
         ('fields[column] or "nan"', 'fields[column] or "0"'),
         ("repr(float(score))", 'f"{score:.6f}"'),

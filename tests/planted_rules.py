@@ -15,6 +15,29 @@ PLANTED = {
     ("labels/_checks", "labels/test_algebra.py"): [
         ("(labels == 1) | np.isnan", "(labels <= 1) | np.isnan", "TestOrJoin::test_bad_input"),
     ],
+    ("labels/events", "labels/test_events.py"): [
+        ("middles = (borders[:-1] + borders[1:]) / 2", "middles = borders[:-1]", "TestCellScores"),
+        ("spans[:, 1], middles", "spans[:, 1], borders[:-1]", "TestCellScores"),
+        (
+            "total / (last - first + 1)[:, None], lowest, highest",
+            "total / (last - first + 1)[:, None], 0, 1",
+            "TestCellScores",
+        ),
+        ('mode="edge"', 'mode="constant"', "TestMedianFilter"),
+        ("scores >= on)", "scores > on)", "TestActiveRuns"),
+        ("min(on, off))", "off)", "TestActiveRuns"),
+        ("np.maximum.accumulate(offset)", "offset", "TestMergeGaps::test_naive"),
+        ("_exact(onset[1:] - until[:-1])", "(onset[1:] - until[:-1])", "TestMergeGaps"),
+        ('>= _seconds(least, "least")', '> _seconds(least, "least")', "TestAtLeast"),
+        (
+            "at_least(merge_gaps(runs, gap), least)",
+            "merge_gaps(at_least(runs, least), gap)",
+            "TestDetectEvents",
+        ),
+        ("weights=np.diff(borders)[inside]", "weights=None", "TestDetectEvents"),
+        ("(reach - 1) // 2 * 2 + 1", "reach // 2 * 2 + 1", "TestDetectEvents"),
+        ('off = in_range(hold, "hold", 0, 1) * on', "off = on", "TestDetectEvents"),
+    ],
     ("labels/algebra", "labels/test_algebra.py"): [
         (
             "np.isnan(labels).any(axis=0)",

@@ -1,46 +1,64 @@
 """`acdref predict`: tag recordings."""
 
-import os
 import sys
+from dataclasses import fields
 
 import click
 
-from acdref.commands._network import given_paths, network_options, null_option, open_network
-from acdref.commands._options import PATH, Number, option
-from acdref.commands._output import STDOUT, check_output, is_stream, opened
+from acdref.commands._network import given_paths, network_options, null_option, open_network, weights_path
+from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, given, option
+from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, strays
+from acdref.commands._targets import FORMS, check_targets, opened_targets, targets_of
 from acdref.errors import AcdrefError
+from acdref.options.labels import Decision, EventOptions
 
-_FORMATS = ("table", "csv", "jsonl")
-_ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".table": "table", ".txt": "table", "": "csv"}
+_WINDOW, _EVENT_WINDOW = 10.0, 2.0
 
 
-@click.command(short_help="Tag recordings.")
+@click.command(short_help="Tag recordings, and say when a sound is heard.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @network_options
 @option(
     "--window",
     Number(min=0.1),
-    "Seconds scored at a time; the network was trained on 10. Memory grows with it.",
-    default=10.0,
+    "Seconds scored at a time; the network was trained on 10, shorter windows tell better when. Memory grows "
+    "with it.  [default: 10; for events 2]",
 )
-@option("--hop", Number(min=0.01), "Seconds from one window to the next  [default: --window]")
+@option(
+    "--hop", Number(min=0.01), "Seconds from one window to the next  [default: --window; for events half]"
+)
+@option("--events", bool, "Events, each with onset and offset, in place of windows.")
 @option(
     "--threshold",
     Number(0, 1),
-    "Only classes scored at or above it  [default: in a table without --top 0.5, but 0.99 in windows below "
-    "0.3 s, which are too short to know a sound by; else all classes]",
+    "Only classes scored at or above it  [default: for events, and in a table without --top, 0.5, but 0.99 "
+    "in windows below 0.3 s, which are too short to know a sound by; else all classes]",
 )
-@option("--top", click.IntRange(min=1), "Only so many classes, those with the highest scores.")
+@click_options(Decision, ("by_class",))
+@option("--top", click.IntRange(min=1), "Only so many classes of a window, those with the highest scores.")
 @option(
-    "--format form", _FORMATS, "[default: the ending of --out; else table on a terminal and csv elsewhere]"
+    "--classes",
+    Listed(),
+    f"Only these classes, in this order; {CLASSES}  [default: all of the weights]",
+    metavar="A,B,...",
+)
+@click_options(EventOptions)
+@option(
+    "--format form",
+    FORMS,
+    "[default: the ending of --out; else table on a terminal and csv elsewhere]",
+    metavar="FORMAT",
 )
 @null_option
 @option(
     "--out",
     PATH,
-    "Write to this file (.csv, .jsonl, or .txt for a table), which appears when all is done; or to a stream, "
-    "as results come: -, /dev/stdout, a FIFO.",
+    "Write there, FORMAT:PATH, or PATH whose ending names the format (.csv, .jsonl, .parquet, .tsv for "
+    "dcase, .txt for a table): to a file, which appears when all is done; to a folder; or to a stream, as "
+    "results come: -, /dev/stdout, a FIFO. May be given several times.",
+    metavar="[FORMAT:]PATH",
+    multiple=True,
 )
 @option(
     "--scores",
@@ -49,7 +67,7 @@ _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".table": "table", ".txt": "table"
     metavar="OUT",
 )
 @option("--root", PATH, "scores: folder that the manifest's paths are relative to  [its own]")
-def command(paths, weights, backend, threads, window, hop, scores, root, **options):
+def command(paths, weights, backend, threads, window, hop, scores, root, out, **options):
     """Tag the recordings PATH: files, folders (with their subfolders), or "-" for a list of paths on stdin,
     one a line, or with --null each with a NUL after it.
 
@@ -62,11 +80,31 @@ def command(paths, weights, backend, threads, window, hop, scores, root, **optio
     of a recording. A bad file costs one error row and a line on stderr; the others are done all the same.
 
     \b
-    Formats (schema acdref.predict/1):
+    Formats of windows (schema acdref.predict/1):
       table   for people: the tags of each window, the surest first
       csv     one row a window: schema, path, start, end, a column for each class, note, error
       jsonl   one object a line: schema, path, start, end, scores (by class), perhaps note; or schema, path,
               error
+      parquet the columns of csv (needs pyarrow)
+
+    An event is a stretch of a recording in which the scores of one class stay at or above its threshold. The
+    score of a moment is the mean over the windows that hold it, the peak of an event its highest.
+
+    \b
+    Formats of events (schema acdref.events/1); the first four with --events, the others always:
+      table     for people: the events of each recording, in their order
+      csv       one row an event: path, onset, offset, label, peak, mean, recording_seconds, note, error,
+                schema; a recording without events has a row without
+      jsonl     one object a recording: schema, path, seconds, events (label, onset, offset, peak, mean), ...
+      parquet   the columns of csv
+      dcase     for sed_eval: filename, onset, offset, event_label between tabs
+      audacity  a folder, in it a label file for each recording
+      raven     a folder of selection tables
+      textgrid  a folder of Praat's files, with a tier for each class
+      scores    a folder for sed_scores_eval: the scores of moments, not events
+
+    The name of a file in a folder is that of the recording, with as much of its path before it as tells it
+    from recordings before it.
 
     With --scores PATH is a manifest, or a folder, and each of its recordings gets one row in OUT: the mean
     over its windows, all classes, under the path that the manifest has; none if it fails. What is done is
@@ -78,6 +116,8 @@ def command(paths, weights, backend, threads, window, hop, scores, root, **optio
       acdref predict recordings/
       acdref predict --top 3 street.wav
       acdref predict --hop 5 --out tags.csv recordings/
+      acdref predict --events --classes alarm,dog --class-threshold alarm=0.3 recordings/
+      acdref predict --events --out events.csv --out audacity:labels/ recordings/; acdref summary events.csv
       find . -name '*.flac' | acdref predict --format jsonl - | jq .scores.dog
       find . -newer last.csv -print0 | acdref predict --null -
       acdref predict --weights run/best.npz --backend numba --threads 1 recordings/
@@ -90,42 +130,105 @@ def command(paths, weights, backend, threads, window, hop, scores, root, **optio
     network = (weights, backend, threads)
     read = (weights, *paths)
     if scores is None:
-        check_output(options["out"], *read, **_known(options["form"]), stream=True)
+        targets = targets_of(out, options.pop("form"), options.pop("events"))
+        check_targets(targets, *read)
         if root is not None:
             raise click.UsageError("--root goes with --scores")
-        _windows(paths, network, window, hop, **options)
+        window, hop = _grid(window, hop, targets)
+        _refuse_strays(targets, options["top"])
+        _windows(paths, network, window, hop, targets, **options)
     else:
-        for name, value in options.items():
-            if value is not None and value is not False:
-                raise click.UsageError(f"--{'format' if name == 'form' else name} does not go with --scores")
+        source = click.get_current_context().get_parameter_source
+        for param in click.get_current_context().command.params:
+            if param.name in ("out", *options) and source(param.name).name != "DEFAULT":
+                raise click.UsageError(f"{param.opts[0]} does not go with --scores")
         if len(paths) > 1:
             raise click.UsageError("--scores takes one PATH: a manifest, or a folder")
         check_output(scores, *read, flag="--scores", endings=(".npz", ".csv"))
-        _set(paths[0], root, network, window, hop, scores)
+        _set(paths[0], root, network, window or _WINDOW, hop, scores)
 
 
-def _windows(paths, network, window, hop, threshold, top, form, null, out):
-    """Windows as they come."""
-    paths, out = given_paths(paths, null), None if out in STDOUT else out
-    form = _form_of(form, out)
+def _grid(window, hop, targets):
+    """Seconds of a window, and from one to the next."""
+    if not any(target.events for target in targets):
+        return window or _WINDOW, hop
+    window = window or _EVENT_WINDOW
+    hop = hop or window / 2
+    if hop > window:
+        raise click.UsageError(f"--hop {hop:g} is longer than --window {window:g}: events between go unheard")
+    return window, hop
+
+
+def _refuse_strays(targets, top):
+    """Options that say nothing of what is written."""
+    if top is not None and all(target.events for target in targets):
+        raise click.UsageError("--top is for windows, not for events")
+    for flag, of in given(EventOptions):
+        if not any(target.events for target in targets):
+            raise click.UsageError(f"{flag} goes with --{of}")
+
+
+def _windows(paths, network, window, hop, targets, threshold, top, by_class, classes, null, **rules):
+    """Windows and events as they come."""
+    paths, by_class = given_paths(paths, null), dict(by_class)
+    rules = {field.name: rules[field.name] for field in fields(EventOptions)}
     with Progress() as progress:
-        net, classes = open_network(*network, progress.log if progress.live else None)
+        net, names = open_network(*network, progress.log if progress.live else None)
 
-        from acdref.predict.formats import FORMATS
-        from acdref.predict.scoring import tag_threshold
-        from acdref.predict.tagging import predict
+        from acdref.predict.events import timelines
+        from acdref.predict.outputs import passed
+        from acdref.predict.scoring import class_thresholds, tag_threshold
+        from acdref.predict.tagging import only, predict
 
-        if form == "table" and threshold is None and top is None:
-            threshold = tag_threshold
-        tally = _Tally(progress, form == "table" and out is None and sys.stdout.isatty())
-        results = tally.watch(predict(net, paths, window, hop, progress.log, strays))
-        with opened(out, for_people=form == "table") as stream:
-            for text in FORMATS[form](results, classes, threshold, top):
-                progress.clear()
-                stream.write(text)
-                stream.flush()
+        classes, columns = _chosen(classes, names, network[0])
+        for_events = class_thresholds(classes, by_class, tag_threshold if threshold is None else threshold)
+        for_windows = _limit(targets, classes, by_class, threshold, top)
+        on_terminal = (
+            any(form == "table" and path is None for form, path, _ in targets) and sys.stdout.isatty()
+        )
+        tally = _Tally(progress, on_terminal)
+        results = tally.watch(predict(net, paths, window, hop, progress.log, strays, ends=True))
+        results = only(results, columns)
+        with opened_targets(targets, classes, for_windows, top, tally.lost) as (of_windows, of_events):
+            for write in of_windows:
+                results = passed(results, _clearing(progress, write))
+            if of_events:
+                results = timelines(results, for_events, **rules)
+            for write in of_events:
+                results = passed(results, _clearing(progress, write))
+            for _ in results:
+                pass
             tally.check()
     end(tally.failed, tally.windows)
+
+
+def _chosen(classes, names, weights):
+    """The classes that are written, and which columns of the scores they are."""
+    chosen = tuple(dict.fromkeys(classes or names))
+    for name in chosen:
+        if name not in names:
+            raise AcdrefError(f"{weights_path(weights)}: has no class {name!r} (it has {', '.join(names)})")
+    return chosen, [names.index(name) for name in chosen]
+
+
+def _limit(targets, classes, by_class, threshold, top):
+    """The threshold of windows: none, unless one is given or a table for people would be too long."""
+    from acdref.predict.scoring import class_thresholds, tag_threshold
+
+    people = top is None and all(target.form == "table" for target in targets if not target.events)
+    if threshold is None and not people:
+        return class_thresholds(classes, by_class, 0.0) if by_class else None
+    return class_thresholds(classes, by_class, tag_threshold if threshold is None else threshold)
+
+
+def _clearing(progress, write):
+    """Write where perhaps the moving line stands."""
+
+    def cleared(result):
+        progress.clear()
+        write(result)
+
+    return cleared
 
 
 def _set(path, root, network, window, hop, scores):
@@ -145,20 +248,6 @@ def _set(path, root, network, window, hop, scores):
     end(scored < len(recordings), scored)
 
 
-def _known(form):
-    """What an ending of --out may be: anything, if --format says what to write."""
-    return {} if form else {"endings": tuple(_ENDINGS), "or_else": "; or name it by --format"}
-
-
-def _form_of(form, out):
-    """By --format, the name of the file, or what stdout is: for people on a terminal, else for programs."""
-    if form is not None:
-        return form
-    if out is None:
-        return "table" if sys.stdout.isatty() else "csv"
-    return "csv" if is_stream(out) else _ENDINGS[os.path.splitext(out)[1].lower()]
-
-
 class _Tally:
     """Counts results on their way, shows where the work is, names failures on stderr."""
 
@@ -169,7 +258,7 @@ class _Tally:
 
     def watch(self, results):
         from acdref.predict.formats import printable
-        from acdref.predict.tagging import Failure
+        from acdref.predict.tagging import Failure, Window
 
         under_way = None  # the recording whose windows are coming
         for result in results:
@@ -179,13 +268,18 @@ class _Tally:
                 under_way = None
                 if not self.rows_on_terminal:
                     self.progress.log(f"{result.path}: {result.error}")
-            else:
+            elif isinstance(result, Window):
                 self.windows += 1
                 self.recordings += result.start == 0
                 under_way = result.path
                 place = f"{printable(result.path)}  {result.end:.0f} s"
                 self.progress.show(f"recording {self.recordings}  {place}")
             yield result
+
+    def lost(self, error):
+        """A recording's labels that could not be written."""
+        self.failed += 1
+        self.progress.log(error)
 
     def check(self):
         if not self.recordings:

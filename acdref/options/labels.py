@@ -153,3 +153,39 @@ class FrameOptions(Checked):
     frame: float = option_of("frame", 0.96, "seconds of a frame.", flag="--frame-length")
     hop: float | None = option_of("frame", None, "seconds between frames' starts  [default: --frame-length]")
     guard: bool = option(False, "frame: frames touched without being PRESENT are left out.", of="frame")
+
+
+@dataclass(frozen=True)
+class EventOptions(Checked):
+    """How scores become events; see :func:`acdref.labels.events.detect_events`."""
+
+    hold: float = option_of(
+        "events",
+        1.0,
+        "one goes on while its score is at least this share of the threshold from which it begins: below 1 "
+        "for hysteresis.",
+        at_least=0,
+        at_most=1,
+        flag="--event-hold",
+    )
+    median: float = option_of(
+        "events",
+        0.0,
+        "seconds that a median filter of the scores reaches over.",
+        at_least=0,
+        flag="--event-median",
+    )
+    gap: float = option_of(
+        "events",
+        0.0,
+        "seconds between two of one class up to which they are one.",
+        at_least=0,
+        flag="--event-gap",
+    )
+    least: float = option_of(
+        "events",
+        0.0,
+        "seconds that one lasts at least, once gaps are closed.",
+        at_least=0,
+        flag="--event-least",
+    )

@@ -5,17 +5,17 @@ a thread, while the next are decoded (:func:`score_recordings`).  The scores are
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.audio import decode as audio
 from acdref.audio.notes import SHORT
-from acdref.errors import AudioError
+from acdref.errors import AcdrefError, AudioError
 from acdref.features.front_ends import front_end
 from acdref.nets.network import Network
 from acdref.ops.threads import get_threads, in_order
@@ -93,6 +93,48 @@ def tag_threshold(seconds: float) -> float:
     (0.5, 0.99)
     """
     return SHORT_THRESHOLD if seconds < SHORT else THRESHOLD
+
+
+def class_thresholds(
+    classes: Sequence[str],
+    by_class: Mapping[str, float],
+    otherwise: ArrayLike | Callable[[float], ArrayLike] = tag_threshold,
+) -> Callable[[float], NDArray[np.float64]]:
+    """Thresholds of classes, of which some have their own.
+
+    Parameters
+    ----------
+    classes : sequence of str, (C,)
+    by_class : mapping from str to float
+    otherwise : float or (C,) array_like, or callable
+        What counts for the others; a callable says it for a window of so many seconds.
+
+    Returns
+    -------
+    callable
+        From the seconds of a window to thresholds (C,).
+
+    Raises
+    ------
+    AcdrefError
+        If there is a threshold for something that is no class.
+
+    Examples
+    --------
+    >>> thresholds = class_thresholds(["dog", "alarm"], {"alarm": 0.3})
+    >>> thresholds(10.0), thresholds(0.1)
+    (array([0.5, 0.3]), array([0.99, 0.3 ]))
+    """
+    for name in by_class:
+        if name not in classes:
+            raise AcdrefError(f"there is a threshold for {name!r}, which is none of {', '.join(classes)}")
+    own = np.array([by_class.get(name, np.nan) for name in classes])
+
+    def thresholds(seconds):
+        rest = otherwise(seconds) if callable(otherwise) else otherwise
+        return np.where(np.isnan(own), rest, own)  # (C,)
+
+    return thresholds
 
 
 def score_recording(

@@ -30,6 +30,12 @@ class Failure(namedtuple("Failure", "path error")):
     __slots__ = ()
 
 
+class End(namedtuple("End", "path")):
+    """After the last window of a recording that could be used to its end."""
+
+    __slots__ = ()
+
+
 def predict(
     net: Any,
     paths: Iterable[str | Sequence[str]],
@@ -37,7 +43,8 @@ def predict(
     hop: float | None = None,
     say: Say = None,
     printed: Callable[[], str] | None = None,
-) -> Iterator[Window | Failure]:
+    ends: bool = False,
+) -> Iterator[Any]:
     """Score recordings.
 
     Parameters
@@ -55,10 +62,12 @@ def predict(
         As of :func:`recordings`; called also with what comes of `printed`.
     printed : callable, optional
         As of :func:`acdref.predict.scoring.score_recordings`.
+    ends : bool
+        Whether an End follows the windows of each recording that does not fail.
 
     Yields
     ------
-    Window or Failure
+    Window, Failure or End
         Windows in their order; a Failure in place of a recording, or after the windows before the damage.
 
     Raises
@@ -88,6 +97,8 @@ def predict(
             yield from windows(found, [heard.scores], list(heard.notes))
         elif isinstance(found, Failure):
             yield found
+        elif ends:
+            yield End(found)
     for text in told:
         say(text)
 
@@ -113,6 +124,14 @@ def windows(path: str, scored: Iterable[Scores], notes: list[str]) -> Iterator[W
         note = "; ".join(notes) or None
         notes.clear()
         yield Window(path, scores.start, scores.end, scores.probabilities, note)
+
+
+def only(results: Iterable[Any], columns: Sequence[int]) -> Iterator[Any]:
+    """Results with these columns of the scores, in this order."""
+    for result in results:
+        if isinstance(result, Window):
+            result = result._replace(scores=[result.scores[c] for c in columns])  # (C,)
+        yield result
 
 
 def recordings(paths: Iterable[str | None], say: Say = None) -> Iterator[str | Failure | None]:

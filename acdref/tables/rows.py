@@ -6,12 +6,14 @@ begins.  Between commas fields may be quoted, and then hold commas and line ends
 """
 
 import csv
+import io
 import itertools
 import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from os import PathLike
+from typing import BinaryIO
 
 from acdref.errors import FileError, naming
 from acdref.files import patient
@@ -32,6 +34,8 @@ class Rows:
         there is one in the first row, else commas.
     error : type
         Subclass of FileError, for whatever is wrong with the file.
+    stream : binary file, optional
+        Open already, such as stdin; `path` is only its name then.
 
     Attributes
     ----------
@@ -61,9 +65,14 @@ class Rows:
     """
 
     def __init__(
-        self, path: str | PathLike, dialect: dict | None = COMMAS, error: type[FileError] = FileError
+        self,
+        path: str | PathLike,
+        dialect: dict | None = COMMAS,
+        error: type[FileError] = FileError,
+        stream: BinaryIO | None = None,
     ):
         self.path, self.line = str(path), 0
+        self._stream = stream
         self.names: list[str] = []
         self.dialect, self._error = dialect, error
         self._before = 0  # lines that the CSV reader has not seen
@@ -71,7 +80,10 @@ class Rows:
 
     def __enter__(self):
         with naming(self.path, self._error):
-            self._file = open(self.path, encoding="utf-8-sig", newline="", opener=patient)
+            if self._stream is not None:
+                self._file = io.TextIOWrapper(self._stream, encoding="utf-8-sig", newline="")
+            else:
+                self._file = open(self.path, encoding="utf-8-sig", newline="", opener=patient)
         self.lines = self._text()
         self._rows = self._split()
         return self

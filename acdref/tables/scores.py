@@ -32,7 +32,8 @@ from acdref.tables.rows import Rows, csv_line, tidy
 
 _CHUNK = 256  # rows of an npz file in memory at a time
 _IDS = ("path", "id", "fname", "filename")
-_NOT_CLASSES = ("schema", "start", "end", "note", "error")
+NOT_CLASSES = ("schema", "start", "end", "note", "error")
+"""Columns of what `acdref predict` writes that are no class."""
 
 
 class ScoreFile:
@@ -150,7 +151,7 @@ def _read_csv(path):
     ids = [i for i, name in enumerate(columns) if name in _IDS]
     if not ids:
         raise FileError(path, f"line {rows.line}: no column {', '.join(_IDS)} ({rows.found()})")
-    at = [i for i, name in enumerate(columns) if name and name not in _IDS + _NOT_CLASSES]
+    at = [i for i, name in enumerate(columns) if name and name not in _IDS + NOT_CLASSES]
     span = [columns.index(name) for name in ("start", "end") if {"start", "end"} <= set(columns)]
 
     def number(rows, fields, column):
@@ -185,19 +186,24 @@ def _read_jsonl(path):
 
 
 def _objects(path):
-    """(line, object) of each line, with all of the keys path, start, end, scores."""
     with Rows(path) as rows:
-        for text in rows.lines:
-            rows.line += 1
-            if text.strip():
-                try:
-                    window = _window(text)
-                except json.JSONDecodeError as error:
-                    cause = f"{error.msg} at character {error.pos + 1}: a whole object a line is wanted"
-                    raise rows.bad(cause) from None
-                except ValueError as error:
-                    raise rows.bad(str(error)) from None
-                yield rows.line, window
+        yield from window_objects(rows)
+
+
+def window_objects(rows: Rows) -> Iterator[tuple[int, dict]]:
+    """(line, object) of each line of jsonl, with all of the keys path, start, end, scores; FileError for
+    what is none."""
+    for text in rows.lines:
+        rows.line += 1
+        if text.strip():
+            try:
+                window = _window(text)
+            except json.JSONDecodeError as error:
+                cause = f"{error.msg} at character {error.pos + 1}: a whole object a line is wanted"
+                raise rows.bad(cause) from None
+            except ValueError as error:
+                raise rows.bad(str(error)) from None
+            yield rows.line, window
 
 
 def _window(text):
@@ -268,7 +274,7 @@ def writer(path: str | PathLike, classes: Sequence[str]) -> Callable:
     if ending not in _WRITERS:
         raise FileError(path, "scores are written to a name that ends in .npz or .csv")
     for name in classes:
-        if ending == ".csv" and name in _IDS + _NOT_CLASSES:
+        if ending == ".csv" and name in _IDS + NOT_CLASSES:
             raise FileError(path, f"csv has a column {name!r} that is no class: use a name that ends in .npz")
     return _WRITERS[ending]
 

@@ -294,7 +294,7 @@ def test_endings_that_name_no_format(predict, clip, tmp_path):
         (
             "a.json",
             "--out",
-            "its ending names no format; there are .csv, .jsonl, .table, .txt; or name",
+            "its ending names no format; there are .csv, .jsonl, .parquet, .table, .tsv, .txt; or name",
         ),
         ("a.csv.gz", "--out", "its ending names no format"),
         ("a.txt", "--scores", "its ending names no format; there are .npz, .csv"),

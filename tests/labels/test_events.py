@@ -303,6 +303,11 @@ class TestDetectEvents:
         assert event[:4] == (0, 0.0, 7.0, 1.0)
         assert event.mean == pytest.approx((2 * 0.8 + 2 * 0.2 + 2 * 0.6 + 1.0) / 7)
 
+    def test_an_event_is_held_below_the_threshold(self):
+        cells, borders = [[0.4], [0.6], [0.3], [0.29], [0.3]], np.arange(6)
+        assert times(ev.detect_events(cells, borders, 0.6), 0) == [(1.0, 2.0)]
+        assert times(ev.detect_events(cells, borders, 0.6, hold=0.5), 0) == [(0.0, 3.0)]
+
     def test_gaps_before_lengths(self):
         (event,) = ev.detect_events([[0.9], [0], [0.9], [0]], np.arange(5), 0.5, gap=1.0, least=3.0)
         assert event[1:3] == (0.0, 3.0)

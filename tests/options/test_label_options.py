@@ -12,7 +12,7 @@ from acdref.clap.bundle import PRECISIONS
 from acdref.errors import OptionError
 from acdref.labels import correction, strong
 from acdref.options import labels as options
-from acdref.options.labels import CORRECTIONS, Decision, FrameOptions, RuleOptions
+from acdref.options.labels import CORRECTIONS, Decision, EventOptions, FrameOptions, RuleOptions
 from acdref.relabel import Steps
 from acdref.tables import label_files
 
@@ -52,6 +52,14 @@ def test_frames_are_arguments_of_frame_labels():
     given = dataclasses.asdict(FrameOptions())
     y = strong.frame_labels([(0.0, 5.0)], [0], 1, **given)
     np.testing.assert_array_equal(y, strong.frame_labels([(0.0, 5.0)], [0], 1))
+
+
+def test_events_are_arguments_of_detect_events():
+    cells, borders = [[0.4], [0.6], [0.2], [0.7]], [0, 1, 2, 3, 4]
+    found = labels.detect_events(cells, borders, 0.5, **dataclasses.asdict(EventOptions()))
+    assert found == labels.detect_events(cells, borders, 0.5)
+    with pytest.raises(OptionError, match="hold must be at most 1"):
+        EventOptions(hold=1.5)
 
 
 def test_a_decision_as_a_dictionary():

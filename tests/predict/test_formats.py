@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acdref.errors import AcdrefError
-from acdref.predict.formats import SCHEMA, _clock, as_csv, as_jsonl, as_table, printable
+from acdref.predict.formats import SCHEMA, as_csv, as_jsonl, as_table, clock, printable
 from acdref.predict.scoring import tag_threshold
 from acdref.predict.tagging import Failure, Window
 
@@ -174,5 +174,5 @@ def test_printable_escapes():
         (36_061.25, "10:01:01.2"),
     ],
 )
-def test_clock(seconds, text):
-    assert _clock(seconds) == text
+def testclock(seconds, text):
+    assert clock(seconds) == text

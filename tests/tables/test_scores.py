@@ -7,7 +7,7 @@ import pytest
 from relabel_support import write, write_scores
 
 from acdref.errors import FileError
-from acdref.predict.formats import FORMATS
+from acdref.predict.formats import as_csv, as_jsonl
 from acdref.predict.tagging import Failure, Window
 from acdref.tables import scores as score_files
 from acdref.tables.label_files import Clip
@@ -92,7 +92,7 @@ def test_what_predict_writes_is_read(tmp_path, form):
         Failure("b", "an empty file"),
         Window("c", 0.0, 0.5, np.float32([0.0, 1e-8]), None),
     ]
-    path = write(tmp_path / "s", "".join(FORMATS[form](results, CLASSES)))
+    path = write(tmp_path / "s", "".join({"csv": as_csv, "jsonl": as_jsonl}[form](results, CLASSES)))
     scores = ScoreFile(path).beside()(clips("a,\u00e9", "b", "c"))
     expected = [[(10 * 0.1 + 3 * 0.7) / 13, (10 * 0.2 + 3) / 13], [np.nan, np.nan], [0.0, 1e-8]]
     np.testing.assert_allclose(scores, expected, rtol=1e-7)

@@ -1,0 +1,227 @@
+"""Where results go, several ways in one pass: text, Parquet, and folders with a file for each recording."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import PathLike
+from typing import Any, Self, TextIO
+
+from acdref.errors import AcdrefError
+from acdref.files import refuse_inputs, replacing, settle
+from acdref.predict import event_files, formats
+from acdref.predict.event_files import EVENT_FILES, event_rows
+from acdref.predict.events import Timeline
+from acdref.predict.tagging import End
+
+Write = Callable[[Any], object]
+
+_LONGEST = 200  # bytes of a file's name, without its ending
+_GROUP = 10_000  # rows of a Parquet file in memory
+
+
+def passed(results: Iterable[Any], write: Write) -> Iterator[Any]:
+    """Results as they come, each once it has been written; an End is nothing to write."""
+    for result in results:
+        if not isinstance(result, End):
+            write(result)
+        yield result
+
+
+def window_text(
+    form: str,
+    stream: TextIO,
+    classes: Sequence[str],
+    threshold: formats.Threshold = None,
+    top: int | None = None,
+) -> Write:
+    """A writer of windows in one of :data:`acdref.predict.formats.FORMATS`; the head is written at once."""
+    head, text = formats.FORMATS[form](classes, threshold, top)
+    stream.write(head)
+    return lambda result: _flushed(stream, text(result))
+
+
+def event_text(form: str, stream: TextIO, classes: Sequence[str]) -> Write:
+    """A writer of timelines in one of :data:`acdref.predict.event_files.EVENT_FILES`, all in one file."""
+    stream.write(EVENT_FILES[form].head)
+    return lambda timeline: _flushed(stream, EVENT_FILES[form].text(timeline, classes))
+
+
+def _flushed(stream, text):
+    stream.write(text)
+    stream.flush()
+
+
+class LabelFolder:
+    """A folder with a file of events for each recording, known by the recording's name.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        There already.
+    form : str
+        A format of :data:`acdref.predict.event_files.EVENT_FILES`.
+    classes : sequence of str
+
+    Notes
+    -----
+    ``a/dog.wav`` gives ``dog.txt``, or whatever the format's ending is.  A later ``b/dog.wav`` gives
+    ``b_dog.txt``: as much of its path as no other recording has taken.  What two names differ in must be more
+    than capitals, since some file systems do not tell these apart.
+
+    Examples
+    --------
+    >>> labels = LabelFolder("labels", "audacity", ["dog"])
+    >>> [labels.name(path) for path in ("a/dog.wav", "b/dog.wav", "a/dog.flac", "a/dog.wav")]
+    ['dog.txt', 'b_dog.txt', 'a_dog.txt', 'dog.txt']
+    """
+
+    def __init__(self, folder: str | PathLike, form: str, classes: Sequence[str]) -> None:
+        self.folder, self.form, self.classes = folder, EVENT_FILES[form], classes
+        self._taken: dict[str, str] = {}  # name without capitals -> recording
+        self._written: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            settle(self.folder, self._written)
+
+    def name(self, path: str) -> str:
+        """The name of the file for a recording; the same for the same one."""
+        for name in _names(path):
+            if self._taken.setdefault(name.casefold(), path) == path:
+                return name + self.form.suffix
+        raise AssertionError
+
+    def write(self, timeline: Timeline) -> None:
+        """Write a recording's file; none for one that could not be used at all.
+
+        Raises
+        ------
+        FileError
+            If it cannot be written, or is the recording itself.
+        """
+        if not timeline.seconds:
+            return
+        name = self.name(timeline.path)
+        place = os.path.join(self.folder, name)
+        refuse_inputs(place, timeline.path)
+        text = self.form.head + self.form.text(timeline, self.classes)
+        with replacing(place, durable=False) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="")
+        self._written.add(name)
+
+
+def _names(path):
+    """Names for a recording, the shortest first."""
+    *folders, name = os.path.normpath(path).split(os.sep)
+    stem = os.path.splitext(name)[0]
+    names = [stem]
+    for folder in reversed(folders):
+        names.append(f"{folder}_{names[-1]}")
+    names.append(f"{names[-1]}{os.path.splitext(name)[1]}")
+    for each in names:
+        yield _short(each)
+    number = 2
+    while True:
+        yield f"{_short(stem)}-{number}"
+        number += 1
+
+
+def _short(name):
+    return os.fsdecode(os.fsencode(name)[-_LONGEST:])
+
+
+class ParquetRows:
+    """A Parquet file that is written row by row, in memory bounded by a group of rows.
+
+    Parameters
+    ----------
+    path : str or path-like
+    columns : dict of str to str
+        What stands in each: "string" or "float64".
+    schema : str
+        Name and version, in the file's metadata under ``schema``.
+
+    Raises
+    ------
+    AcdrefError
+        If pyarrow is not installed.
+    """
+
+    def __init__(self, path: str | PathLike, columns: dict[str, str], schema: str) -> None:
+        self._arrow = _arrow()
+        fields = [(name, getattr(self._arrow, kind)()) for name, kind in columns.items()]
+        self._schema = self._arrow.schema(fields, metadata={"schema": schema})
+        self._file = self._arrow.parquet.ParquetWriter(os.fspath(path), self._schema)
+        self._rows: list[Sequence[Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None and self._rows:
+            self._group()
+        self._file.close()
+
+    def write(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Write rows: a value for each column, None for none."""
+        self._rows += rows
+        if len(self._rows) >= _GROUP:
+            self._group()
+
+    def _group(self):
+        arrays = [
+            self._arrow.array([_utf8(value) for value in column], field.type)
+            for column, field in zip(zip(*self._rows, strict=True), self._schema, strict=True)
+        ]
+        self._file.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
+        self._rows = []
+
+
+def check_parquet() -> None:
+    """Refuse Parquet before any work, where pyarrow is not installed: AcdrefError."""
+    _arrow()
+
+
+def _arrow():
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise AcdrefError("Parquet needs the package pyarrow (pip install 'acdref[parquet]')") from None
+    return pyarrow
+
+
+def _utf8(value):
+    """Names that are not UTF-8 with escapes."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+@contextlib.contextmanager
+def window_parquet(
+    path: str | PathLike,
+    classes: Sequence[str],
+    threshold: formats.Threshold = None,
+    top: int | None = None,
+) -> Iterator[Write]:
+    """Context with a writer of windows in Parquet: the columns of the CSV file."""
+    names = formats.columns(classes)
+    kinds = dict.fromkeys(names, "string") | dict.fromkeys(("start", "end", *classes), "float64")
+    with ParquetRows(path, kinds, formats.SCHEMA) as file:
+
+        def write(result):
+            row = formats.row(result, classes, threshold, top)
+            file.write([[row.get(name) for name in names]])
+
+        yield write
+
+
+@contextlib.contextmanager
+def event_parquet(path: str | PathLike, classes: Sequence[str]) -> Iterator[Write]:
+    """Context with a writer of timelines in Parquet: the columns of the CSV file."""
+    texts = ("path", "label", "note", "error", "schema")
+    columns = {name: "string" if name in texts else "float64" for name in event_files.COLUMNS}
+    with ParquetRows(path, columns, event_files.SCHEMA) as file:
+        yield lambda timeline: file.write(event_rows(timeline, classes))
