@@ -501,7 +501,7 @@ PLANTED = {
         ("front.window(samples, _least(front))", "front.window(samples, 3200)"),
         ("if heard.number != failed:", "if heard:"),
         ("                if net.due:\n", "                if not net:\n"),
-        ("if seconds < SHORT", "if seconds <= SHORT"),
+        ("return SHORT_THRESHOLD if seconds < SHORT", "return SHORT_THRESHOLD if seconds <= SHORT"),
         ("axis=0, weights=seconds)", "axis=0)"),
         ("window, hop, report)", "window, None, report)"),
     ],

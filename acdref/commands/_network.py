@@ -45,7 +45,7 @@ def open_network(weights, backend, threads, say=None, repeatable=False):
     net, meta = load_weights(weights, backend="numpy")
     if repeatable and backend == "auto":
         backend, _ = describe(net.config)
-    return Adaptive(net, backend, say), meta["classes"]
+    return Adaptive(net, backend, say, meta["thresholds"]), meta["classes"]
 
 
 def one_blas_thread():

@@ -32,8 +32,9 @@ _WINDOW, _EVENT_WINDOW = 10.0, 2.0
 @option(
     "--threshold",
     Number(0, 1),
-    "Only classes scored at or above it  [default: for events, and in a table without --top, 0.5, but 0.99 "
-    "in windows below 0.3 s, which are too short to know a sound by; else all classes]",
+    "Only classes scored at or above it  [default: for events, and in a table without --top, that of the "
+    "weights, or 0.5, but 0.99 in windows below 0.3 s, which are too short to know a sound by; else all "
+    "classes]",
 )
 @click_options(Decision, ("by_class",))
 @option("--top", click.IntRange(min=1), "Only so many classes of a window, those with the highest scores.")
@@ -177,23 +178,28 @@ def _windows(paths, network, window, hop, targets, threshold, top, by_class, cla
 
         from acdref.predict.events import timelines
         from acdref.predict.outputs import passed
-        from acdref.predict.scoring import class_thresholds, tag_threshold
+        from acdref.predict.scoring import class_thresholds, tag_thresholds
         from acdref.predict.tagging import only, predict
 
         classes, columns = _chosen(classes, names, network[0])
-        for_events = class_thresholds(classes, by_class, tag_threshold if threshold is None else threshold)
-        for_windows = _limit(targets, classes, by_class, threshold, top)
+        usual = tag_thresholds([net.thresholds[c] for c in columns]) if threshold is None else threshold
+        thresholds = class_thresholds(classes, by_class, usual)
+        # All scores for programs, and for people only tags: else the table would be too long.
+        people = top is None and all(form == "table" for form, _, events in targets if not events)
+        limit = thresholds if threshold is not None or people else None
+        if limit is None and by_class:
+            limit = class_thresholds(classes, by_class, 0.0)
         on_terminal = (
             any(form == "table" and path is None for form, path, _ in targets) and sys.stdout.isatty()
         )
         tally = _Tally(progress, on_terminal)
         results = tally.watch(predict(net, paths, window, hop, progress.log, strays, ends=True))
         results = only(results, columns)
-        with opened_targets(targets, classes, for_windows, top, tally.lost) as (of_windows, of_events):
+        with opened_targets(targets, classes, limit, top, tally.lost) as (of_windows, of_events):
             for write in of_windows:
                 results = passed(results, _clearing(progress, write))
             if of_events:
-                results = timelines(results, for_events, **rules)
+                results = timelines(results, thresholds, **rules)
             for write in of_events:
                 results = passed(results, _clearing(progress, write))
             for _ in results:
@@ -209,16 +215,6 @@ def _chosen(classes, names, weights):
         if name not in names:
             raise AcdrefError(f"{weights_path(weights)}: has no class {name!r} (it has {', '.join(names)})")
     return chosen, [names.index(name) for name in chosen]
-
-
-def _limit(targets, classes, by_class, threshold, top):
-    """The threshold of windows: none, unless one is given or a table for people would be too long."""
-    from acdref.predict.scoring import class_thresholds, tag_threshold
-
-    people = top is None and all(target.form == "table" for target in targets if not target.events)
-    if threshold is None and not people:
-        return class_thresholds(classes, by_class, 0.0) if by_class else None
-    return class_thresholds(classes, by_class, tag_threshold if threshold is None else threshold)
 
 
 def _clearing(progress, write):

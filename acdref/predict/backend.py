@@ -10,7 +10,7 @@ and on what has been compiled on the machine, never on the clock; who needs bit-
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ class Adaptive:
     backend : {"auto", "numpy", "numba"}
     say : callable, optional
         Called with one line of text when "auto" changes to Numba, or would and cannot.
+    thresholds : sequence of float, (C,), optional
+        The scores from which its classes are tags, as its weights file has them; kept under this name.
 
     Raises
     ------
@@ -60,10 +62,16 @@ class Adaptive:
     'numpy'
     """
 
-    def __init__(self, net: Any, backend: str = "auto", say: Callable[[str], object] | None = None) -> None:
+    def __init__(
+        self,
+        net: Any,
+        backend: str = "auto",
+        say: Callable[[str], object] | None = None,
+        thresholds: Sequence[float] | None = None,
+    ) -> None:
         if backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
-        self.net = net
+        self.net, self.thresholds = net, thresholds
         self.net.backend = "numpy"
         self._say = say or (lambda text: None)
         self._seconds = 0.0  # of sound begun

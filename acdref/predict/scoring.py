@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acdref.audio import decode as audio
 from acdref.audio.notes import SHORT
+from acdref.checkpoint import THRESHOLD
 from acdref.errors import AcdrefError, AudioError
 from acdref.features.front_ends import front_end
 from acdref.nets.network import Network
@@ -24,9 +25,6 @@ from acdref.tables.manifest import Manifest
 
 WINDOW = 10.0
 """Seconds that the network is trained on, and the default window of every command."""
-
-THRESHOLD = 0.5
-"""The score from which a class is a tag, where nobody says otherwise."""
 
 SHORT_THRESHOLD = 0.99
 """The same in windows shorter than 0.3 s, which are too short to know a sound by: at 0.5 four of five would
@@ -93,6 +91,28 @@ def tag_threshold(seconds: float) -> float:
     (0.5, 0.99)
     """
     return SHORT_THRESHOLD if seconds < SHORT else THRESHOLD
+
+
+def tag_thresholds(usual: ArrayLike) -> Callable[[float], NDArray[np.float64]]:
+    """As :func:`tag_threshold`, where usual windows have thresholds of their own.
+
+    Parameters
+    ----------
+    usual : (C,) array_like
+        Such as those of a weights file.
+
+    Returns
+    -------
+    callable
+        From the seconds of a window to thresholds (C,).
+
+    Examples
+    --------
+    >>> thresholds = tag_thresholds([0.5, 0.3])
+    >>> thresholds(10.0), thresholds(0.1)
+    (array([0.5, 0.3]), array([0.99, 0.99]))
+    """
+    return lambda seconds: np.maximum(usual, SHORT_THRESHOLD if seconds < SHORT else 0.0)
 
 
 def class_thresholds(

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from predict_support import CLASSES, ROOT, noise, write, write_tiny_weights
 
-from acdref.checkpoint import load_weights
+from acdref.checkpoint import load_weights, save_weights
 from acdref.commands.predict import command
 from acdref.ops.threads import set_threads
 from acdref.predict.event_files import EVENT_FILES
@@ -89,6 +89,25 @@ def test_thresholds_of_classes(predict, folder, weights):
     result = predict("--events", "--format", "csv", *options, folder)
     assert result.stdout == text("csv", heard(weights, folder, [0.9, 0.2, 1.0]))
     assert {row["label"] for row in rows(result.stdout)} == {"dog", ""}
+
+
+def test_thresholds_of_the_weights(folder, weights, tmp_path):
+    """They count unless others are given, in a table of windows too."""
+    net, meta = load_weights(weights, "numpy")
+    own = tmp_path / "own.npz"
+    save_weights(own, net, meta["classes"], thresholds=[0.9, 0.2, 1.0])
+
+    def run(*arguments):
+        arguments = ["--weights", own, "--backend", "numpy", *arguments, folder]
+        return CliRunner().invoke(command, [*map(str, arguments)]).stdout
+
+    wanted = heard(weights, folder, [0.9, 0.2, 1.0])
+    assert run("--events", "--format", "csv") == text("csv", wanted)
+    assert run("--events", "--format", "csv", "--classes", "rain,dog") == text("csv", wanted)
+    assert run("--events", "--format", "csv", "--threshold", 0.45) == text(
+        "csv", heard(weights, folder, 0.45)
+    )
+    assert "(scores from 0.2 to 1, by class)" in run("--format", "table")
 
 
 def test_thresholds_of_classes_in_windows(predict, folder):
