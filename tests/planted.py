@@ -213,8 +213,8 @@ PLANTED = {
         ("people = top is None and all", "people = all"),
         ("hop = hop or window / 2", "hop = hop or window"),
         (
-            "if of_events:\n                results = timelines",
-            "if True:\n                results = timelines",
+            "window = window or _EVENT_WINDOW",
+            "window = window or _WINDOW",
         ),
     ],
     "commands/relabel": [
@@ -223,7 +223,7 @@ PLANTED = {
     ],
     "commands/summary": [
         ("with opened(None, for_people=form", "with opened(None, for_people=tags"),
-        ("threshold)), classes)", "threshold)))"),
+        ("counts), classes)", "counts))"),
     ],
     "commands/_targets": [
         ("_ENDINGS.get(os.path.splitext(path)[1].lower())", '"csv"'),

@@ -176,7 +176,6 @@ def _windows(paths, network, window, hop, targets, threshold, top, by_class, cla
     with Progress() as progress:
         net, names = open_network(*network, progress.log if progress.live else None)
 
-        from acdref.predict.events import timelines
         from acdref.predict.outputs import passed
         from acdref.predict.scoring import class_thresholds, tag_thresholds
         from acdref.predict.tagging import only, predict
@@ -199,6 +198,8 @@ def _windows(paths, network, window, hop, targets, threshold, top, by_class, cla
             for write in of_windows:
                 results = passed(results, _clearing(progress, write))
             if of_events:
+                from acdref.predict.events import timelines
+
                 results = timelines(results, thresholds, **rules)
             for write in of_events:
                 results = passed(results, _clearing(progress, write))

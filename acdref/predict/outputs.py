@@ -1,17 +1,21 @@
-"""Where results go, several ways in one pass: text, Parquet, and folders with a file for each recording."""
+"""Where results go, several ways in one pass: text, Parquet, and folders with a file for each recording.
+
+What makes events is imported where there are any: tags are told without waiting for it.
+"""
 
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from acdref.errors import AcdrefError
 from acdref.files import refuse_inputs, replacing, settle
-from acdref.predict import event_files, formats
-from acdref.predict.event_files import EVENT_FILES, event_rows
-from acdref.predict.events import Timeline
+from acdref.predict import formats
 from acdref.predict.tagging import End
+
+if TYPE_CHECKING:
+    from acdref.predict.events import Timeline
 
 Write = Callable[[Any], object]
 
@@ -42,6 +46,8 @@ def window_text(
 
 def event_text(form: str, stream: TextIO, classes: Sequence[str]) -> Write:
     """A writer of timelines in one of :data:`acdref.predict.event_files.EVENT_FILES`, all in one file."""
+    from acdref.predict.event_files import EVENT_FILES
+
     stream.write(EVENT_FILES[form].head)
     return lambda timeline: _flushed(stream, EVENT_FILES[form].text(timeline, classes))
 
@@ -76,6 +82,8 @@ class LabelFolder:
     """
 
     def __init__(self, folder: str | PathLike, form: str, classes: Sequence[str]) -> None:
+        from acdref.predict.event_files import EVENT_FILES
+
         self.folder, self.form, self.classes = folder, EVENT_FILES[form], classes
         self._taken: dict[str, str] = {}  # name without capitals -> recording
         self._written: set[str] = set()
@@ -94,7 +102,7 @@ class LabelFolder:
                 return name + self.form.suffix
         raise AssertionError
 
-    def write(self, timeline: Timeline) -> None:
+    def write(self, timeline: "Timeline") -> None:
         """Write a recording's file; none for one that could not be used at all.
 
         Raises
@@ -221,7 +229,9 @@ def window_parquet(
 @contextlib.contextmanager
 def event_parquet(path: str | PathLike, classes: Sequence[str]) -> Iterator[Write]:
     """Context with a writer of timelines in Parquet: the columns of the CSV file."""
+    from acdref.predict.event_files import COLUMNS, SCHEMA, event_rows
+
     texts = ("path", "label", "note", "error", "schema")
-    columns = {name: "string" if name in texts else "float64" for name in event_files.COLUMNS}
-    with ParquetRows(path, columns, event_files.SCHEMA) as file:
+    columns = {name: "string" if name in texts else "float64" for name in COLUMNS}
+    with ParquetRows(path, columns, SCHEMA) as file:
         yield lambda timeline: file.write(event_rows(timeline, classes))

@@ -115,6 +115,13 @@ def tag_thresholds(usual: ArrayLike) -> Callable[[float], NDArray[np.float64]]:
     return lambda seconds: np.maximum(usual, SHORT_THRESHOLD if seconds < SHORT else 0.0)
 
 
+def check_thresholds(by_class: Mapping[str, float]) -> None:
+    """Refuse thresholds that no probability can be compared with: AcdrefError."""
+    for name, value in by_class.items():
+        if not 0 <= value <= 1:
+            raise AcdrefError(f"the threshold of {name!r} must be a number from 0 to 1, not {value:g}")
+
+
 def class_thresholds(
     classes: Sequence[str],
     by_class: Mapping[str, float],
@@ -137,7 +144,7 @@ def class_thresholds(
     Raises
     ------
     AcdrefError
-        If there is a threshold for something that is no class.
+        If there is a threshold for something that is no class, or one outside [0, 1].
 
     Examples
     --------
@@ -145,6 +152,7 @@ def class_thresholds(
     >>> thresholds(10.0), thresholds(0.1)
     (array([0.5, 0.3]), array([0.99, 0.3 ]))
     """
+    check_thresholds(by_class)
     for name in by_class:
         if name not in classes:
             raise AcdrefError(f"there is a threshold for {name!r}, which is none of {', '.join(classes)}")

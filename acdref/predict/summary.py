@@ -8,14 +8,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 from acdref.labels.events import merge_gaps
 from acdref.predict.formats import clock, printable
-from acdref.predict.scoring import tag_threshold
+from acdref.predict.scoring import check_thresholds, tag_threshold
 from acdref.tables.rows import Rows, csv_line
 from acdref.tables.scores import NOT_CLASSES, window_objects
 
 SCHEMA = "acdref.summary/1"
 COLUMNS = ("path", "label", "events", "seconds", "first", "last", "schema")
-
-Above = Callable[[str, float, float | None], bool]
 
 
 class Tagged(NamedTuple):
@@ -68,7 +66,7 @@ class Summary(NamedTuple):
         return dict(sorted(found.items(), key=lambda item: (-item[1]["recordings"], item[0])))
 
 
-def above(by_class: Mapping[str, float], threshold: float | None = None) -> Above:
+class Bar:
     """Whether a score counts.
 
     Parameters
@@ -78,28 +76,38 @@ def above(by_class: Mapping[str, float], threshold: float | None = None) -> Abov
     threshold : float, optional
         Of the others.  Default: of a window :func:`acdref.predict.scoring.tag_threshold`, of an event none.
 
-    Returns
-    -------
-    callable
-        From class, score, and the seconds of a window (of an event None).
+    Attributes
+    ----------
+    asked : set of str
+        The classes of the scores so far.
+
+    Raises
+    ------
+    AcdrefError
+        For a threshold outside [0, 1].
 
     Examples
     --------
-    >>> counts = above({"alarm": 0.3})
-    >>> counts("alarm", 0.4, 10.0), counts("dog", 0.4, 10.0), counts("dog", 0.4, None)
+    >>> counts = Bar({"alarm": 0.3})
+    >>> counts("alarm", 0.4, 10.0), counts("dog", 0.4, 10.0), counts("dog", 0.4)
     (True, False, True)
     """
 
-    def counts(label, score, seconds):
-        least = by_class.get(label, threshold)
+    def __init__(self, by_class: Mapping[str, float], threshold: float | None = None) -> None:
+        check_thresholds(by_class)
+        self._by_class, self._threshold = by_class, threshold
+        self.asked: set[str] = set()
+
+    def __call__(self, label: str, score: float, seconds: float | None = None) -> bool:
+        """Of a class, its score, and the seconds of the window; None for those of an event."""
+        self.asked.add(label)
+        least = self._by_class.get(label, self._threshold)
         if least is None:
             least = 0.0 if seconds is None else tag_threshold(seconds)
         return score >= least
 
-    return counts
 
-
-def read_tags(stream: BinaryIO, name: str, counts: Above) -> Iterator[Tagged]:
+def read_tags(stream: BinaryIO, name: str, counts: Callable[..., bool]) -> Iterator[Tagged]:
     """Read what `acdref predict` has written: csv or jsonl, windows or events.
 
     Parameters
@@ -109,7 +117,7 @@ def read_tags(stream: BinaryIO, name: str, counts: Above) -> Iterator[Tagged]:
     name : str
         Its name, for errors.
     counts : callable
-        See :func:`above`.
+        A :class:`Bar`.
 
     Yields
     ------
@@ -139,7 +147,7 @@ def _objects(rows, counts):
             events = [
                 (str(event["label"]), float(event["onset"]), float(event["offset"]))
                 for event in row.get("events", ())
-                if counts(event["label"], float(event.get("peak", 1)), None)
+                if counts(event["label"], float(event.get("peak", 1)))
             ]
         except (KeyError, TypeError, ValueError):
             raise rows.bad("events must be a list of objects with label, onset, offset") from None
@@ -166,7 +174,7 @@ def _table(rows, counts):
             span = number(fields, start), number(fields, end)
             if of_events:
                 score = 1.0 if peak is None else number(fields, peak)
-                spans = [(fields[label], *span)] if counts(fields[label], score, None) else []
+                spans = [(fields[label], *span)] if counts(fields[label], score) else []
             else:
                 scored = ((name, number(fields, i)) for i, name in classes if fields[i])
                 spans = [(name, *span) for name, p in scored if counts(name, p, span[1] - span[0])]

@@ -205,6 +205,7 @@ def test_wrong_usage(predict, arguments, words):
 def test_classes_that_there_are_not(predict, folder):
     for arguments, words in (
         (["--classes", "cat"], "has no class 'cat'"),
+        (["--class-threshold", "dog=nan"], "the threshold of 'dog' must be a number from 0 to 1, not nan"),
         (["--class-threshold", "cat=0.2"], "there is a threshold for 'cat', which is none of hum, dog, rain"),
     ):
         result = predict(*arguments, "--events", folder)

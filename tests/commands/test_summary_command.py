@@ -69,6 +69,11 @@ def test_threshold(events):
     }
 
 
+def test_threshold_of_a_class_that_is_not_there(events):
+    code, _, err = program("summary", "--class-threshold", "alrm=0.3", events)
+    assert (code, err) == (0, f"acdref: {events}: has no score of 'alrm', for which there is a threshold\n")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("none.csv", "none.csv: No such file or directory"), (ROOT / "setup.cfg", "setup.cfg: ")],

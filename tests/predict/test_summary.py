@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acdref.errors import FileError
+from acdref.errors import AcdrefError, FileError
 from acdref.labels.events import Detection
 from acdref.predict import formats, summary
 from acdref.predict.event_files import EVENT_FILES
 from acdref.predict.events import Timeline
-from acdref.predict.summary import InRecording, Summary, Tagged, above, as_csv, as_json, as_table
+from acdref.predict.summary import Bar, InRecording, Summary, Tagged, as_csv, as_json, as_table
 from acdref.predict.tagging import Failure, Window
 
 CLASSES = ("dog", "rain")
@@ -47,7 +47,7 @@ WINDOWS = [
 
 
 def read(text, **thresholds):
-    counts = above(thresholds.pop("by_class", {}), **thresholds)
+    counts = Bar(thresholds.pop("by_class", {}), **thresholds)
     return list(summary.read_tags(io.BufferedReader(io.BytesIO(text.encode())), "t", counts))
 
 
@@ -111,6 +111,12 @@ def test_a_list_of_events_of_others():
 def test_what_is_none(text, words):
     with pytest.raises(FileError, match=words):
         read(text)
+
+
+def test_thresholds_out_of_range():
+    for value in (-0.1, 1.5, np.nan):
+        with pytest.raises(AcdrefError, match="the threshold of 'dog' must be a number from 0 to 1"):
+            Bar({"dog": value})
 
 
 def test_onset_after_offset():
