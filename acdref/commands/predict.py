@@ -77,8 +77,9 @@ def command(paths, weights, backend, threads, window, hop, scores, root, out, **
     endings of their names; a line on stderr says what was passed over. A file that ends early is used up to
     there, with a note.
 
-    Results come window by window while the work goes on. Memory is bounded by the window, not by the length
-    of a recording. A bad file costs one error row and a line on stderr; the others are done all the same.
+    Results come window by window, or with --events recording by recording, while the work goes on. Memory is
+    bounded by the window, not by the length of a recording, but for a hundred bytes a window with --events. A
+    bad file costs one error row and a line on stderr; the others are done all the same.
 
     \b
     Formats of windows (schema acdref.predict/1):

@@ -35,7 +35,7 @@ def command(tags, classes, threshold, by_class, form):
     Formats:
       table  for people: the classes, then the recordings
       csv    a row for each class in each recording: path, label, events, seconds, first, last, schema
-      json   schema (acdref.summary/1), recordings, failed, classes, files: both, with the columns of csv
+      json   schema (acdref.summary/1), recordings, silent, failed, classes, files (the columns of csv)
 
     \b
     Examples: which recordings have alarms, and when?

@@ -40,8 +40,8 @@ class Summary(NamedTuple):
 
     Attributes
     ----------
-    recordings, failed : int
-        How many there are, and how many of these could not be used to their end.
+    recordings, silent, failed : int
+        How many there are, and how many of these have none of the classes, or could not be used to their end.
     rows : list of InRecording
         In the order of the file; the classes of a recording by their names.
     classes : tuple of str
@@ -49,6 +49,7 @@ class Summary(NamedTuple):
     """
 
     recordings: int
+    silent: int
     failed: int
     rows: list[InRecording]
     classes: tuple[str, ...]
@@ -209,19 +210,21 @@ def summarise(tagged: Iterable[Tagged], classes: Sequence[str] | None = None) ->
     >>> summarise([Tagged("a.wav", spans, None)]).rows
     [InRecording(path='a.wav', label='dog', events=2, seconds=25.0, first=0.0, last=40.0)]
     """
-    recordings = failed = 0
+    recordings = silent = failed = 0
     rows: list[InRecording] = []
     for each in tagged:
         recordings += 1
         failed += each.error is not None
-        labels = sorted({label for label, *_ in each.spans})
-        for label in labels if classes is None else [name for name in classes if name in labels]:
+        found = {label for label, *_ in each.spans}
+        labels = sorted(found) if classes is None else [name for name in classes if name in found]
+        silent += not labels and each.error is None
+        for label in labels:
             merged = merge_gaps([span[1:] for span in each.spans if span[0] == label])
             seconds = round(float((merged[:, 1] - merged[:, 0]).sum()), 6)
             first, last = float(merged[0, 0]), float(merged[-1, 1])
             rows.append(InRecording(each.path, label, len(merged), seconds, first, last))
     names = dict.fromkeys(row.label for row in rows) if classes is None else classes
-    return Summary(recordings, failed, rows, tuple(names))
+    return Summary(recordings, silent, failed, rows, tuple(names))
 
 
 def as_csv(summary: Summary) -> str:
@@ -230,11 +233,11 @@ def as_csv(summary: Summary) -> str:
 
 
 def as_json(summary: Summary) -> str:
-    """One object: schema, recordings, failed, classes (name -> recordings, events, seconds), and files, a
-    list of objects with path, label, events, seconds, first, last."""
-    head = {"schema": SCHEMA, "recordings": summary.recordings, "failed": summary.failed}
-    rows = [row._asdict() for row in summary.rows]
-    return json.dumps(head | {"classes": summary.totals(), "files": rows}, indent=2) + "\n"
+    """One object: schema, recordings, silent, failed, classes (name -> recordings, events, seconds), and
+    files, a list of objects with path, label, events, seconds, first, last."""
+    row = {name: getattr(summary, name) for name in ("recordings", "silent", "failed")}
+    files = [each._asdict() for each in summary.rows]
+    return json.dumps({"schema": SCHEMA, **row, "classes": summary.totals(), "files": files}, indent=2) + "\n"
 
 
 def as_table(summary: Summary) -> str:
@@ -246,9 +249,8 @@ def as_table(summary: Summary) -> str:
     for name, total in summary.totals().items():
         counts = f"{total['recordings']:>10}  {total['events']:>6}  {total['seconds']:>9.1f}"
         lines.append(f"{printable(name):<{wide}}  {counts}")
-    silent = summary.recordings - len({row.path for row in summary.rows})
     failed = f", {summary.failed} failed" if summary.failed else ""
-    lines.append(f"{summary.recordings} recordings, {silent} with none of these{failed}")
+    lines.append(f"{summary.recordings} recordings, {summary.silent} with none of these{failed}")
     if summary.rows:
         lines += ["", f"{'recording':<{long}}  {'class':<{wide}}  events    seconds      first       last"]
     for path, row in zip(paths, summary.rows, strict=True):

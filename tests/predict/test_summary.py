@@ -135,6 +135,7 @@ def test_sums():
     assert (
         Summary(
             recordings=4,
+            silent=1,
             failed=2,
             rows=[
                 InRecording("a.wav", "dog", 2, 15.0, 0.0, 25.0),
@@ -182,7 +183,8 @@ def test_csv():
 
 def test_json():
     found = json.loads(as_json(FOUND))
-    assert (found["schema"], found["recordings"], found["failed"]) == ("acdref.summary/1", 4, 2)
+    assert (found["recordings"], found["silent"], found["failed"]) == (4, 1, 2)
+    assert found["schema"] == "acdref.summary/1"
     assert found["classes"] == FOUND.totals()
     assert found["files"][0] == FOUND.rows[0]._asdict()
 
@@ -192,7 +194,7 @@ def test_table():
         "class  recordings  events    seconds\n"
         "dog             1       2       15.0\n"
         "rain            1       1        0.5\n"
-        "3 recordings, 2 with none of these, 2 failed\n"
+        "3 recordings, 1 with none of these, 2 failed\n"
         "\n"
         "recording  class  events    seconds      first       last\n"
         "a.wav      dog         2       15.0     0:00.0     0:25.0\n"
@@ -201,7 +203,7 @@ def test_table():
 
 
 def test_table_of_nothing_and_of_names_that_do_not_print():
-    text = as_table(Summary(1, 0, [], ()))
+    text = as_table(Summary(1, 1, 0, [], ()))
     assert text == "class  recordings  events    seconds\n1 recordings, 1 with none of these\n"
-    text = as_table(Summary(1, 0, [InRecording("a\x1b[2J", "d\n", 1, 1.0, 0.0, 1.0)], ("d\n",)))
+    text = as_table(Summary(1, 0, 0, [InRecording("a\x1b[2J", "d\n", 1, 1.0, 0.0, 1.0)], ("d\n",)))
     assert all(c.isprintable() or c == "\n" for c in text) and text.count("\n") == 6
