@@ -27,13 +27,14 @@ TIMELINES = [
         CELLS,
         (
             Detection(0, 0.0, 10.0, 0.9, 0.8),
-            Detection(1, 0.5, 1.0, 0.6, 0.6),
+            Detection(1, 0.5, 1.0, 0.4, 0.4),
             Detection(0, 20.0, 25.0, 0.7, 0.6),
         ),
     ),
     Timeline("b,\n.wav", BORDERS, CELLS),
     Timeline("c.wav", np.zeros(0), np.zeros((0, 0)), error="no such file"),
     Timeline("d.wav", BORDERS, CELLS, (Detection(1, 1.0, 2.0, 0.95, 0.9),), error="damaged"),
+    Timeline("e.wav", BORDERS, CELLS),
 ]
 WINDOWS = [
     Window("a.wav", 0.0, 10.0, np.float32([0.9, 0.1]), None),
@@ -64,9 +65,9 @@ class TestEvents:
             assert each.spans == [(CLASSES[e.label], e.onset, e.offset) for e in timeline.events]
 
     def test_thresholds_are_for_peaks(self, form):
-        assert [len(each.spans) for each in read(events(form), threshold=0.7)] == [2, 0, 0, 1]
-        found = read(events(form), threshold=0.7, by_class={"rain": 0.6, "dog": 0.8})
-        assert [len(each.spans) for each in found] == [2, 0, 0, 1]
+        assert [len(each.spans) for each in read(events(form), threshold=0.7)] == [2, 0, 0, 1, 0]
+        found = read(events(form), threshold=0.7, by_class={"rain": 0.4, "dog": 0.8})
+        assert [len(each.spans) for each in found] == [2, 0, 0, 1, 0]
 
 
 @pytest.mark.parametrize("form", [formats.as_csv, formats.as_jsonl])
@@ -134,8 +135,8 @@ FOUND = summary.summarise(
 def test_sums():
     assert (
         Summary(
-            recordings=4,
-            silent=1,
+            recordings=5,
+            silent=2,
             failed=2,
             rows=[
                 InRecording("a.wav", "dog", 2, 15.0, 0.0, 25.0),
@@ -183,7 +184,7 @@ def test_csv():
 
 def test_json():
     found = json.loads(as_json(FOUND))
-    assert (found["recordings"], found["silent"], found["failed"]) == (4, 1, 2)
+    assert (found["recordings"], found["silent"], found["failed"]) == (5, 2, 2)
     assert found["schema"] == "acdref.summary/1"
     assert found["classes"] == FOUND.totals()
     assert found["files"][0] == FOUND.rows[0]._asdict()
@@ -194,7 +195,7 @@ def test_table():
         "class  recordings  events    seconds\n"
         "dog             1       2       15.0\n"
         "rain            1       1        0.5\n"
-        "3 recordings, 1 with none of these, 2 failed\n"
+        "3 recordings, 2 with none of these, 2 failed\n"
         "\n"
         "recording  class  events    seconds      first       last\n"
         "a.wav      dog         2       15.0     0:00.0     0:25.0\n"
