@@ -5,12 +5,12 @@ from dataclasses import fields
 
 import click
 
-from acdref.commands._network import given_paths, network_options, null_option, open_network, weights_path
+from acdref.commands._network import given_paths, network_options, null_option, open_network
 from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, given, option
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, strays
 from acdref.commands._targets import FORMS, check_targets, opened_targets, targets_of
-from acdref.errors import AcdrefError
+from acdref.errors import AcdrefError, FileError
 from acdref.options.labels import Decision, EventOptions
 
 _WINDOW, _EVENT_WINDOW = 10.0, 2.0
@@ -212,10 +212,12 @@ def _windows(paths, network, window, hop, targets, threshold, top, by_class, cla
 
 def _chosen(classes, names, weights):
     """The classes that are written, and which columns of the scores they are."""
+    from acdref.files import weights_file
+
     chosen = tuple(dict.fromkeys(classes or names))
     for name in chosen:
         if name not in names:
-            raise AcdrefError(f"{weights_path(weights)}: has no class {name!r} (it has {', '.join(names)})")
+            raise FileError(weights_file(weights), f"has no class {name!r} (it has {', '.join(names)})")
     return chosen, [names.index(name) for name in chosen]
 
 
