@@ -11,9 +11,9 @@ from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, strays
 from acdref.commands._targets import FORMS, check_targets, opened_targets, targets_of
 from acdref.errors import AcdrefError, FileError
-from acdref.options.labels import Decision, EventOptions
+from acdref.options.labels import EVENT_WINDOW, Decision, EventOptions
 
-_WINDOW, _EVENT_WINDOW = 10.0, 2.0
+_WINDOW = 10.0
 
 
 @click.command(short_help="Tag recordings, and say when a sound is heard.")
@@ -154,7 +154,7 @@ def _grid(window, hop, targets):
     """Seconds of a window, and from one to the next."""
     if not any(target.events for target in targets):
         return window or _WINDOW, hop
-    window = window or _EVENT_WINDOW
+    window = window or EVENT_WINDOW
     hop = hop or window / 2
     if hop > window:
         raise click.UsageError(f"--hop {hop:g} is longer than --window {window:g}: events between go unheard")

@@ -155,6 +155,10 @@ class FrameOptions(Checked):
     guard: bool = option(False, "frame: frames touched without being PRESENT are left out.", of="frame")
 
 
+EVENT_WINDOW = 2.0
+"""Seconds of a window where events are wanted; windows come half as far apart."""
+
+
 @dataclass(frozen=True)
 class EventOptions(Checked):
     """How scores become events; see :func:`acdref.labels.events.detect_events`."""

@@ -3,24 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from acdref.audio.decode import blocks_of
-from acdref.checkpoint import load_weights
+from acdref.checkpoint import THRESHOLD, load_weights
 from acdref.errors import AudioError
 from acdref.features.front_ends import front_end
+from acdref.options.labels import EVENT_WINDOW
 from acdref.predict.backend import Adaptive
+from acdref.predict.events import timelines
 from acdref.predict.scoring import (
     WINDOW,
     Scores,
     mean_over_windows,
     score_blocks,
     score_recording,
-    tag_threshold,
+    tag_thresholds,
 )
-from acdref.predict.tagging import Window, windows
+from acdref.predict.tagging import End, Window, windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +37,14 @@ class Tags:
         ``start`` and ``end`` in seconds, ``scores`` (C,) and ``note``: the rows of `acdref predict`.
     notes : tuple of str
         What is wrong with the recording though it was used.
+    thresholds : tuple of float, (C,)
+        From which score on each class is a tag.
     """
 
     classes: tuple[str, ...]
     windows: tuple[Window, ...]
     notes: tuple[str, ...]
+    thresholds: tuple[float, ...]
 
     @property
     def seconds(self) -> float:
@@ -60,16 +66,27 @@ class Tags:
         Parameters
         ----------
         threshold : float, optional
-            The least probability.  Default: 0.5; 0.99 for a recording below 0.3 s, which is too short to know
-            a sound by (see :func:`acdref.predict.scoring.tag_threshold`).
+            The least probability.  Default: that of the weights for each class; 0.99 for a recording below
+            0.3 s, which is too short to know a sound by.
 
         Returns
         -------
         dict of str to float
         """
-        threshold = tag_threshold(self.seconds) if threshold is None else threshold
+        usual = tag_thresholds(self.thresholds)(self.seconds) if threshold is None else threshold
+        least = dict(zip(self.classes, np.broadcast_to(usual, len(self.classes)), strict=True))
         found = sorted(self.scores.items(), key=lambda item: -item[1])
-        return {name: score for name, score in found if score >= threshold}
+        return {name: score for name, score in found if score >= least[name]}
+
+
+class Event(NamedTuple):
+    """A stretch of a recording in which a class is heard: seconds, and its highest and mean score."""
+
+    label: str
+    onset: float
+    offset: float
+    peak: float
+    mean: float
 
 
 class Tagger:
@@ -80,11 +97,14 @@ class Tagger:
     net : network
     classes : sequence of str
         Names of its outputs.
+    thresholds : sequence of float, (C,), optional
+        From which score on each class is a tag; default: 0.5.
 
     Attributes
     ----------
     net : network
     classes : tuple of str
+    thresholds : tuple of float
 
     Examples
     --------
@@ -97,8 +117,9 @@ class Tagger:
     (True, 1.0)
     """
 
-    def __init__(self, net: Any, classes: Sequence[str]):
+    def __init__(self, net: Any, classes: Sequence[str], thresholds: Sequence[float] | None = None):
         self.net, self.classes = net, tuple(classes)
+        self.thresholds = tuple(thresholds or [THRESHOLD] * len(self.classes))
 
     @classmethod
     def load(cls, weights: str | PathLike | None = None, backend: str = "auto") -> "Tagger":
@@ -124,7 +145,7 @@ class Tagger:
             If Numba is asked for by name and cannot be imported.
         """
         net, meta = load_weights(weights, "numpy")
-        return cls(Adaptive(net, backend), meta["classes"])
+        return cls(Adaptive(net, backend), meta["classes"], meta["thresholds"])
 
     def tag(
         self,
@@ -173,4 +194,42 @@ class Tagger:
         else:
             name = fspath(recording)
             found = score_recording(self.net, name, window, hop, report)
-        return Tags(self.classes, tuple(windows(name, found, fresh)), tuple(notes))
+        return Tags(self.classes, tuple(windows(name, found, fresh)), tuple(notes), self.thresholds)
+
+    def events(
+        self,
+        recording: str | PathLike | tuple[ArrayLike, float],
+        window: float = EVENT_WINDOW,
+        hop: float | None = None,
+        threshold: ArrayLike | None = None,
+        **rules: float,
+    ) -> list[Event]:
+        """Say when sounds are heard in a recording, as `acdref predict --events` does.
+
+        Parameters
+        ----------
+        recording
+            As of :meth:`tag`.
+        window, hop : float
+            In seconds; hop defaults to half the window.
+        threshold : float or array_like, (C,), optional
+            Default: those of the weights, and 0.99 in windows below 0.3 s.
+        **rules
+            Of :func:`acdref.labels.events.detect_events`: `hold`, `median`, `gap`, `least`.
+
+        Returns
+        -------
+        list of Event
+            By onset, then in the order of the classes.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be used, or not to its end.
+        ValueError
+            If a number is out of its range.
+        """
+        found = self.tag(recording, window, window / 2 if hop is None else hop)
+        needed = tag_thresholds(self.thresholds) if threshold is None else threshold
+        (timeline,) = timelines([*found.windows, End("")], needed, **rules)
+        return [Event(self.classes[e.label], *e[1:]) for e in timeline.events]

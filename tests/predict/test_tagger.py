@@ -22,6 +22,7 @@ from predict_support import (
 )
 
 import acdref
+from acdref.checkpoint import load_weights, save_weights
 from acdref.errors import AudioError, CheckpointError
 from acdref.predict.tagger import Tagger
 from acdref.predict.tagging import predict
@@ -231,3 +232,48 @@ def test_readme_says_what_predict_says(tmp_path, monkeypatch, capsys):
     assert len(rows) == len(predicted) == 2
     for row, window in zip(predicted, found.windows, strict=True):
         assert [np.float32(row[name]) for name in found.classes] == list(window.scores)
+
+
+class TestThresholdsOfTheWeights:
+    @pytest.fixture
+    def low(self, tmp_path):
+        path = write_tiny_weights(tmp_path / "low.npz")
+        net, meta = load_weights(path, "numpy")
+        save_weights(path, net, meta["classes"], thresholds=[0.0, 1.0, *[0.5] * (len(CLASSES) - 2)])
+        return Tagger.load(path, "numpy")
+
+    def test_are_those_of_its_tags(self, low):
+        found = low.tag((noise(1), 16000))
+        assert low.thresholds[:2] == (0.0, 1.0)
+        assert CLASSES[0] in found.tags()
+        assert CLASSES[1] not in found.tags()
+        assert set(found.tags(0.0)) == set(CLASSES)
+
+    def test_short_sounds_need_more(self, low):
+        found = low.tag((noise(0.1), 16000))
+        assert set(found.tags()) == {name for name, score in found.scores.items() if score >= 0.99}
+
+    def test_a_file_of_before_has_a_half(self, tagger):
+        assert tagger.thresholds == (0.5,) * len(CLASSES)
+
+
+class TestEvents:
+    def test_are_what_predict_says(self, tagger, tmp_path):
+        path = write(tmp_path / "x.wav", noise(7.3), 16000)
+        options = "--weights", tmp_path / "tiny.npz", "--backend", "numpy", "--events", "--format", "csv"
+        for given, more in ({}, ()), ({"threshold": 0.4, "gap": 1.0}, ("--threshold", 0.4, "--event-gap", 1)):
+            _, out, _ = program("predict", *options, *more, path)
+            rows = [row for row in csv.DictReader(io.StringIO(out)) if row["label"]]
+            found = tagger.events(path, **given)
+            assert [event.label for event in found] == [row["label"] for row in rows]
+            for event, row in zip(found, rows, strict=True):
+                for name in ("onset", "offset", "peak", "mean"):
+                    assert getattr(event, name) == pytest.approx(float(row[name]), abs=1e-6)
+        assert found
+
+    def test_samples_and_silence(self, tagger):
+        assert tagger.events((noise(5), 16000), threshold=1.0) == []
+        events = tagger.events((noise(5), 16000), threshold=0.0)
+        assert {(event.label, event.onset, event.offset) for event in events} == {
+            (name, 0.0, 5.0) for name in CLASSES
+        }
