@@ -229,6 +229,9 @@ def test_readme_says_what_predict_says(tmp_path, monkeypatch, capsys):
     assert tags == str(found.tags())
     _, out, _ = program("predict", "--format", "csv", tmp_path / "dog.wav")
     predicted = list(csv.DictReader(io.StringIO(out)))
+    events = names["tagger"].events("dog.wav")
+    assert rows[2:] == [f"{event.label} {event.onset} {event.offset}" for event in events]
+    rows = rows[:2]
     assert len(rows) == len(predicted) == 2
     for row, window in zip(predicted, found.windows, strict=True):
         assert [np.float32(row[name]) for name in found.classes] == list(window.scores)
