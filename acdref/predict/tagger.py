@@ -79,7 +79,7 @@ class Tags:
         return {name: score for name, score in found if score >= least[name]}
 
 
-class Event(NamedTuple):
+class HeardEvent(NamedTuple):
     """A stretch of a recording in which a class is heard: seconds, and its highest and mean score."""
 
     label: str
@@ -203,7 +203,7 @@ class Tagger:
         hop: float | None = None,
         threshold: ArrayLike | None = None,
         **rules: float,
-    ) -> list[Event]:
+    ) -> list[HeardEvent]:
         """Say when sounds are heard in a recording, as `acdref predict --events` does.
 
         Parameters
@@ -219,7 +219,7 @@ class Tagger:
 
         Returns
         -------
-        list of Event
+        list of HeardEvent
             By onset, then in the order of the classes.
 
         Raises
@@ -232,4 +232,4 @@ class Tagger:
         found = self.tag(recording, window, window / 2 if hop is None else hop)
         needed = tag_thresholds(self.thresholds) if threshold is None else threshold
         (timeline,) = timelines([*found.windows, End("")], needed, **rules)
-        return [Event(self.classes[e.label], *e[1:]) for e in timeline.events]
+        return [HeardEvent(self.classes[e.label], *e[1:]) for e in timeline.events]
