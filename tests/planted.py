@@ -213,7 +213,7 @@ PLANTED = {
         ("people = top is None and all", "people = all"),
         ("hop = hop or window / 2", "hop = hop or window"),
         (
-            "window = window or _EVENT_WINDOW",
+            "window = window or EVENT_WINDOW",
             "window = window or _WINDOW",
         ),
     ],
@@ -506,9 +506,11 @@ PLANTED = {
         ("window, hop, report)", "window, None, report)"),
     ],
     "predict/tagger": [
-        ("tag_threshold(self.seconds)", "0.5"),
+        ("tag_thresholds(self.thresholds)(self.seconds)", "self.thresholds"),
         ("            fresh.append(note)\n", ""),
-        ("if score >= threshold}", "if score > threshold}"),
+        ("if score >= least[name]}", "if score > least[name]}"),
+        ("window / 2 if hop is None else hop", "window if hop is None else hop"),
+        ("tuple(thresholds or [THRESHOLD] * len(self.classes))", "(THRESHOLD,) * len(self.classes)"),
     ],
     "predict/tagging": [
         ("if path is None and not unlisted:", "if path is None:"),
