@@ -1,8 +1,8 @@
 """How the page of `acdref report` does with many recordings and with a long one, in a browser, from the disk.
 
-    python benchmarks/report_page.py [--recordings 10000] [--hours 10] [--json FILE]
+    python benchmarks/report_page.py [--recordings 10000] [--hours 10] [--keep FOLDER] [--json FILE]
 
-Synthetic scores; the many recordings share one sound of 10 s, the long one is noise.  Needs playwright
+Synthetic scores.  Of the many recordings, one in 50 has sound and a picture; the long one is noise.  Needs playwright
 and a Chromium, as tests/report/test_browser.py does.  Seconds: to write the page (decoding and pictures, no
 network); in the browser from opening to the first paint, to everything read, from a filter's or a
 threshold's change to the picture after it, and to a recording's picture.  Megabytes of files, and of what
@@ -51,7 +51,7 @@ def many(folder, count):
     for i in range(count):
         day, minute = divmod(i, 1440)
         name = f"site/202405{day + 1:02}_{minute // 60:02}{minute % 60:02}00.flac"
-        yield Recording(timeline(rng, name, 10.0), file)
+        yield Recording(timeline(rng, name, 10.0), file if i % 50 == 0 else name)
 
 
 def one(folder, hours):
@@ -63,11 +63,20 @@ def one(folder, hours):
     yield Recording(timeline(rng, "long.flac", hours * 3600.0), file)
 
 
+def written(folder, recordings):
+    """The page, and the seconds that it took; 0 if it was there."""
+    page, start = folder / "report" / "index.html", time.perf_counter()
+    if page.exists():
+        return page, 0.0
+    folder.mkdir(parents=True, exist_ok=True)
+    write_report(folder / "report", recordings, CLASSES, [0.5] * len(CLASSES))
+    return page, time.perf_counter() - start
+
+
 def measure(browser, folder, recordings):
     """Figures of one page."""
-    start = time.perf_counter()
-    page = write_report(folder / "report", recordings, CLASSES, [0.5] * len(CLASSES))
-    row = {"write": time.perf_counter() - start}
+    page, seconds = written(folder, recordings)
+    row = {"write": seconds}
     files = [path for path in (folder / "report").rglob("*") if path.is_file()]
     row["MB"] = sum(path.stat().st_size for path in files) / 1e6
     with opened_report(browser, page) as shown:
@@ -109,6 +118,7 @@ def main():
     )
     parser.add_argument("--recordings", type=int, default=10_000)
     parser.add_argument("--hours", type=float, default=10)
+    parser.add_argument("--keep", type=Path, help="folder of pages, which are written unless they are there")
     parser.add_argument("--json", type=Path, default=RESULTS / "report_page.json")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, browsing() as browser:
@@ -117,8 +127,7 @@ def main():
             (f"{arguments.recordings} recordings of 10 s", many, arguments.recordings),
             (f"one of {arguments.hours:g} h", one, arguments.hours),
         ):
-            folder = Path(temporary, make.__name__)
-            folder.mkdir()
+            folder = (arguments.keep or Path(temporary)) / make.__name__
             table.add(case=case, **measure(browser, folder, make(folder, amount)))
     table.write(arguments.json)
 

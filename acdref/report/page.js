@@ -146,7 +146,7 @@ const rows = []; // of the table: { seconds, events, recordings, fill }
 function classTable() {
   const heads = meta.errors ? ["false tags", "misses", "labelled"] : ["seconds", "events", "recordings"];
   const head = make("tr");
-  for (const text of ["class", "threshold", ...heads, ""])
+  for (const text of ["class", "threshold", ...heads, "share"])
     head.append(make("th", { scope: "col", textContent: text, className: heads.includes(text) ? "number" : "" }));
   const body = make("tbody");
   classes.forEach((name, c) => {
