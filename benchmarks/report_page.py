@@ -2,11 +2,11 @@
 
     python benchmarks/report_page.py [--recordings 10000] [--hours 10] [--keep FOLDER] [--json FILE]
 
-Synthetic scores.  Of the many recordings, one in 50 has sound and a picture; the long one is noise.  Needs playwright
-and a Chromium, as tests/report/test_browser.py does.  Seconds: to write the page (decoding and pictures, no
-network); in the browser from opening to the first paint, to everything read, from a filter's or a
-threshold's change to the picture after it, and to a recording's picture.  Megabytes of files, and of what
-JavaScript holds.
+Synthetic scores.  Of the many recordings one in 50 has sound and a picture; the long one is noise.  Needs
+playwright and a Chromium, as tests/report/test_browser.py does.  Seconds: to write the page (decoding and
+pictures, no network); in the browser from opening to the first paint, to everything read, from a change of a
+filter or a threshold to the picture after it, to a recording's picture, and to a closer look.  Megabytes of
+files, and of what JavaScript holds.
 """
 
 import argparse
@@ -56,11 +56,11 @@ def many(folder, count):
 
 def one(folder, hours):
     """A recording of hours."""
-    rng, file = np.random.default_rng(0), str(folder / "long.flac")
-    with soundfile.SoundFile(file, "w", 16000, 1) as stream:
+    rng, file = np.random.default_rng(0), str(folder / "long.wav")
+    with soundfile.SoundFile(file, "w", 16000, 1, "PCM_U8") as stream:
         for _ in range(round(hours * 60)):
             stream.write(rng.uniform(0.001, 0.1) * rng.standard_normal(960_000))
-    yield Recording(timeline(rng, "long.flac", hours * 3600.0), file)
+    yield Recording(timeline(rng, "long.wav", hours * 3600.0), file)
 
 
 def written(folder, recordings):
