@@ -104,7 +104,7 @@ def command(manifest, fsd50k, match, classes, threshold, report, weights, backen
         told = progress.left_out, progress.progress, threshold, windows.__setitem__ if report else None
         result = evaluate(net, recordings, classes, *told)
         if report is not None:
-            made = f"{manifest or fsd50k}; weights: {weights_path(weights)}."
+            made = f"{manifest or fsd50k}; weights: {weights_file(weights)}."
             progress.log(f"report: {_report(report, recordings, result, windows, made)}")
     result = dataclasses.replace(result, failures=(*failures, *result.failures))
     tell(result.as_dict() | {"weights": weights_file(weights)} | source, lambda: _table(result), as_json)

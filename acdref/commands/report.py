@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import click
 
-from acdref.commands._network import given_paths, network_options, null_option, open_network, weights_path
+from acdref.commands._network import given_paths, network_options, null_option, open_network
 from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option
 from acdref.commands._output import check_folder, check_output
 from acdref.commands._progress import Progress, end, strays
@@ -68,14 +68,15 @@ def command(
     with Progress() as progress:
         net, names = open_network(weights, backend, threads, progress.log if progress.live else None)
 
+        from acdref.files import weights_file
         from acdref.predict.events import timelines
-        from acdref.predict.scoring import class_thresholds, tag_threshold
+        from acdref.predict.scoring import class_thresholds, tag_thresholds
         from acdref.predict.tagging import only, predict
         from acdref.report import Recording, write_report
 
         classes, columns = chosen_classes(classes, names, weights)
-        threshold = tag_threshold if threshold is None else threshold
-        thresholds = class_thresholds(classes, dict(by_class), threshold)
+        usual = tag_thresholds([net.thresholds[c] for c in columns]) if threshold is None else threshold
+        thresholds = class_thresholds(classes, dict(by_class), usual)
         tally = _Tally(progress, False)
         results = tally.watch(predict(net, paths, window, hop, progress.log, strays, ends=True))
         found = timelines(only(results, columns), thresholds, **rules)
@@ -87,7 +88,7 @@ def command(
             rules,
             title="What is heard",
             sound=round(embed * 1e6),
-            made=f"Weights: {weights_path(weights)}; windows of {window:g} s, {hop:g} s apart.",
+            made=f"Weights: {weights_file(weights)}; windows of {window:g} s, {hop:g} s apart.",
             said=progress.log,
         )
         tally.check()
