@@ -102,6 +102,7 @@ def evaluate(
     on_failure: Callable[[AudioError], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
     threshold: float = 0.5,
+    on_windows: Callable[[int, list], None] | None = None,
 ) -> Evaluation:
     """Score the recordings of a manifest and compare with its labels.
 
@@ -118,6 +119,8 @@ def evaluate(
         Called with (done, count) after each recording.
     threshold : float
         Of the accuracy.
+    on_windows : callable, optional
+        As of :func:`acdref.predict.scoring.score_manifest`.
 
     Returns
     -------
@@ -133,7 +136,7 @@ def evaluate(
     The score of a recording is the mean over its windows of 10 s, see
     :func:`acdref.predict.scoring.score_manifest`.
     """
-    columns = _columns(manifest, classes)
+    columns = columns_of(manifest, classes)
     failures = []
 
     def failed(error):
@@ -141,7 +144,7 @@ def evaluate(
         if on_failure is not None:
             on_failure(error)
 
-    scores = score_manifest(net, manifest, failed, progress)
+    scores = score_manifest(net, manifest, failed, progress, on_windows)
     scored = ~np.isnan(scores).any(axis=1)
     if not scored.any():
         raise AcdrefError(f"{manifest.source}: none of its {len(manifest)} recordings can be used")
@@ -235,8 +238,8 @@ def matching(manifest: Manifest, pattern: str) -> Manifest:
     return manifest.select(chosen)
 
 
-def _columns(manifest, classes):
-    """Column numbers of some classes, or of all."""
+def columns_of(manifest: Manifest, classes: Sequence[str] | None) -> list[int]:
+    """Column numbers of some classes, or of all; AcdrefError if one is not the manifest's."""
     classes = manifest.classes if classes is None else classes
     for name in classes:
         if name not in manifest.classes:

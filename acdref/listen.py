@@ -165,9 +165,20 @@ def spectrogram(x: Sound) -> bytes:
     magnitude = magnitude / (magnitude.max() or 1)
     decibels = 20 * np.log10(np.maximum(magnitude, 10 ** (-RANGE / 20)))
     pixels = np.rint((decibels / RANGE + 1) * (_COLOURS - 1)).astype(np.uint8)
-    position = np.linspace(0, len(_STOPS) - 1, _COLOURS)
-    palette = np.column_stack([np.interp(position, range(len(_STOPS)), stop) for stop in _STOPS.T])
-    return png(pixels, np.rint(palette).astype(np.uint8))
+    return png(pixels, palette(_COLOURS))
+
+
+def palette(colours: int) -> NDArray[np.uint8]:
+    """Colours from dark to bright, which grow brighter in equal steps: (colours, 3) of red, green and blue.
+
+    Examples
+    --------
+    >>> palette(3).tolist()
+    [[0, 0, 0], [170, 40, 110], [255, 250, 200]]
+    """
+    position = np.linspace(0, len(_STOPS) - 1, colours)
+    found = np.column_stack([np.interp(position, range(len(_STOPS)), stop) for stop in _STOPS.T])
+    return np.rint(found).astype(np.uint8)
 
 
 def png(pixels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
@@ -204,7 +215,7 @@ def png(pixels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
     # 8 bits a pixel, colour type 3, the only compression and filters there are, not interlaced
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     rows = np.pad(pixels, ((0, 0), (1, 0)))  # each begins with its filter: 0, none
-    data = zlib.compress(rows.tobytes(), 9)
+    data = zlib.compress(rows.tobytes())
     chunks = (b"IHDR", header), (b"PLTE", palette.tobytes()), (b"IDAT", data), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
 

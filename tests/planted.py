@@ -918,6 +918,38 @@ PLANTED = {
         ("    _inside.task = True\n    try:\n        future", "    try:\n        future"),
         ("            todo.clear()\n", "            pass\n"),
     ],
+    "report/errors": [
+        ("None if label != label else int(label)", "int(label == 1)"),
+        ("mean_over_windows(windows[i])[columns]", "windows[i][0].probabilities[columns]"),
+        ("probabilities[columns], None)", "probabilities[: len(columns)], None)"),
+    ],
+    "report/job": [
+        ("np.floor(np.round(np.asarray(scores, np.float64) * ONE, 6))", "np.floor(np.float64(scores) * ONE)"),
+        ("-floors(-np.asarray(recording.scores))", "floors(recording.scores)"),
+        ("int(np.ceil(np.round(float(threshold) * ONE, 6)))", "int(float(threshold) * ONE)"),
+        ("if size <= self._room:", "if size < self._room:"),
+        ("                self._room -= size\n", ""),
+        (
+            "os.path.relpath(os.path.realpath(file), os.path.realpath(folder))",
+            "os.path.relpath(file, folder)",
+        ),
+        ("floors(found.cells).T", "floors(found.cells)"),
+        ("if not writer.heard:", "if not writer.number:"),
+        ("os.path.basename(path)):", "path):"),
+    ],
+    "report/page": [
+        ('.replace("<", "\\\\u003c")', ""),
+        ("        new, old = old, []\n", ""),
+        ("run = 1 + max(", "run = max("),
+        ("if _OURS.encode() not in file.read(4096):", "if False:"),
+        ("self.starts.append(self.starts[-1] + len(self._items))", "self.starts.append(len(self._items))"),
+    ],
+    "report/pictures": [
+        (".astype(np.uint8)[::-1]", ".astype(np.uint8)"),
+        (".max(axis=2)", ".min(axis=2)"),
+        ("pool = 1 if seconds <= SHORT else _POOL", "pool = 1"),
+        ("return rate, wide / rate, [png", "return rate, 1 / rate, [png"),
+    ],
     "testing/strategies": [
         ("{0.0, float(threshold), 0.5, 1.0 - threshold, 1.0}", "{0.0, float(threshold), 0.5, 1.0}"),
         ("sorted(event[:2]) for event", "event[:2] for event"),

@@ -27,7 +27,7 @@ FLOORS = (
     ("augment", "options", "synth"),
     ("data",),
     ("clap", "teacher"),
-    ("fit", "train", "evaluate", "predict", "relabel", "recipes", "info", "demo", "listen"),
+    ("fit", "train", "evaluate", "predict", "relabel", "recipes", "report", "info", "demo", "listen"),
     ("conform", "testing"),
     ("commands", "cli"),
 )

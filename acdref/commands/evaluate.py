@@ -8,6 +8,7 @@ from acdref.commands._network import network_options, open_network
 from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, tell
+from acdref.commands.report import check_page
 from acdref.options.training import RecordingOptions
 
 _OF_MANIFEST = ("root", "fold", "split")
@@ -39,9 +40,16 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
 @option(
     "--threshold", Number(0, 1), "Of the accuracy: a class is found where its score is above.", default=0.5
 )
+@option(
+    "--report",
+    PATH,
+    "Write a page of what is wrong, the surest first, to see and hear: a file that ends in .html, or a "
+    "folder, as of acdref report.",
+    metavar="PAGE",
+)
 @network_options
 @option("--json as_json", bool, "Print JSON, schema acdref.evaluate/1.")
-def command(manifest, fsd50k, match, classes, threshold, weights, backend, threads, as_json, **where):
+def command(manifest, fsd50k, match, classes, threshold, report, weights, backend, threads, as_json, **where):
     """Measure how well the weights find the classes of MANIFEST's recordings, or of FSD50K's.
 
     MANIFEST is a CSV file with the columns path and classes (";"-separated, empty: none of the classes), and
@@ -63,6 +71,7 @@ def command(manifest, fsd50k, match, classes, threshold, weights, backend, threa
       acdref evaluate manifest.csv --root recordings --fold 4 --weights run/best.npz --json
       acdref evaluate manifest.csv --fold 4 --match '*sonyc*'
       acdref evaluate dogs_and_cats/ --classes dog,cat
+      acdref evaluate manifest.csv --fold 4 --report errors.html
       acdref evaluate --fsd50k FSD50K/ --class-map audio_content_ontology.csv --weights run/best.npz
 
     \b
@@ -77,6 +86,7 @@ def command(manifest, fsd50k, match, classes, threshold, weights, backend, threa
     _check(manifest, fsd50k, where)
     read, out = (where["class_map"], weights), where["manifest_out"]
     check_output(out, *read, flag="--manifest-out", endings=(".csv", ""))
+    check_page(report, *read, manifest, flag="--report")
     with Progress() as progress:
         net, names = open_network(weights, backend, threads, progress.log if progress.live else None)
 
@@ -90,10 +100,27 @@ def command(manifest, fsd50k, match, classes, threshold, weights, backend, threa
             recordings, source = _sampled(fsd50k, names, where, failures, progress)
         if match is not None:
             recordings = matching(recordings, match)
-        result = evaluate(net, recordings, classes, progress.left_out, progress.progress, threshold)
+        windows = {}
+        told = progress.left_out, progress.progress, threshold, windows.__setitem__ if report else None
+        result = evaluate(net, recordings, classes, *told)
+        if report is not None:
+            made = f"{manifest or fsd50k}; weights: {weights_file(weights)}."
+            progress.log(f"report: {_report(report, recordings, result, windows, made)}")
     result = dataclasses.replace(result, failures=(*failures, *result.failures))
     tell(result.as_dict() | {"weights": weights_file(weights)} | source, lambda: _table(result), as_json)
     end(result.failures)
+
+
+def _report(out, recordings, result, windows, made):
+    """Write the page of errors; returns its path."""
+    from acdref.evaluate import columns_of
+    from acdref.report import write_report
+    from acdref.report.errors import evaluated
+
+    columns = columns_of(recordings, result.classes)
+    shown = evaluated(recordings, windows, result.failures, columns)
+    thresholds = [result.threshold] * len(columns)
+    return write_report(out, shown, result.classes, thresholds, title="What is wrong", errors=True, made=made)
 
 
 def _check(manifest, fsd50k, where):

@@ -1,6 +1,7 @@
 """`acdref predict`: tag recordings."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import fields
 
 import click
@@ -154,6 +155,11 @@ def _grid(window, hop, targets):
     """Seconds of a window, and from one to the next."""
     if not any(target.events for target in targets):
         return window or _WINDOW, hop
+    return event_grid(window, hop)
+
+
+def event_grid(window: float | None, hop: float | None) -> tuple[float, float]:
+    """The same for events, which must not go unheard between windows."""
     window = window or EVENT_WINDOW
     hop = hop or window / 2
     if hop > window:
@@ -181,7 +187,7 @@ def _windows(paths, network, window, hop, targets, threshold, top, by_class, cla
         from acdref.predict.scoring import class_thresholds, tag_thresholds
         from acdref.predict.tagging import only, predict
 
-        classes, columns = _chosen(classes, names, network[0])
+        classes, columns = chosen_classes(classes, names, network[0])
         usual = tag_thresholds([net.thresholds[c] for c in columns]) if threshold is None else threshold
         thresholds = class_thresholds(classes, by_class, usual)
         # All scores for programs, and for people only tags: else the table would be too long.
@@ -210,7 +216,9 @@ def _windows(paths, network, window, hop, targets, threshold, top, by_class, cla
     end(tally.failed, tally.windows)
 
 
-def _chosen(classes, names, weights):
+def chosen_classes(
+    classes: Sequence[str] | None, names: Sequence[str], weights: str | None
+) -> tuple[tuple[str, ...], list[int]]:
     """The classes that are written, and which columns of the scores they are."""
     from acdref.files import weights_file
 

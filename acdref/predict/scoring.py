@@ -323,6 +323,11 @@ def score_means(*arguments: Any) -> Iterator[Heard]:
     MemoryError
         If a recording has failed for that.
     """
+    return (heard for heard, _ in _whole(*arguments))
+
+
+def _whole(*arguments):
+    """What :func:`score_means` yields, each with the Scores of its windows."""
     windows: list[Heard] = []
     for heard in score_recordings(*arguments):
         if heard.scores is not None:
@@ -330,15 +335,20 @@ def score_means(*arguments: Any) -> Iterator[Heard]:
             continue
         if isinstance(heard.error, MemoryError):
             raise heard.error
-        means = mean_over_windows(each.scores for each in windows) if windows and not heard.error else None
+        scored = [each.scores for each in windows]
+        means = mean_over_windows(scored) if windows and not heard.error else None
         every, windows = [*windows, heard], []
         notes = tuple(note for each in every for note in each.notes)
         printed = next(filter(None, (each.printed for each in every)), "")
-        yield heard._replace(scores=means, notes=notes, printed=printed)
+        yield heard._replace(scores=means, notes=notes, printed=printed), scored
 
 
 def score_manifest(
-    net: Any, manifest: Manifest, on_failure: Callable | None = None, progress: Callable | None = None
+    net: Any,
+    manifest: Manifest,
+    on_failure: Callable | None = None,
+    progress: Callable | None = None,
+    on_windows: Callable | None = None,
 ) -> NDArray[np.float64]:
     """Probabilities of every recording of a manifest: the mean over its windows, weighted by duration.
 
@@ -350,6 +360,8 @@ def score_manifest(
         Called with the AudioError of each recording that cannot be decoded.
     progress : callable, optional
         Called with (done, count) after each recording.
+    on_windows : callable, optional
+        Called with the number of each recording that was scored, and the Scores of its windows.
 
     Returns
     -------
@@ -358,9 +370,11 @@ def score_manifest(
     """
     scores = np.full((len(manifest), len(manifest.classes)), np.nan)
     files = ((i, manifest.file(i)) for i in range(len(manifest)))
-    for i, heard in enumerate(score_means(net, files)):
+    for i, (heard, windows) in enumerate(_whole(net, files)):
         if heard.error is None:
             scores[i] = heard.scores
+            if on_windows is not None:
+                on_windows(i, windows)
         elif on_failure is not None:
             on_failure(heard.error)
         if progress is not None:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from predict_support import CLASSES, noise, program, write, write_tiny_weights
+from report_support import item, parts
+from report_support import rows as rows_of
 
 from acdref.checkpoint import load_weights
 from acdref.commands.evaluate import command
@@ -238,3 +240,35 @@ def test_threshold(run):
 def test_help_has_examples_and_exit_codes():
     text = CliRunner().invoke(command, ["--help"]).output
     assert "Examples:" in text and "Exit codes:" in text and "--match" in text
+
+
+@pytest.mark.parametrize("out", ["errors.html", "errors"])
+def test_the_page_of_errors_agrees_with_the_measures(run, corpus, tmp_path, out):
+    plain = run("--json", "--threshold", "0.499")
+    result = run("--json", "--threshold", "0.499", "--classes", "dog,hum", "--report", tmp_path / out)
+    page = tmp_path / out if out == "errors.html" else tmp_path / out / "index.html"
+    assert (result.exit_code, result.stderr) == (0, f"acdref: report: {page}\n")
+    accuracies = json.loads(plain.stdout)["accuracies"]
+    meta, found = parts(page)["meta"], rows_of(page)
+    assert (meta["classes"], meta["errors"], meta["thresholds"]) == (["dog", "hum"], True, [4990, 4990])
+    assert [row["path"] for row in found] == ["sonyc/0.wav", "sonyc/1.wav", "2.wav", "3.wav"]
+    assert [row["labels"] for row in found] == [[0, 1], [1, 1], [0, 0], [1, 0]]
+    for c, name in enumerate(meta["classes"]):
+        right = [(row["scores"][c] > meta["thresholds"][c]) == row["labels"][c] for row in found]
+        assert np.mean(right) == pytest.approx(accuracies[name])
+    assert all(item(page, row["sound"])[:4] == b"RIFF" for row in found)
+
+
+def test_a_page_of_errors_lists_what_could_not_be_scored(run, corpus, tmp_path):
+    (corpus / "broken.csv").write_text("path,classes,unknown\n3.wav,dog,hum\nnone.wav,hum,\n")
+    result = run("--report", tmp_path / "errors.html", manifest="broken.csv")
+    assert result.exit_code == 3
+    first, second = rows_of(tmp_path / "errors.html")
+    assert (first["labels"], first["error"]) == ([None, 1, 0], None)
+    assert (second["path"], second["count"], second["error"]) == ("none.wav", 0, "no such file")
+
+
+def test_a_page_of_errors_replaces_no_input(run, corpus):
+    for out in ("manifest.csv", "tiny.npz", "sonyc/nowhere/p.html"):
+        assert run("--report", corpus / out).exception is not None
+    assert (corpus / "manifest.csv").read_text() == MANIFEST

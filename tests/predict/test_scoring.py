@@ -138,12 +138,15 @@ def test_manifest_means_over_windows(tmp_path):
     for path, seconds, level in zip(paths, (4, 25, 10), (0.01, 0.1, 0.3), strict=True):
         write(tmp_path / path, noise(seconds, level))
     manifest = Manifest("m.csv", str(tmp_path), paths, np.zeros((3, 3)), CLASSES)
-    calls = []
-    scores = score_manifest(Loudness(), manifest, progress=lambda *args: calls.append(args))
-    assert scores.shape == (3, 3)
+    calls, told = [], {}
+    scores = score_manifest(
+        Loudness(), manifest, progress=lambda *args: calls.append(args), on_windows=told.__setitem__
+    )
+    assert scores.shape == (3, 3) and list(told) == [0, 1, 2]
     assert calls == [(1, 3), (2, 3), (3, 3)]
     for path, row in zip(paths, scores, strict=True):
         windows = [s.probabilities for s in score_recording(Loudness(), tmp_path / path)]
+        np.testing.assert_array_equal([s.probabilities for s in told[paths.index(path)]], windows)
         assert len(windows) == (3 if path == "sub/b.flac" else 1)
         # The windows of 25 s last 10, 10 and 5 s; a short one counts for what it holds.
         expected = windows[0] if len(windows) == 1 else 0.4 * windows[0] + 0.4 * windows[1] + 0.2 * windows[2]
@@ -156,8 +159,11 @@ def test_failures_leave_nan_and_do_not_stop(tmp_path):
     manifest = Manifest(
         "m.csv", str(tmp_path), ("none.wav", "late.wav", "good.wav"), np.zeros((3, 3)), CLASSES
     )
-    failures, calls = [], []
-    scores = score_manifest(Loudness(), manifest, failures.append, lambda *args: calls.append(args))
+    failures, calls, told = [], [], {}
+    scores = score_manifest(
+        Loudness(), manifest, failures.append, lambda *args: calls.append(args), told.__setitem__
+    )
+    assert list(told) == [2]
     assert np.isnan(scores[:2]).all() and np.isfinite(scores[2]).all()
     assert all(isinstance(error, AudioError) for error in failures)
     assert [error.path for error in failures] == [str(tmp_path / name) for name in manifest.paths[:2]]
