@@ -88,7 +88,7 @@ def measure(browser, folder, recordings):
         slid = "const a = document.querySelector('#classes input[type=range]'); a.value = 0.3; a.oninput();"
         row["threshold"] = shown.evaluate(f"({AFTER})(() => {{ {slid} }})")
         start = time.perf_counter()
-        shown.evaluate("list.select(0)")
+        shown.evaluate("list.select(list.items.findIndex(({ r }) => r.picture >= 0))")
         shown.wait_for_function("[...view.images.values()].some((image) => image)")
         row["picture"] = time.perf_counter() - start
         row["closer"] = shown.evaluate(f"({AFTER})(() => look(view.r.seconds / 2, view.r.seconds / 2 + 60))")

@@ -10,6 +10,7 @@ const make = (tag, values = {}, ...children) => {
   return node;
 };
 const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
+const counted = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 const shown = (score) => (score / ONE).toFixed(2);
 
 function clock(seconds, tenths = true) {
@@ -554,7 +555,7 @@ function heard() { // the events of the recording that is open
   if (!r) return;
   const all = classes.flatMap((_, c) => r.events[c].map((event) => ({ ...event, c })));
   all.sort((a, b) => a.onset - b.onset || a.c - b.c);
-  $("events-title").textContent = `${all.length} event${all.length === 1 ? "" : "s"}`;
+  $("events-title").textContent = counted(all.length, "event");
   events.set(all, (a, b) => a.c === b.c && a.onset === b.onset);
   drawCurves();
 }
@@ -687,11 +688,11 @@ function refresh(all = true) { // once for all changes before the next picture; 
 
 function draw(all) {
   list.set(wanted(), (a, b) => a.r === b.r && a.c === b.c && a.kind === b.kind);
-  $("count").textContent = `${list.items.length} ${meta.errors ? "errors" : "recordings"} shown`;
+  $("count").textContent = `${counted(list.items.length, meta.errors ? "error" : "recording")} shown`;
   if (!all) return;
   totals();
   const failed = recordings.filter((r) => r.error).length, hours = recordings.reduce((sum, r) => sum + r.seconds, 0);
-  const parts = [`${recordings.length} recordings${folder && ` in ${folder}`}`, long(hours), failed ? `${failed} with errors` : ""];
+  const parts = [counted(recordings.length, "recording") + (folder && ` in ${folder}`), long(hours), failed ? `${failed} with errors` : ""];
   $("summary").textContent = parts.filter(Boolean).join(", ");
   $("times").hidden = meta.errors || recordings.length < 2 || !visible.size;
   if (!$("times").hidden) timeline();
