@@ -36,6 +36,17 @@ class LazyGroup(click.Group):
             return None
         return importlib.import_module(f"acdref.commands.{name}").command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple:
+        """Find the command; of a name that is none, say which may be meant."""
+        known = ctx.resilient_parsing or args[0].startswith("-") or self.get_command(ctx, args[0])
+        if not known:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS)
+            meant = f" Did you mean {' or '.join(close)}?" if close else ""
+            ctx.fail(f"No such command {args[0]!r}.{meant}")
+        return super().resolve_command(ctx, args)
+
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the arguments; a help page is printed here."""
         with _readers_may_go():

@@ -177,7 +177,18 @@ PLANTED = {
         ('value.startswith("@")', 'value.startswith("@@")'),
         ('Number(*bounds, "above" in about,', "Number(*bounds, False,"),
     ],
+    "commands/_stream": [
+        ("if out is not None and not is_stream(out):", "if False:"),
+        ('paths not in ((), ("-",) * (mic is None))', "paths"),
+    ],
+    "commands/_work": [
+        ("max(0.0, end - self._end)", "end"),
+        ("if path != self.path:", "if True:"),
+        ("(self.done + heard) / self.bytes", "self.done / self.bytes"),
+    ],
     "commands/_progress": [
+        ("(1 / share - 1)", "(1 / share)"),
+        ("if self.live or self.level > 0:", "if self.live:"),
         ("    except OSError:\n        discard(sys.stderr)", "    finally:\n        pass"),
         ("* self.batch / rate", "/ rate"),
         ("            raise KeyboardInterrupt\n", "            return\n"),
@@ -447,6 +458,19 @@ PLANTED = {
         ('"epochs": 1000,', '"epochs": 100,'),
         ('"sampling": "uniform",', ""),
         ('**given, "preset_name": name', '"preset_name": name, **given, **PRESETS.get(name, {})'),
+    ],
+    "predict/sources": [
+        ("whole = len(held) - len(held) % size", "whole = len(held)"),
+        ("if pause:", "if False:"),
+        ("size == 0 or containers.is_placeholder(size)", "size == 0"),
+        ("stream.read(size + size % 2)", "stream.read(size)"),
+        ('if head.startswith(b"RIFX") else ("<"', 'if head.startswith(b"RIFX?") else ("<"'),
+        ("if came < claimed < math.inf:", "if False:"),
+        ("samples.copy() if room", "samples if room"),
+    ],
+    "predict/streams": [
+        ("    score_samples(net, np.zeros(1, np.float32))\n", ""),
+        ("        say(f", "        str(f"),
     ],
     "predict/backend": [
         ('LOADING_PAYS if backend == "auto" and kernel.available()', "LOADING_PAYS if kernel.available()"),

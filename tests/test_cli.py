@@ -109,6 +109,46 @@ def test_the_second_run_is_refused_and_a_killed_one_is_in_nobodys_way(working, t
     assert os.listdir(tmp_path / "out") == ["tags.csv"]
 
 
+def test_python_m():
+    done = subprocess.run([sys.executable, "-m", "acdref", "--version"], cwd=ROOT, capture_output=True)
+    assert (done.returncode, done.stdout.split()[-1].decode()) == (0, __version__)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("predct", "Did you mean predict?"),
+        ("relable", "Did you mean relabel?"),
+        ("export-onnx", "Did you mean export?"),
+        ("xyzzy", "No such command 'xyzzy'.\n"),
+    ],
+)
+def test_a_mistyped_command(typed, said):
+    code, out, err = program(typed)
+    assert (code, out) == (2, "")
+    assert f"No such command '{typed}'." in err and said in err
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("acdref pre", ["plain,predict"]),
+        ("acdref predict --hop 1 --th", ["plain,--threads", "plain,--threshold"]),
+        ("acdref predict --backend nu", ["plain,numpy", "plain,numba"]),
+        ("acdref predict rec", ["file,rec"]),
+        ("acdref predct --th", []),
+    ],
+)
+def test_a_shell_completes(words, completed):
+    """What a shell asks that was told of `acdref` as README says: the variable has the program's name."""
+    code = "import sys; sys.argv[0] = 'acdref'; from acdref.cli import main; main()"
+    asked = {"_ACDREF_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | asked, text=True, capture_output=True
+    )
+    assert (done.stdout.split(), done.stderr) == (completed, "")
+
+
 def test_unknown_command_is_wrong_usage():
     code, _, err = program("tag")
     assert code == 2

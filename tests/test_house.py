@@ -29,7 +29,7 @@ FLOORS = (
     ("clap", "teacher"),
     ("fit", "train", "evaluate", "predict", "relabel", "recipes", "report", "info", "demo", "listen"),
     ("conform", "testing"),
-    ("commands", "cli"),
+    ("commands", "cli", "__main__"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 CORE = {name.removesuffix(".py") for name in budget.CORE}

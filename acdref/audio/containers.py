@@ -342,6 +342,11 @@ def other_view(view: FileView) -> FileView | None:
     return None if start is None or place + start == view.start else FileView(view.fd, place + start)
 
 
+def is_placeholder(size: int) -> bool:
+    """Whether a header's size says nothing: writers to a pipe, who cannot know it, put the largest."""
+    return any(0 < limit - size <= 4096 for limit in (1 << 31, 1 << 32))
+
+
 def unclaimed(view: FileView) -> int | None:
     """Where the samples of a WAV, RF64 or AU begin that its header does not claim; None if it claims all.
 

@@ -41,9 +41,10 @@ import os
 import re
 import stat
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,13 +55,13 @@ from acdref.audio.resampling import HIGHEST_RATE, LOWEST_RATE, checked_rate, res
 from acdref.errors import AudioError
 from acdref.matmul import matmul
 
-__all__ = ["AudioBlock", "blocks", "blocks_of", "load", "load_unresampled", "resample"]
+__all__ = ["AudioBlock", "blocks", "blocks_from", "blocks_of", "load", "load_unresampled", "resample"]
 
 MOST_CHANNELS = 64
 LOUDEST = 1e10  # leaves room for integers of 32 bits that were stored as floats without scaling
 
 _BLOCK = 16384  # frames decoded at a time: a call for each costs more than the memory
-_BEGINNING = re.compile(
+BEGINNING = re.compile(
     rb"(RIFF|RIFX|RF64).{4}WAVE|riff\x2e\x91\xcf\x11|FORM.{4}(AIF|8SVX|16SV)|fLaC|OggS|caff\0|\.snd\0|dns\.|ID3[\2-\4]"
     rb"|Creative Voice File|NIST_1A|2BIT",
     re.S,
@@ -146,7 +147,7 @@ def load_unresampled(path: str | PathLike, report: Say = None) -> tuple[NDArray[
     with _opened(path) as raw:
         sound, _ = _sound(path, containers.chains(raw.fileno())[0])
         with sound:
-            sr = _checked(path, sound).samplerate
+            sr = checked(path, sound).samplerate
     return load(path, sr, report), sr
 
 
@@ -239,11 +240,56 @@ def blocks_of(
     >>> [block.end for block in blocks_of(np.zeros((60000, 2), np.int16), 48000, 16000, seconds=1)]
     [1.0, 1.25]
     """
-    sr = checked_rate(sr)
+    samples, rate = _recording(samples, rate)
+    pieces = (_full_scale(samples[i : i + _BLOCK]) for i in range(0, len(samples), _BLOCK))
+    return blocks_from(pieces, rate, sr, seconds, hop_seconds, report)
+
+
+def blocks_from(
+    pieces: Iterable[NDArray[np.float32] | None],
+    rate: int,
+    sr: int,
+    seconds: float,
+    hop_seconds: float | None = None,
+    report: Say = None,
+    name: str = "samples",
+) -> Iterator[AudioBlock]:
+    """Go through sound that comes in pieces as :func:`blocks` does, in memory bounded by the window.
+
+    Parameters
+    ----------
+    pieces : iterable of (n, channels) float32 array, n >= 1, or None
+        None: the next may have to be waited for, and the windows that are whole by now are yielded at once.
+    rate : int
+        Of the pieces, in Hz, 1000 to 768000.
+    sr, seconds, hop_seconds, report
+        As of :func:`blocks`.
+    name : str
+        What messages call the sound.
+
+    Yields
+    ------
+    AudioBlock
+        Those of a file with these samples: bit-equal whatever the sizes of the pieces, up to 8 channels.
+        `start` and `end` are exact however long the sound is, since samples are counted.
+
+    Raises
+    ------
+    AudioError
+        If there is no sample, or one is NaN, Inf or beyond 1e10.
+    ValueError
+        If `rate`, `sr`, `seconds` or `hop_seconds` is out of range.
+
+    Examples
+    --------
+    >>> pieces = iter([np.zeros((16001, 1), np.float32), None, np.zeros((9, 1), np.float32)])
+    >>> next(blocks_from(pieces, 16000, 16000, seconds=1)).end, len(list(pieces))
+    (1.0, 2)
+    """
+    sr, rate = checked_rate(sr), checked_rate(rate)
     size = _samples(seconds, sr, "a window")
     hop = size if hop_seconds is None else _samples(hop_seconds, sr, "a hop")
-    samples, rate = _recording(samples, rate)
-    return _windows(_of_array(samples, rate, sr, report), sr, size, hop)
+    return _windows(_joined(pieces, rate, sr, report, name), sr, size, hop)
 
 
 def header(path: str | PathLike) -> tuple[int, int] | None:
@@ -286,7 +332,7 @@ def begins_like_audio(path: str | PathLike) -> bool:
     with suppress(AudioError), _opened(path) as raw:
         view = containers.FileView(raw.fileno())
         head = view.head(4096)
-        return bool(_BEGINNING.match(head) or containers.mp3_start(head) == 0 or ffmpeg.foreign(view))
+        return bool(BEGINNING.match(head) or containers.mp3_start(head) == 0 or ffmpeg.foreign(view))
     return False
 
 
@@ -366,14 +412,20 @@ def _chain(path, chain, sr, whole):
     """Yield one stream of a recording; return what there is to say of losses."""
     sound, view = _sound(path, chain)
     with sound:
-        _checked(path, sound)
+        checked(path, sound)
         tally = Tally()
         yield from resampled(_mono(path, view, sound, tally), sound.samplerate, sr)
         whole.join(tally, sound.samplerate)
         return list(losses(view, sound, tally))
 
 
-def _checked(path, sound):
+def checked(path: str | PathLike, sound: Any) -> Any:
+    """A sound, or what else has a `samplerate` and `channels`, if they are such as acdref works with.
+
+    Raises
+    ------
+    AudioError
+    """
     if not LOWEST_RATE <= sound.samplerate <= HIGHEST_RATE:
         raise AudioError(path, f"an impossible sampling rate of {sound.samplerate} Hz")
     if sound.channels > MOST_CHANNELS:
@@ -520,11 +572,13 @@ def _recording(samples, rate):
         raise AudioError(_HERE, cause) from None
 
 
-def _of_array(x, rate, sr, report):
-    """Yield samples (n, channels) in pieces, mono, at the rate `sr`."""
+def _joined(pieces, rate, sr, report, name):
+    """Yield samples that come in pieces (n, channels), mono, at the rate `sr`."""
     tally = Tally()
-    pieces = (_full_scale(x[i : i + _BLOCK]) for i in range(0, len(x), _BLOCK))
-    yield from resampled((_counted(_HERE, piece, rate, tally) for piece in pieces), rate, sr)
+    mono = (piece if piece is None else _counted(name, piece, rate, tally) for piece in pieces)
+    yield from resampled(mono, rate, sr)
+    if not tally.decoded:
+        raise AudioError(name, "no audio in it (zero frames)")
     tally.seconds = tally.decoded / rate
     for note in oddities(tally) if report else ():
         report(note)

@@ -145,9 +145,7 @@ def _promised(view, sound, decoded):
             return int(found[-1])
         if found:
             claimed, real = map(int, found[0])
-            # Writers to a pipe, who cannot know the size, put the largest there is.
-            placeholder = any(0 < limit - claimed <= 4096 for limit in (1 << 31, 1 << 32))
-            return 0 if placeholder else decoded * claimed / max(1, real)
+            return 0 if containers.is_placeholder(claimed) else decoded * claimed / max(1, real)
     if sound.format == "NIST":
         return int((re.findall(rb"sample_count -i (\d+)", view.head(1024)) or [0])[0])
     return math.inf if "Seems to be a truncated file" in log else 0

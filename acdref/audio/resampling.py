@@ -64,13 +64,15 @@ def resample(x: ArrayLike, sr_in: int, sr_out: int, level: float | None = 0.0) -
 
 
 def resampled(
-    parts: Iterable[NDArray[np.float32]], sr_in: int, sr_out: int, level: float | None = None
+    parts: Iterable[NDArray[np.float32] | None], sr_in: int, sr_out: int, level: float | None = None
 ) -> Iterator[NDArray[np.float32]]:
     """Resample a stream.
 
     Parameters
     ----------
-    parts : iterable of (n,) float32 array
+    parts : iterable of (n,) float32 array, or None
+        None: the next may have to be waited for, and what is certain by now is yielded at once; elsewhere up
+        to 16384 samples are held back, to be computed together.
     sr_in, sr_out : int
         Rates in Hz, see :func:`checked_rate`.
     level : float or None
@@ -96,21 +98,25 @@ def resampled(
     5000
     """
     if sr_in == sr_out:
-        yield from parts
+        yield from (part for part in parts if part is not None)
         return
     if level is None:
         level, parts = _level(parts)
     offset = np.float32(level)
-    for part in _around_zero((part - offset for part in parts) if offset else parts, sr_in, sr_out):
+    around = (part if part is None else part - offset for part in parts) if offset else parts
+    for part in _around_zero(around, sr_in, sr_out):
         yield part + offset if offset else part
 
 
 def _level(parts):
     """The mean of the first samples of a stream, and the stream, which is whole again."""
     parts, first, n = iter(parts), [], 0
-    while n < _LEVEL and (part := next(parts, None)) is not None:
-        first.append(part)
-        n += len(part)
+    for part in parts:
+        if part is not None:
+            first.append(part)
+            n += len(part)
+        if n >= _LEVEL:
+            break
     level = np.concatenate(first)[:_LEVEL].mean(dtype=np.float64) if n else 0.0
     return level, chain(first, parts)
 
@@ -123,22 +129,32 @@ def _around_zero(parts, sr_in, sr_out):
     span = (periods - 1) * down + max(offset + len(matrix) for _, offset, matrix in groups) + before
     held = [np.zeros(before, np.float32)]
     n_in, n_out = 0, 0
+    early = 0  # samples of the next chunk that were yielded before it was whole
     for part in parts:
+        if part is None:
+            samples = np.concatenate(held)
+            certain = _certain(len(samples), before, up, down, groups)
+            if certain > early:
+                # As a whole chunk, of which the rest is not looked at: another shape would round otherwise.
+                padded = np.concatenate([samples, np.zeros(span - len(samples), np.float32)])
+                yield _chunk(padded, before, up, down, periods, groups)[early:certain]
+                held, early = [samples], certain
+            continue
         held.append(part)
         n_in += len(part)
         if sum(map(len, held)) < span:
             continue
         samples = np.concatenate(held)
         while len(samples) >= span:
-            yield _chunk(samples, before, up, down, periods, groups)
-            n_out += periods * up
+            yield _chunk(samples, before, up, down, periods, groups)[early:]
+            n_out, early = n_out + periods * up, 0
             samples = samples[periods * down :]
         held = [samples]
     left = -(-n_in * up // down) - n_out
     samples = np.concatenate([*held, np.zeros(span + left * down // up, np.float32)])
     while left > 0:
-        yield _chunk(samples, before, up, down, periods, groups)[:left]
-        left -= periods * up
+        yield _chunk(samples, before, up, down, periods, groups)[early:left]
+        left, early = left - periods * up, 0
         samples = samples[periods * down :]
 
 
@@ -178,6 +194,14 @@ def _chunk(samples, before, up, down, periods, groups):
         windows = np.lib.stride_tricks.sliding_window_view(samples[before + offset :], taps)[::down][:periods]
         y[:, first : first + width] = matmul(np.ascontiguousarray(windows), matrix)
     return y.ravel()
+
+
+def _certain(n, before, up, down, groups):
+    """How many samples of a chunk follow from its first `n` input samples."""
+    ends = [before + offset + len(matrix) for _, offset, matrix in groups]  # of a period's input, rising
+    whole = max(0, (n - ends[-1]) // down + 1)
+    starts = (first for first, _, _ in groups)
+    return whole * up + next(first for first, end in zip(starts, ends, strict=True) if whole * down + end > n)
 
 
 @lru_cache(maxsize=8)

@@ -30,13 +30,14 @@ def network_options(command):
     return weights_option(_backend(_threads(command)))
 
 
-def open_network(weights, backend, threads, say=None, repeatable=False):
+def open_network(weights, backend, threads, progress, repeatable=False):
     """Load the network; returns it with the backend's policy, and the class names.
 
     A `repeatable` job is done with one backend from beginning to end, though it be stopped in between.
     """
     one_blas_thread()
     from acdref.checkpoint import load_weights
+    from acdref.files import weights_file
     from acdref.ops.threads import get_threads, set_threads
     from acdref.predict.backend import Adaptive, describe
 
@@ -45,7 +46,8 @@ def open_network(weights, backend, threads, say=None, repeatable=False):
     net, meta = load_weights(weights, backend="numpy")
     if repeatable and backend == "auto":
         backend, _ = describe(net.config)
-    return Adaptive(net, backend, say, meta["thresholds"]), meta["classes"]
+    progress.detail(f"{weights_file(weights)}: backend {backend}, {get_threads()} threads")
+    return Adaptive(net, backend, progress.aside, meta["thresholds"]), meta["classes"]
 
 
 def one_blas_thread():

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 import click
 from click.core import ParameterSource
 
+from acdref.commands._progress import LEVEL
 from acdref.errors import FileError
 from acdref.options import refusal
 from acdref.tables.rows import TABS, Rows, names_in, tidy
@@ -167,7 +168,9 @@ def option(names: str, kind: Any, help: str | None = None, **more: Any) -> Calla
     """
     if isinstance(kind, list | tuple):
         kind = click.Choice(kind)
-    return click.option(*names.split(), type=kind, is_flag=kind is bool, help=help, show_default=True, **more)
+    return click.option(
+        *names.split(), type=kind, is_flag=kind is bool or None, help=help, show_default=True, **more
+    )
 
 
 def _type(field):
@@ -190,6 +193,24 @@ def _type(field):
     if kind is float:
         return False, Number(*bounds, "above" in about, "below" in about)
     return False, PATH if about.get("path") else kind
+
+
+def _telling(number):
+    def tell(context, parameter, given):
+        if given and context.meta.setdefault(LEVEL, number) != number:
+            raise click.UsageError("--quiet or --verbose, not both")
+
+    return {"expose_value": False, "callback": tell}
+
+
+def telling_options(command):
+    """Decorator: how much a long job says on stderr, of which :mod:`acdref.commands._progress` takes note."""
+    more = "Say more on stderr: backend, notes of single recordings, time and speed."
+    for names, help, number in (
+        ("--verbose -v", more, 1), ("--quiet -q", "Say nothing on stderr but errors.", -1)
+    ):  # fmt: skip
+        command = option(names, bool, help, **_telling(number))(command)
+    return command
 
 
 threads_option = option("--threads", click.IntRange(min=1), "Threads of the network  [default: all cores]")

@@ -55,6 +55,16 @@ def strays():
     return text.strip().partition(b"\n")[0].decode("utf-8", "replace")
 
 
+LEVEL = "acdref.level"
+"""In click's `meta`: how much is told, -1 after --quiet, 1 after --verbose."""
+
+
+def level():
+    """How much the running command is to tell: -1 only errors, 0 as usual, 1 more."""
+    context = click.get_current_context(silent=True)
+    return context.meta.get(LEVEL, 0) if context else 0
+
+
 class Progress:
     """One moving line on stderr where that is a terminal, and lines that stay."""
 
@@ -62,7 +72,10 @@ class Progress:
     PREFIX = "acdref: "  # of lines that stay
 
     def __init__(self):
-        self.live = sys.stderr.isatty()
+        self.level = level()
+        self.live = sys.stderr.isatty() and self.level >= 0
+        self.sound = 0.0  # seconds heard
+        self.started = time.monotonic()
         self._shown = 0.0
 
     def __enter__(self):
@@ -70,6 +83,9 @@ class Progress:
 
     def __exit__(self, *_):
         self.clear()
+        if self.level > 0:
+            passed = f"{duration(time.monotonic() - self.started)} passed"
+            self.log("  ".join([passed, f"{time.process_time():.1f} s of processor time", *self._speed()]))
 
     def show(self, text, last=False):
         """Change the moving line, unless it has just been changed."""
@@ -79,11 +95,30 @@ class Progress:
             self._shown = time.monotonic()
 
     def progress(self, done, count, of="recordings"):
-        self.show(f"{done} of {count} {of}", last=done == count)
+        self.at(f"{done} of {count} {of}", done / count, last=done == count)
+
+    def heard(self, seconds):
+        """Count the sound of a recording."""
+        self.sound += seconds
+
+    def at(self, done, share=None, place="", last=False):
+        """Change the moving line: what is done, the time left if the share done is known, the speed."""
+        if not self.live:
+            return
+        if share:
+            left = (time.monotonic() - self.started) * (1 / share - 1)
+            done += f"  {duration(left)} left"
+        self.show("  ".join([done, *self._speed(), place]).rstrip(), last)
+
+    def _speed(self):
+        if not self.sound:
+            return []
+        times = self.sound / (time.monotonic() - self.started)
+        return [f"{times:.{int(times < 10)}f} x real time", f"{duration(self.sound)} of sound"]
 
     def left_out(self, error):
         """Tell of a recording that cannot be used."""
-        self.log(f"left out: {error}")
+        self.error(f"left out: {error}")
 
     def clear(self):
         if self.live:
@@ -92,6 +127,21 @@ class Progress:
 
     def log(self, text):
         """A line that stays, on any stderr."""
+        if self.level >= 0:
+            self.error(text)
+
+    def aside(self, text):
+        """A line that stays, for whoever is watching: on a terminal, or with --verbose."""
+        if self.live or self.level > 0:
+            self.log(text)
+
+    def detail(self, text):
+        """A line that stays, with --verbose alone."""
+        if self.level > 0:
+            self.log(text)
+
+    def error(self, text):
+        """A line that stays, even with --quiet."""
         from acdref.predict.formats import printable
 
         self.clear()
@@ -106,7 +156,6 @@ class TerminalObserver(Progress):
 
     def __init__(self):
         super().__init__()
-        self.started = time.monotonic()
         self.stop = False
 
     def __enter__(self):
@@ -118,7 +167,7 @@ class TerminalObserver(Progress):
         return self
 
     def __exit__(self, *_):
-        self.clear()
+        super().__exit__()
         for number, handler in self.before.items():
             signal.signal(number, handler)
 

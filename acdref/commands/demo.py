@@ -4,7 +4,7 @@ import tempfile
 
 import click
 
-from acdref.commands._options import PATH, option, threads_option
+from acdref.commands._options import PATH, option, telling_options, threads_option
 from acdref.commands._output import check_folder
 
 
@@ -12,6 +12,7 @@ from acdref.commands._output import check_folder
 @option("--keep", PATH, "Keep scenes and run in DIR  [default: a temporary folder]", metavar="DIR")
 @option("--seed", click.IntRange(min=0), default=0)
 @threads_option
+@telling_options
 def command(keep, seed, threads):
     """Synthesise sound scenes, train the shipped ACDnet on them for a minute, tag scenes it has not heard.
 

@@ -5,7 +5,7 @@ import dataclasses
 import click
 
 from acdref.commands._network import network_options, open_network
-from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option
+from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option, telling_options
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, tell
 from acdref.commands.report import check_page
@@ -49,6 +49,7 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
 )
 @network_options
 @option("--json as_json", bool, "Print JSON, schema acdref.evaluate/1.")
+@telling_options
 def command(manifest, fsd50k, match, classes, threshold, report, weights, backend, threads, as_json, **where):
     """Measure how well the weights find the classes of MANIFEST's recordings, or of FSD50K's.
 
@@ -88,7 +89,7 @@ def command(manifest, fsd50k, match, classes, threshold, report, weights, backen
     check_output(out, *read, flag="--manifest-out", endings=(".csv", ""))
     check_page(report, *read, manifest, flag="--report")
     with Progress() as progress:
-        net, names = open_network(weights, backend, threads, progress.log if progress.live else None)
+        net, names = open_network(weights, backend, threads, progress)
 
         from acdref.evaluate import evaluate, matching
         from acdref.files import weights_file
@@ -101,7 +102,13 @@ def command(manifest, fsd50k, match, classes, threshold, report, weights, backen
         if match is not None:
             recordings = matching(recordings, match)
         windows = {}
-        told = progress.left_out, progress.progress, threshold, windows.__setitem__ if report else None
+
+        def heard(number, scored):
+            progress.heard(scored[-1].end)
+            if report:
+                windows[number] = scored
+
+        told = progress.left_out, progress.progress, threshold, heard
         result = evaluate(net, recordings, classes, *told)
         if report is not None:
             made = f"{manifest or fsd50k}; weights: {weights_file(weights)}."

@@ -7,10 +7,21 @@ from dataclasses import fields
 import click
 
 from acdref.commands._network import given_paths, network_options, null_option, open_network
-from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, given, option
+from acdref.commands._options import (
+    CLASSES,
+    PATH,
+    Listed,
+    Number,
+    click_options,
+    given,
+    option,
+    telling_options,
+)
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, strays
+from acdref.commands._stream import stream_of, stream_options
 from acdref.commands._targets import FORMS, check_targets, opened_targets, targets_of
+from acdref.commands._work import Work
 from acdref.errors import AcdrefError, FileError
 from acdref.options.labels import EVENT_WINDOW, Decision, EventOptions
 
@@ -18,7 +29,7 @@ _WINDOW = 10.0
 
 
 @click.command(short_help="Tag recordings, and say when a sound is heard.")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, type=PATH)
 @network_options
 @option(
     "--window",
@@ -69,7 +80,9 @@ _WINDOW = 10.0
     metavar="OUT",
 )
 @option("--root", PATH, "scores: folder that the manifest's paths are relative to  [its own]")
-def command(paths, weights, backend, threads, window, hop, scores, root, out, **options):
+@stream_options
+@telling_options
+def command(paths, weights, backend, threads, window, hop, scores, root, out, pcm, mic, **options):
     """Tag the recordings PATH: files, folders (with their subfolders), or "-" for a list of paths on stdin,
     one a line, or with --null each with a NUL after it.
 
@@ -114,6 +127,10 @@ def command(paths, weights, backend, threads, window, hop, scores, root, out, **
     kept in OUT.part: stopped, even by kill -9, the same command continues. As backend, auto then means Numba
     (where installed) from the start.
 
+    With --pcm sound comes through stdin as it is made, with --mic from a microphone: windows appear as soon
+    as they are whole, for weeks if need be, in the same memory, and sound that was lost is said. As backend,
+    auto then means Numba, loaded before the first window. Shorter windows that overlap answer sooner.
+
     \b
     Examples:
       acdref predict recordings/
@@ -123,6 +140,8 @@ def command(paths, weights, backend, threads, window, hop, scores, root, out, **
       acdref predict --events --out events.csv --out audacity:labels/ recordings/; acdref summary events.csv
       find . -name '*.flac' | acdref predict --format jsonl - | jq .scores.dog
       find . -newer last.csv -print0 | acdref predict --null -
+      ffmpeg -v error -i rtsp://camera/ -f s16le -ar 16000 -ac 1 - | acdref predict --pcm s16le:16000:1
+      acdref predict --mic --window 4 --hop 1 --threshold 0.5
       acdref predict --weights run/best.npz --backend numba --threads 1 recordings/
       acdref predict --weights teacher/best.npz --scores scores.npz manifest.csv --root recordings
 
@@ -132,14 +151,17 @@ def command(paths, weights, backend, threads, window, hop, scores, root, out, **
     """
     network = (weights, backend, threads)
     read = (weights, *paths)
+    targets = targets_of(out, options.pop("form"), options.pop("events")) if scores is None else []
+    alone = {"null": options["null"], "scores": scores, "root": root}
+    alone["events"] = any(target.events for target in targets)
+    stream = stream_of(paths, pcm, mic, [target.path for target in targets], **alone)
     if scores is None:
-        targets = targets_of(out, options.pop("form"), options.pop("events"))
         check_targets(targets, *read)
         if root is not None:
             raise click.UsageError("--root goes with --scores")
         window, hop = _grid(window, hop, targets)
         _refuse_strays(targets, options["top"])
-        _windows(paths, network, window, hop, targets, **options)
+        _windows(paths, stream, network, window, hop, targets, **options)
     else:
         source = click.get_current_context().get_parameter_source
         for param in click.get_current_context().command.params:
@@ -176,15 +198,17 @@ def _refuse_strays(targets, top):
             raise click.UsageError(f"{flag} goes with --{of}")
 
 
-def _windows(paths, network, window, hop, targets, threshold, top, by_class, classes, null, **rules):
+def _windows(paths, stream, network, window, hop, targets, threshold, top, by_class, classes, null, **rules):
     """Windows and events as they come."""
+    known = None if stream or "-" in paths else paths
     paths, by_class = given_paths(paths, null), dict(by_class)
     rules = {field.name: rules[field.name] for field in fields(EventOptions)}
     with Progress() as progress:
-        net, names = open_network(*network, progress.log if progress.live else None)
+        net, names = open_network(*network, progress, repeatable=stream is not None)
 
         from acdref.predict.outputs import passed
         from acdref.predict.scoring import class_thresholds, tag_thresholds
+        from acdref.predict.streams import predict_stream
         from acdref.predict.tagging import only, predict
 
         classes, columns = chosen_classes(classes, names, network[0])
@@ -198,9 +222,12 @@ def _windows(paths, network, window, hop, targets, threshold, top, by_class, cla
         on_terminal = (
             any(form == "table" and path is None for form, path, _ in targets) and sys.stdout.isatty()
         )
-        tally = _Tally(progress, on_terminal)
-        results = tally.watch(predict(net, paths, window, hop, progress.log, strays, ends=True))
-        results = only(results, columns)
+        tally = _Tally(progress, on_terminal, known)
+        if stream is None:
+            results = predict(net, paths, window, hop, progress.log, strays, ends=True)
+        else:
+            results = predict_stream(net, *stream, window, hop, progress.error)
+        results = only(tally.watch(results), columns)
         with opened_targets(targets, classes, limit, top, tally.lost) as (of_windows, of_events):
             for write in of_windows:
                 results = passed(results, _clearing(progress, write))
@@ -242,7 +269,7 @@ def _clearing(progress, write):
 def _set(path, root, network, window, hop, scores):
     """One row for each recording of a set."""
     with Progress() as progress:
-        net, classes = open_network(*network, progress.log if progress.live else None, repeatable=True)
+        net, classes = open_network(*network, progress, repeatable=True)
 
         from acdref.predict.score_set import network_key, score_set
         from acdref.tables.manifest import open_recordings
@@ -250,7 +277,7 @@ def _set(path, root, network, window, hop, scores):
         recordings = open_recordings(path, root, progress.log)
 
         told = {"on_failure": progress.left_out, "progress": progress.progress, "say": progress.log}
-        told["printed"] = strays
+        told |= {"printed": strays, "heard": progress.heard}
         scored = score_set(net, recordings, classes, scores, network_key(net.net), window, hop, **told)
     click.echo(f"{scores}: scores of {scored} of {len(recordings)} recordings")
     end(scored < len(recordings), scored)
@@ -259,38 +286,36 @@ def _set(path, root, network, window, hop, scores):
 class _Tally:
     """Counts results on their way, shows where the work is, names failures on stderr."""
 
-    def __init__(self, progress, rows_on_terminal):
+    def __init__(self, progress, rows_on_terminal, known):
+        self.work = Work(known, progress)
         self.progress = progress
         self.rows_on_terminal = rows_on_terminal  # where the error rows are to be seen anyway
-        self.windows = self.failed = self.recordings = 0
+        self.windows = self.failed = 0
 
     def watch(self, results):
-        from acdref.predict.formats import printable
         from acdref.predict.tagging import Failure, Window
 
-        under_way = None  # the recording whose windows are coming
         for result in results:
             if isinstance(result, Failure):
                 self.failed += 1
-                self.recordings += result.path != under_way
-                under_way = None
+                self.work.failure(result.path)
                 if not self.rows_on_terminal:
-                    self.progress.log(f"{result.path}: {result.error}")
+                    self.progress.error(f"{result.path}: {result.error}")
             elif isinstance(result, Window):
                 self.windows += 1
-                self.recordings += result.start == 0
-                under_way = result.path
-                place = f"{printable(result.path)}  {result.end:.0f} s"
-                self.progress.show(f"recording {self.recordings}  {place}")
+                self.work.window(result.path, result.start, result.end)
+                if result.note:
+                    self.progress.detail(f"{result.path}: {result.note}")
+                self.work.show()
             yield result
 
     def lost(self, error):
         """A recording's labels that could not be written."""
         self.failed += 1
-        self.progress.log(error)
+        self.progress.error(error)
 
     def check(self):
-        if not self.recordings:
+        if not self.work.begun:
             raise AcdrefError("no recordings were given")
-        if self.failed and self.recordings > 1:
-            self.progress.log(f"{self.failed} of {self.recordings} failed")
+        if self.failed and self.work.begun > 1:
+            self.progress.error(f"{self.failed} of {self.work.begun} failed")

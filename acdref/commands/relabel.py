@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import click
 
-from acdref.commands._options import CLASSES, PATH, Listed, click_options, given, option
+from acdref.commands._options import CLASSES, PATH, Listed, click_options, given, option, telling_options
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, tell
 from acdref.commands._teacher import decision_of, decision_options
@@ -87,6 +87,7 @@ class _Steps(click.Command):
 )
 @click_options(FrameOptions, ("guard",))
 @option("--json as_json", bool, "Print JSON, schema acdref.relabel/1.")
+@telling_options
 def command(source, out, only_check, form, to, unknown_out, classes, scores, absent, as_json, **options):
     """Apply label rules to the label file INPUT and write OUTPUT; say what changed, class by class.
 

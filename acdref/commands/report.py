@@ -5,7 +5,7 @@ from dataclasses import fields
 import click
 
 from acdref.commands._network import given_paths, network_options, null_option, open_network
-from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option
+from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option, telling_options
 from acdref.commands._output import check_folder, check_output
 from acdref.commands._progress import Progress, end, strays
 from acdref.commands.predict import _Tally, chosen_classes, event_grid
@@ -36,6 +36,7 @@ from acdref.options.labels import Decision, EventOptions
 @click_options(EventOptions)
 @option("--embed", Number(min=0), "Megabytes of recordings to put into the page.", default=20)
 @null_option
+@telling_options
 def command(
     paths, out, weights, backend, threads, window, hop, embed, null, threshold, by_class, classes, **rules
 ):
@@ -64,9 +65,10 @@ def command(
     """
     check_page(out, weights, *paths)
     window, hop = event_grid(window, hop)
+    known = None if "-" in paths else paths
     paths, rules = given_paths(paths, null), {field.name: rules[field.name] for field in fields(EventOptions)}
     with Progress() as progress:
-        net, names = open_network(weights, backend, threads, progress.log if progress.live else None)
+        net, names = open_network(weights, backend, threads, progress)
 
         from acdref.files import weights_file
         from acdref.predict.events import timelines
@@ -77,7 +79,7 @@ def command(
         classes, columns = chosen_classes(classes, names, weights)
         usual = tag_thresholds([net.thresholds[c] for c in columns]) if threshold is None else threshold
         thresholds = class_thresholds(classes, dict(by_class), usual)
-        tally = _Tally(progress, False)
+        tally = _Tally(progress, False, known)
         results = tally.watch(predict(net, paths, window, hop, progress.log, strays, ends=True))
         found = timelines(only(results, columns), thresholds, **rules)
         written = write_report(

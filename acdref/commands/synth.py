@@ -4,7 +4,7 @@ from functools import partial
 
 import click
 
-from acdref.commands._options import PATH, Number, option
+from acdref.commands._options import PATH, Number, option, telling_options
 from acdref.commands._output import check_folder
 from acdref.commands._progress import Progress
 
@@ -16,6 +16,7 @@ from acdref.commands._progress import Progress
 @option("--seconds", Number(min=0.1), "Duration of a scene.", default=10.0)
 @option("--val-fraction", Number(0, 1), "Part of the scenes marked as validation.", default=0.2)
 @option("--force", bool, "Write into a folder that holds other files; they stay.")
+@telling_options
 def command(directory, count, seed, seconds, val_fraction, force):
     """Write synthetic sound scenes with labels into DIR.
 

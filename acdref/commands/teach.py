@@ -7,7 +7,7 @@ import os
 import click
 
 from acdref.commands._network import given_paths, null_option, one_blas_thread
-from acdref.commands._options import PATH, click_options, given, option
+from acdref.commands._options import PATH, click_options, given, option, telling_options
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, duration, end, say
 from acdref.commands._teacher import decision_of, decision_options, words_of
@@ -34,6 +34,7 @@ from acdref.options.training import RecordingOptions
     "Take over rows from scores of the same model and prompts; may be given several times.",
     multiple=True,
 )
+@telling_options
 def command(
     bundle, paths, null, out, root, labels, prompts, template, background, rule, threshold, by_class, scale,
     precision, workers, shard, reuse,
@@ -91,7 +92,7 @@ def command(
             "note": lambda path, text: progress.log(f"{path}: {text}"),
             "progress": lambda *state: progress.show(_state(*state)),
             "say": progress.log,
-            "on_failure": progress.log,
+            "on_failure": progress.error,
         }
         workers = workers or get_threads()
         scores = teach.teach(teacher, recordings, words, out, reuse=reuse, workers=workers, **told)

@@ -2,7 +2,7 @@
 
 import click
 
-from acdref.commands._options import PATH, option
+from acdref.commands._options import PATH, option, telling_options
 from acdref.commands._output import check_folder
 from acdref.commands._progress import TerminalObserver, say
 from acdref.commands._training import options_of, training_options
@@ -13,6 +13,7 @@ from acdref.commands._training import options_of, training_options
 @option("--out", PATH, "Folder of the run.", required=True)
 @option("--resume", bool, "Continue the run in --out with its own options.")
 @training_options
+@telling_options
 def command(out, resume, threads, **options):
     """Train a network, ACDnet by default, on the recordings of MANIFEST.
 

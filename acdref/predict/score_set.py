@@ -33,6 +33,7 @@ def score_set(
     progress: Callable | None = None,
     say: Callable | None = None,
     printed: Callable[[], str] | None = None,
+    heard: Callable[[float], object] | None = None,
 ) -> int:
     """Score recordings into a file, or continue to.
 
@@ -59,6 +60,8 @@ def score_set(
         which something is wrong though it was used.
     printed : callable, optional
         As of :func:`acdref.predict.scoring.score_recordings`; what comes of it goes to `say`.
+    heard : callable, optional
+        Called with the seconds of each recording, before `progress`.
 
     Returns
     -------
@@ -79,20 +82,22 @@ def score_set(
     key = {"acdref": __version__, "classes": list(classes), "window": window, "hop": hop, **key}
     scored = 0
     with Journal(f"{os.fspath(out)}.part", key, say) as journal:
-        for i, heard in enumerate(score_means(net, _unscored(recordings, journal), window, hop, printed)):
-            path, now = heard.recording
-            if heard.error is not None:
+        for i, found in enumerate(score_means(net, _unscored(recordings, journal), window, hop, printed)):
+            path, now = found.recording
+            if found.error is not None:
                 now = None
                 journal.forget(path)
                 if on_failure is not None:
-                    on_failure(heard.error)
-            elif heard.scores is not None:
-                journal.add(path, now, heard.scores)
-            if heard.notes and say:
-                say(f"{path}: {'; '.join(heard.notes)}")
-            if heard.printed and say:
-                say(f"{path}: its decoder complains: {heard.printed}")
+                    on_failure(found.error)
+            elif found.scores is not None:
+                journal.add(path, now, found.scores)
+            if found.notes and say:
+                say(f"{path}: {'; '.join(found.notes)}")
+            if found.printed and say:
+                say(f"{path}: its decoder complains: {found.printed}")
             scored += now is not None
+            if heard is not None:
+                heard(found.seconds)
             if progress is not None:
                 progress(i + 1, len(recordings))
         unknown = np.full(len(classes), np.nan)

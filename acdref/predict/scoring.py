@@ -33,7 +33,9 @@ get a tag, mostly a wrong one (`python benchmarks/short_sounds.py`)."""
 Scores = namedtuple("Scores", "start end probabilities")
 Scores.__doc__ = """A window's `start` and `end` in seconds and its `probabilities` (C,)."""
 
-Heard = namedtuple("Heard", "number recording scores notes printed error", defaults=(None, (), "", None))
+Heard = namedtuple(
+    "Heard", "number recording scores notes printed error seconds", defaults=(None, (), "", None, 0.0)
+)
 Heard.__doc__ = """Of a recording, known by its number: `scores` of a window; after the last None, and the
 `error`, if there was one.  `notes` came, and its decoder has `printed`, since the window before."""
 
@@ -316,7 +318,7 @@ def score_means(*arguments: Any) -> Iterator[Heard]:
     Yields
     ------
     Heard
-        One for each recording: `scores` (C,), all `notes`, the first that was `printed`.
+        One for each recording: `scores` (C,), all `notes`, the first that was `printed`, its `seconds`.
 
     Raises
     ------
@@ -340,7 +342,8 @@ def _whole(*arguments):
         every, windows = [*windows, heard], []
         notes = tuple(note for each in every for note in each.notes)
         printed = next(filter(None, (each.printed for each in every)), "")
-        yield heard._replace(scores=means, notes=notes, printed=printed), scored
+        seconds = scored[-1].end if scored else 0.0
+        yield heard._replace(scores=means, notes=notes, printed=printed, seconds=seconds), scored
 
 
 def score_manifest(

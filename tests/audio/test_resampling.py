@@ -81,6 +81,28 @@ def test_streaming_is_bit_equal(sr_in, sr_out, size, level):
     np.testing.assert_array_equal(streamed, resample(x, sr_in, sr_out, level))
 
 
+@pytest.mark.parametrize(("sr_in", "sr_out"), [*rates[:6], (48001, 16000), (16000, 44100), (16000, 16000)])
+@pytest.mark.parametrize("size", [160, 3333])
+def test_what_is_certain_comes_at_once_and_bit_equal(sr_in, sr_out, size):
+    """Within the half of the filter, 64 periods of the lower rate, and a group of 64 samples."""
+    x = noise(sr_in // 2 + 13)
+    latest = 64 / min(sr_in, sr_out) + 64 / sr_out
+    given = [0]
+
+    def parts():
+        for i in range(0, len(x), size):
+            yield x[i : i + size]
+            yield None
+            given.append(min(i + size, len(x)))
+            assert sum(map(len, streamed)) / sr_out >= given[-1] / sr_in - latest
+
+    streamed = []
+    for part in resampling.resampled(parts(), sr_in, sr_out, 0.0):
+        streamed.append(part)
+    assert len(given) > 2
+    np.testing.assert_array_equal(np.concatenate(streamed), resample(x, sr_in, sr_out, 0.0))
+
+
 @pytest.mark.parametrize(("sr_in", "sr_out"), [*rates[:6], (16000, 44100), (16000, 16000)])
 @pytest.mark.parametrize("seconds", [0.001, 0.3, 2.2])
 def test_an_offset_comes_out_as_it_went_in(sr_in, sr_out, seconds):

@@ -39,6 +39,14 @@ def _options(command):
         yield from ((command, option) for option in command.params)
 
 
+def test_an_option_without_its_value_is_no_option_left_out():
+    code = "from acdref.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", "x", "--top"], capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "'--top' requires an argument" in done.stderr
+
+
 def test_every_option_that_takes_a_number_does():
     plain = [
         f"{command.name} {option.opts[0]}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -109,24 +110,24 @@ def test_blas_threads_are_set_before_numpy_reads_them():
 import sys
 from acdref.commands import _network
 _network.one_blas_thread = lambda: sys.exit(9 if "numpy" in sys.modules else 7)
-_network.open_network(None, "auto", None)
+_network.open_network(None, "auto", None, None)
 """
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 7
 
 
 @pytest.fixture
 def terminal(folder):
-    """Run a command with stdin, stdout and stderr on a pseudo-terminal of 60 columns; what it shows."""
+    """Run a command with stdout and stderr on a pseudo-terminal; what it shows."""
     pty = pytest.importorskip("pty")
 
-    def run(*arguments, **streams):
+    def run(*arguments, columns=60, **streams):
         ours, theirs = pty.openpty()
         streams = {"stdout": theirs, "stderr": theirs} | streams
         process = subprocess.Popen(
             [sys.executable, "-m", "acdref.cli", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             cwd=ROOT,
-            env=os.environ | {"COLUMNS": "60"},
+            env=os.environ | {"COLUMNS": str(columns)},
             **streams,
         )
         os.close(theirs)
@@ -166,12 +167,50 @@ def test_progress_on_a_terminal_only(terminal, folder):
         "predict", "--weights", folder / ".tiny.npz", folder, folder, stdout=subprocess.DEVNULL
     )
     assert code == 0
-    assert "\r\033[Krecording 1  " in shown and "\n" not in shown
+    assert "\r\033[Krecording 1 of 4  " in shown and "\n" not in shown
     assert shown.endswith("\r\033[K")
     # Cut to the width of the terminal, so that it stays one line.
     assert max(len(part) for part in shown.split("\r\033[K")) == 59
     code, _, err = program("predict", "--weights", folder / ".tiny.npz", folder)
     assert (code, err) == (0, "")
+
+
+def test_how_far_the_work_is_on_a_terminal(terminal, folder):
+    arguments = ("predict", "--weights", folder / ".tiny.npz", folder, folder)
+    _, shown = terminal(*arguments, stdout=subprocess.DEVNULL, columns=200)
+    seen = (
+        r"recording [1-4] of 4(  \d:\d\d:\d\d left)?  [\d.]+ x real time  0:00:\d\d of sound  "
+        r"(mono|stereo)\.wav  \d+ s"
+    )
+    lines = list(filter(None, shown.split("\r\033[K")))
+    assert all(re.fullmatch(seen, line) for line in lines)
+    assert " left" in lines[-1]
+    # A set, whose recordings are counted anyway.
+    _, shown = terminal(*arguments[:3], folder, "--scores", folder / ".s.csv", columns=200)
+    assert re.search(r"2 of 2 recordings  0:00:00 left  [\d.]+ x real time  0:00:20 of sound\r", shown)
+
+
+@pytest.mark.parametrize("where", ["terminal", "pipe"])
+def test_quiet_and_verbose(terminal, folder, tmp_path, where):
+    (tmp_path / "bad.wav").write_text("not audio")
+    write(tmp_path / "short.wav", noise(0.1))
+
+    def said(*flags):
+        paths = ("predict", "--weights", folder / ".tiny.npz", *flags, tmp_path)
+        if where == "pipe":
+            return program(*paths)[2]
+        return terminal(*paths, stdout=subprocess.DEVNULL, columns=200)[1]
+
+    errors = [f"acdref: {tmp_path / 'bad.wav'}: text, not audio", "acdref: 1 of 2 failed"]
+    assert said("-q").splitlines() == errors
+    lines = [line.rpartition("\033[K")[2] for line in said("-v").split("\n")]
+    backend, bad, note, failed, passed, *rest = lines
+    assert backend.startswith(f"acdref: {folder / '.tiny.npz'}: backend auto, ")
+    assert [bad, failed] == errors and not any(rest)
+    assert note == f"acdref: {tmp_path / 'short.wav'}: 0.100 s are too short to know a sound by"
+    assert re.fullmatch(r"acdref: 0:00:\d\d passed  [\d.]+ s of processor time  .* of sound", passed)
+    code, _, err = program("predict", "-q", "-v", tmp_path)
+    assert code == 2 and "--quiet or --verbose" in err
 
 
 def test_what_a_folder_holds_besides_recordings_is_one_line(folder, tmp_path):

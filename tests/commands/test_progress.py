@@ -6,10 +6,15 @@ import signal
 import subprocess
 import sys
 
+import click
 import pytest
 from predict_support import ROOT
 
-from acdref.commands._progress import Progress, TerminalObserver, duration
+from acdref.cli import COMMANDS, group
+from acdref.commands._progress import LEVEL, Progress, TerminalObserver, duration
+
+SHORT = ("augment", "info", "export", "conform", "recipe", "summary")
+"""Commands that do not work long, and the group of those that do."""
 
 
 class Terminal(io.StringIO):
@@ -55,6 +60,42 @@ def test_a_terminal_has_one_moving_line(monkeypatch):
     shown = terminal.getvalue()
     assert "first" in shown and "too soon" not in shown and "2 of 2 recordings" in shown
     assert "\racdref" not in shown and shown.endswith("acdref: stays\n\r\033[K")
+
+
+def test_how_far_the_work_is(monkeypatch):
+    terminal, now = on_a_terminal(monkeypatch), [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    progress = Progress()
+    now[0] += 20
+    progress.heard(70)
+    progress.progress(1, 5)
+    assert terminal.getvalue() == "\r\033[K1 of 5 recordings  0:01:20 left  3.5 x real time  0:01:10 of sound"
+    progress.heard(7130)
+    now[0] += 20
+    progress.at("recording 2", place="dog.wav")
+    assert terminal.getvalue().endswith("\033[Krecording 2  180 x real time  2:00:00 of sound  dog.wav")
+
+
+@pytest.mark.parametrize("level", [-1, 0, 1])
+def test_how_much_is_told(capsys, level):
+    with click.Context(click.Command("x"), obj=None) as context:
+        context.meta[LEVEL] = level
+        with Progress() as progress:
+            for name in ("error", "left_out", "log", "aside", "detail"):
+                getattr(progress, name)(name)
+    lines = capsys.readouterr().err.splitlines()
+    shown = ["error", "left out: left_out", "log", "aside", "detail"][: {-1: 2, 0: 3, 1: 5}[level]]
+    assert lines[: len(shown)] == [f"acdref: {text}" for text in shown]
+    assert len(lines) == len(shown) + (level > 0)
+
+
+def test_every_long_command_may_be_quiet():
+    recipes = group.get_command(None, "recipe")
+    long = [group.get_command(None, name) for name in COMMANDS if name not in SHORT]
+    long += [recipes.get_command(None, name) for name in recipes.list_commands(None)]
+    for command in long:
+        flags = {flag for param in command.params for flag in param.opts}
+        assert {"-q", "-v"} <= flags, command.name
 
 
 def test_a_moving_line_is_no_longer_than_the_terminal(monkeypatch):

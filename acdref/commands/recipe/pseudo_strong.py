@@ -4,7 +4,7 @@ import os
 
 import click
 
-from acdref.commands._options import click_options, option
+from acdref.commands._options import click_options, option, telling_options
 from acdref.commands.recipe._common import do, manifest_and_out, quick_options, run_options
 from acdref.commands.recipe._soundscapes import soundscapes
 from acdref.options.recipes import PseudoStrongOptions
@@ -17,6 +17,7 @@ OTHER_CLASSES = ("music", "urban", "machinery", "nature")
 @option("--quick", bool, "Try it on made-up soundscapes, with a small network.")
 @click_options(PseudoStrongOptions)
 @run_options
+@telling_options
 def command(manifest, out, quick, threads, as_json, **options):
     """Train an annotator on the labels of MANIFEST, and students on its probabilities of short windows.
 

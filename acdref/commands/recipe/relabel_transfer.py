@@ -4,7 +4,7 @@ import os
 
 import click
 
-from acdref.commands._options import click_options, option
+from acdref.commands._options import click_options, option, telling_options
 from acdref.commands.recipe._common import do, manifest_and_out, quick_options, run_options
 from acdref.options import LABELLINGS
 from acdref.options.recipes import RelabelTransferOptions
@@ -18,6 +18,7 @@ _FIRST = ("ontology", "target", "base", "labels")  # in the help
 @click_options(RelabelTransferOptions, _FIRST)
 @click_options(RelabelTransferOptions, without=_FIRST)
 @run_options
+@telling_options
 def command(manifest, out, quick, threads, as_json, **options):
     """Train a network on the recordings of MANIFEST that are not about a class of an ontology, and transfer
     it to those that are.

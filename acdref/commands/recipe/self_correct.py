@@ -2,6 +2,7 @@
 
 import click
 
+from acdref.commands._options import telling_options
 from acdref.commands._training import options_of, training_options
 from acdref.commands.recipe._common import do, out_option, recipe_options, rules_of
 
@@ -11,6 +12,7 @@ from acdref.commands.recipe._common import do, out_option, recipe_options, rules
 @out_option
 @recipe_options
 @training_options
+@telling_options
 def command(manifest, out, as_json, threads, **options):
     """Train on the labels of MANIFEST, correct them by the network's own scores, and train again.
 

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from acdref.commands._options import PATH, click_options, option
+from acdref.commands._options import PATH, click_options, option, telling_options
 from acdref.commands.recipe._common import do, manifest_and_out, quick_options, run_options
 from acdref.options.recipes import SelfVerifyOptions
 
@@ -24,6 +24,7 @@ QUICK_CLASSES = ("voice", "dog", "music", "machinery", "alarm", "gunshot")
 )
 @click_options(SelfVerifyOptions, ("seed",))
 @run_options
+@telling_options
 def command(manifest, out, quick, also, threads, as_json, **options):
     """Train networks on the labels of MANIFEST, let them verify those that nobody has checked, and train on.
 

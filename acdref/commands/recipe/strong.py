@@ -4,7 +4,7 @@ import os
 
 import click
 
-from acdref.commands._options import click_options, option
+from acdref.commands._options import click_options, option, telling_options
 from acdref.commands.recipe._common import do, manifest_and_out, quick_options, run_options
 from acdref.commands.recipe._soundscapes import soundscapes
 from acdref.options.recipes import StrongOptions
@@ -16,6 +16,7 @@ from acdref.options.recipes import StrongOptions
 @option("--quick", bool, "Try it on made-up soundscapes, with a small network.")
 @click_options(StrongOptions, without=("events",))
 @run_options
+@telling_options
 def command(manifest, out, quick, threads, as_json, **options):
     """Train networks on weak, diffuse and strong labels, alone and after weak ones, and compare.
 

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from acdref.commands._options import click_options
+from acdref.commands._options import click_options, telling_options
 from acdref.commands._teacher import decision_of, decision_options, words_of
 from acdref.commands._training import options_of, training_options
 from acdref.commands.recipe._common import do, out_option, recipe_options, rules_of
@@ -19,6 +19,7 @@ from acdref.options.labels import PromptOptions
 @decision_options
 @recipe_options
 @training_options
+@telling_options
 def command(
     bundle, recordings, out, prompts, template, background, rule, threshold, by_class, scale, as_json,
     threads, **options,
