@@ -958,7 +958,10 @@ PLANTED = {
     "train": [
         ('FREE_OPTIONS = ("workers",)', 'FREE_OPTIONS = ("workers", "seed")'),
         ("            digest.update(manifest.labels.tobytes())\n", ""),
-        ("epoch * steps + step, total", "step, total"),
+        ("(epoch - begin) * steps + step, total", "step, total"),
+        ("begin = 0 if part == 0 else ends[part - 1]", "begin = 0"),
+        ("free = (*FREE_OPTIONS, LENGTHENED)", "free = FREE_OPTIONS"),
+        ("if epoch < ends[-2]:", "if epoch < 0:"),
         ("manifest = manifest.without(fold=options.val_fold)", "manifest = manifest.where()"),
         ("return options.lr * plateau.scale", "return options.lr"),
         ('{"train", "val"} <= set(manifest.split or ())', '{"train", "val"} == set(manifest.split or ())'),
