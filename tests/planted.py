@@ -195,6 +195,17 @@ PLANTED = {
     "commands/augment": [
         ("    end(failures)\n", "    end(failures, False)\n"),
     ],
+    "calibrate": [
+        ("return registry.name_of(net) in _FOLD", "return True"),
+        ("bias * scale + shift", "bias + shift"),
+        (", (y == 0).sum(axis=0)) >= LEAST", ", (y == 0).sum(axis=0)) > LEAST"),
+        ("metrics.best_thresholds(y, q, ", "metrics.best_thresholds(y, p, "),
+        ("    refuse_inputs(out, weights)\n", ""),
+    ],
+    "commands/calibrate": [
+        ("    save(found, weights, out)\n", ""),
+        ("    end(failures)\n", ""),
+    ],
     "commands/evaluate": [
         ('open_dataset(manifest, where["root"], names, say)', 'open_dataset(manifest, where["root"])'),
         ("    end(result.failures)\n", "    end(result.failures and not result.clips)\n"),
@@ -341,7 +352,10 @@ PLANTED = {
             '("explicit", explicit), ("complementary", ~explicit)',
         ),
         ("fnmatchcase(path, pattern)", "pattern in path"),
-        ("metrics.accuracy(y, p, threshold)", "metrics.accuracy(y, p)"),
+        ("metrics.accuracy(y, p, self.threshold)", "metrics.accuracy(y, p)"),
+        ("self.manifest.sources or self.manifest.paths", "self.manifest.paths"),
+        ("lacks & (p > self.thresholds)", "p > self.thresholds"),
+        ("(y == 1) & ~tagged & scored", "(y == 1) & ~tagged"),
     ],
     "features/compressed": [
         ("POWER_FLOOR = 1e-12", "POWER_FLOOR = 1e-6"),

@@ -27,7 +27,8 @@ FLOORS = (
     ("augment", "options", "synth"),
     ("data",),
     ("clap", "teacher"),
-    ("fit", "train", "evaluate", "predict", "relabel", "recipes", "report", "info", "demo", "listen"),
+    ("fit", "train", "evaluate", "predict", "relabel", "recipes", "report", "info", "demo", "listen")
+    + ("calibrate",),
     ("conform", "testing"),
     ("commands", "cli"),
 )
