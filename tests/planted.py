@@ -202,6 +202,13 @@ PLANTED = {
         ("metrics.best_thresholds(y, q, ", "metrics.best_thresholds(y, p, "),
         ("    refuse_inputs(out, weights)\n", ""),
     ],
+    "check": [
+        ("if len(numbers) > 1)", "if len(numbers) > 2)"),
+        ("(self.manifest.labels == 0).all(axis=1)", "(self.manifest.labels != 1).all(axis=1)"),
+    ],
+    "commands/check": [
+        ("end(found.unreadable or found.duplicates)", "end(found.unreadable)"),
+    ],
     "commands/calibrate": [
         ("    save(found, weights, out)\n", ""),
         ("    end(failures)\n", ""),

@@ -28,7 +28,7 @@ FLOORS = (
     ("data",),
     ("clap", "teacher"),
     ("fit", "train", "evaluate", "predict", "relabel", "recipes", "report", "info", "demo", "listen")
-    + ("calibrate",),
+    + ("calibrate", "check"),
     ("conform", "testing"),
     ("commands", "cli"),
 )
