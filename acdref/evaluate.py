@@ -213,7 +213,7 @@ class Evaluation:
             "thresholds": by_class(self.thresholds),
             "means": {name: json_number(value) for name, value in self.means.items()},
             **{name: by_class(values) for name, values in self.by_class.items()},
-            "intervals": {name: by_class(bounds.T[:-1]) for name, bounds in self.intervals.items()}
+            "intervals": {name: by_class(self.intervals[name].T[:-1]) for name in MEASURES}
             | {"means": {name: _for_json(bounds[:, -1].tolist()) for name, bounds in self.intervals.items()}},
             "sources": {"count": len(set(self.sources)), "column": self.manifest.source_column},
             "confusion": [pair._asdict() | {"share": pair.share} for pair in self.confusion[:_PAIRS]],

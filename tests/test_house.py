@@ -27,8 +27,10 @@ FLOORS = (
     ("augment", "options", "synth"),
     ("data",),
     ("clap", "teacher"),
-    ("fit", "train", "evaluate", "predict", "relabel", "recipes", "report", "info", "demo", "listen")
-    + ("calibrate", "check"),
+    (
+        *("fit", "train", "evaluate", "calibrate", "check", "predict", "relabel", "recipes", "report"),
+        *("info", "demo", "listen"),
+    ),
     ("conform", "testing"),
     ("commands", "cli"),
 )
