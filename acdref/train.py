@@ -11,6 +11,7 @@ Every file is written to a temporary name and renamed.  What a run computes depe
 recordings alone; `last.npz` says how far it has come, and everything after that is computed again.
 """
 
+import bisect
 import dataclasses
 import hashlib
 import itertools
@@ -40,12 +41,17 @@ WARMUP = 0.05  # share of the steps in which the cosine schedule rises
 
 # Options that do not change what a step computes, and may differ when a run continues.
 FREE_OPTIONS = ("workers",)
+LENGTHENED = "lengthened"  # in config.json, beside the options: up to which epochs a finished run went on
 
 Options = TrainOptions
 
 
 def train(
-    options: Options, out: str | Path, resume: bool = False, observer: Observer | None = None
+    options: Options,
+    out: str | Path,
+    resume: bool = False,
+    observer: Observer | None = None,
+    lengthen: int | None = None,
 ) -> dict | None:
     """Train a network.
 
@@ -58,6 +64,9 @@ def train(
     resume : bool
         Continue the run in `out`; start it if it has no checkpoint yet.
     observer : Observer, optional
+    lengthen : int, optional
+        Continue a finished run up to so many epochs in all, with a cosine schedule that begins again where it
+        had ended; everything else goes on.
 
     Returns
     -------
@@ -68,18 +77,20 @@ def train(
     ------
     AcdrefError
         For input that makes training impossible, a folder that holds another run or in which one is at work,
-        or a run whose manifest or options have changed since.
+        a run whose manifest or options have changed since, or one to lengthen that is not finished.
     """
     keep_freed_memory()
     with claimed(out):
-        return _train(options, Path(out), resume, observer or Observer())
+        return _train(options, Path(out), resume, observer or Observer(), lengthen)
 
 
-def _train(options, out, resume, observer):
+def _train(options, out, resume, observer, lengthen):
     begun, stored = (out / CONFIG).exists(), dataclasses.asdict(options)
+    ends = [options.epochs]
     if begun:
         options, stored = _stored_options(options, out, resume)
-    elif not options.manifest:
+        ends = _ends(options, stored, out, lengthen)
+    elif not options.manifest or lengthen is not None:
         raise AcdrefError(f"{out}: holds no run to continue")
     continues = resume and (out / LAST).exists()
     say = None if continues else observer.log
@@ -88,7 +99,7 @@ def _train(options, out, resume, observer):
         observer.log(note)
     net = _network(options, manifest.classes, say)
     with _loader(options, manifest, net, observer) as loader:
-        job = dataclasses.replace(_job(options, out, loader, val, net), options=_digest(stored))
+        job = dataclasses.replace(_job(options, out, loader, val, net, ends), options=_digest(stored))
         run = Run(net, job, out / LAST, observer)
         if not begun:  # only now: options that make no run leave the folder as it was
             _claim_folder(options, out)
@@ -96,7 +107,9 @@ def _train(options, out, resume, observer):
                 observer.log("the rate stays: to halve it takes validation, and epochs beyond --patience")
         if continues:
             run.restore(out / LAST)
-            if run.epoch == options.epochs:
+            if lengthen is not None:
+                _lengthen(options, out, stored, ends, run.epoch, observer)
+            if run.epoch == ends[-1]:
                 observer.log("this run is complete")
                 return run.rows[-1]
             observer.log(f"continuing at epoch {run.epoch + 1}, step {run.step + 1} of {options.steps}")
@@ -114,7 +127,7 @@ def _stored_options(options, out, resume):
     config = out / CONFIG
     try:
         read = read_json(config, CheckpointError)
-        stored = dict(read)
+        stored = {name: value for name, value in read.items() if name != LENGTHENED}
         if "preset_name" not in stored:  # a run from before there were presets, and other defaults
             stored = {"preset_name": None, "seconds": 10.0} | stored
         stored["classes"] = stored["classes"] and tuple(stored["classes"])
@@ -128,9 +141,36 @@ def _stored_options(options, out, resume):
         raise CheckpointError(config, f"cannot be read: {error}") from None
 
 
+def _ends(options, stored, out, lengthen):
+    """The epochs after which the run has ended, or will: the first, and each to which it was lengthened."""
+    later = stored.get(LENGTHENED, [])
+    whole = isinstance(later, list) and all(type(end) is int for end in later)
+    ends = [options.epochs, *later] if whole else []
+    if not whole or sorted(set(ends)) != ends:
+        raise CheckpointError(out / CONFIG, f"cannot be read: {LENGTHENED} must be rising numbers of epochs")
+    if lengthen is None:
+        return ends
+    if not (out / LAST).exists():
+        raise AcdrefError(f"{out}: its run has not finished; continue it without other --epochs first")
+    if lengthen <= ends[-1]:
+        raise AcdrefError(f"{out}: its run goes to epoch {ends[-1]} already; --epochs must be more")
+    return [*ends, lengthen]
+
+
+def _lengthen(options, out, stored, ends, epoch, observer):
+    """Write down that a finished run goes on."""
+    if epoch < ends[-2]:
+        cause = f"its run has done {epoch} of {ends[-2]} epochs; continue it without other --epochs first"
+        raise AcdrefError(f"{out}: {cause}")
+    write_text(out / CONFIG, json.dumps(stored | {LENGTHENED: ends[1:]}, indent=2) + "\n")
+    again = "; the cosine of the rate begins again" if options.schedule == "cosine" else ""
+    observer.log(f"lengthened from {ends[-2]} to {ends[-1]} epochs{again}")
+
+
 def _digest(stored):
-    """sha256 of the options as config.json has them, but for `FREE_OPTIONS`."""
-    counting = {name: value for name, value in stored.items() if name not in FREE_OPTIONS}
+    """sha256 of the options as config.json has them, but for `FREE_OPTIONS` and how far it was lengthened."""
+    free = (*FREE_OPTIONS, LENGTHENED)
+    counting = {name: value for name, value in stored.items() if name not in free}
     return json_sha256(counting)
 
 
@@ -233,15 +273,17 @@ def _loader(options, manifest, net, observer):
     return Loader(sequences, options.batch, options.workers, front.window, left_out)
 
 
-def _job(options, out, loader, val, net):
-    """What the options mean for the loop."""
-    plateau, steps = Plateau(options.patience), options.steps
-    total = options.epochs * steps
+def _job(options, out, loader, val, net, ends=None):
+    """What the options mean for the loop, whose schedule begins again after each of the `ends`."""
+    plateau, steps, ends = Plateau(options.patience), options.steps, ends or [options.epochs]
 
     def rate(epoch, step):
         if options.schedule == "plateau":
             return options.lr * plateau.scale
-        return options.lr * cosine(epoch * steps + step, total, round(WARMUP * total))
+        part = bisect.bisect_right(ends, epoch)
+        begin = 0 if part == 0 else ends[part - 1]
+        total = (ends[part] - begin) * steps
+        return options.lr * cosine((epoch - begin) * steps + step, total, round(WARMUP * total))
 
     def validate(net):
         p = score_manifest(net, val, loader.on_failure)
@@ -255,7 +297,7 @@ def _job(options, out, loader, val, net):
 
     manifest = loader.sequences.manifest
     return Job(
-        epochs=options.epochs,
+        epochs=ends[-1],
         steps=steps,
         batches=lambda epoch, step: loader.batches(epoch, steps, step),
         loss=bce,

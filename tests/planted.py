@@ -206,6 +206,24 @@ PLANTED = {
     "commands/augment": [
         ("    end(failures)\n", "    end(failures, False)\n"),
     ],
+    "calibrate": [
+        ("return registry.name_of(net) in _FOLD", "return True"),
+        ("bias * scale + shift", "bias + shift"),
+        (", (y == 0).sum(axis=0)) >= LEAST", ", (y == 0).sum(axis=0)) > LEAST"),
+        ("metrics.best_thresholds(y, q, ", "metrics.best_thresholds(y, p, "),
+        ("    refuse_inputs(out, weights)\n", ""),
+    ],
+    "check": [
+        ("if len(numbers) > 1)", "if len(numbers) > 2)"),
+        ("(self.manifest.labels == 0).all(axis=1)", "(self.manifest.labels != 1).all(axis=1)"),
+    ],
+    "commands/check": [
+        ("end(found.unreadable or found.duplicates)", "end(found.unreadable)"),
+    ],
+    "commands/calibrate": [
+        ("    save(found, weights, out)\n", ""),
+        ("    end(failures)\n", ""),
+    ],
     "commands/evaluate": [
         ('open_dataset(manifest, where["root"], names, say)', 'open_dataset(manifest, where["root"])'),
         ("    end(result.failures)\n", "    end(result.failures and not result.clips)\n"),
@@ -352,7 +370,10 @@ PLANTED = {
             '("explicit", explicit), ("complementary", ~explicit)',
         ),
         ("fnmatchcase(path, pattern)", "pattern in path"),
-        ("metrics.accuracy(y, p, threshold)", "metrics.accuracy(y, p)"),
+        ("metrics.accuracy(y, p, self.threshold)", "metrics.accuracy(y, p)"),
+        ("self.manifest.sources or self.manifest.paths", "self.manifest.paths"),
+        ("lacks & (p > self.thresholds)", "p > self.thresholds"),
+        ("(y == 1) & ~tagged & scored", "(y == 1) & ~tagged"),
     ],
     "features/compressed": [
         ("POWER_FLOOR = 1e-12", "POWER_FLOOR = 1e-6"),
@@ -982,7 +1003,10 @@ PLANTED = {
     "train": [
         ('FREE_OPTIONS = ("workers",)', 'FREE_OPTIONS = ("workers", "seed")'),
         ("            digest.update(manifest.labels.tobytes())\n", ""),
-        ("epoch * steps + step, total", "step, total"),
+        ("(epoch - begin) * steps + step, total", "step, total"),
+        ("begin = 0 if part == 0 else ends[part - 1]", "begin = 0"),
+        ("free = (*FREE_OPTIONS, LENGTHENED)", "free = FREE_OPTIONS"),
+        ("if epoch < ends[-2]:", "if epoch < 0:"),
         ("manifest = manifest.without(fold=options.val_fold)", "manifest = manifest.where()"),
         ("return options.lr * plateau.scale", "return options.lr"),
         ('{"train", "val"} <= set(manifest.split or ())', '{"train", "val"} == set(manifest.split or ())'),

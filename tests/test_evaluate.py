@@ -1,6 +1,7 @@
 """Measures of a network whose scores are known, against hand counts and scikit-learn."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from predict_support import CLASSES, Loudness, noise, write, write_damaged
 
 from acdref import metrics
 from acdref.errors import AcdrefError, ManifestError
-from acdref.evaluate import evaluate, matching, measures
+from acdref.evaluate import Confusion, evaluate, matching, measures, recording_rows
 from acdref.predict.scoring import score_manifest
 from acdref.tables.manifest import Manifest
 
@@ -150,3 +151,89 @@ def test_measures_by_kind_of_negative():
     found = measures(y, p, explicit)
     assert found["d_prime_explicit"] == pytest.approx(metrics.mean_d_prime(np.array([5 / 6])))
     assert found["d_prime_complementary"] == pytest.approx(metrics.mean_d_prime(np.array([1 / 6])))
+
+
+def test_measures_at_thresholds_agree_with_scikit_learn(manifest):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    scores = score_manifest(Loudness(), manifest)
+    at = [np.median(scores[:, 0]), np.median(scores[:, 1]), 0.5]
+    result = evaluate(Loudness(), manifest, thresholds=at)
+    for c in (0, 1):
+        y = np.array(LABELS)[:, c]
+        known = ~np.isnan(y)
+        y, p = y[known], scores[known, c]
+        expected = sklearn.precision_recall_fscore_support(y, p > at[c], average="binary")[:3]
+        assert [result.by_class[name][c] for name in ("precision", "recall", "f1")] == pytest.approx(expected)
+        assert result.by_class["auc"][c] == pytest.approx(sklearn.roc_auc_score(y, p))
+    np.testing.assert_allclose(result.by_class["d_prime"], metrics.d_prime(result.by_class["auc"]))
+    assert result.means["auc"] == pytest.approx(np.mean(result.by_class["auc"][:2]))
+    assert result.means["d_prime"] == pytest.approx(metrics.mean_d_prime(result.by_class["auc"]))
+    assert result.means["f1"] == metrics.mean_over_classes(result.by_class["f1"])
+    y = np.nan_to_num(np.array(LABELS))
+    assert result.means["lwlrap"] == pytest.approx(
+        sklearn.label_ranking_average_precision_score(
+            y[y.any(axis=1)], scores[y.any(axis=1)], sample_weight=y[y.any(axis=1)].sum(axis=1)
+        )
+    )
+    assert result.threshold == 0.5  # of the accuracy, whatever those of the classes
+
+
+def test_a_threshold_counts_for_all_classes(manifest):
+    result = evaluate(Loudness(), manifest, ["dog", "hum"], threshold=0.25, thresholds=[0.1, 0.2, 0.3])
+    assert (result.threshold, result.thresholds.tolist()) == (0.25, [0.25, 0.25])
+    own = evaluate(Loudness(), manifest, ["dog", "hum"], thresholds=[0.1, 0.2, 0.3])
+    assert own.thresholds.tolist() == [0.2, 0.1]  # in the order of the classes measured
+
+
+def test_intervals_are_by_source(manifest):
+    alone, paired = (
+        evaluate(Loudness(), replace(manifest, sources=sources, source_column=column))
+        for sources, column in ((None, None), (tuple("xxyyy"), "source_id"))
+    )
+    assert alone.as_dict()["sources"] == {"count": 5, "column": None}
+    assert paired.as_dict()["sources"] == {"count": 2, "column": "source_id"}
+    y, p = np.array(LABELS), alone.scores
+    for result, groups in ((alone, range(5)), (paired, "xxyyy")):
+        expected = metrics.bootstrap_interval(metrics.mean_average_precision, y, p, groups, repeats=500)
+        np.testing.assert_allclose(result.intervals["ap"][:, -1], expected)
+        low, high = result.intervals["auc"]
+        np.testing.assert_allclose(result.intervals["d_prime"], metrics.d_prime([low, high]))
+        expected = metrics.bootstrap_interval(metrics.lwlrap, y, p, groups, repeats=500)
+        np.testing.assert_allclose(result.intervals["lwlrap"][:, -1], expected)
+
+
+def test_what_is_taken_for_what(manifest):
+    class Fixed:
+        """Finds dogs everywhere, and rain in the last recording."""
+
+        def __init__(self):
+            self.done = 0
+
+        def predict_proba(self, x):
+            self.done += 1
+            return np.array([[0.1, 0.9, 0.6 if self.done == 5 else 0.4]], np.float32)
+
+    result = evaluate(Fixed(), manifest)
+    # Of hum, a and e are known to have no dog (c has one), and all have no rain.
+    assert result.confusion == [Confusion("hum", "dog", 2, 2), Confusion("hum", "rain", 1, 3)]
+    assert result.as_dict()["confusion"][1] == {
+        "label": "hum", "taken_for": "rain", "recordings": 1, "of": 3, "share": 1 / 3
+    }  # fmt: skip
+    header, *rows = recording_rows(result)
+    assert header == ["path", "classes", "unknown", "missed", "false", *CLASSES, "error", "schema"]
+    assert rows[2][:6] == ["c.wav", "hum;dog", "", "hum", "", "0.100000"]
+    assert rows[3][:5] == ["d.wav", "", "dog", "", ""]
+    assert rows[4][:5] == ["e.wav", "hum", "", "hum", "dog;rain"]
+
+
+def test_recordings_that_failed_have_their_cause_and_no_errors(manifest, tmp_path):
+    paths, labels = (*manifest.paths, "none.wav"), [*LABELS, [1, 0, 0]]
+    result = evaluate(Loudness(), Manifest("m.csv", str(tmp_path), paths, labels, CLASSES))
+    last = list(recording_rows(result))[-1]
+    assert last == ["none.wav", "hum", "", "", "", "", "", "", "no such file", "acdref.recordings/1"]
+
+
+def test_windows_are_as_long_as_asked(manifest):
+    net = Loudness()
+    assert evaluate(net, manifest, window=0.25).window == 0.25
+    assert len(net.frames) == 10

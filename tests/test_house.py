@@ -27,7 +27,10 @@ FLOORS = (
     ("augment", "options", "synth"),
     ("data",),
     ("clap", "teacher"),
-    ("fit", "train", "evaluate", "predict", "relabel", "recipes", "report", "info", "demo", "listen"),
+    (
+        *("fit", "train", "evaluate", "calibrate", "check", "predict", "relabel", "recipes", "report"),
+        *("info", "demo", "listen"),
+    ),
     ("conform", "testing"),
     ("commands", "cli", "__main__"),
 )

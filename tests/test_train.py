@@ -22,6 +22,7 @@ from acdref.files import BusyError
 from acdref.fit import Run
 from acdref.nets import NETWORKS, registry
 from acdref.ops.threads import set_threads
+from acdref.optim import cosine
 from acdref.tables.manifest import Manifest
 from acdref.train import (
     Options,
@@ -121,6 +122,60 @@ def test_a_complete_run_is_left_alone(finished, options):
 
 def test_a_resumed_run_keeps_its_own_options(finished, options):
     assert train(replace(options, lr=1.0, seed=9), finished[0], resume=True)["lr"] == options.lr
+
+
+@pytest.fixture(scope="module")
+def lengthened(options, tmp_path_factory):
+    """A run of two epochs with a cosine, lengthened to five in one go; and what was told."""
+    out, observer = tmp_path_factory.mktemp("runs") / "longer", Recorder()
+    train(replace(options, schedule="cosine", keep="last"), out)
+    before = (out / "metrics.csv").read_text()
+    train(options, out, resume=True, observer=observer, lengthen=5)
+    return out, before, observer.lines
+
+
+def test_a_finished_run_is_lengthened_and_its_cosine_begins_again(lengthened, options):
+    out, before, lines = lengthened
+    after = (out / "metrics.csv").read_text()
+    assert after.startswith(before) and len(after.splitlines()) == 6
+    assert "lengthened from 2 to 5 epochs; the cosine of the rate begins again" in lines
+    rates = [float(row["lr"]) for row in csv.DictReader((out / "metrics.csv").open())]
+    # The last step of each epoch: of 2 * 2 steps, then of 3 * 2.
+    expected = [cosine(step, 4) for step in (1, 3)] + [cosine(step, 6) for step in (1, 3, 5)]
+    np.testing.assert_allclose(rates, options.lr * np.array(expected))
+    stored = json.loads((out / "config.json").read_text())
+    assert (stored["epochs"], stored["lengthened"]) == (2, [5])
+
+
+def test_a_lengthened_run_continues_bit_equal(lengthened, options, tmp_path):
+    out = tmp_path / "run"
+    train(replace(options, schedule="cosine", keep="last"), out)
+    assert train(options, out, resume=True, observer=Recorder(3), lengthen=5) is None
+    train(options, out, resume=True)
+    assert contents(out) == contents(lengthened[0])
+    with pytest.raises(AcdrefError, match="goes to epoch 5 already; --epochs must be more"):
+        train(options, out, resume=True, lengthen=5)
+
+
+def test_only_a_finished_run_is_lengthened(options, tmp_path):
+    with pytest.raises(AcdrefError, match="holds no run to continue"):
+        train(options, tmp_path / "none", resume=True, lengthen=5)
+    assert train(options, tmp_path / "run", observer=Recorder(1)) is None
+    stored = (tmp_path / "run" / "config.json").read_text()
+    with pytest.raises(AcdrefError, match="has done 0 of 2 epochs; continue it without other --epochs"):
+        train(options, tmp_path / "run", resume=True, lengthen=5)
+    assert (tmp_path / "run" / "config.json").read_text() == stored
+    (tmp_path / "run" / "last.npz").unlink()
+    with pytest.raises(AcdrefError, match="its run has not finished"):
+        train(options, tmp_path / "run", resume=True, lengthen=5)
+
+
+@pytest.mark.parametrize("ends", [5, [2], ["5"], [5, 4]])
+def test_a_damaged_length_is_named(finished, options, tmp_path, ends):
+    stored = json.loads((finished[0] / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(stored | {"lengthened": ends}))
+    with pytest.raises(CheckpointError, match="lengthened must be rising numbers"):
+        train(options, tmp_path, resume=True)
 
 
 def test_a_folder_with_a_run_is_not_overwritten(finished, options):

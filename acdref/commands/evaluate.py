@@ -1,12 +1,13 @@
 """`acdref evaluate`: measure a network on labelled recordings."""
 
+import csv
 import dataclasses
 
 import click
 
 from acdref.commands._network import network_options, open_network
 from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option, telling_options
-from acdref.commands._output import check_output
+from acdref.commands._output import check_output, opened
 from acdref.commands._progress import Progress, end, tell
 from acdref.commands.report import check_page
 from acdref.options.training import RecordingOptions
@@ -38,8 +39,12 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
     metavar="A,B,...",
 )
 @option(
-    "--threshold", Number(0, 1), "Of the accuracy: a class is found where its score is above.", default=0.5
+    "--threshold",
+    Number(0, 1),
+    "A class is found where its score is above  [default: the weights' own, and 0.5 for the accuracy]",
 )
+@option("--window", Number(min=0, min_open=True), "Seconds of sound scored at a time.", default=10.0)
+@option("--recordings-out", PATH, "Write a CSV file with labels, scores and errors of every recording.")
 @option(
     "--report",
     PATH,
@@ -50,7 +55,21 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
 @network_options
 @option("--json as_json", bool, "Print JSON, schema acdref.evaluate/1.")
 @telling_options
-def command(manifest, fsd50k, match, classes, threshold, report, weights, backend, threads, as_json, **where):
+def command(
+    manifest,
+    fsd50k,
+    match,
+    classes,
+    threshold,
+    window,
+    recordings_out,
+    report,
+    weights,
+    backend,
+    threads,
+    as_json,
+    **where,
+):
     """Measure how well the weights find the classes of MANIFEST's recordings, or of FSD50K's.
 
     MANIFEST is a CSV file with the columns path and classes (";"-separated, empty: none of the classes), and
@@ -62,37 +81,50 @@ def command(manifest, fsd50k, match, classes, threshold, report, weights, backen
     FSD50K.eval_audio as published, and --class-map says which labels belong to which class.
 
     Printed are each class's average precision (AP) beside its prior, the share of positives, which is about
-    the AP of random scores; their means over the classes that have positives (mAP); and the class-average
-    accuracy beside that of finding nothing, ever. A recording's score is the mean over its windows of 10 s.
+    the AP of random scores; area under the ROC curve (AUC) and d'; at the threshold precision, recall and F1;
+    their means over the classes that have one (mAP); lwlrap; the class-average accuracy beside that of
+    finding nothing, ever; and what is taken for what: of the recordings of one class that are known not to
+    have another, how many are tagged with that. A recording's score is the mean over its windows.
     Recordings that cannot be used are left out and listed on stderr.
+
+    Intervals hold 95 % of 500 resamples of whole sources: MANIFEST's column source_id, or source, says which
+    recordings come from one; without it each is its own, and the intervals are too narrow if some are alike.
 
     \b
     Examples:
       acdref evaluate manifest.csv --root recordings
       acdref evaluate manifest.csv --root recordings --fold 4 --weights run/best.npz --json
       acdref evaluate manifest.csv --fold 4 --match '*sonyc*'
+      acdref evaluate manifest.csv --threshold 0.3 --recordings-out recordings.csv
       acdref evaluate dogs_and_cats/ --classes dog,cat
       acdref evaluate manifest.csv --fold 4 --report errors.html
       acdref evaluate --fsd50k FSD50K/ --class-map audio_content_ontology.csv --weights run/best.npz
 
     \b
-    JSON: mAP, prior (its baseline), accuracy, accuracy_of_none (its baseline), ap, priors, accuracies,
-    positives (by class), threshold, clips, failures, weights, and manifest, or fsd50k, class_map, part and
-    seed. Undefined values are null.
+    JSON: mAP, prior (its baseline), accuracy, accuracy_of_none (its baseline), ap, auc, d_prime, precision,
+    recall, f1, priors, accuracies, positives (by class), means, intervals (low, high), sources, confusion
+    (the 100 largest), threshold (of the accuracy), thresholds, window, clips, failures, weights, and
+    manifest, or fsd50k, class_map, part and seed. Undefined values are null.
+
+    \b
+    CSV of --recordings-out: path, classes, unknown, missed, false, the score of each class, error, schema.
 
     \b
     Exit codes: 0 success; 1 nothing could be measured (one line on stderr says why); 2 wrong usage;
     3 partial: some recordings were left out; 130 interrupted.
     """
     _check(manifest, fsd50k, where)
+    from acdref.files import weights_file
+
     read, out = (where["class_map"], weights), where["manifest_out"]
     check_output(out, *read, flag="--manifest-out", endings=(".csv", ""))
-    check_page(report, *read, manifest, flag="--report")
+    read = (manifest, where["class_map"], weights_file(weights), out)
+    check_output(recordings_out, *read, flag="--recordings-out", endings=(".csv", ""))
+    check_page(report, *read, recordings_out, flag="--report")
     with Progress() as progress:
         net, names = open_network(weights, backend, threads, progress)
 
-        from acdref.evaluate import evaluate, matching
-        from acdref.files import weights_file
+        from acdref.evaluate import evaluate, matching, recording_rows
 
         failures = []
         if fsd50k is None:
@@ -109,10 +141,13 @@ def command(manifest, fsd50k, match, classes, threshold, report, weights, backen
                 windows[number] = scored
 
         told = progress.left_out, progress.progress, threshold, heard
-        result = evaluate(net, recordings, classes, *told)
+        result = evaluate(net, recordings, classes, *told, net.thresholds, window)
         if report is not None:
             made = f"{manifest or fsd50k}; weights: {weights_file(weights)}."
             progress.log(f"report: {_report(report, recordings, result, windows, made)}")
+    if recordings_out is not None:
+        with opened(recordings_out) as stream:
+            csv.writer(stream, lineterminator="\n").writerows(recording_rows(result))
     result = dataclasses.replace(result, failures=(*failures, *result.failures))
     tell(result.as_dict() | {"weights": weights_file(weights)} | source, lambda: _table(result), as_json)
     end(result.failures)
@@ -126,7 +161,7 @@ def _report(out, recordings, result, windows, made):
 
     columns = columns_of(recordings, result.classes)
     shown = evaluated(recordings, windows, result.failures, columns)
-    thresholds = [result.threshold] * len(columns)
+    thresholds = result.thresholds.tolist()
     return write_report(out, shown, result.classes, thresholds, title="What is wrong", errors=True, made=made)
 
 
@@ -176,21 +211,52 @@ def _sampled(fsd50k, names, where, failures, progress):
     return recordings, {"fsd50k": fsd50k, "class_map": where["class_map"]} | how
 
 
+_MORE = {"auc": "AUC", "d_prime": "d'", "precision": "precision", "recall": "recall", "f1": "F1"}
+"""Measures in the table's last columns."""
+_TAKEN = 5  # pairs of confused classes in the table
+
+
 def _table(result):
+    """The evaluation for people."""
     width = max(len(name) for name in (*result.classes, "class"))
-    lines = [f"{'class':<{width}}  positives  prior     AP"]
-    columns = result.classes, result.positives, result.priors, result.ap
-    for name, positives, prior, ap in zip(*columns, strict=True):
-        lines.append(f"{name:<{width}}  {positives:>9}  {_number(prior)}  {_number(ap)}")
-    mean_prior, mean_ap = _number(result.mean_prior), _number(result.mean_ap)
+    lines = [f"{'class':<{width}}  positives  prior     AP            95 %{_more(_MORE)}"]
+    intervals = result.intervals
+
+    def row(name, positives, prior, at, values):
+        """A class, or the mean."""
+        interval = " to ".join(map(_number, intervals["ap"][:, at]))
+        head = f"{name:<{width}}  {positives:>9}  {_number(prior)}  {_number(values['ap'])}  {interval}"
+        lines.append(head + _more({key: _number(values[key]) for key in _MORE}))
+
+    for at, columns in enumerate(zip(result.classes, result.positives, result.priors, strict=True)):
+        row(*columns, at, {key: values[at] for key, values in result.by_class.items()})
+    row("mean", "", result.mean_prior, -1, result.means)
+    for bound, name in enumerate(("low", "high")):
+        ends = {key: _number(intervals[key][bound, -1]) for key in _MORE}
+        lines.append(f"{name:<{width}}{'':>41}{_more(ends)}")
+    return "\n".join([*lines, *_notes(result)])
+
+
+def _more(texts):
+    """Texts in the table's last columns, by measure."""
+    return "".join(f"  {text:>{max(6, len(_MORE[key]))}}" for key, text in texts.items())
+
+
+def _notes(result):
+    """What is said below the table."""
+    for pair in result.confusion[:_TAKEN]:
+        yield f"{pair.label} taken for {pair.taken_for}: {pair.share:.0%} ({pair.recordings} of {pair.of})"
+    low, high = result.intervals["lwlrap"][:, -1]
+    yield f"lwlrap: {result.means['lwlrap']:.3f} ({low:.3f} to {high:.3f})"
+    at = sorted(set(result.thresholds.tolist()))
+    yield f"precision, recall, F1 at {at[0]:.3g}{f' to {at[-1]:.3g}, by class' if at[1:] else ''}"
     accuracy, of_none = result.mean_accuracy, result.accuracy_of_none
+    yield f"accuracy at {result.threshold:g}: {accuracy:.3f} (finding nothing: {of_none:.3f})"
+    column, count = result.manifest.source_column, len(set(result.sources))
+    said = f"{count} sources, by the column {column}" if column else "each recording its own source"
+    yield f"intervals: 95 % of resamples of sources ({said})"
     left_out = f", {len(result.failures)} left out" if result.failures else ""
-    lines += [
-        f"{'mean':<{width}}  {'':>9}  {mean_prior}  {mean_ap}  (mAP)",
-        f"accuracy at {result.threshold:g}: {accuracy:.3f} (finding nothing: {of_none:.3f})",
-        f"{result.clips} recordings{left_out}",
-    ]
-    return "\n".join(lines)
+    yield f"{result.clips} recordings{left_out}"
 
 
 def _number(value):

@@ -11,7 +11,7 @@ from acdref.commands._training import options_of, training_options
 @click.command(short_help="Train a network on labelled recordings.")
 @click.argument("manifest", required=False, type=PATH)
 @option("--out", PATH, "Folder of the run.", required=True)
-@option("--resume", bool, "Continue the run in --out with its own options.")
+@option("--resume", bool, "Continue the run in --out with its own options; with --epochs, a finished one.")
 @training_options
 @telling_options
 def command(out, resume, threads, **options):
@@ -37,6 +37,7 @@ def command(out, resume, threads, **options):
       acdref train audioset.csv --val fsd50k.csv --out run --preset paper --workers 4
       acdref train manifest.csv --out run --net mobilenetv2 --width 0.5 --lr 1e-3
       acdref train --out run --resume
+      acdref train --out run --resume --epochs 20
       acdref predict --weights run/best.npz new/
 
     \b
@@ -49,6 +50,8 @@ def command(out, resume, threads, **options):
     context = click.get_current_context()
     source = context.get_parameter_source
     given = {name for name in options if source(name).name == "COMMANDLINE"}.difference(FREE_OPTIONS)
+    lengthen = options["epochs"] if resume and "epochs" in given else None
+    given.discard("epochs")
     if resume and given:
         others = ", ".join(one.opts[0] for one in context.command.params if one.name in given)
         raise click.UsageError(f"--resume continues with the run's own options; leave out: {others}")
@@ -60,7 +63,7 @@ def command(out, resume, threads, **options):
     check_folder(out, *(options[name] for name in ("manifest", "val", "init")), written=written)
     set_threads(threads)
     with TerminalObserver() as observer:
-        row = train(options_of(**options), out, resume, observer)
+        row = train(options_of(**options), out, resume, observer, lengthen)
     if row is None:
         say(f"acdref: stopped; continue with: acdref train --out {out} --resume")
         raise click.exceptions.Exit(130)

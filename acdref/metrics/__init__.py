@@ -10,10 +10,11 @@ Conventions
 * A metric of a class that its labels leave undefined is NaN, and averages over classes pass over it.
 * Bad input raises `ValueError`: shapes that do not fit, other labels, NaN scores, bad weights.
 
-Per class: :func:`average_precision`, :func:`roc_auc`, :func:`accuracy`, :func:`f_score`.
+Per class: :func:`average_precision`, :func:`roc_auc`, :func:`accuracy`,
+:func:`precision_recall`, :func:`f_score`.
 Per clip: :func:`lwlrap`, :func:`map_at_k`.
 Of decisions: :func:`best_thresholds`, :func:`platt_scaling`, :func:`reliability`.
-Of certainty: :func:`bootstrap_interval`, by source.
+Of certainty: :func:`bootstrap_interval`, by source, and of many measures :func:`bootstrap_intervals`.
 """
 
 from acdref.metrics._classwise import mean_over_classes as mean_over_classes

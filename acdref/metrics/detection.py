@@ -1,11 +1,11 @@
-"""How well classes are detected at a threshold: accuracy, F-score."""
+"""How well classes are detected at a threshold: accuracy, precision, recall, F-score."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acdref.metrics._classwise import confusion, mean_over_classes
 
-__all__ = ["accuracy", "f_score", "mean_accuracy"]
+__all__ = ["accuracy", "f_score", "mean_accuracy", "precision_recall"]
 
 
 def accuracy(
@@ -114,6 +114,38 @@ def f_score(
     hits = (1 + beta**2) * true_positive
     total = hits + beta**2 * false_negative + false_positive
     return np.divide(hits, total, out=np.full(len(total), float(undefined)), where=total > 0)
+
+
+def precision_recall(
+    y: ArrayLike, p: ArrayLike, threshold: ArrayLike = 0.5, sample_weight: ArrayLike | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Precision and recall of each class at a threshold.
+
+    Parameters
+    ----------
+    y, p, threshold, sample_weight
+        As in :func:`f_score`.
+
+    Returns
+    -------
+    precision : ndarray, shape (C,), float64
+        TP / (TP + FP); NaN for a class without detections.
+    recall : ndarray, shape (C,), float64
+        TP / (TP + FN); NaN for a class without positives.
+
+    Raises
+    ------
+    ValueError
+        For bad input, see :mod:`acdref.metrics`.
+
+    Examples
+    --------
+    >>> precision_recall([[1, 0], [1, 0], [0, 0]], [[0.9, 0.1], [0.5, 0.2], [0.8, 0.3]])
+    (array([0.5, nan]), array([0.5, nan]))
+    """
+    hits, false, missed, _ = confusion(y, p, _thresholds(threshold, y), sample_weight)
+    with np.errstate(invalid="ignore"):
+        return hits / (hits + false), hits / (hits + missed)
 
 
 def _thresholds(threshold, y):

@@ -4,12 +4,13 @@ Recordings of one source (a recordist, a place, a session) resemble each other; 
 would count them as so many independent ones, and make intervals too narrow.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["bootstrap_interval", "bootstrap_weights"]
+__all__ = ["bootstrap_interval", "bootstrap_intervals", "bootstrap_weights"]
 
 
 def bootstrap_weights(groups: Sequence, repeats: int, seed: int = 0) -> Iterator[NDArray[np.float64]]:
@@ -81,13 +82,53 @@ def bootstrap_interval(
     >>> bootstrap_interval(mean_average_precision, y, p, "abcd", repeats=200)
     (0.3333333333333333, 1.0)
     """
+    low, high = bootstrap_intervals(measure, y, p, groups, level=level, repeats=repeats, seed=seed)
+    return float(low), float(high)
+
+
+def bootstrap_intervals(
+    measure: Callable[[ArrayLike, ArrayLike, NDArray], ArrayLike],
+    y: ArrayLike,
+    p: ArrayLike,
+    groups: Sequence,
+    *,
+    level: float = 0.95,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Percentile bootstrap intervals of many measures, from the same resamples of sources.
+
+    Parameters
+    ----------
+    measure : callable
+        ``measure(y, p, sample_weight)``, an array of measures of any shape (...), the same each time.
+    y, p, groups, level, repeats, seed
+        As in :func:`bootstrap_interval`.
+
+    Returns
+    -------
+    ndarray, (2, ...), float64
+        Lows and highs; NaN where a measure is not defined in any resample.
+
+    Raises
+    ------
+    ValueError
+        As :func:`bootstrap_interval`.
+
+    Examples
+    --------
+    >>> from acdref.metrics import average_precision
+    >>> y, p = [[1, 0], [0, 0], [1, 0], [0, 0]], [[0.9, 0.1], [0.8, 0.1], [0.7, 0.2], [0.1, 0.3]]
+    >>> bootstrap_intervals(average_precision, y, p, "abcd", repeats=200).round(3)
+    array([[0.333,   nan],
+           [1.   ,   nan]])
+    """
     if len(groups) != len(np.asarray(y)):
         raise ValueError(f"{len(groups)} sources for {len(np.asarray(y))} recordings")
     if not 0 < level < 1:
         raise ValueError(f"level must be within (0, 1), not {level}")
+    # (R, ...)
     values = np.array([measure(y, p, weight) for weight in bootstrap_weights(groups, repeats, seed)])
-    values = values[~np.isnan(values)]
-    if not values.size:
-        return np.nan, np.nan
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a measure that no resample defines
+        return np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)

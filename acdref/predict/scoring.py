@@ -352,6 +352,7 @@ def score_manifest(
     on_failure: Callable | None = None,
     progress: Callable | None = None,
     on_windows: Callable | None = None,
+    window: float = WINDOW,
 ) -> NDArray[np.float64]:
     """Probabilities of every recording of a manifest: the mean over its windows, weighted by duration.
 
@@ -365,6 +366,8 @@ def score_manifest(
         Called with (done, count) after each recording.
     on_windows : callable, optional
         Called with the number of each recording that was scored, and the Scores of its windows.
+    window : float
+        Seconds.
 
     Returns
     -------
@@ -373,7 +376,7 @@ def score_manifest(
     """
     scores = np.full((len(manifest), len(manifest.classes)), np.nan)
     files = ((i, manifest.file(i)) for i in range(len(manifest)))
-    for i, (heard, windows) in enumerate(_whole(net, files)):
+    for i, (heard, windows) in enumerate(_whole(net, files, window)):
         if heard.error is None:
             scores[i] = heard.scores
             if on_windows is not None:

@@ -4,8 +4,9 @@ A CSV manifest is UTF-8 with a header.  ``path`` (relative to the root, or absol
 (separated by ``;``, empty = none of the classes) are required, or those of another layout, see
 :data:`acdref.tables.label_files.LAYOUTS`; ``fold`` and ``split`` may assign recordings to parts; ``unknown``
 may list classes whose presence is unknown (label NaN); ``verified`` may say whether somebody has checked the
-labels (1 or 0); other columns are ignored.  A class that holds a ``;`` stands in quotes of its own, doubled
-as CSV doubles them: ``""rain; wind"";dog`` within a quoted field.
+labels (1 or 0); ``source_id``, or else ``source``, may name what a recording is a part of, so that those
+which resemble each other are known; other columns are ignored.  A class that holds a ``;`` stands in quotes
+of its own, doubled as CSV doubles them: ``""rain; wind"";dog`` within a quoted field.
 """
 
 import os
@@ -28,6 +29,9 @@ ACD_CLASSES = (
     "gunshot",
 )  # fmt: skip
 """The 11 classes of Braun & Gamper, table 1, in the paper's order."""
+
+SOURCES = ("source_id", "source")
+"""Columns that say where a recording comes from; the first that is there counts."""
 
 NO_CLASS_FOLDER = "none"
 """In a folder per class, the subfolder of recordings with none of the classes."""
@@ -59,6 +63,10 @@ class Manifest:
         One value per recording; None if there is no such column.
     verified : tuple of bool, or None
         Whether somebody has checked a recording's labels; None if there is no such column.
+    sources : tuple of str, or None
+        What each recording comes from, its path where the cell is empty; None if there is no such column.
+    source_column : str or None
+        The column that says it, one of :data:`SOURCES`.
     """
 
     source: str
@@ -69,6 +77,8 @@ class Manifest:
     fold: tuple | None = field(default=None, repr=False)
     split: tuple | None = field(default=None, repr=False)
     verified: tuple | None = field(default=None, repr=False)
+    sources: tuple | None = field(default=None, repr=False)
+    source_column: str | None = field(default=None, repr=False)
 
     def __post_init__(self):
         labels = np.array(self.labels, dtype=np.float64).reshape(len(self.paths), len(self.classes))
@@ -86,7 +96,7 @@ class Manifest:
         """The manifest of some recordings, in the order of ``indices``."""
         indices = [int(i) for i in indices]
         picked: dict[str, Any] = {"labels": self.labels[indices]}
-        for name in ("paths", "fold", "split", "verified"):
+        for name in ("paths", "fold", "split", "verified", "sources"):
             column = getattr(self, name)
             picked[name] = column and tuple(column[i] for i in indices)
         return replace(self, **picked)
@@ -243,10 +253,15 @@ def read_manifest(path: File, root: File | None = None, classes: Iterable[str] |
     for _ in refusing_repeats(clips, path, "manifest"):
         pass
     classes, labels = _labels(path, clips, classes)
-    columns = dict.fromkeys(("fold", "split", "verified"))
+    columns: dict[str, Any] = dict.fromkeys(("fold", "split", "verified"))
     for at, name in enumerate(reader.extra):
         if name in columns:
             columns[name] = tuple(clip.details[at].strip() for clip in clips)
+    named = next((name for name in SOURCES if name in reader.extra), None)
+    if named is not None:
+        at = reader.extra.index(named)
+        columns["sources"] = tuple(clip.details[at].strip() or clip.id for clip in clips)
+        columns["source_column"] = named
     if columns["verified"] is not None:
         columns["verified"] = tuple(text == "1" for text in columns["verified"])
     return Manifest(path, root, tuple(clip.id for clip in clips), labels, classes, **columns)

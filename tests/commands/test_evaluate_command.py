@@ -60,12 +60,47 @@ def test_json_is_the_evaluation(run, corpus):
 def test_table(run):
     found = json.loads(run("--json").stdout)
     lines = run().stdout.splitlines()
-    assert lines[0].split() == ["class", "positives", "prior", "AP"]
-    assert lines[1].split() == ["hum", "2", "0.500", f"{found['ap']['hum']:.3f}"]
-    assert lines[3].split() == ["rain", "0", "0.000", "-"]
-    assert lines[4].split() == ["mean", "0.500", f"{found['mAP']:.3f}", "(mAP)"]
-    assert lines[5] == f"accuracy at 0.5: {found['accuracy']:.3f} (finding nothing: 0.667)"
-    assert lines[6] == "4 recordings"
+    head = ["class", "positives", "prior", "AP", "95", "%", "AUC", "d'", "precision", "recall", "F1"]
+    assert lines[0].split() == head
+
+    def of(values, keys=("auc", "d_prime", "precision", "recall", "f1")):
+        return ["-" if values(key) is None else f"{values(key):.3f}" for key in keys]
+
+    low, high = found["intervals"]["ap"]["hum"]
+    expected = ["hum", "2", "0.500", f"{found['ap']['hum']:.3f}", f"{low:.3f}", "to", f"{high:.3f}"]
+    assert lines[1].split()[:7] == expected
+    assert lines[1].split()[7] == f"{found['auc']['hum']:.3f}"
+    assert lines[3].split()[:7] == ["rain", "0", "0.000", "-", "-", "to", "-"]
+    assert lines[4].split()[:3] == ["mean", "0.500", f"{found['mAP']:.3f}"]
+    assert lines[4].split()[-3:] == of(found["means"].get, ("precision", "recall", "f1"))
+    assert lines[5].split()[0] == "low" and lines[6].split()[0] == "high"
+    assert f"accuracy at 0.5: {found['accuracy']:.3f} (finding nothing: 0.667)" in lines
+    assert "intervals: 95 % of resamples of sources (each recording its own source)" in lines
+    assert lines[-1] == "4 recordings"
+
+
+def test_sources_that_the_manifest_names(run, corpus):
+    rows = MANIFEST.splitlines()
+    named = "\n".join([f"{rows[0]},source_id", *(f"{row},s{i // 2}" for i, row in enumerate(rows[1:]))])
+    (corpus / "named.csv").write_text(named)
+    text = run(manifest="named.csv").stdout
+    assert "intervals: 95 % of resamples of sources (2 sources, by the column source_id)" in text
+
+
+def test_recordings_out_is_a_manifest_with_scores(run, corpus, tmp_path):
+    out = tmp_path / "r.csv"
+    given = ("--recordings-out", out, "--threshold", "0", "--window", "0.5", "--json")
+    found = json.loads(run(*given).stdout)
+    assert found["window"] == 0.5 and found["thresholds"] == dict.fromkeys(CLASSES, 0.0)
+    rows = list(csv.DictReader(out.open()))
+    assert [row["path"] for row in rows] == ["sonyc/0.wav", "sonyc/1.wav", "2.wav", "3.wav"]
+    assert [row["false"] for row in rows] == ["dog;rain", "rain", "hum;dog;rain", "hum;rain"]
+    assert 0 < float(rows[0]["hum"]) < 1
+    again = read_manifest(out, classes=CLASSES)
+    labels = read_manifest(corpus / "manifest.csv", classes=CLASSES).labels
+    np.testing.assert_array_equal(again.labels, labels)
+    refused = program("evaluate", corpus / "manifest.csv", "--recordings-out", corpus / "manifest.csv")
+    assert refused[0] == 1 and "is an input" in refused[2]
 
 
 @pytest.mark.parametrize(

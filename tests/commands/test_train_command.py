@@ -35,6 +35,9 @@ def test_train_and_resume(tmp_path):
     again = invoke("--out", tmp_path / "run", "--resume", "--workers", 0)
     assert again.exit_code == 0
     assert "complete" in again.stderr
+    longer = invoke("--out", tmp_path / "run", "--resume", "--workers", 0, "--epochs", 2)
+    assert longer.exit_code == 0 and longer.stdout.startswith(f"{tmp_path / 'run'}: 2 epochs, ")
+    assert "lengthened from 1 to 2 epochs; the cosine of the rate begins again" in longer.stderr
 
 
 def test_resume_takes_no_other_options(tmp_path):

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from acdref.metrics import bootstrap_interval, bootstrap_weights, mean_average_precision
+from acdref.metrics import (
+    average_precision,
+    bootstrap_interval,
+    bootstrap_intervals,
+    bootstrap_weights,
+    mean_average_precision,
+)
 
 
 def test_sources_are_drawn_whole_and_as_many_as_there_are():
@@ -51,3 +57,15 @@ def test_a_measure_that_is_never_defined_has_no_interval():
 def test_wrong_arguments_are_refused(how):
     with pytest.raises(ValueError, match=r"sources for|level must"):
         bootstrap_interval(mean_average_precision, np.zeros((3, 1)), np.ones((3, 1)), **how)
+
+
+def test_many_intervals_are_those_of_one_after_the_other():
+    rng = np.random.default_rng(2)
+    y, p, groups = (rng.random((30, 3)) < 0.4).astype(float), rng.random((30, 3)), rng.integers(9, size=30)
+    y[:, 2] = 0
+    found = bootstrap_intervals(average_precision, y, p, groups, repeats=50)
+    single = [
+        bootstrap_interval(mean_average_precision, y[:, [c]], p[:, [c]], groups, repeats=50) for c in range(3)
+    ]
+    np.testing.assert_array_equal(found, np.transpose(single))
+    assert np.isnan(found[:, 2]).all() and (found[0, :2] < found[1, :2]).all()

@@ -421,3 +421,15 @@ def test_manifests_of_the_same_classes_are_those_of_one_file():
     assert one.classes == two.classes == ("ant", "dog")
     np.testing.assert_array_equal([*one.labels, *two.labels], [[0, 1], [np.nan, 1]])
     assert of_the_same_classes(dogs, dogs)[0].classes == ACD_CLASSES
+
+
+def test_sources(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("path,classes,source,source_id\na.wav,,x,s1\nb.wav,,x, \nc.wav,,y,s1\n")
+    manifest = read_manifest(path)
+    assert (manifest.sources, manifest.source_column) == (("s1", "b.wav", "s1"), "source_id")
+    assert manifest.select([2, 1]).sources == ("s1", "b.wav")
+    path.write_text("path,classes,source\na.wav,,x\nb.wav,,x\n")
+    assert (read_manifest(path).sources, read_manifest(path).source_column) == (("x", "x"), "source")
+    path.write_text("path,classes\na.wav,\n")
+    assert (read_manifest(path).sources, read_manifest(path).source_column) == (None, None)
