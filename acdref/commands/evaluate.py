@@ -124,7 +124,7 @@ def command(
     with Progress() as progress:
         net, names = open_network(weights, backend, threads, progress)
 
-        from acdref.evaluate import evaluate, matching, recording_rows
+        from acdref.evaluate import evaluate, matching
 
         failures = []
         if fsd50k is None:
@@ -146,11 +146,18 @@ def command(
             made = f"{manifest or fsd50k}; weights: {weights_file(weights)}."
             progress.log(f"report: {_report(report, recordings, result, windows, made)}")
     if recordings_out is not None:
-        with opened(recordings_out) as stream:
-            csv.writer(stream, lineterminator="\n").writerows(recording_rows(result))
+        _write_recordings(recordings_out, result)
     result = dataclasses.replace(result, failures=(*failures, *result.failures))
     tell(result.as_dict() | {"weights": weights_file(weights)} | source, lambda: _table(result), as_json)
     end(result.failures)
+
+
+def _write_recordings(out, result):
+    """Labels, scores and errors of every recording."""
+    from acdref.evaluate import recording_rows
+
+    with opened(out) as stream:
+        csv.writer(stream, lineterminator="\n").writerows(recording_rows(result))
 
 
 def _report(out, recordings, result, windows, made):
