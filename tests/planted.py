@@ -531,6 +531,42 @@ PLANTED = {
         ("if not isinstance(result, End):", "if True:"),
         ("        if kind is None and self._rows:\n            self._group()\n", ""),
     ],
+    "predict/embedding": [
+        (
+            "[forward(layers, net, net._checked(clip[None])",
+            "[forward(layers[:-1], net, net._checked(clip[None])",
+        ),
+        (".mean(axis=0) for each in read", ".max(axis=0) for each in read"),
+        ('net = copy.copy(getattr(net, "net", net))', 'net = getattr(net, "net", net)'),
+        ("mean_vector(windows), windows[-1].end", "windows[-1].scores, windows[-1].end"),
+        ('if found.meta["sha256"] != sha256:', "if not sha256:"),
+        ("if not np.isfinite(vectors).all():", "if False:"),
+        ("np.where(length == 0, 1, length)", "length"),
+        ("if i != without]", "]"),
+        ("np.argsort(-cosines", "np.argsort(cosines"),
+    ],
+    "predict/cutting": [
+        ("16 if subtype in _COARSE else 24", "16"),
+        ("np.rint(samples * full)", "samples * full"),
+        ("max(self.first + 1, ", "max(self.first, "),
+        ("{_file(path) for path in inputs}", "set()"),
+        (").casefold()", ")"),
+        ("yield from _done(writing, math.inf)", "pass"),
+        ("            writer.close(*sys.exc_info())\n", "            pass\n"),
+        ("samples[max(0, writer.first - at) :", "samples[:"),
+    ],
+    "commands/embed": [
+        ("end(failed, found)", "end(failed)"),
+        ("embed(Embedder(net), paths, window, hop,", "embed(Embedder(net), paths, window, window,"),
+    ],
+    "commands/similar": [
+        ('found.meta["window"], found.meta["hop"]', "10.0, 10.0"),
+    ],
+    "commands/cut": [
+        ("for label, *_ in spans if classes is None or label in classes)", "for label, *_ in spans)"),
+        ("max(0.0, onset - pad), offset + pad", "onset, offset"),
+        ("end(failed, written)", "end(failed)"),
+    ],
     "predict/summary": [
         ("0.0 if seconds is None else", "0.5 if seconds is None else"),
         ("failed += each.error is not None", "failed += not each.spans"),

@@ -204,6 +204,44 @@ def blocks(
     return _windows(_stream(path, sr, report), sr, size, hop)
 
 
+def frames(path: str | PathLike) -> Iterator[tuple[NDArray[np.float32], int, str]]:
+    """Read a recording piece by piece as it is: at its own rate, all of its channels.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Yields
+    ------
+    samples : (n, channels) float32 array
+        Which the next piece takes the place of.
+    rate : int
+        In Hz.
+    subtype : str
+        How libsndfile calls the stored samples, such as ``PCM_16``; empty if another program decodes.
+
+    Raises
+    ------
+    AudioError
+        As of :func:`blocks`; what is lost is told by that, not here.
+
+    Examples
+    --------
+    >>> import soundfile, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     soundfile.write(f"{folder}/stereo.wav", np.zeros((100, 2)), 44100)
+    ...     [(samples.shape, rate, subtype) for samples, rate, subtype in frames(f"{folder}/stereo.wav")]
+    [((100, 2), 44100, 'PCM_16')]
+    """
+    with _opened(path) as raw:
+        for chain in containers.chains(raw.fileno()):
+            sound, view = _sound(path, chain)
+            with sound:
+                checked(path, sound)
+                for samples in _samples_of(path, view, sound, Tally(), mixed=False):
+                    yield samples, sound.samplerate, sound.subtype
+
+
 def blocks_of(
     samples: ArrayLike,
     rate: float,
@@ -414,7 +452,7 @@ def _chain(path, chain, sr, whole):
     with sound:
         checked(path, sound)
         tally = Tally()
-        yield from resampled(_mono(path, view, sound, tally), sound.samplerate, sr)
+        yield from resampled(_samples_of(path, view, sound, tally), sound.samplerate, sr)
         whole.join(tally, sound.samplerate)
         return list(losses(view, sound, tally))
 
@@ -503,21 +541,21 @@ def _undecodable(error):
     return f"cannot be decoded (libsndfile: {error.error_string.strip().rstrip('.')})"
 
 
-def _mono(path, view, sound, tally):
-    """Decode to the end, or as far as possible, and what lies beyond; yield the mean of the channels."""
-    yield from _decoded(path, sound, tally)
+def _samples_of(path, view, sound, tally, mixed=True):
+    """Decode to the end, or as far as possible, and beyond; yield channels, or `mixed` their mean."""
+    yield from _decoded(path, sound, tally, mixed)
     claimed = tally.decoded
     for rest in _beyond(view, sound, tally):
         with rest:
-            yield from _decoded(path, rest, tally)
+            yield from _decoded(path, rest, tally, mixed)
     tally.beyond = tally.decoded - claimed
     if tally.decoded == 0:
         error = tally.error
         raise AudioError(path, "no audio in it (zero frames)" if error is None else _undecodable(error))
 
 
-def _decoded(path, sound, tally):
-    """Decode to the end, or as far as possible; yield the mean of the channels."""
+def _decoded(path, sound, tally, mixed):
+    """Decode to the end, or as far as possible; yield channels, or `mixed` their mean."""
     from soundfile import LibsndfileError
 
     block = np.empty((_BLOCK, sound.channels), np.float32)
@@ -534,7 +572,8 @@ def _decoded(path, sound, tally):
         if n == 0:
             break
         before += n
-        yield _counted(path, block[:n], sound.samplerate, tally)
+        mean = _counted(path, block[:n], sound.samplerate, tally)
+        yield mean if mixed else block[:n]
 
 
 def _counted(path, samples, rate, tally):

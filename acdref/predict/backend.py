@@ -62,6 +62,9 @@ class Adaptive:
     'numpy'
     """
 
+    kernels = "inference"
+    """What its kernels are remembered by, once they have been compiled."""
+
     def __init__(
         self,
         net: Any,
@@ -71,9 +74,9 @@ class Adaptive:
     ) -> None:
         if backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
-        self.net, self.thresholds = net, thresholds
+        self.net, self.thresholds, self.asked = net, thresholds, backend
         self.net.backend = "numpy"
-        self._say = say or (lambda text: None)
+        self.say = say or (lambda text: None)
         self._seconds = 0.0  # of sound begun
         self._undecided_until = LOADING_PAYS if backend == "auto" and kernel.available() else math.inf
         self._marked = False
@@ -109,23 +112,26 @@ class Adaptive:
 
     def score(self, x: NDArray) -> NDArray:
         """As :meth:`predict_proba`, of sound that has been counted."""
-        probabilities = self.net.predict_proba(x)
+        scores = self._scores(x)
         if self.net.backend == "numba" and not self._marked:
-            kernel.mark_warm(_job(self.net.config))
+            kernel.mark_warm(_job(self.net.config, self.kernels))
             self._marked = True
-        return probabilities
+        return scores
+
+    def _scores(self, x):
+        return self.net.predict_proba(x)
 
     def _decide(self):
-        warm = compiled(self.net.config)
+        warm = compiled(self.net.config, self.kernels)
         if not warm and self._seconds < COMPILING_PAYS:
             self._undecided_until = COMPILING_PAYS
             return
         self._undecided_until = math.inf
         problem = kernel.problem()
         if problem is not None:
-            self._say(f"continuing with NumPy: {problem}")
+            self.say(f"continuing with NumPy: {problem}")
             return
-        self._say("loading compiled kernels" if warm else "compiling kernels (once on this machine)")
+        self.say("loading compiled kernels" if warm else "compiling kernels (once on this machine)")
         self.net.backend = "numba"
 
 
@@ -150,11 +156,11 @@ def describe(config: object) -> tuple[str, str]:
     return "numba", f"after {COMPILING_PAYS} s of sound scored with NumPy; its kernels are not yet compiled"
 
 
-def compiled(config: object) -> bool:
+def compiled(config: object, kernels: str = Adaptive.kernels) -> bool:
     """Whether the kernels of a network have been compiled on this machine."""
-    return kernel.is_warm(_job(config))
+    return kernel.is_warm(_job(config, kernels))
 
 
-def _job(config):
+def _job(config, kernels):
     """Name of a set of kernels: those of another network or kind of attention are others."""
-    return f"inference-{getattr(config, 'attention', type(config).__name__)}"
+    return f"{kernels}-{getattr(config, 'attention', type(config).__name__)}"

@@ -57,8 +57,35 @@ def _flushed(stream, text):
     stream.flush()
 
 
+class Names:
+    """Names for recordings, without endings, that differ.
+
+    Notes
+    -----
+    ``a/dog.wav`` gives ``dog``.  A later ``b/dog.wav`` gives ``b_dog``: as much of its path as no other
+    recording has taken.  What two names differ in must be more than capitals, since some file systems do not
+    tell these apart.
+
+    Examples
+    --------
+    >>> names = Names()
+    >>> [names.of(path) for path in ("a/dog.wav", "b/dog.wav", "a/dog.flac", "a/dog.wav")]
+    ['dog', 'b_dog', 'a_dog', 'dog']
+    """
+
+    def __init__(self) -> None:
+        self._taken: dict[str, str] = {}  # name without capitals -> recording
+
+    def of(self, path: str) -> str:
+        """The name for a recording; the same for the same one."""
+        for name in _names(path):
+            if self._taken.setdefault(name.casefold(), path) == path:
+                return name
+        raise AssertionError
+
+
 class LabelFolder:
-    """A folder with a file of events for each recording, known by the recording's name.
+    """A folder with a file of events for each recording, known by the recording's name, see :class:`Names`.
 
     Parameters
     ----------
@@ -68,24 +95,18 @@ class LabelFolder:
         A format of :data:`acdref.predict.event_files.EVENT_FILES`.
     classes : sequence of str
 
-    Notes
-    -----
-    ``a/dog.wav`` gives ``dog.txt``, or whatever the format's ending is.  A later ``b/dog.wav`` gives
-    ``b_dog.txt``: as much of its path as no other recording has taken.  What two names differ in must be more
-    than capitals, since some file systems do not tell these apart.
-
     Examples
     --------
     >>> labels = LabelFolder("labels", "audacity", ["dog"])
-    >>> [labels.name(path) for path in ("a/dog.wav", "b/dog.wav", "a/dog.flac", "a/dog.wav")]
-    ['dog.txt', 'b_dog.txt', 'a_dog.txt', 'dog.txt']
+    >>> [labels.name(path) for path in ("a/dog.wav", "b/dog.wav")]
+    ['dog.txt', 'b_dog.txt']
     """
 
     def __init__(self, folder: str | PathLike, form: str, classes: Sequence[str]) -> None:
         from acdref.predict.event_files import EVENT_FILES
 
         self.folder, self.form, self.classes = folder, EVENT_FILES[form], classes
-        self._taken: dict[str, str] = {}  # name without capitals -> recording
+        self._names = Names()
         self._written: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -97,10 +118,7 @@ class LabelFolder:
 
     def name(self, path: str) -> str:
         """The name of the file for a recording; the same for the same one."""
-        for name in _names(path):
-            if self._taken.setdefault(name.casefold(), path) == path:
-                return name + self.form.suffix
-        raise AssertionError
+        return self._names.of(path) + self.form.suffix
 
     def write(self, timeline: "Timeline") -> None:
         """Write a recording's file; none for one that could not be used at all.
@@ -159,7 +177,7 @@ class ParquetRows:
     """
 
     def __init__(self, path: str | PathLike, columns: dict[str, str], schema: str) -> None:
-        self._arrow = _arrow()
+        self._arrow = check_parquet()
         fields = [(name, getattr(self._arrow, kind)()) for name, kind in columns.items()]
         self._schema = self._arrow.schema(fields, metadata={"schema": schema})
         self._file = self._arrow.parquet.ParquetWriter(os.fspath(path), self._schema)
@@ -181,19 +199,15 @@ class ParquetRows:
 
     def _group(self):
         arrays = [
-            self._arrow.array([_utf8(value) for value in column], field.type)
+            self._arrow.array([utf8(value) for value in column], field.type)
             for column, field in zip(zip(*self._rows, strict=True), self._schema, strict=True)
         ]
         self._file.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
         self._rows = []
 
 
-def check_parquet() -> None:
-    """Refuse Parquet before any work, where pyarrow is not installed: AcdrefError."""
-    _arrow()
-
-
-def _arrow():
+def check_parquet() -> Any:
+    """The module pyarrow; refuses Parquet, before any work, where that is not installed: AcdrefError."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -202,7 +216,7 @@ def _arrow():
     return pyarrow
 
 
-def _utf8(value):
+def utf8(value: Any) -> Any:
     """Names that are not UTF-8 with escapes."""
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 

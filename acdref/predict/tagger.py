@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from html import escape
 from os import PathLike, fspath
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from acdref.audio.decode import blocks_of
 from acdref.checkpoint import THRESHOLD, load_weights
@@ -14,6 +16,7 @@ from acdref.errors import AudioError
 from acdref.features.front_ends import front_end
 from acdref.options.labels import EVENT_WINDOW
 from acdref.predict.backend import Adaptive
+from acdref.predict.embedding import Embedder, mean_vector
 from acdref.predict.events import timelines
 from acdref.predict.scoring import (
     WINDOW,
@@ -77,6 +80,17 @@ class Tags:
         least = dict(zip(self.classes, np.broadcast_to(usual, len(self.classes)), strict=True))
         found = sorted(self.scores.items(), key=lambda item: -item[1])
         return {name: score for name, score in found if score >= least[name]}
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: a table of the classes, the surest first, with a bar for each score."""
+        rows, found = "", self.tags()
+        for name, score in sorted(self.scores.items(), key=lambda item: -item[1]):
+            weight = "bold" if name in found else "normal"
+            bar = f"width:{100 * score:.0f}%;height:.7em;background:currentColor;opacity:.6"
+            rows += f'<tr><th style="text-align:left;font-weight:{weight}">{escape(name)}</th>'
+            rows += f'<td>{score:.2f}</td><td style="width:12em"><div style="{bar}"></div></td></tr>'
+        about = "; ".join((f"{self.seconds:.1f} s", *self.notes))
+        return f"<table><caption>{escape(about)}</caption><tbody>{rows}</tbody></table>"
 
 
 class HeardEvent(NamedTuple):
@@ -233,3 +247,29 @@ class Tagger:
         needed = tag_thresholds(self.thresholds) if threshold is None else threshold
         (timeline,) = timelines([*found.windows, End("")], needed, **rules)
         return [HeardEvent(self.classes[e.label], *e[1:]) for e in timeline.events]
+
+    def embed(
+        self,
+        recording: str | PathLike | tuple[ArrayLike, float],
+        window: float = WINDOW,
+        hop: float | None = None,
+    ) -> NDArray[np.float64]:
+        """What the network's last layer reads of a recording, by which recordings can be compared.
+
+        Parameters and exceptions are those of :meth:`tag`.
+
+        Returns
+        -------
+        (D,) array
+            The mean over the windows, weighted by duration, as of `acdref embed`; D is 64 for ACDnet.
+
+        Raises
+        ------
+        AcdrefError
+            If the network has no dense layer at its end.
+        """
+        return mean_vector(self._embedder.tag(recording, window, hop).windows)
+
+    @cached_property
+    def _embedder(self):
+        return Tagger(Embedder(self.net), ())

@@ -107,6 +107,18 @@ def test_channels_are_averaged(write, channels):
     np.testing.assert_allclose(y, x.mean(axis=1, dtype=np.float64), rtol=0, atol=1e-7)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_frames_are_the_recording_as_it_is(write, channels):
+    """Over several pieces, whose mean is what is loaded."""
+    x, sr = noise(40000, channels), 44100
+    path = write(x, sr)
+    pieces = [(samples.copy(), rate, subtype) for samples, rate, subtype in audio.frames(path)]
+    assert len(pieces) > 1 and {piece[1:] for piece in pieces} == {(sr, "FLOAT")}
+    whole = np.concatenate([piece[0] for piece in pieces])
+    np.testing.assert_array_equal(whole, x)
+    np.testing.assert_array_equal(audio.mean_of_channels(whole), audio.load(path, sr))
+
+
 def test_bit_equal_whatever_the_number_of_blas_threads(write, with_blas_threads):
     paths = [str(write(noise(20001, channels), name=f"{channels}.wav")) for channels in (2, 3, 6, 63, 64)]
     one, two = with_blas_threads(f"""if True:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -280,3 +281,20 @@ class TestEvents:
         assert {(event.label, event.onset, event.offset) for event in events} == {
             (name, 0.0, 5.0) for name in CLASSES
         }
+
+
+def test_as_a_picture(tmp_path):
+    """Names are text, whatever they are; the surest class first, its bar the longest; tags are bold."""
+    names = ("<b>&", '"dog"', "rain")
+    found = Tagger.load(write_tiny_weights(tmp_path / "x.npz", names), "numpy").tag((np.zeros(16000), 16000))
+    page = found._repr_html_()
+    tree = ElementTree.fromstring(page)
+    order = sorted(found.scores, key=lambda name: -found.scores[name])
+    rows = tree.findall("tbody/tr")
+    assert [row.find("th").text for row in rows] == order and "<b>" not in page
+    for name, row in zip(order, rows, strict=True):
+        number, bar = row.findall("td")
+        assert number.text == f"{found.scores[name]:.2f}"
+        assert bar.find("div").get("style").startswith(f"width:{100 * found.scores[name]:.0f}%")
+        assert ("bold" in row.find("th").get("style")) == (name in found.tags())
+    assert tree.find("caption").text == "1.0 s; it is silent"

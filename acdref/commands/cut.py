@@ -1,0 +1,93 @@
+"""`acdref cut`: the events of recordings as sound files."""
+
+import contextlib
+import os
+import sys
+
+import click
+
+from acdref.commands._options import CLASSES, PATH, Listed, Number, option, telling_options
+from acdref.commands._output import check_folder
+from acdref.commands._progress import Progress, end
+
+_FORMATS = ("flac", "wav")
+
+
+@click.command(short_help="Cut the events out of recordings, as sound files.")
+@click.argument("tags", metavar="TAGS", type=PATH)
+@option("--out", PATH, "The folder to write to, made if need be.", required=True, metavar="FOLDER")
+@option("--classes", Listed(), f"Only these classes; {CLASSES}  [default: all]", metavar="A,B,...")
+@option(
+    "--threshold",
+    Number(0, 1),
+    "Only events whose peak is at or above it, windows scored so  [default: all events; windows 0.5]",
+)
+@option("--pad", Number(min=0), "Seconds before and after an event.", default=0.5)
+@option("--format form", _FORMATS, "wav keeps floating point, and more than 8 channels.", default="flac")
+@telling_options
+def command(tags, out, classes, threshold, pad, form):
+    """Write each event in TAGS, the CSV or JSONL file of `acdref predict --events`, as a sound file into
+    FOLDER; "-" is stdin. Of windows, those of one class that touch count as one event.
+
+    Files keep the recording's rate and channels, and are named after it, the event's onset and offset in
+    seconds, and its class: street_12.000-15.000_alarm.flac. The same TAGS give the same names; what has such
+    a name from before is replaced, a recording in TAGS never. Recordings are found by their paths in TAGS,
+    from the folder in which acdref predict ran. A bad one costs a line on stderr.
+
+    \b
+    Examples:
+      acdref predict --events --out events.csv recordings/; acdref cut events.csv --out clips
+      acdref cut events.csv --out alarms --classes alarm --pad 2 --format wav
+
+    \b
+    Exit codes: 0 success; 1 nothing was written (one line on stderr says why); 2 wrong usage; 3 partial: some
+    recordings failed, the others are cut; 130 interrupted.
+    """
+    check_folder(out, None if tags == "-" else tags)
+
+    from acdref.errors import FileError, naming
+    from acdref.files import claimed, settle
+    from acdref.predict.cutting import ClipNames, Piece, cut
+    from acdref.predict.summary import Bar, read_tags
+
+    name = "stdin" if tags == "-" else tags
+    with contextlib.ExitStack() as stack:
+        with naming(name):
+            stream = sys.stdin.buffer if tags == "-" else stack.enter_context(open(tags, "rb"))
+        found = _spans(read_tags(stream, name, Bar({}, threshold)), classes)
+    with_events = [path for path, spans in found.items() if spans]
+    written, failed = [], 0
+    with Progress() as progress, claimed(out):
+        names = ClipNames(out, form, [*found, *([] if tags == "-" else [tags])])
+        for number, path in enumerate(with_events, start=1):
+            clips = [
+                Piece(max(0.0, onset - pad), offset + pad, names.place(path, label, onset, offset))
+                for label, onset, offset in found[path]
+            ]
+            try:
+                written += [os.path.basename(clip.place) for clip in cut(path, clips)]
+            except FileError as error:
+                failed += 1
+                progress.error(error)
+            progress.progress(number, len(with_events))
+        settle(out, written)
+    of = f"{len(with_events) - failed} of {len(with_events)} recordings with events"
+    click.echo(f"{out}: {len(written)} clips; {of} cut")
+    end(failed, written)
+
+
+def _spans(tagged, classes):
+    """Of each recording (label, onset, offset): those of a class that touch are one."""
+    from acdref.labels.events import merge_gaps
+
+    found = {}
+    for each in tagged:
+        found.setdefault(each.path, []).extend(each.spans)
+    for path, spans in found.items():
+        labels = dict.fromkeys(label for label, *_ in spans if classes is None or label in classes)
+        found[path] = [
+            (label, *map(float, span))
+            for label in labels
+            for span in merge_gaps([ends for each, *ends in spans if each == label])
+        ]
+    return found
