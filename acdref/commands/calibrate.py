@@ -3,7 +3,7 @@
 import click
 
 from acdref.commands._network import network_options, open_network
-from acdref.commands._options import PATH, Number, click_options, option
+from acdref.commands._options import PATH, Number, click_options, option, telling_options
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, tell
 from acdref.options.training import RecordingOptions
@@ -18,6 +18,7 @@ from acdref.options.training import RecordingOptions
 @option("--window", Number(min=0, min_open=True), "Seconds of sound scored at a time.", default=10.0)
 @network_options
 @option("--json as_json", bool, "Print JSON, schema acdref.calibrate/1.")
+@telling_options
 def command(manifest, out, root, fold, split, window, weights, backend, threads, as_json):
     """Fit the weights' thresholds and probabilities to the recordings of MANIFEST, as `acdref evaluate` takes
     it, and write them to --out.
@@ -56,7 +57,7 @@ def command(manifest, out, root, fold, split, window, weights, backend, threads,
     check_output(out, manifest, weights, endings=(".npz",))
     failures = []
     with Progress() as progress:
-        net, names = open_network(weights, backend, threads, progress.log if progress.live else None)
+        net, names = open_network(weights, backend, threads, progress)
 
         from acdref.calibrate import LEAST, calibrate, can_fold, save
         from acdref.tables.manifest import open_dataset

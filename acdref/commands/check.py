@@ -2,7 +2,7 @@
 
 import click
 
-from acdref.commands._options import PATH, click_options, option
+from acdref.commands._options import PATH, click_options, option, telling_options
 from acdref.commands._progress import Progress, duration, end, tell
 from acdref.options.training import RecordingOptions
 
@@ -11,6 +11,7 @@ from acdref.options.training import RecordingOptions
 @click.argument("manifest", type=PATH)
 @click_options(RecordingOptions, ("root", "classes"))
 @option("--json as_json", bool, "Print JSON, schema acdref.check/1.")
+@telling_options
 def command(manifest, root, classes, as_json):
     """Decode every recording of MANIFEST, as `acdref train` takes it, and say what is wrong with them.
 
