@@ -149,7 +149,9 @@ def calibration(
         scale, shift = np.where(fitted, found[0], scale), np.where(fitted, found[1], shift)
     q = np.array([mean_over_windows(_changed(window, scale, shift) for window in own) for own in windows])
     best = metrics.best_thresholds(y, q, chosen.sources or chosen.paths)
-    new = np.where(fitted, np.clip(best, 0, 1), old)
+    if not fitted.any():
+        raise AcdrefError(f"no class has {LEAST} recordings that have it, and {LEAST} that do not")
+    new = np.where(fitted, np.clip(best, 0, 1).round(4), old)  # as exact as the page of a report has scores
     return Calibration(
         classes=manifest.classes,
         positives=positives,

@@ -466,7 +466,7 @@ def weights_file(named: str | os.PathLike | None = None) -> str | os.PathLike:
     """
     if named is None:
         return str(resource("weights", "acdnet.npz"))
-    if not isinstance(named, str) or os.path.basename(named) != named or os.path.exists(named):
+    if not isinstance(named, str) or os.path.basename(named) != named or os.path.isfile(named):
         return named
     shipped = resource("weights", f"{named}.npz")
     return str(shipped) if shipped.exists() else named

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 _MATRIX = 2**18
 _VECTOR = 2**13
 _EDGE = 64  # the edge of a cube of 2^18
+_CUBES = 256  # whose products are in memory at a time
 
 
 def matmul(a: NDArray, b: NDArray) -> NDArray:
@@ -52,10 +53,12 @@ def _deep(a, b):
     stack = a[:, :whole].reshape(len(a), -1, _EDGE).swapaxes(0, 1)  # (K / edge, M, edge)
     below = b[:whole].reshape(-1, _EDGE, b.shape[1])  # (K / edge, edge, N)
     y = matmul(a[:, whole:], b[whole:])
-    for i in range(0, len(a), _EDGE):
-        for j in range(0, b.shape[1], _EDGE):
-            rows, columns = slice(i, i + _EDGE), slice(j, j + _EDGE)
-            y[rows, columns] += (stack[:, rows] @ below[..., columns]).sum(0)
+    for first in range(0, len(stack), _CUBES):
+        some = slice(first, first + _CUBES)
+        for i in range(0, len(a), _EDGE):
+            for j in range(0, b.shape[1], _EDGE):
+                rows, columns = slice(i, i + _EDGE), slice(j, j + _EDGE)
+                y[rows, columns] += (stack[some, rows] @ below[some, :, columns]).sum(0)
     return y
 
 

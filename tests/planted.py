@@ -341,6 +341,7 @@ PLANTED = {
         ("wait([future], self._patience)", "wait([future])"),
     ],
     "data/empty": [
+        ("PULSE = (1e-4, 0.1)", "PULSE = (0.5, 1.0)"),
         ("return np.resize(x, n)", "return np.pad(x, (0, n - len(x)))"),
         ("_log_uniform(rng, *NOISE)", "rng.uniform(*NOISE)"),
     ],
@@ -403,7 +404,8 @@ PLANTED = {
         ('    exec("")\n', ""),
     ],
     "files": [
-        ("or os.path.exists(named):\n", "or False:\n"),
+        ("or os.path.isfile(named):\n", "or False:\n"),
+        ("or os.path.isfile(named):\n", "or os.path.exists(named):\n"),
         ("if lock is None and temporary is ours:", "if False:"),
         ("output == given or os.path.samefile(output, given)", "output == given"),
         ("            temporary.unlink()\n", "            pass\n"),
@@ -540,7 +542,7 @@ PLANTED = {
         ('net = copy.copy(getattr(net, "net", net))', 'net = getattr(net, "net", net)'),
         ("mean_vector(windows), windows[-1].end", "windows[-1].scores, windows[-1].end"),
         ('if found.meta["sha256"] != sha256:', "if not sha256:"),
-        ("if not np.isfinite(vectors).all():", "if False:"),
+        ("if not finite:", "if False:"),
         ("np.where(length == 0, 1, length)", "length"),
         ("if i != without]", "]"),
         ("np.argsort(-cosines", "np.argsort(cosines"),
@@ -618,7 +620,7 @@ PLANTED = {
     "recipes/parts": [
         ('checkpoint.load(best)[1]["epoch"] - 1]', 'checkpoint.load(best)[1]["epoch"] - 2]'),
         ("        if root == self.root:\n", "        if root:\n"),
-        ("key[name] = key[name] and sha256(key[name])", "key[name] = key[name]"),
+        ("key[name] = key[name] and sha256(weights_file(key[name]))", "key[name] = key[name]"),
         (
             "train.measurable(open_dataset(options.val, options.root, classes))",
             "open_dataset(options.val, options.root, classes)",
@@ -833,7 +835,8 @@ PLANTED = {
         ("return same and np.array_equal(self._digested(), self._digests)", "return same"),
         ("names == self._names and all(map(operator.is_, arrays, self._arrays))", "True"),
         ("same = self._lasting and", "same ="),
-        ("if not hold and _kept.get(net) is weights:", "if not hold:"),
+        ("hold = now is not None and now.hold(net)", "hold = False"),
+        ("hold = now is not None and now.hold(net)", "hold = now is not None"),
         ("return np.uint32(mixed ^ np.uint32(mixed >> np.uint32(15)))", "return mixed"),
         ("_mixed(found[k], words[whole + k])", "found[k]"),
         ("key = make, *map(id, layers)", "key = (make,)"),

@@ -394,6 +394,11 @@ class TestWeightsFile:
     def test_a_file_is_itself(self, named):
         assert weights_file(named) == named
 
+    def test_a_run_of_that_name_is_no_file(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "acdnet").mkdir()
+        assert weights_file("acdnet") == weights_file()
+
     def test_a_file_here_goes_first(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "acdnet").write_text("")

@@ -64,6 +64,8 @@ def _target(out, form, events):
     prefix, colon, rest = out.partition(":")
     path = out
     if colon and prefix in FORMS:
+        if form not in (None, prefix):
+            raise click.UsageError(f"--format {form} and --out {out} say two things")
         form, path = prefix, rest
     path = None if path in STDOUT else path
     if form is None:

@@ -15,7 +15,7 @@ from acdref.options.training import RecordingOptions
 @click_options(RecordingOptions, ("root",))
 @click.option("--fold", metavar="K,...", help="Only recordings of these folds.")
 @click.option("--split", metavar="S,...", help="Only recordings of these splits.")
-@option("--window", Number(min=0, min_open=True), "Seconds of sound scored at a time.", default=10.0)
+@option("--window", Number(min=0.1), "Seconds of sound scored at a time.", default=10.0)
 @network_options
 @option("--json as_json", bool, "Print JSON, schema acdref.calibrate/1.")
 @telling_options

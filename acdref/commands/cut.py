@@ -20,7 +20,8 @@ _FORMATS = ("flac", "wav")
 @option(
     "--threshold",
     Number(0, 1),
-    "Only events whose peak is at or above it, windows scored so  [default: all events; windows 0.5]",
+    "Only events whose peak is at or above it, windows scored so  [default: all events; windows 0.5, but 0.99 "
+    "below 0.3 s]",
 )
 @option("--pad", Number(min=0), "Seconds before and after an event.", default=0.5)
 @option("--format form", _FORMATS, "wav keeps floating point, and more than 8 channels.", default="flac")
@@ -48,6 +49,7 @@ def command(tags, out, classes, threshold, pad, form):
     from acdref.errors import FileError, naming
     from acdref.files import claimed, settle
     from acdref.predict.cutting import ClipNames, Piece, cut
+    from acdref.predict.formats import printable
     from acdref.predict.summary import Bar, read_tags
 
     name = "stdin" if tags == "-" else tags
@@ -65,14 +67,15 @@ def command(tags, out, classes, threshold, pad, form):
                 for label, onset, offset in found[path]
             ]
             try:
-                written += [os.path.basename(clip.place) for clip in cut(path, clips)]
+                for clip in cut(path, clips):  # some may be written before a failure
+                    written.append(os.path.basename(clip.place))
             except FileError as error:
                 failed += 1
                 progress.error(error)
             progress.progress(number, len(with_events))
         settle(out, written)
     of = f"{len(with_events) - failed} of {len(with_events)} recordings with events"
-    click.echo(f"{out}: {len(written)} clips; {of} cut")
+    click.echo(f"{printable(out)}: {len(written)} clips; {of} cut")
     end(failed, written)
 
 

@@ -48,6 +48,7 @@ def command(paths, out, weights, backend, threads, window, hop, null):
 
         from acdref.files import weights_file
         from acdref.predict.embedding import Embedder, Embeddings, embed, weights_meta, write_embeddings
+        from acdref.predict.formats import printable
         from acdref.predict.outputs import check_parquet
 
         if out.lower().endswith(".parquet"):
@@ -60,7 +61,7 @@ def command(paths, out, weights, backend, threads, window, hop, null):
             meta = weights_meta(net.net, weights_file(weights)) | {"window": window, "hop": hop or window}
             write_embeddings(out, Embeddings.of(found, meta))
     if found:
-        click.echo(f"{out}: embeddings of {len(found)} of {len(found) + failed} recordings")
+        click.echo(f"{printable(out)}: embeddings of {len(found)} of {len(found) + failed} recordings")
     end(failed, found)
 
 

@@ -43,7 +43,7 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
     Number(0, 1),
     "A class is found where its score is above  [default: the weights' own, and 0.5 for the accuracy]",
 )
-@option("--window", Number(min=0, min_open=True), "Seconds of sound scored at a time.", default=10.0)
+@option("--window", Number(min=0.1), "Seconds of sound scored at a time.", default=10.0)
 @option("--recordings-out", PATH, "Write a CSV file with labels, scores and errors of every recording.")
 @option(
     "--report",

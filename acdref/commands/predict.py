@@ -92,7 +92,7 @@ def command(paths, weights, backend, threads, window, hop, scores, root, out, pc
     there, with a note.
 
     Results come window by window, or with --events recording by recording, while the work goes on. Memory is
-    bounded by the window, not by the length of a recording, but for a hundred bytes a window with --events. A
+    bounded by the window, not by the length of a recording, but for a kilobyte a window with --events. A
     bad file costs one error row and a line on stderr; the others are done all the same.
 
     \b

@@ -47,9 +47,10 @@ def command(
     scores and events, with a player that jumps to them. Thresholds, and what else makes an event, begin as
     given here and can be changed in the page. Open it from the disk: it needs no network and no server.
 
-    A file is for some recordings: all is in it, to be sent by mail, say. A folder is for many or long ones:
-    the page loads what is looked at. Recordings are put in, in their order, as long as there is room
-    (--embed); the others are played where they are, so that page and recordings must be moved together.
+    A file is for some recordings: all is in it (of sound as much as --embed says), to be sent by mail, say. A
+    folder is for many or long ones: the page loads what is looked at. Recordings are put in, in their order,
+    as long as there is room (--embed); the others are played where they are, so that page and recordings must
+    be moved together.
 
     A bad file costs one line on stderr and a row with its error in the page. stdout gets the page's path.
 
@@ -72,6 +73,7 @@ def command(
 
         from acdref.files import weights_file
         from acdref.predict.events import timelines
+        from acdref.predict.formats import printable
         from acdref.predict.scoring import class_thresholds, tag_thresholds
         from acdref.predict.tagging import only, predict
         from acdref.report import Recording, write_report
@@ -94,7 +96,7 @@ def command(
             said=progress.log,
         )
         tally.check()
-    click.echo(written)
+    click.echo(printable(str(written)))
     end(tally.failed, tally.windows)
 
 

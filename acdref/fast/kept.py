@@ -35,9 +35,12 @@ def kept(net: Any, layers: Sequence[Layer], make: Callable[[Sequence[Layer], Any
     weights = _kept.get(net)
     hold = weights is not None and weights.hold(net)
     with _lock:
-        if not hold and _kept.get(net) is weights:  # else another thread was first
-            weights = _kept[net] = _Weights(net)  # the memory of what was made is free now
-        made = _kept[net].made
+        now = _kept.get(net)
+        if now is not weights:  # another thread was first
+            hold = now is not None and now.hold(net)
+        if now is None or not hold:
+            now = _kept[net] = _Weights(net)  # the memory of what was made is free now
+        made = now.made
         key = make, *map(id, layers)
         if key not in made:
             if len(made) >= _MOST:

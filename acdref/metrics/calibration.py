@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acdref.metrics._classwise import split_labels, validate
-from acdref.metrics.intervals import bootstrap_weights
+from acdref.metrics.intervals import bootstrap_weights, check_groups
 
 __all__ = ["Reliability", "best_thresholds", "platt_scaling", "reliability"]
 
@@ -22,8 +22,8 @@ def _checked(y, p):
     """Labels, scores, and where a label is known."""
     y, p, _ = validate(y, p, None)
     known = np.logical_or(*split_labels(y))
-    if np.isnan(p[known]).any():
-        raise ValueError("p has a NaN score beside a known label")
+    if not np.isfinite(p[known]).all():
+        raise ValueError("p has a score beside a known label that is no finite number")
     return y, p, known
 
 
@@ -47,7 +47,8 @@ def best_thresholds(
     Returns
     -------
     ndarray, (C,), float64
-        Halfway between two scores, or just below the lowest; 0.5 for a class without positives.
+        Halfway between two scores, or just below the lowest, or the median of such over the resamples; 0.5
+        for a class without positives.
 
     Raises
     ------
@@ -65,9 +66,9 @@ def best_thresholds(
     array([0.4])
     """
     y, p, _ = _checked(y, p)
-    weights = [np.ones(len(y))]
-    if repeats:
-        weights = list(bootstrap_weights(range(len(y)) if groups is None else groups, repeats, seed))
+    groups = range(len(y)) if groups is None else groups
+    check_groups(groups, len(y))
+    weights = list(bootstrap_weights(groups, repeats, seed)) if repeats else [np.ones(len(y))]
     return np.array([_best(y[:, c], p[:, c].astype(np.float64), weights) for c in range(y.shape[1])])
 
 

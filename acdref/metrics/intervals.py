@@ -123,8 +123,7 @@ def bootstrap_intervals(
     array([[0.333,   nan],
            [1.   ,   nan]])
     """
-    if len(groups) != len(np.asarray(y)):
-        raise ValueError(f"{len(groups)} sources for {len(np.asarray(y))} recordings")
+    check_groups(groups, len(np.asarray(y)))
     if not 0 < level < 1:
         raise ValueError(f"level must be within (0, 1), not {level}")
     # (R, ...)
@@ -132,3 +131,9 @@ def bootstrap_intervals(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a measure that no resample defines
         return np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+
+
+def check_groups(groups, count):
+    """Refuse sources that are not one for each of so many recordings."""
+    if len(groups) != count:
+        raise ValueError(f"{len(groups)} sources for {count} recordings")

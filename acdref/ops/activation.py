@@ -23,6 +23,10 @@ def prelu(x: NDArray, slope: NDArray, *, backend: str = "numpy") -> NDArray:
     x : (..., C) array
     slope : (C,) array, of any sign
     backend : {"numpy", "numba"}
+
+    Notes
+    -----
+    NumPy's is NaN where x is infinite and the slope 0.
     """
     if backend == "numpy":
         rows, slope = along_bins(x, slope)

@@ -48,7 +48,7 @@ def along_bins(x: NDArray, *vectors: NDArray) -> tuple[NDArray, ...]:
     if x.ndim != 4:
         return x, *vectors
     wide = (np.tile(vector, x.shape[2]) for vector in vectors)  # (F C,) each
-    return x.reshape(*x.shape[:2], -1), *wide  # (N, T, F C)
+    return x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]), *wide  # (N, T, F C)
 
 
 def packed(matrix: NDArray) -> NDArray:

@@ -177,6 +177,7 @@ class EventOptions(Checked):
         0.0,
         "seconds that a median filter of the scores reaches over.",
         at_least=0,
+        at_most=3600,
         flag="--event-median",
     )
     gap: float = option_of(

@@ -191,7 +191,7 @@ def write_embeddings(path: str | PathLike, found: Embeddings) -> None:
         If Parquet is asked for and pyarrow is not installed.
     """
     meta = json.dumps(found.meta).encode()
-    with replacing(path) as temporary:
+    with replacing(os.path.realpath(path)) as temporary:
         if os.fspath(path).lower().endswith(".parquet"):
             arrow = check_parquet()
             values = arrow.array(found.vectors.ravel())
@@ -203,7 +203,7 @@ def write_embeddings(path: str | PathLike, found: Embeddings) -> None:
             arrays: dict[str, Any] = {"embeddings": found.vectors, "seconds": found.seconds}
             arrays |= {"paths": np.array(found.paths, np.str_), "meta": np.frombuffer(meta, np.uint8)}
             with open(temporary, "wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
+                np.savez(file, **arrays)
 
 
 def read_embeddings(path: str | PathLike) -> Embeddings:
@@ -225,9 +225,10 @@ def read_embeddings(path: str | PathLike) -> Embeddings:
         needed = meta["window"] + meta["hop"], meta["sha256"] + meta["weights"]
         if vectors.ndim != 2 or not len(paths) == len(vectors) == len(seconds) or not needed[0] > 0:
             raise ValueError(f"{vectors.shape} for {len(paths)} paths")
+        finite = np.isfinite(vectors).all()
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(path, f"{_DAMAGED}: {error}") from None
-    if not np.isfinite(vectors).all():
+    if not finite:
         raise FileError(path, "has values that are not finite")
     return Embeddings(paths, vectors, seconds, meta)
 

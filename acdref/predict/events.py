@@ -1,6 +1,6 @@
 """Events of recordings: scores of windows in, recordings with their events out, one at a time.
 
-Memory holds the scores of one recording: a hundred bytes a window for the 11 classes.
+Memory holds the scores of one recording: about a kilobyte a window for the 11 classes.
 """
 
 import math

@@ -7,6 +7,7 @@ no gap, and the times of windows are those of the sound that came.
 
 import math
 import queue
+import re
 import struct
 from collections import namedtuple
 from collections.abc import Callable, Iterator
@@ -144,8 +145,12 @@ def _pieces(stream, form, claimed, report):
     seconds = came / size / form.rate
     if came < claimed < math.inf:
         report(f"ends early: {seconds:.2f} s came of {claimed / size / form.rate:.2f} s")
-    elif came == claimed and (tail := stream.read1(4)) and not tail.isalnum():  # else a chunk
+    elif came == claimed and (tail := stream.read1(4)) and not _CHUNK.match(tail):
         report(f"more than the {seconds:.2f} s that its header claims came, and was left out")
+
+
+_CHUNK = re.compile(rb"\0?[ -~]{3}")
+"""The beginning of another chunk of a WAV file, perhaps after a byte of padding."""
 
 
 def _decoded(data, form):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acdref import checkpoint, train
-from acdref.files import replacing, sha256, write_text
+from acdref.files import replacing, sha256, weights_file, write_text
 from acdref.fit import Job, Observer, Say, Stopped, by_steps, fit, reports
 from acdref.losses import bce
 from acdref.nets.network import Network
@@ -54,7 +54,7 @@ def key_of(
     for name in (*_BY_CONTENT, *without):
         key.pop(name, None)
     for name in ("init", *files):
-        key[name] = key[name] and sha256(key[name])
+        key[name] = key[name] and sha256(weights_file(key[name]))
     classes = next(manifest.classes for manifest in recordings if manifest is not None)
     return key | {"root": root, "classes": classes, "recordings": train.fingerprint(*recordings)}
 

@@ -391,7 +391,9 @@ function timeline() {
     for (const [r, start] of starts)
       for (const { onset, offset } of r.events[c])
         for (let t = start + onset - low, end = start + offset - low; t < end - 1e-9;) {
-          const bin = clamp(Math.floor(t / each + 1e-9), 0, bins - 1), next = bin + 1 < bins ? Math.min(end, (bin + 1) * each) : end;
+          // A day goes on where it began.
+          const at = Math.floor(t / each + 1e-9), bin = mode === "hour" ? at % bins : clamp(at, 0, bins - 1);
+          const next = mode === "hour" || bin + 1 < bins ? Math.min(end, (at + 1) * each) : end;
           seconds[bin] += next - t;
           t = Math.max(next, t + 1e-6);
         }
@@ -532,6 +534,7 @@ function open(item) {
   const { r } = item;
   $("detail").hidden = false;
   if (view.r !== r) {
+    events.at = -1;
     Object.assign(view, { r, from: 0, to: r.seconds || 1, at: 0 });
     view.images.clear();
     $("name").textContent = r.path;
@@ -619,7 +622,8 @@ function zoom(factor, around = clamp(now(), view.from, view.to)) {
 
 function toEvent(step) {
   const t = now(), list = events.items;
-  const at = events.at >= 0 ? events.at + step : list.findIndex((event) => event.onset >= t) - (step < 0);
+  const behind = list.findIndex((event) => event.onset >= t), next = behind < 0 ? list.length : behind;
+  const at = events.at >= 0 ? events.at + step : next - (step < 0);
   events.select(clamp(at, 0, list.length - 1), true);
 }
 

@@ -78,10 +78,36 @@ def test_threads_that_see_a_change_together_make_it_once(monkeypatch):
     net, make, together = small(), count_up([]), threading.Barrier(3, timeout=20)
     kept(net, net.layers, make)
     net.params["dense.bias"] += 1
-    hold = _Weights.hold
-    monkeypatch.setattr(_Weights, "hold", lambda *arguments: (hold(*arguments), together.wait())[0])
+    hold, first = _Weights.hold, iter(range(3))  # who comes second asks the new weights, too
+
+    def held(*arguments):
+        answer = hold(*arguments)
+        if next(first, None) is not None:
+            together.wait()
+        return answer
+
+    monkeypatch.setattr(_Weights, "hold", held)
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(lambda _: kept(net, net.layers, make), range(3))) == [2, 2, 2]
+
+
+def test_another_threads_old_weights_are_asked_too(monkeypatch):
+    """Whoever finds that another thread has made something in between does not take it unseen."""
+    net, made, hold = small(), [], _Weights.hold
+    make = count_up(made)
+    kept(net, net.layers, make)
+
+    def late(self, *arguments):
+        monkeypatch.setattr(_Weights, "hold", hold)
+        kept(net, net.layers[:1], make)  # another thread, which changes nothing
+        net.params["dense.bias"] += 1
+        kept(net, net.layers, make)  # and one that has seen the change
+        net.params["dense.bias"] += 1
+        return False
+
+    monkeypatch.setattr(_Weights, "hold", late)
+    before = len(made)
+    assert kept(net, net.layers, make) == len(made) == before + 3
 
 
 @pytest.mark.parametrize("count", [1, LANES - 1, LANES, 3 * LANES + 5])

@@ -123,7 +123,14 @@ def test_what_is_no_probability_is_refused(p, bins):
 
 @pytest.mark.parametrize("function", [best_thresholds, platt_scaling, reliability])
 def test_what_is_neither_label_nor_score(function):
-    with pytest.raises(ValueError, match="NaN score beside a known label"):
-        function([[1], [0]], [[0.5], [np.nan]])
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="no finite number"):
+            function([[1], [0]], [[0.5], [wrong]])
     with pytest.raises(ValueError, match="y must hold"):
         function([[1], [0.5]], [[0.5], [0.5]])
+
+
+@pytest.mark.parametrize("sources", ["abc", "a"])
+def test_thresholds_take_one_source_for_each_recording(sources):
+    with pytest.raises(ValueError, match=f"{len(sources)} sources for 2 recordings"):
+        best_thresholds([[1], [0]], [[0.5], [0.1]], sources)
