@@ -20,8 +20,8 @@ _FORMATS = ("flac", "wav")
 @option(
     "--threshold",
     Number(0, 1),
-    "Only events whose peak is at or above it, windows scored so  [default: all events; windows 0.5, but 0.99 "
-    "below 0.3 s]",
+    "Only events whose peak is at or above it, windows scored so  [default: all events; windows 0.5, but "
+    "0.99 below 0.3 s]",
 )
 @option("--pad", Number(min=0), "Seconds before and after an event.", default=0.5)
 @option("--format form", _FORMATS, "wav keeps floating point, and more than 8 channels.", default="flac")
