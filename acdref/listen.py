@@ -54,6 +54,7 @@ EXAMPLES = (
     ("soft_clip", "15 dB", lambda x, rng: augment.soft_clip(x, 15)),
     ("asymmetric_clip", "15 dB", lambda x, rng: augment.asymmetric_clip(x, 15)),
     ("quantise", "6 bits", lambda x, rng: augment.quantise(x, 6)),
+    ("add_noise", "10 dB below", lambda x, rng: augment.add_noise(x, rng, 10)),
 )
 """Name, parameters, and function of (sound, generator): every effect near its strongest."""
 

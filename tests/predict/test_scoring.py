@@ -250,7 +250,7 @@ def test_recordings_without_a_path_pass_in_their_places(several):
 def test_backends_change_at_the_same_window_whatever_the_number_of_threads(several, monkeypatch, pays):
     """And nothing is under way when they do."""
     monkeypatch.setattr("acdref.predict.backend.LOADING_PAYS", pays)
-    monkeypatch.setattr("acdref.predict.backend.compiled", lambda config: True)
+    monkeypatch.setattr("acdref.predict.backend.compiled", lambda config, kernels: True)
     monkeypatch.setattr("acdref.predict.backend.kernel.available", lambda: True)
     monkeypatch.setattr("acdref.predict.backend.kernel.problem", lambda: None)
     monkeypatch.setattr("acdref.predict.backend.kernel.mark_warm", lambda job: None)
