@@ -12,12 +12,10 @@ def oracle(name):
 
     They import ``pkg_resources``, which setuptools had until version 82, and call it for nothing that we do.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import pkg_resources  # noqa: F401
-    except ImportError:
-        sys.modules["pkg_resources"] = types.ModuleType("pkg_resources")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patched:
         warnings.simplefilter("ignore")
+        try:
+            import pkg_resources  # noqa: F401
+        except ImportError:  # a stand-in, gone again before pytest looks for it
+            patched.setitem(sys.modules, "pkg_resources", types.ModuleType("pkg_resources"))
         return pytest.importorskip(name)

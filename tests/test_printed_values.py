@@ -181,7 +181,7 @@ def test_loss_and_optimiser_of_acdnet(sequences, tmp_path):
 def test_sequences_of_acdnet():
     """Section 3.1: "10 s length", "a minimum length of 5 s"; section 5.1: I_max = 2."""
     given = TrainOptions.preset("paper", "m.csv")
-    assert values(given, "seconds", "mix_max", "mixing", "fill") == (10.0, 2, "or", "concatenate")
+    assert values(given, "seconds", "mix_max", "mixing", "fill") == ((10.0,), 2, "or", "concatenate")
     assert WINDOW == 10.0  # seconds
     assert SHORTEST_SECONDS == 5.0
 

@@ -5,7 +5,7 @@ import sys
 import click
 
 from acdref.commands._network import network_options, open_network
-from acdref.commands._options import PATH, option
+from acdref.commands._options import PATH, option, telling_options
 from acdref.commands._output import opened
 from acdref.commands._progress import Progress, strays
 
@@ -18,6 +18,7 @@ _FORMATS = ("table", "csv", "jsonl")
 @option("--top", click.IntRange(min=1), "So many recordings.", default=10)
 @option("--format form", _FORMATS, "[default: table on a terminal, csv elsewhere]")
 @network_options
+@telling_options
 def command(query, embeddings, top, form, weights, backend, threads):
     """Find in EMBEDDINGS, a file of `acdref embed`, the recordings most like QUERY, by cosine similarity.
 

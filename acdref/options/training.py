@@ -29,7 +29,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "weight_decay": 0.01,
         "average": 0.0,
         "keep": "mAP",
-        "seconds": 10.0,
+        "seconds": (10.0,),
         "fill": "concatenate",
         "sampling": "uniform",
         "augment": "paper",
@@ -41,7 +41,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 def _changes(name):
     """What a preset changes, as words of the command line."""
-    flags = (f"--{field.replace('_', '-')} {value}" for field, value in PRESETS[name].items())
+    values = ((field, value[0] if field == "seconds" else value) for field, value in PRESETS[name].items())
+    flags = (f"--{field.replace('_', '-')} {value}" for field, value in values)
     return f"{name}: {' '.join(flags)}."
 
 

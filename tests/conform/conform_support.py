@@ -1,8 +1,12 @@
 """What the tests of each section's cases share."""
 
+from pathlib import Path
+
 import numpy as np
 
 from acdref.conform.writing import plain
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
 
 
 def by_function(cases):

@@ -83,7 +83,7 @@ def test_the_pages_approximation_is_good_enough():
     import re
     from statistics import NormalDist
 
-    from test_page import PAGE
+    from conform_support import PAGE
 
     rows = re.findall(r"^([abcd]) = ([-+.\de ]+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     a, b, c, d = ([float(value) for value in row.split()] for _, row in rows)

@@ -6,13 +6,12 @@ next such line or heading; several functions may share one.
 
 import re
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
+from conform_support import PAGE
 
 from acdref.conform.writing import all_cases
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
 PREFIXES = {"gradient.": "gradient.NAME", "running.": "running.NAME", "after.": "after.NAME", "d": "dNAME"}
 
 
