@@ -65,9 +65,8 @@ def _deep(a, b):
 def _piece(m, k, n):
     """Rows, depth and columns of a piece: a cube, stretched where the matrices are narrow."""
     most = _VECTOR if m == 1 or n == 1 else _MATRIX
-    # Deeper than a cube where that spares additions of partial sums.
-    columns = min(n, _EDGE if k <= 2 * _EDGE else _EDGE // 2)
-    rows = max(1, min(m, most // (columns * min(k, 4 * _EDGE))))
+    columns = min(n, _EDGE)
+    rows = max(1, min(m, most // (columns * min(k, _EDGE))))  # no deeper than a cube: sums of sums round less
     return rows, most // (columns * rows), columns
 
 

@@ -236,7 +236,7 @@ PLANTED = {
         ('"epoch_size": 10_000', '"epoch_size": 1_000', "test_training_of_acdnet"),
         ('"lr": 1e-4', '"lr": 1e-3', "test_training_of_acdnet"),
         ('"schedule": "plateau"', '"schedule": "cosine"', "test_training_of_acdnet"),
-        ('"seconds": 10.0', '"seconds": 5.0', "test_sequences_of_acdnet"),
+        ('"seconds": (10.0,)', '"seconds": (5.0,)', "test_sequences_of_acdnet"),
         ('"fill": "concatenate"', '"fill": "repeat"', "test_sequences_of_acdnet"),
         ("patience: int = amount(150,", "patience: int = amount(15,", "test_training_of_acdnet"),
         ("mix_max: int = count(2,", "mix_max: int = count(3,", "test_sequences_of_acdnet"),
