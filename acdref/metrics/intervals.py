@@ -133,7 +133,7 @@ def bootstrap_intervals(
         return np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
 
 
-def check_groups(groups, count):
-    """Refuse sources that are not one for each of so many recordings."""
+def check_groups(groups: Sequence, count: int) -> None:
+    """Refuse sources that are not one for each of so many recordings: ValueError."""
     if len(groups) != count:
         raise ValueError(f"{len(groups)} sources for {count} recordings")
