@@ -256,7 +256,7 @@ def evaluate(
         As of :func:`acdref.predict.scoring.score_manifest`.
     thresholds : float or (C,) array_like
         The same for each class of the network, such as those of its weights file, where `threshold` is not
-        given; the accuracy is at 0.5 then, as the paper's.
+        given; the accuracy is at 0.5 then.
     window : float
         Seconds.
 

@@ -155,18 +155,10 @@ def measured(y, p, thresholds):
     return {
         "clips": len(y),
         "mAP": metrics.mean_average_precision(y, p) if some.any() else None,
-        "F1": metrics.mean_over_classes(f1(y, tags)[some]) if some.any() else None,
+        "F1": metrics.mean_over_classes(metrics.f_score(y, tags.astype(float))[some]) if some.any() else None,
         "recall": float(right / (y == 1).sum()) if some.any() else None,
         "false": float(false / len(y)),
     }
-
-
-def f1(y, tags):
-    """F1 of each class; NaN where there is nothing to find and nothing found."""
-    hits, wrong, missed = ((tags & (y == 1)), (tags & (y == 0)), (~tags & (y == 1)))
-    hits, wrong, missed = (part.sum(axis=0) for part in (hits, wrong, missed))
-    whole = 2 * hits + wrong + missed
-    return np.divide(2 * hits, whole, out=np.full(y.shape[1], np.nan), where=whole > 0)
 
 
 class Conditions:

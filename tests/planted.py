@@ -185,6 +185,8 @@ PLANTED = {
         ("max(0.0, end - self._end)", "end"),
         ("if path != self.path:", "if True:"),
         ("(self.done + heard) / self.bytes", "self.done / self.bytes"),
+        ("hop = hop or window / 2", "hop = hop or window"),
+        ("window = window or EVENT_WINDOW", "window = window or 10.0"),
     ],
     "commands/_progress": [
         ("(1 / share - 1)", "(1 / share)"),
@@ -240,11 +242,6 @@ PLANTED = {
     "commands/predict": [
         ("end(tally.failed, tally.windows)", "end(tally.failed)"),
         ("people = top is None and all", "people = all"),
-        ("hop = hop or window / 2", "hop = hop or window"),
-        (
-            "window = window or EVENT_WINDOW",
-            "window = window or _WINDOW",
-        ),
     ],
     "commands/relabel": [
         ("if (out is None) != only_check:", "if out is None and not only_check:"),

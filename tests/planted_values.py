@@ -177,6 +177,7 @@ PLANTED = {
         ("factor: float = 0.5)", "factor: float = 0.1)", "test_training_of_acdnet"),
     ],
     "options/labels": [
+        ("\nWINDOW = 10.0", "\nWINDOW = 5.0", "test_sequences_of_acdnet"),
         ('"This is a sound of {}"', '"This is {}"', "test_classes_and_prompts"),
         ('        0.2, "A label is 1', '        0.3, "A label is 1', "test_labels_by_clap"),
         (
@@ -240,9 +241,6 @@ PLANTED = {
         ('"fill": "concatenate"', '"fill": "repeat"', "test_sequences_of_acdnet"),
         ("patience: int = amount(150,", "patience: int = amount(15,", "test_training_of_acdnet"),
         ("mix_max: int = count(2,", "mix_max: int = count(3,", "test_sequences_of_acdnet"),
-    ],
-    "predict/scoring": [
-        ("WINDOW = 10.0", "WINDOW = 5.0", "test_sequences_of_acdnet"),
     ],
     "recipes/parts": [
         ("batches, bce, rate", "batches, sum, rate", "test_learning_of_hershey_and_dinkel"),

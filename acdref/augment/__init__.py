@@ -1,4 +1,4 @@
-"""Changes to sound that training varies: those that Braun & Gamper name in section 3.1, and two of our own.
+"""Changes to sound that training varies: those that Braun & Gamper name in section 3.1, and three of our own.
 
 Functions of (sound, parameters), by subject; each leaves the sound as it is, bit for bit, at zero strength,
 keeps its length unless it says otherwise, and makes silence of silence.  :class:`Augmentation` draws the

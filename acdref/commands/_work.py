@@ -1,10 +1,14 @@
-"""How far a job has come that goes through recordings, for whoever is watching."""
+"""What commands that go through recordings share: how far they have come, which windows and classes."""
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import click
 
 from acdref.commands._progress import Progress
+from acdref.errors import AcdrefError, FileError
+from acdref.options.labels import EVENT_WINDOW
 
 _PATIENCE = 2.0  # seconds in which the recordings are counted beforehand
 _LONG = 1 << 20  # bytes from which on it is worth to know how far a recording has been heard
@@ -59,6 +63,44 @@ class Work:
         self.progress.at(f"recording {self.begun}{of}", share, place)
 
 
+class Watcher:
+    """Counts results on their way, shows where the work is, names failures on stderr."""
+
+    def __init__(self, progress, rows_on_terminal, known):
+        self.work = Work(known, progress)
+        self.progress = progress
+        self.rows_on_terminal = rows_on_terminal  # where the error rows are to be seen anyway
+        self.windows = self.failed = 0
+
+    def watch(self, results):
+        from acdref.predict.tagging import Failure, Window
+
+        for result in results:
+            if isinstance(result, Failure):
+                self.failed += 1
+                self.work.failure(result.path)
+                if not self.rows_on_terminal:
+                    self.progress.error(f"{result.path}: {result.error}")
+            elif isinstance(result, Window):
+                self.windows += 1
+                self.work.window(result.path, result.start, result.end)
+                if result.note:
+                    self.progress.detail(f"{result.path}: {result.note}")
+                self.work.show()
+            yield result
+
+    def lost(self, error):
+        """A recording's labels that could not be written."""
+        self.failed += 1
+        self.progress.error(error)
+
+    def check(self):
+        if not self.work.begun:
+            raise AcdrefError("no recordings were given")
+        if self.failed and self.work.begun > 1:
+            self.progress.error(f"{self.failed} of {self.work.begun} failed")
+
+
 def _counted(paths: Iterable[str]) -> tuple[int, int]:
     """How many recordings there are, and how many bytes; zeros if it takes long to know."""
     from acdref.predict.tagging import Failure, recordings
@@ -90,3 +132,25 @@ def _seconds(path):
     except AudioError:
         return 0.0
     return frames / rate
+
+
+def event_grid(window: float | None, hop: float | None) -> tuple[float, float]:
+    """Seconds of a window, and from one to the next, where no event may go unheard between them."""
+    window = window or EVENT_WINDOW
+    hop = hop or window / 2
+    if hop > window:
+        raise click.UsageError(f"--hop {hop:g} is longer than --window {window:g}: events between go unheard")
+    return window, hop
+
+
+def chosen_classes(
+    classes: Sequence[str] | None, names: Sequence[str], weights: str | None
+) -> tuple[tuple[str, ...], list[int]]:
+    """The classes that are written, and which columns of the scores they are."""
+    from acdref.files import weights_file
+
+    chosen = tuple(dict.fromkeys(classes or names))
+    for name in chosen:
+        if name not in names:
+            raise FileError(weights_file(weights), f"has no class {name!r} (it has {', '.join(names)})")
+    return chosen, [names.index(name) for name in chosen]

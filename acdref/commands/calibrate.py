@@ -6,6 +6,7 @@ from acdref.commands._network import network_options, open_network
 from acdref.commands._options import PATH, Number, click_options, option, telling_options
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, tell
+from acdref.options.labels import WINDOW
 from acdref.options.training import RecordingOptions
 
 
@@ -15,7 +16,7 @@ from acdref.options.training import RecordingOptions
 @click_options(RecordingOptions, ("root",))
 @click.option("--fold", metavar="K,...", help="Only recordings of these folds.")
 @click.option("--split", metavar="S,...", help="Only recordings of these splits.")
-@option("--window", Number(min=0.1), "Seconds of sound scored at a time.", default=10.0)
+@option("--window", Number(min=0.1), "Seconds of sound scored at a time.", default=WINDOW)
 @network_options
 @option("--json as_json", bool, "Print JSON, schema acdref.calibrate/1.")
 @telling_options

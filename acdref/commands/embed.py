@@ -8,13 +8,14 @@ from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, strays
 from acdref.commands._work import Work
 from acdref.errors import AcdrefError
+from acdref.options.labels import WINDOW
 
 
 @click.command(short_help="Turn recordings into vectors to compare, search and learn from.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @option("--out", PATH, "The file to write, .npz or .parquet.", required=True, metavar="FILE")
 @network_options
-@option("--window", Number(min=0.1), "Seconds of a window.", default=10.0)
+@option("--window", Number(min=0.1), "Seconds of a window.", default=WINDOW)
 @option("--hop", Number(min=0.01), "Seconds from one window to the next  [default: --window]")
 @null_option
 @telling_options

@@ -10,6 +10,7 @@ from acdref.commands._options import CLASSES, PATH, Listed, Number, click_option
 from acdref.commands._output import check_output, opened
 from acdref.commands._progress import Progress, end, tell
 from acdref.commands.report import check_page
+from acdref.options.labels import WINDOW
 from acdref.options.training import RecordingOptions
 
 _OF_MANIFEST = ("root", "fold", "split")
@@ -43,7 +44,7 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
     Number(0, 1),
     "A class is found where its score is above  [default: the weights' own, and 0.5 for the accuracy]",
 )
-@option("--window", Number(min=0.1), "Seconds of sound scored at a time.", default=10.0)
+@option("--window", Number(min=0.1), "Seconds of sound scored at a time.", default=WINDOW)
 @option("--recordings-out", PATH, "Write a CSV file with labels, scores and errors of every recording.")
 @option(
     "--report",

@@ -1,7 +1,6 @@
 """`acdref predict`: tag recordings."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import fields
 
 import click
@@ -21,11 +20,8 @@ from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, strays
 from acdref.commands._stream import stream_of, stream_options
 from acdref.commands._targets import FORMS, check_targets, opened_targets, targets_of
-from acdref.commands._work import Work
-from acdref.errors import AcdrefError, FileError
-from acdref.options.labels import EVENT_WINDOW, Decision, EventOptions
-
-_WINDOW = 10.0
+from acdref.commands._work import Watcher, chosen_classes, event_grid
+from acdref.options.labels import EVENT_WINDOW, WINDOW, Decision, EventOptions
 
 
 @click.command(short_help="Tag recordings, and say when a sound is heard.")
@@ -34,8 +30,8 @@ _WINDOW = 10.0
 @option(
     "--window",
     Number(min=0.1),
-    "Seconds scored at a time; the network was trained on 10, shorter windows tell better when. Memory grows "
-    "with it.  [default: 10; for events 2]",
+    f"Seconds scored at a time; the network was trained on {WINDOW:g}, shorter windows tell better when. "
+    f"Memory grows with it.  [default: {WINDOW:g}; for events {EVENT_WINDOW:g}]",
 )
 @option(
     "--hop", Number(min=0.01), "Seconds from one window to the next  [default: --window; for events half]"
@@ -170,23 +166,14 @@ def command(paths, weights, backend, threads, window, hop, scores, root, out, pc
         if len(paths) > 1:
             raise click.UsageError("--scores takes one PATH: a manifest, or a folder")
         check_output(scores, *read, flag="--scores", endings=(".npz", ".csv"))
-        _set(paths[0], root, network, window or _WINDOW, hop, scores)
+        _set(paths[0], root, network, window or WINDOW, hop, scores)
 
 
 def _grid(window, hop, targets):
     """Seconds of a window, and from one to the next."""
     if not any(target.events for target in targets):
-        return window or _WINDOW, hop
+        return window or WINDOW, hop
     return event_grid(window, hop)
-
-
-def event_grid(window: float | None, hop: float | None) -> tuple[float, float]:
-    """The same for events, which must not go unheard between windows."""
-    window = window or EVENT_WINDOW
-    hop = hop or window / 2
-    if hop > window:
-        raise click.UsageError(f"--hop {hop:g} is longer than --window {window:g}: events between go unheard")
-    return window, hop
 
 
 def _refuse_strays(targets, top):
@@ -222,7 +209,7 @@ def _windows(paths, stream, network, window, hop, targets, threshold, top, by_cl
         on_terminal = (
             any(form == "table" and path is None for form, path, _ in targets) and sys.stdout.isatty()
         )
-        tally = _Tally(progress, on_terminal, known)
+        tally = Watcher(progress, on_terminal, known)
         if stream is None:
             results = predict(net, paths, window, hop, progress.log, strays, ends=True)
         else:
@@ -241,19 +228,6 @@ def _windows(paths, stream, network, window, hop, targets, threshold, top, by_cl
                 pass
             tally.check()
     end(tally.failed, tally.windows)
-
-
-def chosen_classes(
-    classes: Sequence[str] | None, names: Sequence[str], weights: str | None
-) -> tuple[tuple[str, ...], list[int]]:
-    """The classes that are written, and which columns of the scores they are."""
-    from acdref.files import weights_file
-
-    chosen = tuple(dict.fromkeys(classes or names))
-    for name in chosen:
-        if name not in names:
-            raise FileError(weights_file(weights), f"has no class {name!r} (it has {', '.join(names)})")
-    return chosen, [names.index(name) for name in chosen]
 
 
 def _clearing(progress, write):
@@ -281,41 +255,3 @@ def _set(path, root, network, window, hop, scores):
         scored = score_set(net, recordings, classes, scores, network_key(net.net), window, hop, **told)
     click.echo(f"{scores}: scores of {scored} of {len(recordings)} recordings")
     end(scored < len(recordings), scored)
-
-
-class _Tally:
-    """Counts results on their way, shows where the work is, names failures on stderr."""
-
-    def __init__(self, progress, rows_on_terminal, known):
-        self.work = Work(known, progress)
-        self.progress = progress
-        self.rows_on_terminal = rows_on_terminal  # where the error rows are to be seen anyway
-        self.windows = self.failed = 0
-
-    def watch(self, results):
-        from acdref.predict.tagging import Failure, Window
-
-        for result in results:
-            if isinstance(result, Failure):
-                self.failed += 1
-                self.work.failure(result.path)
-                if not self.rows_on_terminal:
-                    self.progress.error(f"{result.path}: {result.error}")
-            elif isinstance(result, Window):
-                self.windows += 1
-                self.work.window(result.path, result.start, result.end)
-                if result.note:
-                    self.progress.detail(f"{result.path}: {result.note}")
-                self.work.show()
-            yield result
-
-    def lost(self, error):
-        """A recording's labels that could not be written."""
-        self.failed += 1
-        self.progress.error(error)
-
-    def check(self):
-        if not self.work.begun:
-            raise AcdrefError("no recordings were given")
-        if self.failed and self.work.begun > 1:
-            self.progress.error(f"{self.failed} of {self.work.begun} failed")

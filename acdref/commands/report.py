@@ -8,8 +8,8 @@ from acdref.commands._network import given_paths, network_options, null_option, 
 from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option, telling_options
 from acdref.commands._output import check_folder, check_output
 from acdref.commands._progress import Progress, end, strays
-from acdref.commands.predict import _Tally, chosen_classes, event_grid
-from acdref.options.labels import Decision, EventOptions
+from acdref.commands._work import Watcher, chosen_classes, event_grid
+from acdref.options.labels import EVENT_WINDOW, Decision, EventOptions
 
 
 @click.command(short_help="Write a page to see and hear what is in recordings.")
@@ -21,7 +21,7 @@ from acdref.options.labels import Decision, EventOptions
     required=True,
 )
 @network_options
-@option("--window", Number(min=0.1), "Seconds scored at a time  [default: 2]")
+@option("--window", Number(min=0.1), f"Seconds scored at a time  [default: {EVENT_WINDOW:g}]")
 @option("--hop", Number(min=0.01), "Seconds from one window to the next  [default: half of --window]")
 @option(
     "--threshold", Number(0, 1), "Score from which a sound counts as heard  [default: as of predict --events]"
@@ -81,7 +81,7 @@ def command(
         classes, columns = chosen_classes(classes, names, weights)
         usual = tag_thresholds([net.thresholds[c] for c in columns]) if threshold is None else threshold
         thresholds = class_thresholds(classes, dict(by_class), usual)
-        tally = _Tally(progress, False, known)
+        tally = Watcher(progress, False, known)
         results = tally.watch(predict(net, paths, window, hop, progress.log, strays, ends=True))
         found = timelines(only(results, columns), thresholds, **rules)
         written = write_report(

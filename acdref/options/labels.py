@@ -155,6 +155,9 @@ class FrameOptions(Checked):
     guard: bool = option(False, "frame: frames touched without being PRESENT are left out.", of="frame")
 
 
+WINDOW = 10.0
+"""Seconds that the network is trained on, and the default window of every command."""
+
 EVENT_WINDOW = 2.0
 """Seconds of a window where events are wanted; windows come half as far apart."""
 

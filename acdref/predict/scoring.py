@@ -20,11 +20,9 @@ from acdref.errors import AcdrefError, AudioError
 from acdref.features.front_ends import front_end
 from acdref.nets.network import Network
 from acdref.ops.threads import get_threads, in_order
+from acdref.options.labels import WINDOW
 from acdref.predict.backend import Adaptive
 from acdref.tables.manifest import Manifest
-
-WINDOW = 10.0
-"""Seconds that the network is trained on, and the default window of every command."""
 
 SHORT_THRESHOLD = 0.99
 """The same in windows shorter than 0.3 s, which are too short to know a sound by: at 0.5 four of five would
