@@ -58,8 +58,9 @@ def replacing(
     Yields
     ------
     Path
-        Where to write: ``.NAME.tmp`` in the same folder.  If the block fails, that file vanishes and the old
-        one stays; if the process is killed, the next one that writes NAME takes it over.
+        Where to write: ``.NAME.tmp`` in the same folder, that of its target if it is a link.  If the block
+        fails, that file vanishes and the old one stays; if the process is killed, the next one that writes
+        NAME takes it over.
 
     Raises
     ------
@@ -77,7 +78,8 @@ def replacing(
     ...     print(os.listdir(folder))
     ['x.txt']
     """
-    folder, name = os.path.split(path)
+    target = os.path.realpath(path)  # behind a link, the file is what shall be replaced
+    folder, name = os.path.split(target)
     ours, without = Path(folder, f".{name}.tmp"), Path(folder, f".{name}.{os.getpid()}.tmp")
     temporary, lock, renamed = ours, None, False
     try:
@@ -92,7 +94,7 @@ def replacing(
             yield temporary
             if durable:
                 _sync(temporary)
-            os.replace(temporary, path)
+            os.replace(temporary, target)
             renamed = True
             if durable:
                 _sync_folder(folder)

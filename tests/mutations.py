@@ -54,6 +54,7 @@ MIRRORS = {
     "commands/_options": ["commands/test_click_options.py", "commands/test_recipe_command.py"],
     "commands/_progress": ["commands/test_progress.py"],
     "commands/_stream": ["commands/test_stream.py"],
+    "commands/_tags": ["commands/test_summary_command.py", "commands/test_cut_command.py"],
     "commands/_teacher": ["commands/test_teach_command.py"],
     "commands/_training": ["commands/test_train_command.py"],
     "commands/_work": ["commands/test_work.py", "commands/test_predict_events_command.py"],

@@ -167,7 +167,6 @@ PLANTED = {
         ("path in STDOUT or _DESCRIPTOR", "_DESCRIPTOR"),
         ("ending.lower() not in endings", "ending not in endings"),
         ("    refuse_inputs(path, *inputs)\n    if os.path.exists", "    if os.path.exists"),
-        ("path = os.path.realpath(path)", "path = os.path.abspath(path)"),
         ("re.fullmatch(written,", "re.match(written,"),
     ],
     "commands/_options": [
@@ -228,7 +227,7 @@ PLANTED = {
     ],
     "commands/evaluate": [
         ('open_dataset(manifest, where["root"], names, say)', 'open_dataset(manifest, where["root"])'),
-        ("    end(result.failures)\n", "    end(result.failures and not result.clips)\n"),
+        ("    end(whole.failures)\n", "    end(whole.failures and not whole.clips)\n"),
         ("(*failures, *result.failures)", "result.failures"),
         ("superclasses.names.index(name) for name in names", "names.index(name) for name in names"),
         ("paths = tuple(map(recordings.file, range(len(recordings))))", "paths = recordings.paths"),
@@ -249,7 +248,12 @@ PLANTED = {
     ],
     "commands/summary": [
         ("with opened(None, for_people=form", "with opened(None, for_people=tags"),
-        ("counts), classes)", "counts))"),
+        ("summarise(tagged, classes)", "summarise(tagged)"),
+    ],
+    "commands/_tags": [
+        ("[*(classes or ()), *by_class]", "by_class"),
+        ("[*(classes or ()), *by_class]", "classes or ()"),
+        ("Bar(by_class, threshold)", "Bar(by_class)"),
     ],
     "commands/_targets": [
         ("_ENDINGS.get(os.path.splitext(path)[1].lower())", '"csv"'),
@@ -401,6 +405,7 @@ PLANTED = {
         ('    exec("")\n', ""),
     ],
     "files": [
+        ("target = os.path.realpath(path)", "target = os.path.abspath(path)"),
         ("or os.path.isfile(named):\n", "or False:\n"),
         ("or os.path.isfile(named):\n", "or os.path.exists(named):\n"),
         ("if lock is None and temporary is ours:", "if False:"),
@@ -545,6 +550,7 @@ PLANTED = {
         ("np.argsort(-cosines", "np.argsort(cosines"),
     ],
     "predict/cutting": [
+        ("        for path in inputs:\n            self._names.of(path)\n", ""),
         ("16 if subtype in _COARSE else 24", "16"),
         ("np.rint(samples * full)", "samples * full"),
         ("max(self.first + 1, ", "max(self.first, "),
@@ -581,7 +587,7 @@ PLANTED = {
         ("front.window(samples, _least(front))", "front.window(samples, 3200)"),
         ("if heard.number != failed:", "if heard:"),
         ("                if net.due:\n", "                if not net:\n"),
-        ("return SHORT_THRESHOLD if seconds < SHORT", "return SHORT_THRESHOLD if seconds <= SHORT"),
+        ("SHORT_THRESHOLD if seconds < SHORT", "SHORT_THRESHOLD if seconds <= SHORT"),
         ("axis=0, weights=seconds)", "axis=0)"),
         ("window, hop, report)", "window, None, report)"),
     ],

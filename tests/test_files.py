@@ -252,6 +252,18 @@ def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(old):
     assert (old.parent / "precious").read_text() == "mine" and old.read_text() == "new"
 
 
+def test_a_link_stays_one(old):
+    """What it leads to is replaced, beside which the temporary file stands."""
+    folder = old.parent / "elsewhere"
+    folder.mkdir()
+    link = folder / "link.txt"
+    link.symlink_to(old)
+    with replacing(link) as temporary:
+        assert temporary.parent == old.parent
+        temporary.write_text("new")
+    assert link.is_symlink() and old.read_text() == "new" and os.listdir(folder) == ["link.txt"]
+
+
 def test_a_file_is_on_the_disk_before_its_name_and_the_name_before_the_end(old, monkeypatch):
     order, fsync, replace = [], os.fsync, os.replace
 

@@ -138,7 +138,6 @@ def opened(path: str | None, for_people: bool = False) -> Iterator[TextIO]:
     else:
         from acdref.files import replacing
 
-        path = os.path.realpath(path)  # behind a link, the file is what shall be replaced
         with replacing(path) as temporary, _text(temporary) as stream:
             yield stream
 

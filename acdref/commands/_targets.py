@@ -137,7 +137,7 @@ def _opened(target, classes, threshold, top, lost):
     elif form == "parquet":
         from acdref.files import replacing
 
-        with replacing(os.path.realpath(path)) as temporary:
+        with replacing(path) as temporary:
             how = (temporary, classes) if events else (temporary, classes, threshold, top)
             with (outputs.event_parquet if events else outputs.window_parquet)(*how) as write:
                 yield write

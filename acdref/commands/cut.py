@@ -1,14 +1,14 @@
 """`acdref cut`: the events of recordings as sound files."""
 
-import contextlib
 import os
-import sys
 
 import click
 
-from acdref.commands._options import CLASSES, PATH, Listed, Number, option, telling_options
+from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option, telling_options
 from acdref.commands._output import check_folder
 from acdref.commands._progress import Progress, end
+from acdref.commands._tags import opened_tags
+from acdref.options.labels import Decision
 
 _FORMATS = ("flac", "wav")
 
@@ -23,10 +23,11 @@ _FORMATS = ("flac", "wav")
     "Only events whose peak is at or above it, windows scored so  [default: all events; windows 0.5, but "
     "0.99 below 0.3 s]",
 )
+@click_options(Decision, ("by_class",))
 @option("--pad", Number(min=0), "Seconds before and after an event.", default=0.5)
 @option("--format form", _FORMATS, "wav keeps floating point, and more than 8 channels.", default="flac")
 @telling_options
-def command(tags, out, classes, threshold, pad, form):
+def command(tags, out, classes, threshold, by_class, pad, form):
     """Write each event in TAGS, the CSV or JSONL file of `acdref predict --events`, as a sound file into
     FOLDER; "-" is stdin. Of windows, those of one class that touch count as one event.
 
@@ -46,20 +47,16 @@ def command(tags, out, classes, threshold, pad, form):
     """
     check_folder(out, None if tags == "-" else tags)
 
-    from acdref.errors import FileError, naming
+    from acdref.errors import FileError
     from acdref.files import claimed, settle
     from acdref.predict.cutting import ClipNames, Piece, cut
     from acdref.predict.formats import printable
-    from acdref.predict.summary import Bar, read_tags
 
-    name = "stdin" if tags == "-" else tags
-    with contextlib.ExitStack() as stack:
-        with naming(name):
-            stream = sys.stdin.buffer if tags == "-" else stack.enter_context(open(tags, "rb"))
-        found = _spans(read_tags(stream, name, Bar({}, threshold)), classes)
-    with_events = [path for path, spans in found.items() if spans]
     written, failed = [], 0
     with Progress() as progress, claimed(out):
+        with opened_tags(tags, classes, threshold, dict(by_class), progress) as tagged:
+            found = _spans(tagged, classes)
+        with_events = [path for path, spans in found.items() if spans]
         names = ClipNames(out, form, [*found, *([] if tags == "-" else [tags])])
         for number, path in enumerate(with_events, start=1):
             clips = [

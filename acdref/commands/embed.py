@@ -12,7 +12,7 @@ from acdref.options.labels import WINDOW
 
 
 @click.command(short_help="Turn recordings into vectors to compare, search and learn from.")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
 @option("--out", PATH, "The file to write, .npz or .parquet.", required=True, metavar="FILE")
 @network_options
 @option("--window", Number(min=0.1), "Seconds of a window.", default=WINDOW)

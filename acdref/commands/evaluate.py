@@ -143,14 +143,14 @@ def command(
 
         told = progress.left_out, progress.progress, threshold, heard
         result = evaluate(net, recordings, classes, *told, net.thresholds, window)
-        if report is not None:
-            made = f"{manifest or fsd50k}; weights: {weights_file(weights)}."
-            progress.log(f"report: {_report(report, recordings, result, windows, made)}")
+    whole = dataclasses.replace(result, failures=(*failures, *result.failures))
+    tell(whole.as_dict() | {"weights": weights_file(weights)} | source, lambda: _table(whole), as_json)
     if recordings_out is not None:
         _write_recordings(recordings_out, result)
-    result = dataclasses.replace(result, failures=(*failures, *result.failures))
-    tell(result.as_dict() | {"weights": weights_file(weights)} | source, lambda: _table(result), as_json)
-    end(result.failures)
+    if report is not None:
+        made = f"{manifest or fsd50k}; weights: {weights_file(weights)}."
+        progress.log(f"report: {_report(report, recordings, result, windows, made)}")
+    end(whole.failures)
 
 
 def _write_recordings(out, result):

@@ -116,7 +116,7 @@ def command(paths, weights, backend, threads, window, hop, scores, root, out, pc
       scores    a folder for sed_scores_eval: the scores of moments, not events
 
     The name of a file in a folder is that of the recording, with as much of its path before it as tells it
-    from recordings before it.
+    from recordings before it in the same run; a file of that name from an earlier run is replaced.
 
     With --scores PATH is a manifest, or a folder, and each of its recordings gets one row in OUT: the mean
     over its windows, all classes, under the path that the manifest has; none if it fails. What is done is

@@ -13,7 +13,7 @@ from acdref.options.labels import EVENT_WINDOW, Decision, EventOptions
 
 
 @click.command(short_help="Write a page to see and hear what is in recordings.")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
 @option(
     "--out",
     PATH,

@@ -1,6 +1,5 @@
 """`acdref summary`: what was found in recordings, in sum."""
 
-import contextlib
 import sys
 
 import click
@@ -8,6 +7,7 @@ import click
 from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option
 from acdref.commands._output import opened
 from acdref.commands._progress import Progress
+from acdref.commands._tags import opened_tags
 from acdref.options.labels import Decision
 
 _FORMATS = ("table", "csv", "json")
@@ -49,15 +49,9 @@ def command(tags, classes, threshold, by_class, form):
     """
     form = form or ("table" if sys.stdout.isatty() else "csv")
 
-    from acdref.errors import naming
-    from acdref.predict.summary import FORMATS, Bar, read_tags, summarise
+    from acdref.predict.summary import FORMATS, summarise
 
-    name, counts = "stdin" if tags == "-" else tags, Bar(dict(by_class), threshold)
-    with contextlib.ExitStack() as stack:
-        with naming(name):
-            stream = sys.stdin.buffer if tags == "-" else stack.enter_context(open(tags, "rb"))
-        summary = summarise(read_tags(stream, name, counts), classes)
-        for label in dict(by_class).keys() - counts.asked:
-            Progress().log(f"{name}: has no score of {label!r}, for which there is a threshold")
-        with opened(None, for_people=form == "table") as out:
-            out.write(FORMATS[form](summary))
+    with opened_tags(tags, classes, threshold, dict(by_class), Progress()) as tagged:
+        summary = summarise(tagged, classes)
+    with opened(None, for_people=form == "table") as out:
+        out.write(FORMATS[form](summary))

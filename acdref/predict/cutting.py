@@ -43,7 +43,7 @@ class ClipNames:
     folder : str or path-like
     form : {"flac", "wav"}
     inputs : iterable of str
-        Files that no clip may replace.
+        Files that no clip may replace, and whose names are settled in this order, whichever are cut.
 
     Examples
     --------
@@ -54,7 +54,10 @@ class ClipNames:
 
     def __init__(self, folder: str | PathLike, form: str, inputs: Iterable[str] = ()) -> None:
         self.folder, self.form = os.fspath(folder), form
-        self._names, self._taken = Names(), {_file(path) for path in inputs}
+        self._names, inputs = Names(), list(inputs)
+        self._taken = {_file(path) for path in inputs}
+        for path in inputs:
+            self._names.of(path)
 
     def place(self, path: str, label: str, onset: float, offset: float) -> str:
         """Where the clip of an event goes; another place at each call."""

@@ -191,7 +191,7 @@ def write_embeddings(path: str | PathLike, found: Embeddings) -> None:
         If Parquet is asked for and pyarrow is not installed.
     """
     meta = json.dumps(found.meta).encode()
-    with replacing(os.path.realpath(path)) as temporary:
+    with replacing(path) as temporary:
         if os.fspath(path).lower().endswith(".parquet"):
             arrow = check_parquet()
             values = arrow.array(found.vectors.ravel())

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acdref.labels.events import Detection, cell_scores, detect_events
 from acdref.predict.formats import decimals
-from acdref.predict.scoring import tag_threshold
+from acdref.predict.scoring import USUAL
 from acdref.predict.tagging import Failure, Window
 
 
@@ -46,7 +46,7 @@ class Timeline(NamedTuple):
 
 def timelines(
     results: Iterable[Any],
-    threshold: ArrayLike | Callable[[float], ArrayLike] = tag_threshold,
+    threshold: ArrayLike | Callable[[float], ArrayLike] = USUAL,
     **rules: float,
 ) -> Iterator[Timeline]:
     """Find the events of recordings.

@@ -36,7 +36,7 @@ def as_jsonl(results: Found, classes: Names, threshold: Threshold = None, top: i
         Names of the scores.
     threshold : float, (C,) array_like or callable, optional
         Leave out scores below it; a callable says which for a window of so many seconds, such as
-        :func:`acdref.predict.scoring.tag_threshold`.
+        :func:`acdref.predict.scoring.USUAL`.
     top : int, optional
         Leave out all but the highest so many.
 

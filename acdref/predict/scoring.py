@@ -74,32 +74,13 @@ def _least(front):
     return round(WINDOW * front.rate)
 
 
-def tag_threshold(seconds: float) -> float:
-    """The score from which a class is a tag of so many seconds of sound, where nobody says otherwise.
+def tag_thresholds(usual: ArrayLike = THRESHOLD) -> Callable[[float], NDArray[np.float64]]:
+    """The scores from which classes are tags of so many seconds of sound, where nobody says otherwise.
 
     Parameters
     ----------
-    seconds : float
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> tag_threshold(10.0), tag_threshold(0.084)
-    (0.5, 0.99)
-    """
-    return SHORT_THRESHOLD if seconds < SHORT else THRESHOLD
-
-
-def tag_thresholds(usual: ArrayLike) -> Callable[[float], NDArray[np.float64]]:
-    """As :func:`tag_threshold`, where usual windows have thresholds of their own.
-
-    Parameters
-    ----------
-    usual : (C,) array_like
-        Such as those of a weights file.
+    usual : (C,) array_like or float
+        Of windows of usual length, such as those of a weights file.
 
     Returns
     -------
@@ -115,6 +96,10 @@ def tag_thresholds(usual: ArrayLike) -> Callable[[float], NDArray[np.float64]]:
     return lambda seconds: np.maximum(usual, SHORT_THRESHOLD if seconds < SHORT else 0.0)
 
 
+USUAL = tag_thresholds()
+"""Where there are no weights that say otherwise."""
+
+
 def check_thresholds(by_class: Mapping[str, float]) -> None:
     """Refuse thresholds that no probability can be compared with: AcdrefError."""
     for name, value in by_class.items():
@@ -125,7 +110,7 @@ def check_thresholds(by_class: Mapping[str, float]) -> None:
 def class_thresholds(
     classes: Sequence[str],
     by_class: Mapping[str, float],
-    otherwise: ArrayLike | Callable[[float], ArrayLike] = tag_threshold,
+    otherwise: ArrayLike | Callable[[float], ArrayLike] = USUAL,
 ) -> Callable[[float], NDArray[np.float64]]:
     """Thresholds of classes, of which some have their own.
 

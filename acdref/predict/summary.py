@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from acdref.labels.events import merge_gaps
 from acdref.predict.formats import clock, printable
-from acdref.predict.scoring import check_thresholds, tag_threshold
+from acdref.predict.scoring import USUAL, check_thresholds
 from acdref.tables.rows import Rows, csv_line
 from acdref.tables.scores import NOT_CLASSES, window_objects
 
@@ -75,7 +75,7 @@ class Bar:
     by_class : mapping from str to float
         Thresholds of classes that have their own.
     threshold : float, optional
-        Of the others.  Default: of a window :func:`acdref.predict.scoring.tag_threshold`, of an event none.
+        Of the others.  Default: of a window :func:`acdref.predict.scoring.USUAL`, of an event none.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Bar:
         self.asked.add(label)
         least = self._by_class.get(label, self._threshold)
         if least is None:
-            least = 0.0 if seconds is None else tag_threshold(seconds)
+            least = 0.0 if seconds is None else float(USUAL(seconds))
         return score >= least
 
 

@@ -116,8 +116,8 @@ def write_report(
             raise AcdrefError(some if writer.number else "no recordings were given")
         meta |= {
             "schema": SCHEMA,
-            "title": shown(title),
-            "classes": [shown(name) for name in classes],
+            "title": printable(title),
+            "classes": [printable(name) for name in classes],
             "thresholds": [_at_least(value) for value in thresholds],
             "rules": {"hold": 1.0, "median": 0.0, "gap": 0.0, "least": 0.0} | dict(rules or {}),
             "fields": _FIELDS,
@@ -125,7 +125,7 @@ def write_report(
             "tile": TILE,
             "hertz": hertz(),
             "errors": errors,
-            "made": f"Written by acdref {__version__}. {shown(made)}".rstrip(),
+            "made": f"Written by acdref {__version__}. {printable(made)}".rstrip(),
         }
     if writer.outside and said is not None:
         said(f"{writer.outside} of {writer.number} recordings are not in the page, but played where they are")
@@ -146,13 +146,13 @@ class _Writer:
         found = recording.timeline
         count = len(found.cells)
         row = dict.fromkeys(_FIELDS) | {
-            "path": shown(found.path),
+            "path": printable(found.path),
             "seconds": round(found.seconds, 6),
             "hop": round(float(found.borders[1] - found.borders[0]), 9) if count else 1.0,
             "count": count,
             "picture": -1,
-            "note": found.note and shown(found.note),
-            "error": found.error and shown(found.error),
+            "note": found.note and printable(found.note),
+            "error": found.error and printable(found.error),
             "at": time_in_name(found.path),
             "labels": recording.labels,
             "scores": None if recording.scores is None else (-floors(-np.asarray(recording.scores))).tolist(),
@@ -207,17 +207,6 @@ def address(file: str, folder: str) -> str:
     except ValueError:  # another drive
         return "file:///" + quote(os.fsencode(os.path.realpath(file).replace(os.sep, "/")), safe="/:")
     return quote(os.fsencode(path.replace(os.sep, "/")))
-
-
-def shown(text: str) -> str:
-    """Text for eyes: bytes that are no UTF-8, and what cannot be printed, are escaped.
-
-    Examples
-    --------
-    >>> print(shown("a\\nb\\udcff.wav"))
-    a\\nb\\xff.wav
-    """
-    return printable(text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
 def floors(scores: ArrayLike) -> NDArray[np.int64]:

@@ -119,7 +119,7 @@ def opened_page(out: str | os.PathLike) -> Iterator[tuple[Parts, dict]]:
     FileError
         If it cannot be written, another run is writing it, or the folder has another page.
     """
-    with _into_file(os.path.realpath(out)) if is_file(out) else _into_folder(Path(out)) as opened:
+    with _into_file(out) if is_file(out) else _into_folder(Path(out)) as opened:
         yield opened
 
 

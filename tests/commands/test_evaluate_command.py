@@ -12,6 +12,7 @@ from report_support import rows as rows_of
 
 from acdref.checkpoint import load_weights
 from acdref.commands.evaluate import command
+from acdref.errors import FileError
 from acdref.evaluate import evaluate
 from acdref.tables.manifest import read_manifest
 
@@ -301,6 +302,15 @@ def test_a_page_of_errors_lists_what_could_not_be_scored(run, corpus, tmp_path):
     first, second = rows_of(tmp_path / "errors.html")
     assert (first["labels"], first["error"]) == ([None, 1, 0], None)
     assert (second["path"], second["count"], second["error"]) == ("none.wav", 0, "no such file")
+
+
+def test_a_page_that_cannot_be_written_costs_no_measures(run, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise FileError(tmp_path / "errors.html", "No space left on device")
+
+    monkeypatch.setattr("acdref.report.write_report", full)
+    result = run("--json", "--report", tmp_path / "errors.html")
+    assert isinstance(result.exception, FileError) and json.loads(result.stdout)["clips"] == 4
 
 
 def test_a_page_of_errors_replaces_no_input(run, corpus):

@@ -69,9 +69,10 @@ def test_threshold(events):
     }
 
 
-def test_threshold_of_a_class_that_is_not_there(events):
-    code, _, err = program("summary", "--class-threshold", "alrm=0.3", events)
-    assert (code, err) == (0, f"acdref: {events}: has no score of 'alrm', for which there is a threshold\n")
+@pytest.mark.parametrize("flag", ["--class-threshold=alrm=0.3", "--classes=alrm"])
+def test_a_class_that_is_not_there(events, flag):
+    code, _, err = program("summary", flag, events)
+    assert (code, err) == (0, f"acdref: {events}: nothing of class 'alrm' (it has dog, hum)\n")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from acdref.labels.events import Detection, cell_scores, detect_events
 from acdref.predict.events import timelines
-from acdref.predict.scoring import class_thresholds, tag_threshold
+from acdref.predict.scoring import USUAL, class_thresholds
 from acdref.predict.tagging import End, Failure, Window
 
 
@@ -83,8 +83,8 @@ def test_thresholds_by_class():
 @pytest.mark.parametrize(
     ("score", "threshold", "count"),
     [
-        (0.9, tag_threshold, 0),
-        (0.995, tag_threshold, 1),
+        (0.9, USUAL, 0),
+        (0.995, USUAL, 1),
         (0.9, 0.5, 1),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from acdref.errors import AcdrefError
 from acdref.predict.formats import SCHEMA, as_csv, as_jsonl, as_table, clock, printable
-from acdref.predict.scoring import tag_threshold
+from acdref.predict.scoring import USUAL
 from acdref.predict.tagging import Failure, Window
 
 CLASSES = ("dog", "rain", "hum")
@@ -136,7 +136,7 @@ def test_table():
 
 def test_table_with_a_threshold_that_depends_on_the_length():
     short = WINDOW._replace(start=10.0, end=10.2)
-    text = "".join(as_table([WINDOW, short, short._replace(scores=[0.2, 0.99, 0.3])], CLASSES, tag_threshold))
+    text = "".join(as_table([WINDOW, short, short._replace(scores=[0.2, 0.99, 0.3])], CLASSES, USUAL))
     assert text == (
         "    start       end  tags (scores from 0.5), below 0.3 s (from 0.99), acdref.predict/1\n"
         "a.wav\n"

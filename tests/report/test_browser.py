@@ -205,7 +205,7 @@ def test_by_keyboard_alone(tmp_path, opened, sounds):
     page.keyboard.press(" ")
     assert page.evaluate("$('audio').paused")
     page.keyboard.press("+")
-    assert page.evaluate("view.to - view.from") == 3.5
+    assert page.evaluate("view.to - view.from") == pytest.approx(3.5)
     page.keyboard.press("0")
     page.locator("#curves").focus()
     before = page.evaluate("now()")

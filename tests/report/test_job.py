@@ -46,7 +46,7 @@ def test_names_are_escaped_for_eyes_alone(tmp_path):
     names = [HOSTILE_FILE, "bad\udcff.wav", "tab\t\x1b[2J.wav"]
     write(tmp_path / "p.html", (timeline(name, SCORES) for name in names), classes=(HOSTILE, "b", "c"))
     shown = [row["path"] for row in rows(tmp_path / "p.html")]
-    assert shown == [HOSTILE_FILE.replace("\n", "\\n"), "bad\\xff.wav", "tab\\t\\x1b[2J.wav"]
+    assert shown == [HOSTILE_FILE.replace("\n", "\\n"), "bad\\udcff.wav", "tab\\t\\x1b[2J.wav"]
     expected = HOSTILE.replace("\n", "\\n").replace("\u2028", "\\u2028")
     assert parts(tmp_path / "p.html")["meta"]["classes"][0] == expected
 

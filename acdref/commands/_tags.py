@@ -1,0 +1,37 @@
+"""TAGS, a file that `acdref predict` has written, as commands read it."""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from acdref.commands._progress import Progress
+
+if TYPE_CHECKING:
+    from acdref.predict.summary import Tagged
+
+
+@contextlib.contextmanager
+def opened_tags(
+    tags: str,
+    classes: Sequence[str] | None,
+    threshold: float | None,
+    by_class: Mapping[str, float],
+    progress: Progress,
+) -> Iterator["Iterator[Tagged]"]:
+    """Context with the recordings in TAGS; "-" is stdin.
+
+    Classes that are asked for and of which it has nothing, which may be mistyped, are told in the end.
+    """
+    from acdref.errors import naming
+    from acdref.predict.summary import Bar, read_tags
+
+    name, counts = "stdin" if tags == "-" else tags, Bar(by_class, threshold)
+    with contextlib.ExitStack() as stack:
+        with naming(name):
+            stream = sys.stdin.buffer if tags == "-" else stack.enter_context(open(tags, "rb"))
+        yield read_tags(stream, name, counts)
+    for label in dict.fromkeys([*(classes or ()), *by_class]):
+        if label not in counts.asked:
+            has = f"it has {', '.join(sorted(counts.asked))}" if counts.asked else "it has no class"
+            progress.log(f"{name}: nothing of class {label!r} ({has})")
