@@ -557,7 +557,6 @@ PLANTED = {
         ("{_file(path) for path in inputs}", "set()"),
         (").casefold()", ")"),
         ("yield from _done(writing, math.inf)", "pass"),
-        ("            writer.close(*sys.exc_info())\n", "            pass\n"),
         ("samples[max(0, writer.first - at) :", "samples[:"),
     ],
     "commands/embed": [
@@ -797,7 +796,7 @@ PLANTED = {
         ("if set(found) <= set(ACD_CLASSES)", "if set(found) & set(ACD_CLASSES)"),
     ],
     "tables/rows": [
-        ('open(self.path, encoding="utf-8-sig"', 'open(self.path, encoding="utf-8"'),
+        ('"encoding": "utf-8-sig"', '"encoding": "utf-8"'),
         (
             "self.line, last = last + 1, self._before + reader.line_num",
             "self.line = last = self._before + reader.line_num",

@@ -132,7 +132,7 @@ def read_tags(stream: BinaryIO, name: str, counts: Callable[..., bool]) -> Itera
     """
     head = stream.peek(64) if hasattr(stream, "peek") else b""
     jsonl = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
-    with Rows(name, None, stream=stream) as rows:
+    with Rows(name, None, stream=stream, errors="surrogateescape") as rows:
         found = _objects(rows, counts) if jsonl else _table(rows, counts)
         for path, group in itertools.groupby(found, key=lambda each: each.path):
             every = list(group)

@@ -36,6 +36,9 @@ class Rows:
         Subclass of FileError, for whatever is wrong with the file.
     stream : binary file, optional
         Open already, such as stdin; `path` is only its name then.
+    errors : str
+        What becomes of bytes that are not UTF-8, as of `open`: "strict", or "surrogateescape" where names of
+        files may have them.
 
     Attributes
     ----------
@@ -70,9 +73,10 @@ class Rows:
         dialect: dict | None = COMMAS,
         error: type[FileError] = FileError,
         stream: BinaryIO | None = None,
+        errors: str = "strict",
     ):
         self.path, self.line = str(path), 0
-        self._stream = stream
+        self._stream, self._how = stream, {"encoding": "utf-8-sig", "newline": "", "errors": errors}
         self.names: list[str] = []
         self.dialect, self._error = dialect, error
         self._before = 0  # lines that the CSV reader has not seen
@@ -81,9 +85,9 @@ class Rows:
     def __enter__(self):
         with naming(self.path, self._error):
             if self._stream is not None:
-                self._file = io.TextIOWrapper(self._stream, encoding="utf-8-sig", newline="")
+                self._file = io.TextIOWrapper(self._stream, **self._how)
             else:
-                self._file = open(self.path, encoding="utf-8-sig", newline="", opener=patient)
+                self._file = open(self.path, opener=patient, **self._how)
         self.lines = self._text()
         self._rows = self._split()
         return self

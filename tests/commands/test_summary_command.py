@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -33,6 +34,13 @@ def test_forms(events):
     assert [row["path"] for row in rows] == [row["path"] for row in found["files"]]
     table = program("summary", "--format", "table", events)[1]
     assert "3 recordings, " in table and ", 1 failed" in table and rows[0]["path"] in table
+
+
+def test_a_name_that_is_not_utf8(events):
+    """For programs it is the bytes that it is, for people it is escaped."""
+    rows = events.read_bytes().replace(b"/a.wav", b"/a\xff.wav")
+    assert b"a\xff.wav" in os.fsencode(program("summary", "--format", "csv", "-", stdin=rows)[1])
+    assert "a\\udcff.wav" in program("summary", "--format", "table", "-", stdin=rows)[1]
 
 
 def test_only_one_class(events):

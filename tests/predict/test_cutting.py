@@ -91,6 +91,11 @@ def test_names_differ_and_stay_in_the_folder(events):
         assert len(name.encode()) < 240 and not set(name) & set('\0/\\:*?"<>|\n')
 
 
+def test_names_are_settled_by_the_inputs(tmp_path):
+    names = ClipNames(tmp_path, "flac", ["a/x.wav", "b/x.wav"])
+    assert names.place("b/x.wav", "dog", 0, 1) == str(tmp_path / "b_x_0.000-1.000_dog.flac")
+
+
 def test_no_input_is_replaced(tmp_path):
     """An earlier clip may be a recording now, by another name or letters of another size."""
     earlier = write(tmp_path / "X_0.000-1.000_dog.flac", noise(1))
