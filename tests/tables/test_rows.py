@@ -14,6 +14,7 @@ from acdref.tables.rows import (
     TABS,
     Rows,
     csv_line,
+    is_text,
     names_in,
     names_text,
     tab_line,
@@ -195,3 +196,9 @@ def test_lines():
     assert csv_line([1, 0.5, "", None, "a b"]) == "1,0.5,,,a b\n"
     assert csv_line(["a\rb", "c\n", '"']) == '"a\rb","c\n",""""\n'
     assert tab_line(["a", '"b"', ""]) == 'a\t"b"\t\n'
+
+
+def test_what_no_file_of_text_holds():
+    assert [is_text(name) for name in ("d\0g", "\ud800", "bad\udcff.wav", "ünïcode \U0001f415")] == [
+        False
+    ] * 3 + [True]
