@@ -23,6 +23,7 @@ import numpy as np
 from acdref import checkpoint, metrics
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
+from acdref.data.loader import end_if_starting
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.front_ends import front_end
 from acdref.files import claimed, json_sha256, read_json, write_text
@@ -79,6 +80,7 @@ def train(
         For input that makes training impossible, a folder that holds another run or in which one is at work,
         a run whose manifest or options have changed since, or one to lengthen that is not finished.
     """
+    end_if_starting()
     keep_freed_memory()
     with claimed(out):
         return _train(options, Path(out), resume, observer or Observer(), lengthen)

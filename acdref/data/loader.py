@@ -4,12 +4,14 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,8 @@ from acdref.errors import AcdrefError, AudioError
 from acdref.ops.memory import keep_freed_memory
 
 _LIBRARIES = ("ACDREF_NUM", "MKL_NUM", "NUMBA_NUM", "OMP_NUM", "OPENBLAS_NUM", "VECLIB_MAXIMUM")
-_ONE_THREAD = {f"{library}_THREADS": "1" for library in _LIBRARIES}
+_STARTED = "ACDREF_WORKER"  # in the environment of a process that is started as a worker
+_FOR_WORKERS = {f"{library}_THREADS": "1" for library in _LIBRARIES} | {_STARTED: "1"}
 
 PATIENCE, STARTING = 0.5, 60.0
 """Seconds after which a sequence that a worker owes is made here: something else keeps the cores busy.  The
@@ -53,7 +56,8 @@ class Loader:
     -----
     Use it in a ``with`` statement: leaving that, for whatever reason, ends the workers.  They are started
     once and keep their decoded recordings over all epochs, each its share of the reader's ``max_bytes``.
-    Workers are spawned, so a script must start its work under ``if __name__ == "__main__"``.  They leave
+    Workers are spawned, so a script must start its work under ``if __name__ == "__main__"``: each worker
+    begins with the script anew, and one that comes to a Loader so ends (:func:`end_if_starting`).  They leave
     Ctrl-C to this process, run one thread each, and exit when this process is gone, even by ``kill -9``.
 
     Workers take what the cores have left.  Where other programs leave them nothing for `PATIENCE` seconds,
@@ -79,6 +83,7 @@ class Loader:
         transform: Callable[[NDArray], NDArray] | None = None,
         on_failure: Callable[[AudioError], object] | None = None,
     ):
+        end_if_starting()
         if batch < 1 or workers < 0:
             raise ValueError("batch must be >= 1 and workers >= 0")
         self.sequences, self.batch, self.workers = sequences, batch, workers
@@ -87,6 +92,7 @@ class Loader:
         self._pool = self._slots = self._items = None
         self._writing: dict[int, Future] = {}  # slot -> what was last to be written there
         self._patience = STARTING  # seconds; 0 while the workers are late
+        self._began = False  # whether any worker has made anything
 
     def __enter__(self):
         return self
@@ -120,7 +126,7 @@ class Loader:
         Raises
         ------
         AcdrefError
-            If a worker was killed.  An exception inside a worker is raised here with its type.
+            If a worker was killed, or could not begin.  An exception inside a worker is raised here with its type.
         """
         indices = range(start * self.batch, steps * self.batch)
         if self._items is not None:
@@ -163,15 +169,16 @@ class Loader:
                 index, future = pending[0]
                 if self._arrived(future):
                     length, y, failures = future.result()
+                    self._began = True
                     yield self._slots[index % len(self._slots), :length], y, failures
                 else:
                     yield from self._made_here(epoch, [index])
                 pending.popleft()
                 for index in itertools.islice(todo, 1):
                     pending.append((index, self._submit(epoch, index)))
-        except BrokenProcessPool as error:
+        except BrokenProcessPool:
             self.close()
-            raise AcdrefError("a data worker was killed (out of memory?); try fewer workers") from error
+            raise AcdrefError(_KILLED if self._began else _NOT_BEGUN) from None
         finally:
             for future in self._writing.values():
                 future.cancel()
@@ -203,13 +210,36 @@ class Loader:
         context = multiprocessing.get_context("spawn")
         memory = context.RawArray("b", count * x.nbytes)
         layout = ((count, *x.shape), x.dtype.str)
+        # In shared memory, too: a worker gets its arguments through a pipe, and where they are more than that
+        # holds, this process waits for ever for a worker that has died before it read them.
+        work = bytes(ForkingPickler.dumps((self.sequences, self.transform)))
+        shared = context.RawArray("c", len(work))
+        shared.raw = work
         self._slots = np.frombuffer(memory, dtype=x.dtype).reshape(layout[0])
         self._pool = ProcessPoolExecutor(
             self.workers,
             mp_context=context,
             initializer=_start_worker,
-            initargs=(self.sequences, self.workers, self.transform, memory, layout),
+            initargs=(shared, self.workers, memory, layout),
         )
+
+
+_KILLED = "a data worker was killed (out of memory?); try fewer workers"
+_NOT_BEGUN = (
+    "the data workers ended before they began. Each begins with your script anew, so let that start its work "
+    'below a line `if __name__ == "__main__":`, or set workers to 0; if it does, they were killed (out of '
+    "memory?): try fewer"
+)
+
+
+def end_if_starting() -> None:
+    """End this process, without a word, if it is a worker that has come here by running its script anew.
+
+    The process that started it says what to do.
+    """
+    main = multiprocessing.current_process().name == "MainProcess"
+    if _worker is None and not main and _STARTED in os.environ:
+        os._exit(1)
 
 
 @contextlib.contextmanager
@@ -218,15 +248,15 @@ def _worker_environment():
 
     Both are inherited, so they hold before the child has run a line of its own; here Ctrl-C is only put off.
     """
-    before = {name: os.environ[name] for name in _ONE_THREAD if name in os.environ}
+    before = {name: os.environ[name] for name in _FOR_WORKERS if name in os.environ}
     masked = None
     if hasattr(signal, "pthread_sigmask"):
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ.update(_ONE_THREAD)
+    os.environ.update(_FOR_WORKERS)
     try:
         yield
     finally:
-        for name in _ONE_THREAD:
+        for name in _FOR_WORKERS:
             del os.environ[name]
         os.environ.update(before)
         if masked is not None:
@@ -236,8 +266,10 @@ def _worker_environment():
 _worker = None  # in a worker process: (sequences, transform, slots, paths of failures already sent)
 
 
-def _start_worker(sequences, workers, transform, memory, layout):
+def _start_worker(shared, workers, memory, layout):
     global _worker
+    del os.environ[_STARTED]
+    sequences, transform = pickle.loads(shared.raw)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _step_aside()
     keep_freed_memory()

@@ -236,6 +236,35 @@ def test_no_worker_outlives_training(tmp_path, how):
         assert errors.rstrip().endswith("KeyboardInterrupt")
 
 
+UNGUARDED = """
+from acdref.data.loader import Loader
+from test_loader import Numbered
+sequences = Numbered()
+sequences.labels = bytes({size})
+with Loader(sequences, 2, 2) as loader:
+    print(sum(1 for _ in loader.batches(0, 3)))
+"""
+
+
+@pytest.mark.parametrize("size", [1, 10**6])  # less and more than a pipe holds
+def test_a_script_without_guard_ends_with_what_to_write(tmp_path, size):
+    """Each worker begins with the script anew, ends there without a word, and the first process says why."""
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED.format(size=size))
+    here = os.path.dirname(__file__)
+    path = os.pathsep.join([here, os.path.dirname(os.path.dirname(here))])
+    done = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+        timeout=60,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.count("Traceback") == 1
+    assert 'let that start its work below a line `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize("wrong", [{"batch": 0}, {"batch": 1, "workers": -1}])
 def test_parameters(wrong):
     with pytest.raises(ValueError, match="batch must be"):
