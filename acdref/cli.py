@@ -19,8 +19,19 @@ from acdref.commands._progress import discard, keep_strays, say, stderr_may_be_d
 from acdref.errors import AcdrefError
 
 # Modules of acdref.commands, in the order of the help page; the command object is the module's `command`.
-COMMANDS = ("predict", "summary", "report", "cut", "embed", "similar", "check", "train", "augment")
-COMMANDS += ("evaluate", "calibrate", "relabel", "teach", "recipe", "info", "export", "conform", "synth")
+COMMANDS = ("predict", "summary", "report", "cut", "embed", "similar", "check", "train", "compare")
+COMMANDS += (
+    "augment",
+    "evaluate",
+    "calibrate",
+    "relabel",
+    "teach",
+    "recipe",
+    "info",
+    "export",
+    "conform",
+    "synth",
+)
 COMMANDS += ("demo",)
 
 EXIT_ERROR, EXIT_USAGE, EXIT_PARTIAL, EXIT_INTERRUPTED = 1, 2, 3, 130

@@ -18,6 +18,7 @@ from acdref.files import json_number, write_table
 from acdref.nets import registry
 from acdref.nets.network import Network
 from acdref.optim import AdamW, Average, Plateau
+from acdref.tables.history import standing
 
 CHECKPOINT_SECONDS = 300
 Say = Callable[[str], object] | None
@@ -98,6 +99,8 @@ class Job:
         Weights file of what counts so far.  Without it, the last weights count.
     metrics : path, optional
         CSV file with a row an epoch.
+    measured : callable, optional
+        Called when that has been written.
     meta : dict
         What the files say of the network, see :func:`acdref.checkpoint.network_meta`.
     fingerprint : str, optional
@@ -123,6 +126,7 @@ class Job:
     patience: int | None = None
     best: Path | None = None
     metrics: Path | None = None
+    measured: Callable[[], object] | None = None
     meta: dict = field(default_factory=lambda: {"format": checkpoint.FORMAT, "version": checkpoint.VERSION})
     fingerprint: str | None = None
     options: str | None = None
@@ -278,6 +282,8 @@ class Run:
     def _write_metrics(self):
         if self.job.metrics is not None and self.rows:
             write_table(self.job.metrics, self.rows[0], [row.values() for row in self.rows])
+            if self.job.measured is not None:
+                self.job.measured()
 
     def _candidate(self):
         """The network that is validated and kept: the averaged one, if there is an average."""
@@ -293,8 +299,7 @@ class Run:
         for name in ("mAP", "AUC", "loss"):
             if np.isnan(row.get(f"val_{name}", 0.0)):
                 raise AcdrefError(f"{self._place}: no validation {name} in epoch {row['epoch']}: {cause}")
-        scores = {"mAP": row.get("val_mAP"), "AUC": row.get("val_AUC"), "loss": -row.get("val_loss", np.nan)}
-        return scores.get(self.job.keep, np.nan)
+        return standing(row, self.job.keep)
 
     def _write_best(self, net, row):
         if self.job.best is None:

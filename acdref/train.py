@@ -4,6 +4,7 @@ A run is a folder::
 
     config.json    every option, as resolved
     metrics.csv    one row an epoch
+    curves.html    the same to look at, see :mod:`acdref.report.curves`
     best.npz       weights with the highest validation mAP so far (or what the options say)
     last.npz       all that is needed to continue, written every few minutes and after every epoch
 
@@ -34,15 +35,16 @@ from acdref.ops.memory import keep_freed_memory
 from acdref.optim import Plateau, cosine
 from acdref.options.training import TrainOptions
 from acdref.predict.scoring import score_manifest
+from acdref.report.curves import Drawing
+from acdref.tables.history import CONFIG, LENGTHENED, METRICS
 from acdref.tables.manifest import of_the_same_classes
 from acdref.tables.rows import names_text
 
-CONFIG, LAST, BEST = "config.json", "last.npz", "best.npz"
+LAST, BEST = "last.npz", "best.npz"
 WARMUP = 0.05  # share of the steps in which the cosine schedule rises
 
 # Options that do not change what a step computes, and may differ when a run continues.
 FREE_OPTIONS = ("workers",)
-LENGTHENED = "lengthened"  # in config.json, beside the options: up to which epochs a finished run went on
 
 Options = TrainOptions
 
@@ -101,7 +103,8 @@ def _train(options, out, resume, observer, lengthen):
         observer.log(note)
     net = _network(options, manifest.classes, say)
     with _loader(options, manifest, net, observer) as loader:
-        job = dataclasses.replace(_job(options, out, loader, val, net, ends), options=_digest(stored))
+        job = _job(options, out, loader, val, net, ends)
+        job = dataclasses.replace(job, options=_digest(stored), measured=Drawing(out, observer.log))
         run = Run(net, job, out / LAST, observer)
         if not begun:  # only now: options that make no run leave the folder as it was
             _claim_folder(options, out)
@@ -310,7 +313,7 @@ def _job(options, out, loader, val, net, ends=None):
         validate=None if val is None else validate,
         keep="last" if val is None else options.keep or "mAP",
         best=out / BEST,
-        metrics=out / "metrics.csv",
+        metrics=out / METRICS,
         meta=checkpoint.network_meta(net, manifest.classes),
         fingerprint=fingerprint(manifest, val),
         seed=options.seed,

@@ -327,6 +327,12 @@ PLANTED = {
     "conform/sound": [
         ('"nothing was compressed": X,', '"nothing was compressed": compress(X),'),
     ],
+    "compare": [
+        ("any(n not in o or n not in known or", "any(n in o and n in known and"),
+        ("len(names) <= FIRST", "len(names) <= 2 * FIRST"),
+        ("elif set(run.classes) != set(first.classes):", "elif len(run.classes) != len(first.classes):"),
+        ('return "" if value is None or value != value else value', 'return "" if not value else value'),
+    ],
     "conform/timing": [
         ('LEFTOVERS = ("balanced", "first")', 'LEFTOVERS = ("first", "balanced")'),
         ("rules.frame_events(share=share, **given)", "rules.frame_events(**given)"),
@@ -340,6 +346,8 @@ PLANTED = {
         ("            del os.environ[name]\n", "            pass\n"),
         ("    _step_aside()\n", ""),
         ("wait([future], self._patience)", "wait([future])"),
+        ("if _worker is None and not main and _STARTED in os.environ:", "if False:"),
+        ("_KILLED if self._began else _NOT_BEGUN", "_KILLED"),
     ],
     "data/empty": [
         ("PULSE = (1e-4, 0.1)", "PULSE = (0.5, 1.0)"),
@@ -420,8 +428,7 @@ PLANTED = {
     ],
     "fit": [
         ('job.keep == "last" or score > self.best', 'job.keep == "last" or score >= self.best'),
-        ('"loss": -row.get("val_loss", np.nan)', '"loss": row.get("val_loss", np.nan)'),
-        ('"AUC": row.get("val_AUC")', '"AUC": row.get("val_mAP")'),
+        ("                self.job.measured()\n", "                pass\n"),
         ("len(scores) > patience + int", "len(scores) >= patience + int"),
         (
             "self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0",
@@ -771,6 +778,13 @@ PLANTED = {
         ("map(fsd50k_name, labels)", "labels"),
         ('unknown="ignore"', 'unknown="raise"'),
     ],
+    "tables/history": [
+        ('return -value if keep == "loss" else value', "return value"),
+        ('f"val_{keep}", np.nan', '"val_mAP", np.nan'),
+        ('if validated else "last"', 'if True else "last"'),
+        ("*self.options.get(LENGTHENED, [])][-1]", "*self.options.get(LENGTHENED, [])][0]"),
+        ('float(field or "nan")', "float(field or 0)"),
+    ],
     "tables/label_files": [
         ('display.replace(", and ", ", ")', "display"),
         ("if end < start:", "if end <= start:"),
@@ -1029,6 +1043,12 @@ PLANTED = {
         ("run = 1 + max(", "run = max("),
         ("if _OURS.encode() not in file.read(4096):", "if False:"),
         ("self.starts.append(self.starts[-1] + len(self._items))", "self.starts.append(len(self._items))"),
+    ],
+    "report/curves": [
+        ("if not self._said:", "if True:"),
+        ('f"{row[column]:.6g}"', 'f"{row[column]:.3g}"'),
+        ("len(runs[0].rows) < runs[0].planned", "len(runs[0].rows) <= runs[0].planned"),
+        ("        except Exception as error:", "        except OSError as error:"),
     ],
     "report/pictures": [
         (".astype(np.uint8)[::-1]", ".astype(np.uint8)"),

@@ -292,6 +292,13 @@ def test_metrics_are_a_row_an_epoch(tmp_path):
     assert [{name: float(value) for name, value in row.items()} for row in found] == rows
 
 
+def test_what_measures_is_called_when_metrics_are_written(tmp_path):
+    path, seen = tmp_path / "metrics.csv", []
+    measured = {"metrics": path, "measured": lambda: seen.append(len(path.read_text().splitlines()))}
+    rows = fit(network(), keeping(tmp_path, "last", **measured))
+    assert seen == list(range(2, len(rows) + 2))
+
+
 @pytest.mark.parametrize("changed", [{"epochs": 2}, {"fingerprint": "x"}])
 def test_another_jobs_checkpoint_is_refused(tmp_path, changed):
     fit(network(), job(1), tmp_path / "last.npz")

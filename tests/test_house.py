@@ -29,7 +29,7 @@ FLOORS = (
     ("clap", "teacher"),
     (
         *("fit", "train", "evaluate", "calibrate", "check", "predict", "relabel", "recipes", "report"),
-        *("info", "demo", "listen"),
+        *("info", "demo", "listen", "compare"),
     ),
     ("conform", "testing"),
     ("commands", "cli", "__main__"),

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -74,6 +75,21 @@ def test_a_run_leaves_its_options_metrics_and_weights(finished, options):
     assert meta["val_mAP"] == max(float(r["val_mAP"]) for r in rows)
     assert not [p for p in out.iterdir() if p.name.endswith(".tmp")]
     assert net.config.classes == 2
+
+
+def test_a_run_draws_its_curves(finished):
+    page = (finished[0] / "curves.html").read_text(encoding="utf-8")
+    (run,) = json.loads(re.search(r'id="meta">(.*?)</script>', page)[1])["runs"]
+    assert [row[0] for row in run["rows"]] == [1, 2] and "AP tone" in run["columns"]
+
+
+def test_a_page_that_fails_ends_no_training(finished, options, tmp_path, monkeypatch):
+    monkeypatch.setattr("acdref.report.curves.write_curves", lambda *_, **__: 1 / 0)
+    observer = Recorder()
+    assert train(options, tmp_path / "run", observer=observer) == finished[1]
+    assert [line for line in observer.lines if "curves" in line] == [
+        "no curves are drawn, but training goes on: division by zero"
+    ]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])

@@ -26,9 +26,9 @@ def command(out, resume, threads, **options):
     --preset paper is Braun & Gamper's training to the letter, which wants AudioSet, and weeks on a CPU; what
     else is given counts in place of a preset's value. docs/presets.md has every value of both, and why.
 
-    The run's folder gets config.json, metrics.csv, best.npz (weights with the best validation mAP) and
-    last.npz.  It may be stopped at any moment, even by kill -9: --resume continues to the same result, bit
-    for bit.
+    The run's folder gets config.json, metrics.csv, best.npz (weights with the best validation mAP), last.npz
+    and curves.html, a page that may stay open while the run goes on. It may be stopped at any moment, even by
+    kill -9: --resume continues to the same result, bit for bit.
 
     \b
     Examples:
@@ -59,7 +59,7 @@ def command(out, resume, threads, **options):
         raise click.UsageError("Missing argument 'MANIFEST'.")
     if resume:
         options["manifest"] = ""
-    written = r"config\.json|metrics\.csv|(best|last)\.npz"
+    written = r"config\.json|metrics\.csv|(best|last)\.npz|curves\.html"
     check_folder(out, *(options[name] for name in ("manifest", "val", "init")), written=written)
     set_threads(threads)
     with TerminalObserver() as observer:

@@ -126,7 +126,8 @@ class Loader:
         Raises
         ------
         AcdrefError
-            If a worker was killed, or could not begin.  An exception inside a worker is raised here with its type.
+            If a worker was killed, or could not begin.  An exception inside a worker is raised here with its
+            type.
         """
         indices = range(start * self.batch, steps * self.batch)
         if self._items is not None:

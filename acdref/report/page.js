@@ -1,16 +1,7 @@
-"use strict";
-// The page of `acdref report`: no libraries, nothing loaded but what lies beside it.  Scores are whole numbers
-// of 1/10000, rounded down; times are seconds.  Whatever was named by somebody else is set as text, never as HTML.
+// The page of `acdref report`: nothing is loaded but what lies beside it.  Scores are whole numbers of 1/10000,
+// rounded down; times are seconds.
 
 const ONE = 10000, NONE = [];
-const $ = (id) => document.getElementById(id);
-const make = (tag, values = {}, ...children) => {
-  const node = Object.assign(document.createElement(tag), values);
-  node.append(...children);
-  return node;
-};
-const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
-const counted = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 const shown = (score) => (score / ONE).toFixed(2);
 
 function clock(seconds, tenths = true) {
@@ -73,9 +64,7 @@ const meta = JSON.parse($("meta").textContent);
 const classes = meta.classes, C = classes.length;
 const thresholds = meta.thresholds.slice(), rules = { ...meta.rules };
 const recordings = [];
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const hue = (c) => Math.round(C > 16 ? c * 137.508 : (c * 360) / C); // neighbours differ in lightness, too
-const colour = (c) => `hsl(${(hue(c) + 210) % 360} 75% ${(dark.matches ? [60, 78] : [33, 50])[c % 2]}%)`;
+const colour = (c) => colourOf(c, C);
 let visible = new Set(C > 20 ? NONE : classes.keys());
 let folder = null; // that all recordings are in, with its last slash
 
@@ -428,19 +417,6 @@ function openAt(event) {
 const GUTTER = 96, SPECTRUM = 150, CURVES = 110, LANE = 14;
 const view = { r: null, from: 0, to: 1, at: 0, images: new Map(), url: null };
 
-function sized(canvas, height) {
-  const wide = canvas.parentElement.clientWidth, scale = devicePixelRatio || 1;
-  canvas.style.height = `${height}px`;
-  canvas.width = Math.round(wide * scale);
-  canvas.height = Math.round(height * scale);
-  const context = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
-  context.scale(scale, scale);
-  context.font = "12px system-ui, sans-serif";
-  return Object.assign(context, {
-    wide, soft: style.getPropertyValue("--soft"), line: style.getPropertyValue("--line"),
-  });
-}
-
 function ticks(context, from, to, y, text) {
   const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
   const wide = context.wide - GUTTER, least = ((to - from) * 80) / wide;
@@ -668,14 +644,7 @@ const keys = {
   " ": () => ($("audio").paused ? $("audio").play().catch(() => {}) : $("audio").pause()),
 };
 
-document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("input:not([type=checkbox], [type=range]), select, textarea");
-  const pressing = event.key === " " && event.target.matches("input, button, summary, audio, .scroll");
-  if (typing || pressing || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
-  if ("np+-0 ".includes(event.key) && !view.r?.count) return;
-  event.preventDefault();
-  keys[event.key]();
-});
+listen(keys, (key) => view.r?.count || !"np+-0 ".includes(key));
 
 let due = null;
 

@@ -165,18 +165,34 @@ def _into_folder(folder):
                     (data / name).unlink()
 
 
+def page_of(name: str, meta: dict) -> str:
+    """A page that has all in one part.
+
+    Parameters
+    ----------
+    name : str
+        Of its files in this folder, ``NAME.html`` and ``NAME.js``.
+    meta : dict
+        JSON-able.
+    """
+    before, behind = _template(name)
+    return before + _meta(meta) + behind
+
+
 def _last(parts, meta):
     """The part that says what there is."""
     parts.flush()
-    meta |= {"lists": parts.lists, "items": parts.starts}
+    return _meta(meta | {"lists": parts.lists, "items": parts.starts})
+
+
+def _meta(meta):
     return f'<script type="application/json" id="meta">{json_text(meta)}</script>\n'
 
 
-def _template() -> tuple[str, str]:
-    """The page, up to its parts and from there on."""
+def _template(name: str = "page") -> tuple[str, str]:
+    """A page, up to its parts and from there on."""
     files = resources.files("acdref.report")
-    page, style, script = (
-        files.joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
-    )
+    names = (f"{name}.html", "page.css", "shared.js", f"{name}.js")
+    page, style, *scripts = (files.joinpath(each).read_text(encoding="utf-8") for each in names)
     before, _, behind = page.partition("<!--PARTS-->\n")
-    return before.replace("<!--CSS-->\n", style), behind.replace("<!--JS-->\n", script)
+    return before.replace("<!--CSS-->\n", style), behind.replace("<!--JS-->\n", "\n".join(scripts))
