@@ -716,6 +716,8 @@ PLANTED = {
         (', "decision": dataclasses.asdict(decision)', ""),
     ],
     "relabel/job": [
+        ("clip = clip._replace(id=self.file.file(clip))", "pass"),
+        ("        if not self.found.clips:\n", "        if False:\n"),
         ("if offset > onset}", "if offset >= onset}"),
         ('hop = self.steps.frame.get("hop") or length', "hop = length"),
         ("q = 1.0 - self.steps.percentile", "q = self.steps.percentile"),
@@ -777,6 +779,13 @@ PLANTED = {
         ("return frames / rate", "return frames / 16000"),
         ("map(fsd50k_name, labels)", "labels"),
         ('unknown="ignore"', 'unknown="raise"'),
+    ],
+    "tables/file_names": [
+        ("if field not in FIELDS:", "if field is None:"),
+        ('if conversion or "{" in spec:', "if conversion:"),
+        ("round(1000 * seconds)", "int(seconds) * 1000"),
+        ("        self.missing = missing\n", "        self.missing += missing\n"),
+        ('if pattern.timed and self.format != "audioset":', "if False:"),
     ],
     "tables/history": [
         ('return -value if keep == "loss" else value', "return value"),

@@ -32,6 +32,15 @@ class _Steps(click.Command):
 @option("--check only_check", bool, "Only validate the files and say what they hold.")
 @option("--format form", FORMATS, "Of INPUT  [default: recognised]")
 @option("--to", ["manifest"], "Of OUTPUT  [default: that of INPUT; framed by --frame]")
+@option(
+    "--file-pattern",
+    str,
+    "--to manifest: names of the clips' files, such as '{id}_{start}.flac' (see below)  [default: {id}]",
+    metavar="PATTERN",
+)
+@option(
+    "--root", PATH, "file-pattern: the folder of these files; clips without file are left out, and counted."
+)
 @option("--unknown-out", PATH, "audioset, fsd50k: a second file, of the unknown labels.")
 @option("--ontology", PATH, "AudioSet's ontology.json; its nodes are the classes.")
 @option("--vocabulary", PATH, "class_labels_indices.csv: the classes (kept of an ontology's).")
@@ -88,7 +97,21 @@ class _Steps(click.Command):
 @click_options(FrameOptions, ("guard",))
 @option("--json as_json", bool, "Print JSON, schema acdref.relabel/1.")
 @telling_options
-def command(source, out, only_check, form, to, unknown_out, classes, scores, absent, as_json, **options):
+def command(
+    source,
+    out,
+    only_check,
+    form,
+    to,
+    unknown_out,
+    classes,
+    scores,
+    absent,
+    file_pattern,
+    root,
+    as_json,
+    **options,
+):
     """Apply label rules to the label file INPUT and write OUTPUT; say what changed, class by class.
 
     Whatever the order of the options, the steps are done in this one: --expand or --mask-children; the
@@ -116,6 +139,11 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
     fsd50k, name a second file (--unknown-out) that lists them in place of the positive ones, or write a
     manifest (--to manifest). Events are expanded and mapped one by one, at their times.
 
+    --file-pattern: {id}; of AudioSet's segments also {start} and {end} in seconds (30, or 30.5; {start:06d}
+    is 000030, {start:.3f} 30.000) and {start_ms}, {end_ms}. As downloads name them: Y{id}.wav
+    (audioset_tagging_cnn), {id}_{start_ms}_{end_ms}.flac (audiosetdl), {id}_{start:.3f}.wav
+    (audioset-processing), Y{id}_{start:.3f}_{end:.3f}.wav (DCASE). Folders may stand before.
+
     --scores: npz with the arrays ids (or paths), classes and scores; CSV with a column path (id, fname,
     filename) and one per class; or what `acdref predict` writes as csv or jsonl (windows are averaged). In
     the order of INPUT; further rows may stand between. A class without score is left as it is. Or npz with
@@ -126,6 +154,7 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
       acdref relabel eval_segments.csv --ontology ontology.json --expand --out expanded.csv
       acdref relabel eval_segments.csv --ontology ontology.json --vocabulary class_labels_indices.csv \\
           --mask-children --to manifest --out masked.csv
+      acdref relabel eval_segments.csv --to manifest --file-pattern 'Y{id}.wav' --root eval --out eval.csv
       acdref relabel manifest.csv --scores tags.csv --correct --fp --out corrected.csv
       acdref relabel manifest.csv --scores clap.npz --zero-shot --threshold 0.3 --out labels.csv
       acdref relabel audioset_eval_strong.tsv --frame --out framed.tsv
@@ -137,13 +166,14 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
     """
     if (out is None) != only_check:
         raise click.UsageError("give either --out OUTPUT or --check")
+    _refuse_pattern(file_pattern, root, to, only_check)
     from acdref.relabel.job import check, relabel
 
     read = (source, scores, absent, *(options[name] for name in ("ontology", "vocabulary", "superclasses")))
     for flag, output in (("--out", out), ("--unknown-out", unknown_out)):
         check_output(output, *read, flag=flag, endings=(".csv", ".tsv", ".txt", ""))
     steps = _steps(**options)
-    how = {"absent": absent, "format": form, "classes": classes}
+    how = {"absent": absent, "format": form, "classes": classes, "file_pattern": file_pattern, "root": root}
     if only_check:
         how["say"] = Progress().log
         result = check(source, steps, scores, **how)
@@ -154,6 +184,23 @@ def command(source, out, only_check, form, to, unknown_out, classes, scores, abs
         how["progress"] = lambda n: progress.show(f"{n} clips")
         report = relabel(source, out, steps, scores, **how).as_dict()
     tell({"file": source, "out": out} | report, lambda: report_table(report), as_json)
+
+
+def _refuse_pattern(pattern, root, to, only_check):
+    """A pattern that names no files is wrong usage, wherever it would show otherwise."""
+    from acdref.errors import OptionError
+    from acdref.tables.file_names import FilePattern
+
+    if pattern is None:
+        if root is not None:
+            raise click.UsageError("--root goes with --file-pattern")
+        return
+    if to is None and not only_check:
+        raise click.UsageError("--file-pattern goes with --to manifest")
+    try:
+        FilePattern(pattern)
+    except OptionError as error:
+        raise click.UsageError(f"--file-pattern {error}") from None
 
 
 def _steps(ontology, vocabulary, superclasses, **options):

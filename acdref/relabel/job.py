@@ -27,6 +27,7 @@ from acdref.files import refuse_inputs
 from acdref.relabel.report import SCHEMA, Frames, Report
 from acdref.relabel.steps import Steps
 from acdref.tables.columns import Columns
+from acdref.tables.file_names import FilePattern, FoundClips
 from acdref.tables.label_files import HOLDS_UNKNOWN, AbsentLabels, Clip, LabelFile, refusing_repeats, writing
 from acdref.tables.rows import names_text
 from acdref.tables.scores import ScoreFile
@@ -49,6 +50,8 @@ def relabel(
     to: str | None = None,
     unknown_out: File | None = None,
     classes: Sequence[str] | None = None,
+    file_pattern: str | None = None,
+    root: File | None = None,
     progress: Callable[[int], None] | None = None,
     say: Callable[[str], object] | None = None,
 ) -> Report:
@@ -73,6 +76,10 @@ def relabel(
         lists the unknown labels of each clip in place of the positive ones.
     classes : sequence of str, optional
         The classes, where there is neither ontology nor vocabulary; by default those that occur.
+    file_pattern : str, optional
+        For a manifest: the names of the clips' files, see :class:`acdref.tables.file_names.FilePattern`.
+    root : str or path-like, optional
+        With `file_pattern`, the folder of these files: clips whose file is not there are left out.
     progress : callable, optional
         Called with the number of clips written.
     say : callable, optional
@@ -89,9 +96,10 @@ def relabel(
     """
     for output in (out, unknown_out):
         refuse_inputs(output, source, scores, absent)
-    job = _Job(source, steps, scores, absent, format, to, unknown_out, classes)
+    job = _Job(_opened(source, format, file_pattern, root), steps, scores, absent, to, unknown_out, classes)
     job.fit()
     report = job.write(out, unknown_out, progress)
+    report.missing = job.missing
     _tell(job, report.frames, say)
     return report
 
@@ -104,6 +112,8 @@ def check(
     absent: File | None = None,
     format: str | None = None,
     classes: Sequence[str] | None = None,
+    file_pattern: str | None = None,
+    root: File | None = None,
     say: Callable[[str], object] | None = None,
 ) -> dict:
     """Read the files of a job to their end, and write nothing.
@@ -114,14 +124,16 @@ def check(
     -------
     dict
         ``schema, format, clips, labels, per_clip, unknown, classes`` (those that occur), ``not_classes``
-        (labels that are no class) and ``scored`` (classes with scores).
+        (labels that are no class), ``scored`` (classes with scores), and with `root` ``files_missing``; the
+        others count only clips with a file then.
 
     Raises
     ------
     AcdrefError
         As :func:`relabel`.
     """
-    job = _Job(source, steps, scores, absent, format, None, None, classes, writes=False)
+    file = _opened(source, format, file_pattern, root)
+    job = _Job(file, steps, scores, absent, None, None, classes, writes=False)
     if job.scores is not None:
         take = job.scores.beside()
         for clips in _chunks(job.file):
@@ -143,7 +155,17 @@ def check(
         "classes": len(job.found.labels),
         "not_classes": sorted(job.columns.strangers),
         "scored": 0 if job.scores is None else int((job.score_column >= 0).sum()),
+        **({} if job.missing is None else {"files_missing": job.missing}),
     }
+
+
+def _opened(source, format, file_pattern, root):
+    """The label file, of which clips without a file are left out if there is a folder to look in."""
+    if file_pattern is not None:
+        return FoundClips(source, format, FilePattern(file_pattern), root)
+    if root is not None:
+        raise AcdrefError("a folder to look for files in (--root) goes with --file-pattern")
+    return LabelFile(source, format)
 
 
 def _tell(job, frames, say):
@@ -174,13 +196,15 @@ def _contents(file):
 class _Job:
     """A file, its classes, and the steps with their thresholds."""
 
-    def __init__(self, source, steps, scores, absent, format, to, unknown_out, classes, writes=True):
-        self.file = LabelFile(source, format)
-        self.steps = steps
+    def __init__(self, file, steps, scores, absent, to, unknown_out, classes, writes=True):
+        self.file, self.steps = file, steps
+        self.named = isinstance(file, FoundClips)
         self.format = to or ("framed" if steps.frame is not None else self.file.format)
         self.by_event = self.format in ("strong", "framed") and self.file.format == "strong"
         self._check_fit(scores, absent, unknown_out, writes)
         self.found, self.notes = _contents(self.file), []
+        self.missing = file.missing if self.named and file.root is not None else None
+        self._note_missing()
         self.absent = None if absent is None else AbsentLabels(absent)
         self.scores = None if scores is None else _open_scores(scores, steps, self.notes)
         if classes is None and steps.zero_shot is not None:
@@ -209,6 +233,16 @@ class _Job:
             if columns.column_of(label) is None and steps.unknown == "raise":
                 raise FileError(self.absent.path, f"line {line}: the label {label!r} is no known class")
         return columns
+
+    def _note_missing(self):
+        """Clips whose file is not there; it is an error if that is so for all."""
+        if not self.missing:
+            return
+        example, every = self.file.example, self.found.clips + self.missing
+        if not self.found.clips:
+            raise FileError(self.file.root, f"has the file of none of the {every} clips, such as {example}")
+        cause = f"{self.missing} of {every} clips have no file there and are left out, such as {example}"
+        self.notes.append(f"{self.file.root}: {cause}")
 
     def _note_strangers(self):
         """Scores for no class, and labels without scores."""
@@ -246,6 +280,8 @@ class _Job:
             raise unfit("mask-children needs labels of clips: events cannot be unknown (--to manifest)")
         if form == "framed" and self.format == "manifest":
             raise unfit("a manifest holds labels of whole clips, not of frames")
+        if self.named and writes and self.format != "manifest":
+            raise AcdrefError("files' names (--file-pattern) are for a manifest (--to manifest)")
         if unknown_out is not None and holds:
             raise AcdrefError(f"{self.format} files hold unknown labels themselves: no second file is needed")
         if writes and steps.make_unknown and not holds and unknown_out is None:
@@ -371,6 +407,8 @@ class _Job:
         lists = [_lists(y == 1), _lists(np.isnan(y))] + ([_lists(y == 0)] if framed else [])
         for i, clip in enumerate(clips):
             present, unknown, *absent = (self.columns.ordered(columns[i], clip) for columns in lists)
+            if self.named:
+                clip = clip._replace(id=self.file.file(clip))
             yield clip._replace(present=present, unknown=unknown, absent=absent[0] if framed else None)
 
     # At the times of events ------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ class Report:
         Classes marked absent from a clip that has events of them.
     frames : Frames or None
         What became of events that were made frames.
+    missing : int or None
+        Clips that were left out since their file is not there; None if nobody looked.
     counts : dict of str to ndarray, (C,), int64
         ``before, after``: positives; before means the original labels, mapped, but neither expanded nor
         corrected.  ``unknown_before, unknown_after``: unknown labels.  ``added, removed, masked, settled``:
@@ -37,6 +39,7 @@ class Report:
     dropped: int = 0
     overruled: int = 0
     frames: "Frames | None" = None
+    missing: int | None = None
     counts: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -73,6 +76,7 @@ class Report:
             "labels_left_out": self.dropped,
             "absent_overruled": self.overruled,
             **({} if self.frames is None else {"events_without_frame": self.frames.lost}),
+            **({} if self.missing is None else {"files_missing": self.missing}),
             "per_clip": {name: totals[name] / each for name in _COUNTS[:4]},
             "total": totals,
             "classes": {

@@ -200,3 +200,36 @@ def test_no_input_is_replaced(tmp_path, name):
     assert (code, stdout) == (1, "")
     assert err == f"acdref: {tmp_path / name}: is an input, and would be replaced; name another output\n"
     assert {file: (tmp_path / file).read_text() for file in files} == files
+
+
+class TestFilePattern:
+    def test_segments_find_their_files(self, files):
+        (files / "Y-0BIyqJj9ZU_30.000.wav").touch()
+        how = ("--to", "manifest", "--file-pattern", "Y{id}_{start:.3f}.wav", "--root", files)
+        code, out, err = run(files, "segments.csv", *how, "--out", files / "o.csv", "--json")
+        assert (code, json.loads(out)["files_missing"]) == (0, 2)
+        lost = "2 of 3 clips have no file there and are left out, such as Y--4gqARaEJE_0.000.wav"
+        assert err == f"acdref: {files}: {lost}\n"
+        assert (files / "o.csv").read_text().splitlines()[1].startswith("Y-0BIyqJj9ZU_30.000.wav,")
+
+    def test_check_counts_what_is_there(self, files):
+        (files / "zCmRCAdMSWc.wav").touch()
+        how = ("--check", "--file-pattern", "{id}.wav", "--root", files)
+        code, out, err = run(files, "segments.csv", *how)
+        assert (code, "audioset, 1 clips" in out, "2 of 3 clips have no file" in err) == (0, True, True)
+
+    @pytest.mark.parametrize(
+        ("how", "cause"),
+        [
+            (
+                ("--to", "manifest", "--file-pattern", "{ytid}.wav"),
+                "--file-pattern {ytid}.wav: {ytid} is unknown",
+            ),
+            (("--to", "manifest", "--file-pattern", "a.wav"), "must have {id}"),
+            (("--file-pattern", "{id}.wav"), "--file-pattern goes with --to manifest"),
+            (("--to", "manifest", "--root", "."), "--root goes with --file-pattern"),
+        ],
+    )
+    def test_wrong_usage(self, files, how, cause):
+        code, out, err = run(files, "segments.csv", *how, "--out", files / "o.csv")
+        assert (code, out) == (2, "") and cause in err and not (files / "o.csv").exists()

@@ -347,6 +347,62 @@ def test_real_figures(tmp_path, name, vocabulary, before, after, unknown):
     np.testing.assert_allclose(found, [before, after, unknown], rtol=0, atol=6e-4)
 
 
+@pytest.fixture
+def sounds(tmp_path):
+    """AudioSet's segments, of which two have their file."""
+    for name in ("--4gqARaEJE_0_10000.flac", "zCmRCAdMSWc_9500_19500.flac"):
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    return write(tmp_path / "segments.csv", AUDIOSET), tmp_path / "in"
+
+
+NAMES = "{id}_{start_ms}_{end_ms}.flac"
+
+
+def test_rows_find_their_files(sounds, tmp_path):
+    report = relabel(sounds[0], tmp_path / "m.csv", Steps(), to="manifest", file_pattern=NAMES)
+    manifest = read_manifest(tmp_path / "m.csv", tmp_path / "in")
+    assert manifest.paths[1] == "-0BIyqJj9ZU_30000_40000.flac" and len(manifest) == report.clips == 3
+    assert "files_missing" not in report.as_dict()
+
+
+def test_rows_without_a_file_are_left_out_and_said(sounds, tmp_path):
+    lines = []
+    how = {"to": "manifest", "file_pattern": NAMES, "root": sounds[1], "say": lines.append}
+    report = relabel(sounds[0], tmp_path / "m.csv", Steps(), **how)
+    left = ("--4gqARaEJE_0_10000.flac", "zCmRCAdMSWc_9500_19500.flac")
+    assert read_manifest(tmp_path / "m.csv").paths == left
+    assert report.as_dict()["files_missing"] == 1 and report.as_dict()["clips"] == 2
+    cause = "1 of 3 clips have no file there and are left out, such as -0BIyqJj9ZU_30000_40000.flac"
+    assert lines == [f"{sounds[1]}: {cause}"]
+    assert check(sounds[0], Steps(), file_pattern=NAMES, root=sounds[1])["files_missing"] == 1
+
+
+def test_teachers_scores_are_those_of_the_ids(sounds, tmp_path):
+    ids = ["--4gqARaEJE", "-0BIyqJj9ZU", "zCmRCAdMSWc"]
+    write_scores(tmp_path / "s.npz", ids, ["/m/dog"], np.array([[0.01], [0.99], [0.02]]))
+    how = {"to": "manifest", "file_pattern": NAMES, "root": sounds[1]}
+    relabel(sounds[0], tmp_path / "m.csv", Steps(correct={"fp": True}), tmp_path / "s.npz", **how)
+    manifest = read_manifest(tmp_path / "m.csv")
+    np.testing.assert_array_equal(manifest.labels[:, manifest.classes.index("/m/dog")], [0, 0])
+
+
+def test_no_file_at_all(sounds, tmp_path):
+    how = {"to": "manifest", "file_pattern": "Y{id}.wav", "root": sounds[1]}
+    with pytest.raises(FileError, match=r"none of the 3 clips, such as Y--4gqARaEJE\.wav"):
+        relabel(sounds[0], tmp_path / "m.csv", Steps(), **how)
+    assert not (tmp_path / "m.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("how", "cause"),
+    [({"file_pattern": "{id}"}, "are for a manifest"), ({"root": "."}, "goes with --file-pattern")],
+)
+def test_names_of_files_that_go_nowhere(sounds, tmp_path, how, cause):
+    with pytest.raises(AcdrefError, match=cause):
+        relabel(sounds[0], tmp_path / "o.csv", Steps(), **how)
+
+
 def test_check(tmp_path):
     source = write(tmp_path / "in", MANIFEST)
     steps = Steps(ontology=ONTOLOGY, unknown="ignore")

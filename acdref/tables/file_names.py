@@ -1,0 +1,150 @@
+"""Which file a clip of a label file is in: label files name clips, and downloads name files as they like."""
+
+import os
+import string
+from collections.abc import Iterator
+from os import PathLike
+
+from acdref.errors import FileError, OptionError
+from acdref.tables.label_files import Clip, LabelFile
+
+TIMES = ("start", "end", "start_ms", "end_ms")
+FIELDS = ("id", *TIMES)
+
+
+class FilePattern:
+    """The name of a clip's file, made of what a label file says of the clip.
+
+    Parameters
+    ----------
+    pattern : str
+        Text with the fields of :data:`FIELDS` in braces, ``{id}`` among them.  ``{start}`` and ``{end}`` are
+        seconds, without decimals if they are whole, or in Python's format after a colon; ``{start_ms}`` and
+        ``{end_ms}`` whole milliseconds.
+
+    Attributes
+    ----------
+    timed : bool
+        Whether it needs start and end of a clip, which AudioSet's segments have.
+
+    Raises
+    ------
+    OptionError
+        For another field, or a format that it cannot have.
+
+    Examples
+    --------
+    >>> clip = Clip(1, "--PJHxphWEs", [], details=("30.000", "40.000"))
+    >>> for pattern in ("Y{id}.wav", "{id}_{start:06d}.mp4", "{id}_{start_ms}_{end_ms}.flac"):
+    ...     print(FilePattern(pattern).path(clip))
+    Y--PJHxphWEs.wav
+    --PJHxphWEs_000030.mp4
+    --PJHxphWEs_30000_40000.flac
+    """
+
+    def __init__(self, pattern: str):
+        self.pattern = pattern
+        try:
+            parts = list(string.Formatter().parse(pattern))
+        except ValueError as error:
+            raise OptionError(f"{pattern}: {error}") from None
+        # Of (text before it, field or None, its format), as they follow each other.
+        self._parts = [(text, field, spec or "") for text, field, spec, _ in parts]
+        for _, field, spec, conversion in parts:
+            self._check(field, spec, conversion)
+        names = {field for _, field, _ in self._parts}
+        if "id" not in names:
+            raise OptionError(f"{pattern}: must have {{id}}, or else all clips would be in one file")
+        self.timed = bool(names & set(TIMES))
+
+    def _check(self, field, spec, conversion):
+        if field is None:
+            return
+        if field not in FIELDS:
+            known = ", ".join(f"{{{name}}}" for name in FIELDS)
+            raise OptionError(f"{self.pattern}: {{{field}}} is unknown; there are {known}")
+        try:
+            if conversion or "{" in spec:
+                raise ValueError("no conversions, and no fields within fields")
+            format("x" if field == "id" else 30, spec)
+        except ValueError as error:
+            raise OptionError(f"{self.pattern}: {{{field}}} cannot be written so ({error})") from None
+
+    def path(self, clip: Clip) -> str:
+        """The name of a clip's file.
+
+        Raises
+        ------
+        ValueError
+            If a time cannot be written as the pattern wants it.
+        """
+        values: dict[str, str | float] = {"id": clip.id}
+        if self.timed:
+            for name, text in zip(("start", "end"), clip.details, strict=True):
+                seconds = float(text)
+                values |= {name: int(seconds) if seconds.is_integer() else seconds}
+                values |= {f"{name}_ms": round(1000 * seconds)}
+        return "".join(
+            text + ("" if field is None else format(values[field], spec)) for text, field, spec in self._parts
+        )
+
+
+class FoundClips(LabelFile):
+    """A label file, without the clips whose file is not there.
+
+    Parameters
+    ----------
+    path, format
+        As of :class:`acdref.tables.label_files.LabelFile`.
+    pattern : FilePattern
+    root : str or path-like, optional
+        The folder to look in.  None: every clip counts.
+
+    Attributes
+    ----------
+    missing : int
+        Clips that were left out when the file was last read to its end.
+    example : str
+        The file of the first of these.
+
+    Raises
+    ------
+    FileError
+        If the file has no times and the pattern wants them, or there is no such folder; while iterating, for
+        a time that the pattern cannot have.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike,
+        format: str | None,
+        pattern: FilePattern,
+        root: str | PathLike | None = None,
+    ):
+        super().__init__(path, format)
+        self.pattern, self.root, self.missing, self.example = pattern, root, 0, ""
+        if pattern.timed and self.format != "audioset":
+            cause = f"{self.format} has no start and end of clips, which {pattern.pattern} wants"
+            raise FileError(path, cause)
+        if root is not None and not os.path.isdir(root):
+            raise FileError(root, "no such folder")
+
+    def file(self, clip: Clip) -> str:
+        """Path of a clip's file, in the folder."""
+        try:
+            return self.pattern.path(clip)
+        except ValueError:
+            times = " to ".join(clip.details)
+            cause = f"line {clip.line}: {times} s cannot be written as {self.pattern.pattern} wants it"
+            raise FileError(self.path, cause) from None
+
+    def __iter__(self) -> Iterator[Clip]:
+        missing = 0
+        for clip in super().__iter__():
+            name = self.file(clip)
+            if self.root is None or os.path.exists(os.path.join(self.root, name)):
+                yield clip
+                continue
+            missing += 1
+            self.example = self.example or name
+        self.missing = missing
