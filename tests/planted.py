@@ -716,7 +716,7 @@ PLANTED = {
         (', "decision": dataclasses.asdict(decision)', ""),
     ],
     "relabel/job": [
-        ("clip = clip._replace(id=self.file.file(clip))", "pass"),
+        ("clip = clip._replace(id=self.file.pattern.path(clip))", "pass"),
         ("        if not self.found.clips:\n", "        if False:\n"),
         ("if offset > onset}", "if offset >= onset}"),
         ('hop = self.steps.frame.get("hop") or length', "hop = length"),
@@ -783,7 +783,7 @@ PLANTED = {
     "tables/file_names": [
         ("if field not in FIELDS:", "if field is None:"),
         ('if conversion or "{" in spec:', "if conversion:"),
-        ("round(1000 * seconds)", "int(seconds) * 1000"),
+        ('(value.is_integer() or spec.endswith("d"))', "value.is_integer()"),
         ("        self.missing = missing\n", "        self.missing += missing\n"),
         ('if pattern.timed and self.format != "audioset":', "if False:"),
     ],

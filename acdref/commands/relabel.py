@@ -140,7 +140,7 @@ def command(
     manifest (--to manifest). Events are expanded and mapped one by one, at their times.
 
     --file-pattern: {id}; of AudioSet's segments also {start} and {end} in seconds (30, or 30.5; {start:06d}
-    is 000030, {start:.3f} 30.000) and {start_ms}, {end_ms}. As downloads name them: Y{id}.wav
+    is 000030, in both cases; {start:.3f} 30.000) and {start_ms}, {end_ms}. As downloads name them: Y{id}.wav
     (audioset_tagging_cnn), {id}_{start_ms}_{end_ms}.flac (audiosetdl), {id}_{start:.3f}.wav
     (audioset-processing), Y{id}_{start:.3f}_{end:.3f}.wav (DCASE). Folders may stand before.
 

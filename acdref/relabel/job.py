@@ -408,7 +408,7 @@ class _Job:
         for i, clip in enumerate(clips):
             present, unknown, *absent = (self.columns.ordered(columns[i], clip) for columns in lists)
             if self.named:
-                clip = clip._replace(id=self.file.file(clip))
+                clip = clip._replace(id=self.file.pattern.path(clip))
             yield clip._replace(present=present, unknown=unknown, absent=absent[0] if framed else None)
 
     # At the times of events ------------------------------------------------------------------------------

@@ -19,8 +19,9 @@ class FilePattern:
     ----------
     pattern : str
         Text with the fields of :data:`FIELDS` in braces, ``{id}`` among them.  ``{start}`` and ``{end}`` are
-        seconds, without decimals if they are whole, or in Python's format after a colon; ``{start_ms}`` and
-        ``{end_ms}`` whole milliseconds.
+        seconds, without decimals if they are whole, or in Python's format after a colon; those for whole
+        numbers (``:d``, ``:06d``) round down, as downloads do.  ``{start_ms}`` and ``{end_ms}`` are whole
+        milliseconds.
 
     Attributes
     ----------
@@ -71,22 +72,21 @@ class FilePattern:
             raise OptionError(f"{self.pattern}: {{{field}}} cannot be written so ({error})") from None
 
     def path(self, clip: Clip) -> str:
-        """The name of a clip's file.
-
-        Raises
-        ------
-        ValueError
-            If a time cannot be written as the pattern wants it.
-        """
+        """The name of a clip's file."""
         values: dict[str, str | float] = {"id": clip.id}
         if self.timed:
             for name, text in zip(("start", "end"), clip.details, strict=True):
-                seconds = float(text)
-                values |= {name: int(seconds) if seconds.is_integer() else seconds}
-                values |= {f"{name}_ms": round(1000 * seconds)}
-        return "".join(
-            text + ("" if field is None else format(values[field], spec)) for text, field, spec in self._parts
-        )
+                values |= {name: float(text), f"{name}_ms": round(1000 * float(text))}
+        return "".join(text + _written(values.get(field or ""), spec) for text, field, spec in self._parts)
+
+
+def _written(value, spec):
+    """A value of a field as its format wants it; nothing for no field."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and (value.is_integer() or spec.endswith("d")):
+        value = int(value)
+    return format(value, spec)
 
 
 class FoundClips(LabelFile):
@@ -110,8 +110,7 @@ class FoundClips(LabelFile):
     Raises
     ------
     FileError
-        If the file has no times and the pattern wants them, or there is no such folder; while iterating, for
-        a time that the pattern cannot have.
+        If the file has no times and the pattern wants them, or there is no such folder.
     """
 
     def __init__(
@@ -129,19 +128,10 @@ class FoundClips(LabelFile):
         if root is not None and not os.path.isdir(root):
             raise FileError(root, "no such folder")
 
-    def file(self, clip: Clip) -> str:
-        """Path of a clip's file, in the folder."""
-        try:
-            return self.pattern.path(clip)
-        except ValueError:
-            times = " to ".join(clip.details)
-            cause = f"line {clip.line}: {times} s cannot be written as {self.pattern.pattern} wants it"
-            raise FileError(self.path, cause) from None
-
     def __iter__(self) -> Iterator[Clip]:
         missing = 0
         for clip in super().__iter__():
-            name = self.file(clip)
+            name = self.pattern.path(clip)
             if self.root is None or os.path.exists(os.path.join(self.root, name)):
                 yield clip
                 continue
