@@ -38,7 +38,7 @@ def flat(options: dict[str, Any]) -> dict[str, Any]:
     >>> flat({"lr": 0.003, "augment": {"room": 0.2}})
     {'lr': 0.003, 'augment.room': 0.2}
     """
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in options.items():
         inner = flat(value) if isinstance(value, dict) else None
         found |= {name: value} if inner is None else {f"{name}.{key}": x for key, x in inner.items()}

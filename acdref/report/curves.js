@@ -191,9 +191,10 @@ function summary() {
     const open = data.runs.filter((run) => run.rows.length < run.planned).length;
     return `${data.runs.length} runs${open ? `, ${open} of them unfinished` : ""}`;
   }
-  const [run] = data.runs, mAP = value(run, run.kept, "val_mAP");
-  const best = `weights of epoch ${run.kept + 1} are kept${mAP === null ? "" : `: validation mAP ${number(mAP)}`}`;
-  return `${run.rows.length} of ${counted(run.planned, "epoch")} done; ${best}${data.live ? "; this page goes on by itself" : ""}`;
+  const [run] = data.runs, measure = `val_${run.keep}`, reached = number(value(run, run.kept, measure));
+  const why = run.keep === "last" ? "the last" : `the ${run.keep === "loss" ? "lowest" : "highest"} ${inner(measure)}, ${reached}`;
+  const done = `${run.rows.length} of ${counted(run.planned, "epoch")} done`;
+  return `${done}; weights of epoch ${run.kept + 1} are kept: ${why}${data.live ? "; this page goes on by itself" : ""}`;
 }
 
 function take(found) { // data that has changed, or the first

@@ -57,13 +57,14 @@ def _own_name(run):
     return os.path.basename(os.path.abspath(run.name)) or run.name
 
 
-def _run(name, run) -> dict[str, Any]:
+def _run(name: str, run: History) -> dict[str, Any]:
     """A run as the page has it; six digits are more than it shows."""
     columns = list(run.rows[0])
     return {
         "name": name,
         "planned": run.planned,
         "kept": run.kept,
+        "keep": run.keep,
         "columns": [printable(column) for column in columns],
         "rows": [[json_number(float(f"{row[column]:.6g}")) for column in columns] for row in run.rows],
         "options": {printable(name): printable(text_of(value)) for name, value in flat(run.options).items()},

@@ -63,11 +63,15 @@ class History(NamedTuple):
         return [self.options["epochs"], *self.options.get(LENGTHENED, [])][-1]
 
     @property
+    def keep(self) -> str:
+        """What decides which weights are kept, of :func:`standing`."""
+        validated = "val_mAP" in self.rows[0]
+        return (self.options.get("keep") or "mAP") if validated else "last"
+
+    @property
     def kept(self) -> int:
         """Number of the row whose weights are best.npz."""
-        validated = "val_mAP" in self.rows[0]
-        keep = (self.options.get("keep") or "mAP") if validated else "last"
-        scores = [standing(row, keep) for row in self.rows]
+        scores = [standing(row, self.keep) for row in self.rows]
         return len(scores) - 1 if np.isnan(scores).any() else int(np.argmax(scores))
 
     @property

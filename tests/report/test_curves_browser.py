@@ -79,7 +79,7 @@ def test_a_run(tmp_path, opened, scheme):
     page = opened(write_run(tmp_path / "run", THREE), color_scheme=scheme)
     assert page.title() == "Training of run"
     assert (
-        "3 of 4 epochs done; weights of epoch 2 are kept: validation mAP 0.7"
+        "3 of 4 epochs done; weights of epoch 2 are kept: the highest validation mAP, 0.7"
         in page.locator("#summary").inner_text()
     )
     assert legends(page) == {
@@ -172,6 +172,7 @@ def test_runs_one_over_the_other(tmp_path, opened):
 
 def test_without_validation(tmp_path, opened):
     page = opened(write_run(tmp_path / "run", THREE, classes=()))
+    assert "epoch 3 are kept: the last" in page.locator("#summary").inner_text()
     assert list(legends(page)) == ["Loss", "Learning rate"] and not page.locator("#ap").is_visible()
 
 
@@ -181,6 +182,8 @@ def test_validation_loss_stands_with_the_loss(tmp_path, opened):
     more = ["val_loss", "0.9", "0.8", "0.7"]
     (run / "metrics.csv").write_text("\n".join(f"{a},{b}" for a, b in zip(text, more, strict=True)))
     page = opened(run)
+    said = page.locator("#summary").inner_text()
+    assert "epoch 3 are kept: the lowest validation loss, 0.7" in said
     assert legends(page)["Loss"].split() == ["training", "0.3333", "validation", "loss", "0.7"]
     assert "Validation loss" not in legends(page)
 
