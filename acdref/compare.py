@@ -68,7 +68,7 @@ def notes(runs: Sequence[History]) -> list[str]:
         elif [run.options.get(name) for name in _RECORDINGS] != [
             first.options.get(name) for name in _RECORDINGS
         ]:
-            lines.append(f"{run.name}: was validated on other recordings, perhaps, than {first.name}")
+            lines.append(f"{run.name}: was validated on other recordings than {first.name}, it seems")
     return lines
 
 

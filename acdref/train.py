@@ -81,6 +81,11 @@ def train(
     AcdrefError
         For input that makes training impossible, a folder that holds another run or in which one is at work,
         a run whose manifest or options have changed since, or one to lengthen that is not finished.
+
+    Notes
+    -----
+    With workers (`options.workers`), a script must call this below ``if __name__ == "__main__":``, see
+    :class:`acdref.data.Loader`.
     """
     end_if_starting()
     keep_freed_memory()

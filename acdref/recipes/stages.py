@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from acdref.data.loader import end_if_starting
 from acdref.errors import AcdrefError, FileError, naming
 from acdref.files import Place, claimed, json_sha256, make_folder, read_json, sha256, write_text
 from acdref.fit import Observer
@@ -87,6 +88,7 @@ def run(
     ...     run("example", f"{folder}/out", {"seed": 0}, [Stage("first", work, ("x.txt",))])
     {'first': {'made': 1}}
     """
+    end_if_starting()
     with claimed(out):
         _claim(recipe, Path(out), options)
         return _run(Path(out), stages, observer or Observer())
