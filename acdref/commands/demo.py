@@ -15,6 +15,7 @@ from acdref.commands._output import check_folder
 from acdref.commands._progress import Progress, TerminalObserver
 from acdref.commands.report import check_page
 from acdref.errors import FileError
+from acdref.options.labels import EVENT_WINDOW
 
 _PAGE = "acdref-demo"
 
@@ -113,7 +114,8 @@ def _recordings(place, observer):
     from acdref.files import weights_file
     from acdref.predict.tagger import Tagger
 
-    manifest, tagger, found = recordings(), Tagger.load(weights_file()), []
+    manifest, found = recordings(), []
+    tagger = Tagger.load(weights_file(), "numpy")  # nobody waits for a compiler here
     click.echo(_row("recording", "is, by its source", "", "heard"))
     for each in tagged(tagger):
         found.append(each)
@@ -128,7 +130,7 @@ def _recordings(place, observer):
     observer.show("writing the page")
     page = write_page(place, tagger, found)
     observer.clear()
-    click.echo(f"to see and hear them: {_opener()} {shlex.quote(page)}")
+    click.echo(f"to see and hear them, {EVENT_WINDOW:g} s at a time: {_opener()} {shlex.quote(page)}")
 
 
 def _row(path, classes, verdict, heard):

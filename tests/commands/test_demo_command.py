@@ -71,7 +71,7 @@ def test_results_on_stdout_and_the_rest_on_stderr(run):
     assert re.fullmatch(r"tags: \d of the 9 classes that they have, and \d+ others", lines[10])
     shipped = resource("fixtures", "demo") / "manifest.csv"
     assert lines[11] == f"all CC0 1.0, by whom: {shipped}"
-    assert lines[12] == f"to see and hear them: {_opener()} acdref-demo/index.html"
+    assert lines[12] == f"to see and hear them, 2 s at a time: {_opener()} acdref-demo/index.html"
     training = "training on 4 sequences from 8 others"
     assert lines[13] == f"AP on 2 synthetic scenes, before and after {training}:"
     assert [line.split()[0] for line in lines[14:-1]] == [*ACD_CLASSES]
