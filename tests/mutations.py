@@ -58,7 +58,6 @@ MIRRORS = {
     "commands/_teacher": ["commands/test_teach_command.py"],
     "commands/_training": ["commands/test_train_command.py"],
     "commands/_work": ["commands/test_work.py", "commands/test_predict_events_command.py"],
-    "commands/demo": ["test_demo.py"],
     "commands/recipe/_common": [
         "commands/test_recipe_command.py",
         "commands/test_recipe_about_time_command.py",

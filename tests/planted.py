@@ -373,6 +373,26 @@ PLANTED = {
         ("super().__init__(str(path), cause)", 'super().__init__(f"{path}: {cause}")'),
         ('return f"{self.path}: {self.cause}"', "return self.cause"),
     ],
+    "commands/demo": [
+        ("        except FileExistsError:\n            continue\n", ""),
+        ("            os.rmdir(folder)", "            pass"),
+        ("sum(each.right for each in found)", "len(found)"),
+        ("name in each.classes for each in found", "True for each in found"),
+        ("shlex.quote(page)", "page"),
+        ("    _check_kept(keep)\n", ""),
+        ("if each.surest[0] not in scores:", "if not scores:"),
+        ("result['after'][name]", "before"),
+    ],
+    "demo": [
+        ("[0] in self.classes", "[0] in self.found.tags()"),
+        ("timeline._replace(path=each.path)", "timeline"),
+        ("int(name in each.classes) for name in tagger", "int(name in each.found.tags()) for name in tagger"),
+        ('manifest.where(split="val")', "manifest"),
+        ("seed=seed, init=str(weights_file())", "seed=seed"),
+        ("options, manifest=manifest.source, seed=seed", "options, manifest=manifest.source"),
+        ('row[f"AP {name}"] for name', "before[0] for name"),
+        ("if why is None:", "if True:"),
+    ],
     "evaluate": [
         ("self.priors[self.positives > 0]", "self.priors"),
         (

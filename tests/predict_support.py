@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,8 @@ def write_truncated(path, seconds=13.0, left=11.5):
 
 def write_tiny_weights(path, classes=CLASSES):
     """Weights of a network of a few hundred parameters; returns the path as text."""
-    save_weights(path, ACDNet(TINY, seed=1, backend="numpy"), classes, note="of a test")
+    config = replace(TINY, classes=len(classes))
+    save_weights(path, ACDNet(config, seed=1, backend="numpy"), classes, note="of a test")
     return str(path)
 
 
