@@ -1,5 +1,6 @@
 """What the commands that score recordings share: options, the network."""
 
+import functools
 import itertools
 import os
 import re
@@ -30,11 +31,32 @@ def network_options(command):
     return weights_option(_backend(_threads(command)))
 
 
-def open_network(weights, backend, threads, progress, repeatable=False):
+scheduler_option = option(
+    "--scheduler",
+    str,
+    "Have it done by the workers of a Dask scheduler, tcp://HOST:8786, or by N processes here, local:N. They "
+    "open the recordings by their paths. As backend, auto then means Numba (where installed) from the start.",
+    metavar="ADDRESS",
+)
+
+
+def open_cluster(address, progress):
+    """Reach a scheduler, which is let go when the command ends."""
+    from acdref.cluster import Cluster
+
+    cluster = Cluster(address, progress.log)
+    click.get_current_context().call_on_close(cluster.close)
+    return cluster
+
+
+def open_network(weights, backend, threads, progress, repeatable=False, scheduler=None):
     """Load the network; returns it with the backend's policy, and the class names.
 
-    A `repeatable` job is done with one backend from beginning to end, though it be stopped in between.
+    A `repeatable` job is done with one backend from beginning to end, though it be stopped in between; so is
+    one that a `scheduler` has done elsewhere.
     """
+    if scheduler and threads:
+        raise click.UsageError("--threads does not go with --scheduler, whose workers have their own")
     one_blas_thread()
     from acdref.checkpoint import load_weights
     from acdref.files import weights_file
@@ -44,10 +66,18 @@ def open_network(weights, backend, threads, progress, repeatable=False):
     set_threads(threads)
     get_threads()  # complains about its environment variable now rather than in the middle
     net, meta = load_weights(weights, backend="numpy")
-    if repeatable and backend == "auto":
+    if (repeatable or scheduler) and backend == "auto":
         backend, _ = describe(net.config)
-    progress.detail(f"{weights_file(weights)}: backend {backend}, {get_threads()} threads")
-    return Adaptive(net, backend, progress.aside, meta["thresholds"]), meta["classes"]
+    adaptive = Adaptive(net, backend, progress.aside, meta["thresholds"])
+    count = get_threads()
+    if scheduler:
+        from acdref.predict.remote import score_far
+
+        cluster = open_cluster(scheduler, progress)
+        adaptive.far, count = functools.partial(score_far, cluster), cluster.threads
+    told = progress.aside if scheduler else progress.detail
+    told(f"{scheduler or weights_file(weights)}: backend {backend}, {count} threads")
+    return adaptive, meta["classes"]
 
 
 def one_blas_thread():
