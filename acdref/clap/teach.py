@@ -106,8 +106,7 @@ def teach(
         journal.
     """
     embeds = teacher.embed_prompts([*prompts.classes.values(), *prompts.background])
-    if say is not None:
-        _tell_of_cut(teacher, prompts, say)
+    _tell_of_cut(teacher, prompts, say)
     meta = {"schema": SCHEMA} | teacher.describe()
     meta |= {"prompts": {name: list(texts) for name, texts in prompts.classes.items()}}
     meta |= {"background": list(prompts.background), "template": prompts.template}
@@ -118,9 +117,7 @@ def teach(
     start = time.monotonic()
     with Journal(f"{os.fspath(out)}.part", meta, say) as journal:
         score = _Scorer(teacher, embeds, journal, known, note)
-        jobs = score.jobs(recordings)
-        rows = in_order(jobs, workers, 2 * workers) if cluster is None else score.far(cluster, recordings)
-        for i, (path, mark, row) in enumerate(rows):
+        for i, (path, mark, row) in enumerate(score.answers(recordings, workers, cluster)):
             if isinstance(row, AudioError):
                 journal.forget(path)
                 notes[i] = row.cause
@@ -150,7 +147,8 @@ def teach(
 
 def _tell_of_cut(teacher, prompts, say):
     """Name the prompts that are too long for the model."""
-    for prompt in teacher.cut(itertools.chain(*prompts.classes.values(), prompts.background)):
+    every = itertools.chain(*prompts.classes.values(), prompts.background)
+    for prompt in teacher.cut(every) if say is not None else ():
         say(f"only the first {MOST_TOKENS} tokens of this prompt are read: {prompt!r}")
 
 
@@ -161,10 +159,13 @@ class _Scorer:
         self.teacher, self.embeds, self.journal, self.known, self.note = teacher, embeds, journal, known, note
         self.count = 0
 
-    def jobs(self, recordings):
-        """For each recording, what answers (path, mark of its file, row or AudioError)."""
-        for known, file in self._files(recordings):
-            yield functools.partial(self._score, *known, file)
+    def answers(self, recordings, workers, cluster):
+        """For each recording (path, mark of its file, row or AudioError)."""
+        if cluster is not None:
+            return self._far(cluster, recordings)
+        files = self._files(recordings)
+        jobs = (functools.partial(self._score, *known, file) for known, file in files)
+        return in_order(jobs, workers, 2 * workers)
 
     def _files(self, recordings):
         """For each recording (path, mark of its file, row or None), and the file, None if that is known."""
@@ -188,8 +189,8 @@ class _Scorer:
         except AudioError as error:
             return path, mark, error
 
-    def far(self, cluster, recordings):
-        """The answers of :meth:`jobs`, by the workers of a cluster."""
+    def _far(self, cluster, recordings):
+        """The same by the workers of a cluster."""
         array = io.BytesIO()
         np.save(array, self.embeds)
         bundle = self.teacher.bundle

@@ -4,8 +4,9 @@ import functools
 import itertools
 import os
 import re
+import select
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
@@ -93,8 +94,8 @@ def one_blas_thread():
 null_option = option("--null -0", bool, "The paths on stdin end with NUL, as those of find -print0.")
 
 
-def given_paths(paths: Sequence[str], null: bool = False) -> Iterator[Sequence[str]]:
-    """The paths of the command line, those on stdin in place of "-", as many at a time as have come.
+def given_paths(paths: Sequence[str], null: bool = False) -> Iterator[Iterable[str]]:
+    """The paths of the command line, those on stdin in place of "-", as many at a time as come at a stretch.
 
     Raises
     ------
@@ -113,16 +114,39 @@ def _given(paths, null):
         if not dash:
             yield tuple(some)
             continue
-        for entries in _entries(sys.stdin.buffer, b"\0" if null else b"\n"):
-            found = []
-            for entry in entries:
-                path = os.fsdecode(entry if null else entry.rstrip(b"\r"))
-                if path and not path.strip("./") and os.path.realpath(path) == os.sep:
-                    yield found
-                    raise AcdrefError(f"stdin names the root folder ({path}): no list of recordings")
-                if path:
-                    found.append(path)
-            yield found
+        lists = _lists(null)
+        for first in lists:
+            yield itertools.chain(first, _without_pause(lists))
+
+
+def _without_pause(lists):
+    """What comes on stdin as long as nobody has to wait for it."""
+    while _ready(sys.stdin):
+        found = next(lists, None)
+        if found is None:
+            return
+        yield from found
+
+
+def _ready(stream):
+    try:
+        return bool(select.select([stream], [], [], 0)[0])
+    except (OSError, ValueError):  # no file of the system's
+        return False
+
+
+def _lists(null):
+    """The paths on stdin, as many at a time as are read at once."""
+    for entries in _entries(sys.stdin.buffer, b"\0" if null else b"\n"):
+        found = []
+        for entry in entries:
+            path = os.fsdecode(entry if null else entry.rstrip(b"\r"))
+            if path and not path.strip("./") and os.path.realpath(path) == os.sep:
+                yield found
+                raise AcdrefError(f"stdin names the root folder ({path}): no list of recordings")
+            if path:
+                found.append(path)
+        yield found
 
 
 _LONGEST = 1 << 16  # bytes of a path

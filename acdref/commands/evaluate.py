@@ -58,21 +58,9 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
 @option("--json as_json", bool, "Print JSON, schema acdref.evaluate/1.")
 @telling_options
 def command(
-    manifest,
-    fsd50k,
-    match,
-    classes,
-    threshold,
-    window,
-    recordings_out,
-    report,
-    weights,
-    backend,
-    threads,
-    scheduler,
-    as_json,
-    **where,
-):
+    manifest, fsd50k, match, classes, threshold, window, recordings_out, report, weights, backend, threads,
+    scheduler, as_json, **where,
+):  # fmt: skip
     """Measure how well the weights find the classes of MANIFEST's recordings, or of FSD50K's.
 
     MANIFEST is a CSV file with the columns path and classes (";"-separated, empty: none of the classes), and

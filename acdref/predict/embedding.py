@@ -112,7 +112,7 @@ class Embedded(NamedTuple):
 
 def embed(
     net: Any,
-    paths: Iterable[str | Sequence[str]],
+    paths: Iterable[str | Iterable[str]],
     window: float = WINDOW,
     hop: float | None = None,
     say: Callable[[str], object] | None = None,
