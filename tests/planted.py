@@ -543,7 +543,7 @@ PLANTED = {
     ],
     "predict/outputs": [
         ("self._parts, self._count = self._parts + 1, 0", "self._parts, self._count = self._parts + 1, 1"),
-        ("|_SUCCESS\"", "\""),
+        ('|_SUCCESS"', '"'),
         ("self._taken.setdefault(name.casefold(), path)", "self._taken.setdefault(name, path)"),
         ("        refuse_inputs(place, timeline.path)\n", ""),
         ("[-_LONGEST:]", ""),
