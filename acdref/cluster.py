@@ -269,7 +269,7 @@ class _Run:
         request = {"acdref": __version__, "function": self.task.function, "options": self.task.options}
         request |= {"files": chunk.files, "careful": chunk.careful}
         name = f"{self.task.function.partition(':')[2]}-{uuid.uuid4().hex}"
-        chunk.future = client.submit(work, request, self._data, key=name)
+        chunk.future = client.submit(eval, _WORK, {"request": request, "data": self._data}, key=name)
 
     def answers(self):
         """Yield (key, answer) of the first chunk."""
@@ -288,7 +288,8 @@ class _Run:
                     break
                 self._be_careful()
         self.waiting.popleft()
-        self._pace(len(chunk.files), seconds)
+        if seconds:
+            self._pace(len(chunk.files), seconds)
         answers = iter(found)
         for key, file in chunk.entries:
             yield key, None if file is None else next(answers)
@@ -310,7 +311,7 @@ class _Run:
             except (AcdrefError, UnwantedError, self.cluster._dask.KilledWorker):
                 raise
             except (ImportError, AttributeError) as error:
-                cause = f"a worker has no acdref {__version__} ({error})"
+                cause = f"a worker lacks acdref {__version__}, or what that needs ({error})"
                 raise AcdrefError(f"{self.cluster.address}: {cause}") from None
             except Exception as error:
                 cause = f"a worker failed: {type(error).__name__}: {error}".partition("\n")[0]
@@ -400,6 +401,9 @@ def _started(dask, workers):
 
 
 # In the worker --------------------------------------------------------------------------------------------
+
+_WORK = "__import__('acdref.cluster').cluster.work(request, data)"
+"""What workers are asked to do, in words: one without acdref, or an old one, dies of the function itself."""
 
 
 def work(request: dict[str, Any], data: bytes) -> tuple[list[Answer | Lost], float]:

@@ -17,7 +17,7 @@ pytest.importorskip("distributed")
 
 from cluster_support import Processes, free_port, kill
 
-JOB = Task("cluster_support:lengths", {"times": 2}, b"weights")
+TASK = Task("cluster_support:lengths", {"times": 2}, b"weights")
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +55,14 @@ def check(answered, asked):
 
 def test_answers_in_order_by_all_workers(cluster, dask):
     asked = files(300)
-    slow = JOB._replace(options={"times": 2, "seconds": 0.003})
+    slow = TASK._replace(options={"times": 2, "seconds": 0.003})
     assert check(list(cluster.in_order(slow, asked)), asked) == {each.pid for each in dask.workers}
-    assert list(cluster.in_order(JOB, [])) == []
+    assert list(cluster.in_order(TASK, [])) == []
 
 
 def test_what_needs_no_work_keeps_its_place(cluster):
     asked = [("known", None), ("a", "x"), ("known too", None), None, ("b", "yy"), ("last", None)]
-    answered = list(cluster.in_order(JOB, asked))
+    answered = list(cluster.in_order(TASK, asked))
     assert [key for key, _ in answered] == ["known", "a", "known too", "b", "last"]
     assert [answer and answer[0]["name"] for _, answer in answered] == [None, "x", None, "yy", None]
 
@@ -76,7 +76,7 @@ def test_all_before_is_answered_where_the_next_may_be_waited_for(cluster):
         assert len(answered) == 30
         yield 30, "more"
 
-    for pair in cluster.in_order(JOB, asked()):
+    for pair in cluster.in_order(TASK, asked()):
         answered.append(pair)
     assert len(answered) == 31
 
@@ -90,7 +90,7 @@ def test_only_so_much_is_under_way(cluster, monkeypatch):
             taken.append(pair)
             yield pair
 
-    for done, _ in enumerate(cluster.in_order(JOB, asked())):
+    for done, _ in enumerate(cluster.in_order(TASK, asked())):
         ahead.append(len(taken) - done)
     assert max(ahead) <= acdref.cluster._AHEAD * 2 * 10 + 10
 
@@ -98,14 +98,14 @@ def test_only_so_much_is_under_way(cluster, monkeypatch):
 def test_killed_workers_change_nothing(tmp_path):
     log = tmp_path / "log"
     asked = files(200)
-    job = JOB._replace(options={"times": 2, "seconds": 0.02, "log": str(log)})
+    task = TASK._replace(options={"times": 2, "seconds": 0.02, "log": str(log)})
     with Processes() as own:
         own.schedule(failures=3)
         own.work(), own.work()
         killed = 0
         with Cluster(own.address) as cluster:
             answered = []
-            for pair in cluster.in_order(job, asked):
+            for pair in cluster.in_order(task, asked):
                 answered.append(pair)
                 if killed < 3 and len(answered) > 40 * (killed + 1):
                     kill(own.workers[killed])
@@ -133,7 +133,7 @@ def test_a_file_that_kills_costs_itself_alone():
         watch.start()
         try:
             with Cluster(own.address) as cluster:
-                answered = list(cluster.in_order(JOB, asked))
+                answered = list(cluster.in_order(TASK, asked))
         finally:
             over.set()
             watch.join()
@@ -144,7 +144,7 @@ def test_a_file_that_kills_costs_itself_alone():
 
 def test_a_scheduler_that_dies_and_workers_that_come_late(monkeypatch):
     told = []
-    job = JOB._replace(options={"times": 2, "seconds": 0.01})
+    task = TASK._replace(options={"times": 2, "seconds": 0.01})
     asked = files(200)
     with Processes() as own:
         own.schedule()
@@ -153,7 +153,7 @@ def test_a_scheduler_that_dies_and_workers_that_come_late(monkeypatch):
             late = threading.Timer(3, own.work)
             late.start()
             answered = []
-            for pair in cluster.in_order(job, asked):
+            for pair in cluster.in_order(task, asked):
                 answered.append(pair)
                 if len(answered) == 50:
                     assert told == [f"{own.address}: no workers; waiting for one (dask worker {own.address})"]
@@ -171,7 +171,7 @@ def test_a_scheduler_that_does_not_come_back(monkeypatch):
         with Cluster(own.address) as cluster:
             monkeypatch.setattr(acdref.cluster, "_REACHED", 1)
             monkeypatch.setattr(acdref.cluster, "_PATIENCE", 1)
-            answers = cluster.in_order(JOB._replace(options={"times": 2, "seconds": 0.01}), files(500))
+            answers = cluster.in_order(TASK._replace(options={"times": 2, "seconds": 0.01}), files(500))
             next(answers)
             own.kill_scheduler()
             with pytest.raises(AcdrefError, match=rf"{own.address}: no Dask scheduler answers \(.*\)$"):
@@ -181,31 +181,45 @@ def test_a_scheduler_that_does_not_come_back(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "cause"),
     [
-        ({"function": "cluster_support:nothing"}, "a worker has no acdref"),
-        ({"function": "nowhere:nothing"}, "a worker has no acdref"),
+        ({"function": "cluster_support:nothing"}, "a worker lacks acdref"),
+        ({"function": "nowhere:nothing"}, "a worker lacks acdref"),
         ({"options": {"times": "x" * 10}}, "a worker failed: "),
     ],
 )
 def test_workers_that_cannot(cluster, change, cause):
     with pytest.raises(AcdrefError, match=cause) as caught:
-        list(cluster.in_order(JOB._replace(**change), files(5)))
+        list(cluster.in_order(TASK._replace(**change), files(5)))
     assert "\n" not in str(caught.value)
 
 
 def test_workers_of_another_version(cluster, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(AcdrefError) as caught:
         patch.setattr(acdref.cluster, "__version__", "0.0")
-        list(cluster.in_order(JOB, files(5)))
+        list(cluster.in_order(TASK, files(5)))
     assert f"has acdref {acdref.__version__}, and here is 0.0" in str(caught.value)
     assert str(caught.value).startswith("worker tcp://127.0.0.1:")
 
 
+def test_a_worker_without_all_of_acdref(tmp_path):
+    (tmp_path / "acdref").mkdir()
+    (tmp_path / "acdref" / "__init__.py").touch()
+    with Processes() as own:
+        own.schedule()
+        own.work(PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1")
+        with Cluster(own.address) as cluster, pytest.raises(AcdrefError) as caught:
+            list(cluster.in_order(TASK, files(5)))
+    cause = (
+        f"a worker lacks acdref {acdref.__version__}, or what that needs (No module named 'acdref.cluster')"
+    )
+    assert str(caught.value) == f"{own.address}: {cause}"
+
+
 def test_whoever_stops_leaves_no_work_behind(cluster, tmp_path):
     log = tmp_path / "log"
-    job = JOB._replace(options={"times": 2, "seconds": 0.05, "log": str(log)})
-    monthly = acdref.cluster._Chunk(files(200))
-    run = _Run(cluster, job)
-    run.send(monthly)
+    task = TASK._replace(options={"times": 2, "seconds": 0.05, "log": str(log)})
+    chunk = acdref.cluster._Chunk(files(200))
+    run = _Run(cluster, task)
+    run.send(chunk)
     while not log.exists():
         time.sleep(0.05)
     run.cancel()
@@ -238,14 +252,14 @@ def test_processes_of_this_machine():
     with Cluster("local:1") as cluster:
         assert cluster.threads == 1
         asked = files(20)
-        check(list(cluster.in_order(JOB, asked)), asked)
+        check(list(cluster.in_order(TASK, asked)), asked)
 
 
 # Without a scheduler ---------------------------------------------------------------------------------------
 
 
 def request(*names, **options):
-    return {"function": JOB.function, "options": {"times": 2, **options}, "files": names, "careful": True}
+    return {"function": TASK.function, "options": {"times": 2, **options}, "files": names, "careful": True}
 
 
 def test_a_process_apart_gives_the_same():
@@ -279,9 +293,9 @@ def test_a_process_apart_that_refuses(monkeypatch, capfd):
 
 
 def test_what_is_made_once():
-    made = _made(JOB.function, json.dumps(JOB.options), b"1")
-    assert _made(JOB.function, json.dumps(JOB.options), b"1") is made
-    assert _made(JOB.function, json.dumps(JOB.options), b"2") is not made
+    made = _made(TASK.function, json.dumps(TASK.options), b"1")
+    assert _made(TASK.function, json.dumps(TASK.options), b"1") is made
+    assert _made(TASK.function, json.dumps(TASK.options), b"2") is not made
 
 
 class Still:
@@ -294,7 +308,7 @@ class Still:
 def test_chunks_grow_to_a_share_of_the_time(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(acdref.cluster.time, "monotonic", lambda: now[0])
-    run = _Run(Still(), JOB)
+    run = _Run(Still(), TASK)
     sizes = []
     for _ in range(400):
         run._pace(run.size, 0.01 * run.size)  # each file takes 10 ms
@@ -302,7 +316,7 @@ def test_chunks_grow_to_a_share_of_the_time(monkeypatch):
         now[0] += 10
     assert sizes[:7] == [2, 4, 8, 16, 32, 64, 100]  # of a second after a minute
     assert sizes[-1] == acdref.cluster._MOST
-    run = _Run(Still(), JOB)
+    run = _Run(Still(), TASK)
     now[0] += 100_000
     for _ in range(12):
         run._pace(run.size, 1.0 * run.size)

@@ -88,7 +88,7 @@ def _form_of(path):
 def check_targets(targets: Sequence[Target], *inputs: str | None) -> None:
     """Refuse targets before any work; errors as of :func:`acdref.commands._output.check_output`."""
     for form, path, _ in targets:
-        if form == "parquet" and _is_folder(form, path):
+        if form == "parquet" and path is not None and _is_folder(form, path):
             from acdref.predict.outputs import refuse_parts
 
             check_folder(path, *inputs)
