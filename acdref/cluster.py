@@ -203,7 +203,9 @@ class Cluster:
             time.sleep(_LOOK)
 
     def _new_client(self):
-        with warnings.catch_warnings():
+        from dask import config
+
+        with config.set(_FORGETFUL), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions: work() compares those that matter
             where = self.address if self._local is None else self._local
             return self._dask.Client(where, timeout=_REACHED, set_as_default=False)
@@ -382,11 +384,16 @@ def _within(seconds, call):
     return answer.result(seconds)
 
 
+_FORGETFUL = {"distributed.admin.low-level-log-length": 10}
+"""Messages that Dask keeps of each connection: chunks, a hundred kilobytes each, of which 1000 are usual."""
+
+
 def _started(dask, workers):
     """A scheduler of this machine, with so many workers."""
     from dask import config
 
     settings = {"distributed.scheduler.allowed-failures": 1, "distributed.worker.profile.enabled": False}
+    settings |= _FORGETFUL
     # Ctrl-C, which a terminal sends to all of its processes, is for this one alone: the others inherit this.
     resource_tracker.ensure_running()  # which would let it through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -179,8 +179,12 @@ def stub_run(arguments):
         early, done = 0, 0
         begun, own = time.perf_counter(), time.process_time()
         with window_parquet(f"{folder}/", names) as write:
-            results = tag(Net, Names(arguments.recordings))
-            for _ in results if arguments.bare else passed(results, write):
+            sent = Names(arguments.recordings)
+            if arguments.bare:
+                results = cluster.in_order(remote.task_of(Net, 10, None), ((name, name) for name in sent))
+            else:
+                results = passed(tag(Net, sent), write)
+            for _ in results:
                 done += 1
                 if done == arguments.recordings // 10:
                     early = peak_memory()
