@@ -17,6 +17,7 @@ import argparse
 import csv
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -211,6 +212,7 @@ def main():
     parser.add_argument("--bare", action="store_true")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # nobody is left behind
     run, usual = what[arguments.what]
     arguments.recordings = arguments.recordings or usual
     run(arguments).write(

@@ -63,6 +63,7 @@ class Processes:
         """Start the scheduler."""
         settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(failures)}
         where = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard", "--no-show"]
+        where += ["--idle-timeout", "120s"]  # if whoever started it was killed
         command = [sys.executable, "-m", "distributed.cli.dask_scheduler", *where]
         self.scheduler = _begun(command, settings)
         return self

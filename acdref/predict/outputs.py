@@ -254,11 +254,6 @@ class ParquetParts:
         self._count += len(rows)
 
 
-def is_parts(path: str | PathLike) -> bool:
-    """Whether Parquet goes there in parts: to a folder, which its name says by a slash at its end."""
-    return os.fspath(path).endswith(os.sep)
-
-
 def refuse_parts(folder: str | PathLike) -> None:
     """Refuse a folder that has parts, which readers would take for those of this run: FileError."""
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
@@ -269,7 +264,8 @@ def refuse_parts(folder: str | PathLike) -> None:
 
 
 def _parquet(path, columns, schema):
-    return (ParquetParts if is_parts(path) else ParquetRows)(path, columns, schema)
+    """A file, or parts in a folder, which a name means by a slash at its end."""
+    return (ParquetParts if os.fspath(path).endswith(os.sep) else ParquetRows)(path, columns, schema)
 
 
 def check_parquet() -> Any:
