@@ -57,6 +57,19 @@ PLANTED = {
         ("        x.setflags(write=False)\n", ""),
         ("if position + len(block.samples) > start:", "if position > start:"),
     ],
+    "cluster": [
+        ("yield key, None if file is None else next(answers)", "yield key, next(answers, None)"),
+        ('if request["acdref"] != __version__:', "if False:"),
+        ("_MOST, 2 * self.size)", "_MOST, 3 * self.size)"),
+        ("if isinstance(line, str):", "if False:"),
+    ],
+    "predict/remote": [
+        ('path if "://" in path else os.path.abspath(path)', "os.path.abspath(path)"),
+        ("AudioError(path, cause) if cause else MemoryError()", "AudioError(path, cause)"),
+        ('if network_key(own)["network"] != options["network"]:', "if False:"),
+        ('if net.net.backend != options["backend"]:', "if False:"),
+        ('if options["embedding"]:', "if False:"),
+    ],
     "augment/algorithm": [
         ("DRIVE = (0.0, 15.0)", "DRIVE = (0.0, 25.0)"),
         ("rng.integers(*BITS, endpoint=True)", "rng.integers(*BITS)"),
@@ -158,7 +171,7 @@ PLANTED = {
     ],
     "commands/_network": [
         ('entry.rstrip(b"\\r")', "entry.strip()"),
-        ("                if path:\n", "                if True:\n"),
+        ("            if path:\n", "            if True:\n"),
         ('held.removeprefix(b"\\xef\\xbb\\xbf")', "held"),
         ("nul or _CONTROL.search(held) or", "nul or"),
         ('not path.strip("./") and', "path == os.sep and not"),
@@ -556,6 +569,8 @@ PLANTED = {
         ("\\ud800-\\udfff]", "]"),
     ],
     "predict/outputs": [
+        ("self._parts, self._count = self._parts + 1, 0", "self._parts, self._count = self._parts + 1, 1"),
+        ('|_SUCCESS"', '"'),
         ("self._taken.setdefault(name.casefold(), path)", "self._taken.setdefault(name, path)"),
         ("        refuse_inputs(place, timeline.path)\n", ""),
         ("[-_LONGEST:]", ""),

@@ -25,7 +25,7 @@ FLOORS = (
     ("fast", "nets", "losses", "optim", "checkpoint"),
     ("tables", "labels", "metrics"),
     ("augment", "options", "synth"),
-    ("data",),
+    ("data", "cluster"),
     ("clap", "teacher"),
     (
         *("fit", "train", "evaluate", "calibrate", "check", "predict", "relabel", "recipes", "report"),

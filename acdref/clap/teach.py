@@ -1,11 +1,14 @@
 """Score recordings with a teacher: on all cores, resumable, one broken file costing one row."""
 
 import functools
+import io
 import itertools
+import json
 import os
 import time
 from collections.abc import Callable, Iterable
 from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +17,8 @@ from acdref.clap.frontends import MOST_TOKENS, spread
 from acdref.clap.prompts import Prompts
 from acdref.clap.scores import SCHEMA, TeacherScores
 from acdref.clap.teacher import ClapTeacher
-from acdref.errors import AcdrefError, AudioError, FileError
+from acdref.cluster import Cluster, Do, Lost, Task
+from acdref.errors import AcdrefError, AudioError, FileError, TeacherError
 from acdref.matmul import matmul
 from acdref.ops.threads import in_order
 from acdref.tables.journal import Journal, stamp
@@ -58,6 +62,7 @@ def teach(
     *,
     reuse: Iterable[str | PathLike] = (),
     workers: int = 1,
+    cluster: Cluster | None = None,
     on_failure: Callable | None = None,
     note: Callable | None = None,
     progress: Callable | None = None,
@@ -79,6 +84,8 @@ def teach(
         of a smaller set.  A row belongs to a recording of the same path and size in bytes.
     workers : int
         Recordings scored at a time, each on one core; the scores do not depend on it.
+    cluster : Cluster, optional
+        Whose workers score them instead, each with the teacher's bundle in the same folder.
     on_failure : callable, optional
         Called with the AudioError of each recording that cannot be used; its scores are NaN.
     note : callable, optional
@@ -99,8 +106,7 @@ def teach(
         journal.
     """
     embeds = teacher.embed_prompts([*prompts.classes.values(), *prompts.background])
-    if say is not None:
-        _tell_of_cut(teacher, prompts, say)
+    _tell_of_cut(teacher, prompts, say)
     meta = {"schema": SCHEMA} | teacher.describe()
     meta |= {"prompts": {name: list(texts) for name, texts in prompts.classes.items()}}
     meta |= {"background": list(prompts.background), "template": prompts.template}
@@ -111,7 +117,7 @@ def teach(
     start = time.monotonic()
     with Journal(f"{os.fspath(out)}.part", meta, say) as journal:
         score = _Scorer(teacher, embeds, journal, known, note)
-        for i, (path, mark, row) in enumerate(in_order(score.jobs(recordings), workers, 2 * workers)):
+        for i, (path, mark, row) in enumerate(score.answers(recordings, workers, cluster)):
             if isinstance(row, AudioError):
                 journal.forget(path)
                 notes[i] = row.cause
@@ -141,7 +147,8 @@ def teach(
 
 def _tell_of_cut(teacher, prompts, say):
     """Name the prompts that are too long for the model."""
-    for prompt in teacher.cut(itertools.chain(*prompts.classes.values(), prompts.background)):
+    every = itertools.chain(*prompts.classes.values(), prompts.background)
+    for prompt in teacher.cut(every) if say is not None else ():
         say(f"only the first {MOST_TOKENS} tokens of this prompt are read: {prompt!r}")
 
 
@@ -152,30 +159,87 @@ class _Scorer:
         self.teacher, self.embeds, self.journal, self.known, self.note = teacher, embeds, journal, known, note
         self.count = 0
 
-    def jobs(self, recordings):
-        """For each recording, what answers (path, mark of its file, row or AudioError)."""
+    def answers(self, recordings, workers, cluster):
+        """For each recording (path, mark of its file, row or AudioError)."""
+        if cluster is not None:
+            return self._far(cluster, recordings)
+        files = self._files(recordings)
+        jobs = (functools.partial(self._score, *known, file) for known, file in files)
+        return in_order(jobs, workers, 2 * workers)
+
+    def _files(self, recordings):
+        """For each recording (path, mark of its file, row or None), and the file, None if that is known."""
         for i, path in enumerate(recordings.paths):
             file = recordings.file(i)
             mark = stamp(file)
             if self.journal.has(path, mark):
-                yield functools.partial(_known, path, mark, self.journal.get(path, None))
+                yield (path, mark, self.journal.get(path, None)), None
             elif mark is not None and path in self.known and self.known[path][0] == mark[0]:
-                yield functools.partial(_known, path, mark, self.known[path][1])
+                yield (path, mark, self.known[path][1]), None
             else:
                 self.count += 1
-                yield functools.partial(self._score, path, mark, file)
+                yield (path, mark, None), file
 
-    def _score(self, path, mark, file):
+    def _score(self, path, mark, row, file):
+        if file is None:
+            return path, mark, row
         report = self.note and functools.partial(self.note, path)
         try:
-            embed = self.teacher.embed_windows(_windows(file, self.teacher.front_end, report))
+            return path, mark, _row(self.teacher, self.embeds, file, report)
         except AudioError as error:
             return path, mark, error
-        return path, mark, matmul(self.embeds, embed[:, None])[:, 0]
+
+    def _far(self, cluster, recordings):
+        """The same by the workers of a cluster."""
+        array = io.BytesIO()
+        np.save(array, self.embeds)
+        bundle = self.teacher.bundle
+        options = {"bundle": os.path.abspath(bundle.directory), "precision": bundle.precision}
+        options["teacher"] = self.teacher.describe()
+        task = Task(f"{__name__}:listener", options, array.getvalue())
+        files = (((*known, file), file and os.path.abspath(file)) for known, file in self._files(recordings))
+        for (path, mark, row, file), answer in cluster.in_order(task, files):
+            if isinstance(answer, Lost):
+                row = AudioError(file, answer.cause)
+            elif answer is not None:
+                about, row = answer
+                for text in about["notes"] if self.note else ():
+                    self.note(path, text)
+                row = AudioError(file, about["error"]) if row is None else row
+            yield path, mark, row
 
 
-def _known(*answer):
-    return answer
+def listener(options: dict[str, Any], data: bytes) -> Do:
+    """What compares recordings with prompts, of the options and data of a job, in the worker of a cluster.
+
+    Raises
+    ------
+    AcdrefError
+        If the bundle is not there, or its numbers would be others.
+    """
+    teacher = ClapTeacher.open(options["bundle"], precision=options["precision"])
+    here = json.loads(json.dumps(teacher.describe()))
+    for name, wanted in options["teacher"].items():
+        if here[name] != wanted:
+            cause = f"{name} is {here[name]} here, and {wanted} where the job was begun"
+            raise TeacherError(options["bundle"], cause)
+    return functools.partial(_rows, teacher, np.load(io.BytesIO(data), allow_pickle=False))
+
+
+def _rows(teacher, embeds, files):
+    for file in files:
+        notes: list[str] = []
+        try:
+            row, cause = _row(teacher, embeds, file, notes.append), None
+        except AudioError as error:
+            row, cause = None, error.cause
+        yield {"notes": notes, "error": cause}, row
+
+
+def _row(teacher, embeds, file, report):
+    """Cosines (C,) of a recording with prompts, whose embeddings are (C, D)."""
+    embed = teacher.embed_windows(_windows(file, teacher.front_end, report))
+    return matmul(embeds, embed[:, None])[:, 0]
 
 
 def _windows(file, front_end, report):

@@ -1,10 +1,12 @@
 """What the commands that score recordings share: options, the network."""
 
+import functools
 import itertools
 import os
 import re
+import select
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
@@ -30,11 +32,32 @@ def network_options(command):
     return weights_option(_backend(_threads(command)))
 
 
-def open_network(weights, backend, threads, progress, repeatable=False):
+scheduler_option = option(
+    "--scheduler",
+    str,
+    "Have it done by the workers of a Dask scheduler, tcp://HOST:8786, or by N processes here, local:N. They "
+    "open the recordings by their paths. As backend, auto then means Numba (where installed) from the start.",
+    metavar="ADDRESS",
+)
+
+
+def open_cluster(address, progress):
+    """Reach a scheduler, which is let go when the command ends."""
+    from acdref.cluster import Cluster
+
+    cluster = Cluster(address, progress.log)
+    click.get_current_context().call_on_close(cluster.close)
+    return cluster
+
+
+def open_network(weights, backend, threads, progress, repeatable=False, scheduler=None):
     """Load the network; returns it with the backend's policy, and the class names.
 
-    A `repeatable` job is done with one backend from beginning to end, though it be stopped in between.
+    A `repeatable` job is done with one backend from beginning to end, though it be stopped in between; so is
+    one that a `scheduler` has done elsewhere.
     """
+    if scheduler and threads:
+        raise click.UsageError("--threads does not go with --scheduler, whose workers have their own")
     one_blas_thread()
     from acdref.checkpoint import load_weights
     from acdref.files import weights_file
@@ -44,10 +67,18 @@ def open_network(weights, backend, threads, progress, repeatable=False):
     set_threads(threads)
     get_threads()  # complains about its environment variable now rather than in the middle
     net, meta = load_weights(weights, backend="numpy")
-    if repeatable and backend == "auto":
+    if (repeatable or scheduler) and backend == "auto":
         backend, _ = describe(net.config)
-    progress.detail(f"{weights_file(weights)}: backend {backend}, {get_threads()} threads")
-    return Adaptive(net, backend, progress.aside, meta["thresholds"]), meta["classes"]
+    adaptive = Adaptive(net, backend, progress.aside, meta["thresholds"])
+    count = get_threads()
+    if scheduler:
+        from acdref.predict.remote import score_far
+
+        cluster = open_cluster(scheduler, progress)
+        adaptive.far, count = functools.partial(score_far, cluster), cluster.threads
+    told = progress.aside if scheduler else progress.detail
+    told(f"{scheduler or weights_file(weights)}: backend {backend}, {count} threads")
+    return adaptive, meta["classes"]
 
 
 def one_blas_thread():
@@ -63,8 +94,8 @@ def one_blas_thread():
 null_option = option("--null -0", bool, "The paths on stdin end with NUL, as those of find -print0.")
 
 
-def given_paths(paths: Sequence[str], null: bool = False) -> Iterator[Sequence[str]]:
-    """The paths of the command line, those on stdin in place of "-", as many at a time as have come.
+def given_paths(paths: Sequence[str], null: bool = False) -> Iterator[Iterable[str]]:
+    """The paths of the command line, those on stdin in place of "-", as many at a time as come at a stretch.
 
     Raises
     ------
@@ -83,16 +114,39 @@ def _given(paths, null):
         if not dash:
             yield tuple(some)
             continue
-        for entries in _entries(sys.stdin.buffer, b"\0" if null else b"\n"):
-            found = []
-            for entry in entries:
-                path = os.fsdecode(entry if null else entry.rstrip(b"\r"))
-                if path and not path.strip("./") and os.path.realpath(path) == os.sep:
-                    yield found
-                    raise AcdrefError(f"stdin names the root folder ({path}): no list of recordings")
-                if path:
-                    found.append(path)
-            yield found
+        lists = _lists(null)
+        for first in lists:
+            yield itertools.chain(first, _without_pause(lists))
+
+
+def _without_pause(lists):
+    """What comes on stdin as long as nobody has to wait for it."""
+    while _ready(sys.stdin):
+        found = next(lists, None)
+        if found is None:
+            return
+        yield from found
+
+
+def _ready(stream):
+    try:
+        return bool(select.select([stream], [], [], 0)[0])
+    except (OSError, ValueError):  # no file of the system's
+        return False
+
+
+def _lists(null):
+    """The paths on stdin, as many at a time as are read at once."""
+    for entries in _entries(sys.stdin.buffer, b"\0" if null else b"\n"):
+        found = []
+        for entry in entries:
+            path = os.fsdecode(entry if null else entry.rstrip(b"\r"))
+            if path and not path.strip("./") and os.path.realpath(path) == os.sep:
+                yield found
+                raise AcdrefError(f"stdin names the root folder ({path}): no list of recordings")
+            if path:
+                found.append(path)
+        yield found
 
 
 _LONGEST = 1 << 16  # bytes of a path

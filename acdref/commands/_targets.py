@@ -88,7 +88,12 @@ def _form_of(path):
 def check_targets(targets: Sequence[Target], *inputs: str | None) -> None:
     """Refuse targets before any work; errors as of :func:`acdref.commands._output.check_output`."""
     for form, path, _ in targets:
-        if form in FOLDERS and path is not None:
+        if form == "parquet" and path is not None and _is_folder(form, path):
+            from acdref.predict.outputs import refuse_parts
+
+            check_folder(path, *inputs)
+            refuse_parts(path)
+        elif form in FOLDERS and path is not None:
             ending = FOLDERS[form]
             if path.endswith(ending):
                 cause = f"{form} has a file for each recording: name a folder, not a file"
@@ -104,6 +109,10 @@ def check_targets(targets: Sequence[Target], *inputs: str | None) -> None:
             check_parquet()
 
 
+def _is_folder(form, path):
+    return form in FOLDERS or (form == "parquet" and path.endswith(os.sep))
+
+
 @contextlib.contextmanager
 def opened_targets(
     targets: Sequence[Target], classes: Sequence[str], threshold: Any, top: int | None, lost: Any
@@ -113,7 +122,7 @@ def opened_targets(
     `lost` is called with the FileError of a recording's label file that cannot be written.
     """
     with contextlib.ExitStack() as stack:
-        folders = {os.path.realpath(path) for form, path, _ in targets if form in FOLDERS and path}
+        folders = {os.path.realpath(path) for form, path, _ in targets if path and _is_folder(form, path)}
         for folder in folders:
             from acdref.files import claimed
 
@@ -137,8 +146,9 @@ def _opened(target, classes, threshold, top, lost):
     elif form == "parquet":
         from acdref.files import replacing
 
-        with replacing(path) as temporary:
-            how = (temporary, classes) if events else (temporary, classes, threshold, top)
+        where = contextlib.nullcontext(path) if _is_folder(form, path) else replacing(path)
+        with where as place:
+            how = (place, classes) if events else (place, classes, threshold, top)
             with (outputs.event_parquet if events else outputs.window_parquet)(*how) as write:
                 yield write
     else:

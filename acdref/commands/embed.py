@@ -2,7 +2,13 @@
 
 import click
 
-from acdref.commands._network import given_paths, network_options, null_option, open_network
+from acdref.commands._network import (
+    given_paths,
+    network_options,
+    null_option,
+    open_network,
+    scheduler_option,
+)
 from acdref.commands._options import PATH, Number, option, telling_options
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, strays
@@ -18,8 +24,9 @@ from acdref.options.labels import WINDOW
 @option("--window", Number(min=0.1), "Seconds of a window.", default=WINDOW)
 @option("--hop", Number(min=0.01), "Seconds from one window to the next  [default: --window]")
 @null_option
+@scheduler_option
 @telling_options
-def command(paths, out, weights, backend, threads, window, hop, null):
+def command(paths, out, weights, backend, threads, window, hop, null, scheduler):
     """Write the embedding of each recording PATH: files, folders, or "-" for a list on stdin, as of predict.
 
     An embedding is what the last layer of the network reads, 64 numbers for the shipped weights; that of a
@@ -45,7 +52,7 @@ def command(paths, out, weights, backend, threads, window, hop, null):
     check_output(out, weights, *paths, endings=(".npz", ".parquet"))
     known, paths = None if "-" in paths else paths, given_paths(paths, null)
     with Progress() as progress:
-        net, _ = open_network(weights, backend, threads, progress)
+        net, _ = open_network(weights, backend, threads, progress, scheduler=scheduler)
 
         from acdref.files import weights_file
         from acdref.predict.embedding import Embedder, Embeddings, embed, weights_meta, write_embeddings

@@ -5,7 +5,7 @@ import dataclasses
 
 import click
 
-from acdref.commands._network import network_options, open_network
+from acdref.commands._network import network_options, open_network, scheduler_option
 from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option, telling_options
 from acdref.commands._output import check_output, opened
 from acdref.commands._progress import Progress, end, tell
@@ -54,23 +54,13 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
     metavar="PAGE",
 )
 @network_options
+@scheduler_option
 @option("--json as_json", bool, "Print JSON, schema acdref.evaluate/1.")
 @telling_options
 def command(
-    manifest,
-    fsd50k,
-    match,
-    classes,
-    threshold,
-    window,
-    recordings_out,
-    report,
-    weights,
-    backend,
-    threads,
-    as_json,
-    **where,
-):
+    manifest, fsd50k, match, classes, threshold, window, recordings_out, report, weights, backend, threads,
+    scheduler, as_json, **where,
+):  # fmt: skip
     """Measure how well the weights find the classes of MANIFEST's recordings, or of FSD50K's.
 
     MANIFEST is a CSV file with the columns path and classes (";"-separated, empty: none of the classes), and
@@ -123,7 +113,7 @@ def command(
     check_output(recordings_out, *read, flag="--recordings-out", endings=(".csv", ""))
     check_page(report, *read, recordings_out, flag="--report")
     with Progress() as progress:
-        net, names = open_network(weights, backend, threads, progress)
+        net, names = open_network(weights, backend, threads, progress, scheduler=scheduler)
 
         from acdref.evaluate import evaluate, matching
 

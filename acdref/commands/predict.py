@@ -5,7 +5,13 @@ from dataclasses import fields
 
 import click
 
-from acdref.commands._network import given_paths, network_options, null_option, open_network
+from acdref.commands._network import (
+    given_paths,
+    network_options,
+    null_option,
+    open_network,
+    scheduler_option,
+)
 from acdref.commands._options import (
     CLASSES,
     PATH,
@@ -77,8 +83,9 @@ from acdref.options.labels import EVENT_WINDOW, WINDOW, Decision, EventOptions
 )
 @option("--root", PATH, "scores: folder that the manifest's paths are relative to  [its own]")
 @stream_options
+@scheduler_option
 @telling_options
-def command(paths, weights, backend, threads, window, hop, scores, root, out, pcm, mic, **options):
+def command(paths, weights, backend, threads, scheduler, window, hop, scores, root, out, pcm, mic, **options):
     """Tag the recordings PATH: files, folders (with their subfolders), or "-" for a list of paths on stdin,
     one a line, or with --null each with a NUL after it.
 
@@ -97,7 +104,7 @@ def command(paths, weights, backend, threads, window, hop, scores, root, out, pc
       csv     one row a window: schema, path, start, end, a column for each class, note, error
       jsonl   one object a line: schema, path, start, end, scores (by class), perhaps note; or schema, path,
               error
-      parquet the columns of csv (needs pyarrow)
+      parquet the columns of csv (needs pyarrow); parquet:FOLDER/ makes files of a million rows
 
     An event is a stretch of a recording in which the scores of one class stay at or above its threshold. The
     score of a moment is the mean over the windows that hold it, the peak of an event its highest.
@@ -140,15 +147,16 @@ def command(paths, weights, backend, threads, window, hop, scores, root, out, pc
       acdref predict --mic --window 4 --hop 1 --threshold 0.5
       acdref predict --weights run/best.npz --backend numba --threads 1 recordings/
       acdref predict --weights teacher/best.npz --scores scores.npz manifest.csv --root recordings
+      acdref predict --scheduler tcp://10.0.0.1:8786 --out parquet:tags/ /archive/recordings/
 
     \b
     Exit codes: 0 success (also when the reader of the output closes it); 1 nothing could be scored (stderr
     says why); 2 wrong usage; 3 partial: some recordings failed, the others are done; 130 interrupted.
     """
-    network = (weights, backend, threads)
+    network = {"weights": weights, "backend": backend, "threads": threads, "scheduler": scheduler}
     read = (weights, *paths)
     targets = targets_of(out, options.pop("form"), options.pop("events")) if scores is None else []
-    alone = {"null": options["null"], "scores": scores, "root": root}
+    alone = {"null": options["null"], "scores": scores, "root": root, "scheduler": scheduler}
     alone["events"] = any(target.events for target in targets)
     stream = stream_of(paths, pcm, mic, [target.path for target in targets], **alone)
     if scores is None:
@@ -191,14 +199,14 @@ def _windows(paths, stream, network, window, hop, targets, threshold, top, by_cl
     paths, by_class = given_paths(paths, null), dict(by_class)
     rules = {field.name: rules[field.name] for field in fields(EventOptions)}
     with Progress() as progress:
-        net, names = open_network(*network, progress, repeatable=stream is not None)
+        net, names = open_network(**network, progress=progress, repeatable=stream is not None)
 
         from acdref.predict.outputs import passed
         from acdref.predict.scoring import class_thresholds, tag_thresholds
         from acdref.predict.streams import predict_stream
         from acdref.predict.tagging import only, predict
 
-        classes, columns = chosen_classes(classes, names, network[0])
+        classes, columns = chosen_classes(classes, names, network["weights"])
         usual = tag_thresholds([net.thresholds[c] for c in columns]) if threshold is None else threshold
         thresholds = class_thresholds(classes, by_class, usual)
         # All scores for programs, and for people only tags: else the table would be too long.
@@ -243,7 +251,7 @@ def _clearing(progress, write):
 def _set(path, root, network, window, hop, scores):
     """One row for each recording of a set."""
     with Progress() as progress:
-        net, classes = open_network(*network, progress, repeatable=True)
+        net, classes = open_network(**network, progress=progress, repeatable=True)
 
         from acdref.predict.score_set import network_key, score_set
         from acdref.tables.manifest import open_recordings

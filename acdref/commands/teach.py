@@ -6,7 +6,13 @@ import os
 
 import click
 
-from acdref.commands._network import given_paths, null_option, one_blas_thread
+from acdref.commands._network import (
+    given_paths,
+    null_option,
+    one_blas_thread,
+    open_cluster,
+    scheduler_option,
+)
 from acdref.commands._options import PATH, click_options, given, option, telling_options
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, duration, end, say
@@ -27,6 +33,7 @@ from acdref.options.training import RecordingOptions
 @decision_options
 @option("--precision", PRECISIONS, "[default: the first there is]")
 @option("--workers", click.IntRange(min=1), "Recordings scored at a time  [default: one for each core]")
+@scheduler_option
 @option("--shard", str, "Only the I-th of N parts, for N machines.", metavar="I/N")
 @option(
     "--reuse",
@@ -37,7 +44,7 @@ from acdref.options.training import RecordingOptions
 @telling_options
 def command(
     bundle, paths, null, out, root, labels, prompts, template, background, rule, threshold, by_class, scale,
-    precision, workers, shard, reuse,
+    precision, workers, scheduler, shard, reuse,
 ):  # fmt: skip
     """Compare recordings with words, using the CLAP model in the folder BUNDLE.
 
@@ -66,6 +73,8 @@ def command(
     partial: some recordings failed, the others are done; 130 interrupted.
     """
     one_blas_thread()
+    if scheduler and workers:
+        raise click.UsageError("--workers does not go with --scheduler, which has its own")
     if given(Decision) and labels is None:
         raise click.UsageError("--rule, --threshold and --class-threshold go with --labels")
     decision = decision_of(rule, threshold, by_class, scale)
@@ -94,8 +103,9 @@ def command(
             "say": progress.log,
             "on_failure": progress.error,
         }
-        workers = workers or get_threads()
-        scores = teach.teach(teacher, recordings, words, out, reuse=reuse, workers=workers, **told)
+        how = {"workers": workers or get_threads(), "reuse": reuse}
+        how |= {"cluster": open_cluster(scheduler, progress) if scheduler else None}
+        scores = teach.teach(teacher, recordings, words, out, **how, **told)
     used = int((scores.bytes >= 0).sum())
     click.echo(f"{out}: cosines of {used} of {len(recordings)} recordings with {len(scores.classes)} classes")
     if scores.meta["scale"] is None:

@@ -65,6 +65,10 @@ class Adaptive:
     kernels = "inference"
     """What its kernels are remembered by, once they have been compiled."""
 
+    far: Callable | None = None
+    """What scores recordings elsewhere, in place of this process; takes what
+    :func:`acdref.predict.scoring.score_recordings` takes, but for `printed`."""
+
     def __init__(
         self,
         net: Any,

@@ -90,10 +90,12 @@ class Embedder(Adaptive):
     kernels = "embedding"
 
     def __init__(self, net: Any) -> None:
-        backend, say = (net.asked, net.say) if isinstance(net, Adaptive) else (net.backend, None)
+        adaptive = isinstance(net, Adaptive)
+        backend, say, far = (net.asked, net.say, net.far) if adaptive else (net.backend, None, None)
         net = copy.copy(getattr(net, "net", net))
         _before_the_last_dense(net)
         super().__init__(net, backend, say)
+        self.far = far
 
     def _scores(self, x):
         return embeddings(self.net, x)
@@ -110,7 +112,7 @@ class Embedded(NamedTuple):
 
 def embed(
     net: Any,
-    paths: Iterable[str | Sequence[str]],
+    paths: Iterable[str | Iterable[str]],
     window: float = WINDOW,
     hop: float | None = None,
     say: Callable[[str], object] | None = None,

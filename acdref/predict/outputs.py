@@ -5,11 +5,12 @@ What makes events is imported where there are any: tags are told without waiting
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from acdref.errors import AcdrefError
+from acdref.errors import AcdrefError, FileError
 from acdref.files import refuse_inputs, replacing, settle
 from acdref.predict import formats
 from acdref.predict.tagging import End
@@ -21,6 +22,7 @@ Write = Callable[[Any], object]
 
 _LONGEST = 200  # bytes of a file's name, without its ending
 _GROUP = 10_000  # rows of a Parquet file in memory
+_PART = 1_000_000  # of a file, where there are several
 
 
 def passed(results: Iterable[Any], write: Write) -> Iterator[Any]:
@@ -206,6 +208,66 @@ class ParquetRows:
         self._rows = []
 
 
+class ParquetParts:
+    """A folder of Parquet files, ``part-00000.parquet`` and so on, each of which appears when it is whole.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        There already.
+    columns, schema
+        As of :class:`ParquetRows`.
+    most : int
+        Rows of a file, but for what one call of :meth:`write` adds.
+
+    Notes
+    -----
+    An empty file ``_SUCCESS``, which readers of such folders pass over, appears when all is done.
+    """
+
+    def __init__(
+        self, folder: str | PathLike, columns: dict[str, str], schema: str, most: int = _PART
+    ) -> None:
+        self._folder, self._about, self._most = os.path.realpath(folder), (columns, schema), most
+        self._parts, self._count = 0, most
+        self._part = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error):
+        self._part.__exit__(*error)
+        if error[0] is None:
+            with replacing(os.path.join(self._folder, "_SUCCESS")) as temporary:
+                temporary.touch()
+
+    def write(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Write rows: a value for each column, None for none."""
+        rows = list(rows)
+        if self._count >= self._most:
+            self._part.close()
+            place = os.path.join(self._folder, f"part-{self._parts:05}.parquet")
+            temporary = self._part.enter_context(replacing(place))
+            self._file = self._part.enter_context(ParquetRows(temporary, *self._about))
+            self._parts, self._count = self._parts + 1, 0
+        self._file.write(rows)
+        self._count += len(rows)
+
+
+def refuse_parts(folder: str | PathLike) -> None:
+    """Refuse a folder that has parts, which readers would take for those of this run: FileError."""
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        if re.fullmatch(r"part-\d{5,}\.parquet|_SUCCESS", name):
+            raise FileError(
+                os.path.join(folder, name), "of another run; delete its files, or name another folder"
+            )
+
+
+def _parquet(path, columns, schema):
+    """A file, or parts in a folder, which a name means by a slash at its end."""
+    return (ParquetParts if os.fspath(path).endswith(os.sep) else ParquetRows)(path, columns, schema)
+
+
 def check_parquet() -> Any:
     """The module pyarrow; refuses Parquet, before any work, where that is not installed: AcdrefError."""
     try:
@@ -231,7 +293,7 @@ def window_parquet(
     """Context with a writer of windows in Parquet: the columns of the CSV file."""
     names = formats.columns(classes)
     kinds = dict.fromkeys(names, "string") | dict.fromkeys(("start", "end", *classes), "float64")
-    with ParquetRows(path, kinds, formats.SCHEMA) as file:
+    with _parquet(path, kinds, formats.SCHEMA) as file:
 
         def write(result):
             row = formats.row(result, classes, threshold, top)
@@ -247,5 +309,5 @@ def event_parquet(path: str | PathLike, classes: Sequence[str]) -> Iterator[Writ
 
     texts = ("path", "label", "note", "error", "schema")
     columns = {name: "string" if name in texts else "float64" for name in COLUMNS}
-    with ParquetRows(path, columns, SCHEMA) as file:
+    with _parquet(path, columns, SCHEMA) as file:
         yield lambda timeline: file.write(event_rows(timeline, classes))

@@ -214,8 +214,12 @@ def score_recordings(
 
     Notes
     -----
-    Windows beyond 10 s are fewer at a time, and shared among the threads instead.
+    Windows beyond 10 s are fewer at a time, and shared among the threads instead.  A network with a `far`
+    leaves all of it to that (:func:`acdref.predict.remote.score_far`).
     """
+    if getattr(net, "far", None) is not None:
+        yield from net.far(net, recordings, window, hop)
+        return
     several = isinstance(getattr(net, "net", net), Network)
     ahead = int(_AHEAD * get_threads() * WINDOW / window) if several else 1
     failed = None

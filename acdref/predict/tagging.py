@@ -38,7 +38,7 @@ class End(namedtuple("End", "path")):
 
 def predict(
     net: Any,
-    paths: Iterable[str | Sequence[str]],
+    paths: Iterable[str | Iterable[str]],
     window: float = WINDOW,
     hop: float | None = None,
     say: Say = None,
@@ -50,7 +50,7 @@ def predict(
     Parameters
     ----------
     net : network
-    paths : iterable of str, or of sequences of str
+    paths : iterable of str, or of iterables of str
         Files and folders (see :func:`recordings`).  Those of an iterator are taken one after the other as
         results are asked for; those of a sequence, and what a folder holds, a little ahead.
     window : float

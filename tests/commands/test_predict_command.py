@@ -508,6 +508,25 @@ def test_what_is_no_list_of_paths(listed, content, null, cause):
     assert str(caught.value).startswith("stdin ") and "\n" not in str(caught.value)
 
 
+def test_a_list_without_a_pause_is_one(monkeypatch, tmp_path):
+    """Whoever shares work out does not wait for it wherever a read ends, but does where the list does."""
+    names = [f"recordings/{i:06}.wav" for i in range(20_000)]
+    (tmp_path / "list").write_text("\n".join(names))
+    with open(tmp_path / "list") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert [list(some) for some in given_paths(["-"])] == [names]
+    end, begin = os.pipe()
+    with os.fdopen(end) as stdin, os.fdopen(begin, "w") as writer:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        writer.write("a.wav\nb.wav\n")
+        writer.flush()
+        lists = given_paths(["-"])
+        assert list(next(lists)) == ["a.wav", "b.wav"]
+        writer.write("c.wav\n")
+        writer.close()
+        assert [path for some in lists for path in some] == ["c.wav"]
+
+
 def test_null_without_a_list(predict, clip):
     result = predict("--null", clip)
     assert result.exit_code == 2 and "--null goes with" in result.output

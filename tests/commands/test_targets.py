@@ -4,12 +4,15 @@ import os
 import sys
 
 import click
+import numpy as np
 import pytest
 
 from acdref.commands._targets import FOLDERS, FORMS, ROWS, Target, check_targets, opened_targets, targets_of
 from acdref.errors import AcdrefError, FileError
 from acdref.predict.event_files import EVENT_FILES
+from acdref.predict.events import Timeline
 from acdref.predict.formats import FORMATS
+from acdref.predict.tagging import Window
 
 
 def test_formats_are_what_there_is():
@@ -96,6 +99,22 @@ def test_parquet_without_pyarrow(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(AcdrefError, match="needs the package pyarrow"):
         check_targets(targets_of([f"{tmp_path}/a.parquet"], None, False))
+
+
+def test_parquet_in_parts(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    targets = targets_of([f"parquet:{tmp_path}/w/", f"parquet:{tmp_path}/w.parquet"], None, False)
+    targets += targets_of([f"parquet:{tmp_path}/e/"], None, True)
+    check_targets(targets, "in.wav")
+    with opened_targets(targets, ["dog"], None, None, None) as (windows, events):
+        assert (len(windows), len(events)) == (2, 1)
+        for write in windows:
+            write(Window("a.wav", 0.0, 10.0, [0.5], None))
+        events[0](Timeline("a.wav", np.zeros(0), np.zeros((0, 0)), error="no such file"))
+    assert parquet.read_table(tmp_path / "w") == parquet.read_table(tmp_path / "w.parquet")
+    assert parquet.read_table(tmp_path / "e").column("error").to_pylist() == ["no such file"]
+    with pytest.raises(FileError, match=r"w/_SUCCESS: of another run"):
+        check_targets(targets, "in.wav")
 
 
 def test_an_empty_folder_goes_again(tmp_path):

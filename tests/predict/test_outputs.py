@@ -16,11 +16,13 @@ from acdref.predict.events import Timeline
 from acdref.predict.formats import as_csv
 from acdref.predict.outputs import (
     LabelFolder,
+    ParquetParts,
     ParquetRows,
     check_parquet,
     event_parquet,
     event_text,
     passed,
+    refuse_parts,
     window_parquet,
     window_text,
 )
@@ -149,6 +151,29 @@ class TestParquet:
         read = parquet.ParquetFile(tmp_path / "x.parquet")
         assert read.read().column("n").to_pylist() == list(range(8))
         assert read.num_row_groups == 2
+
+    def test_parts(self, tmp_path):
+        parquet = pytest.importorskip("pyarrow.parquet")
+        with ParquetParts(tmp_path, {"n": "float64"}, "x/1", most=3) as parts:
+            for n in range(0, 8, 2):
+                parts.write([[n], [n + 1.0]])
+                whole = sorted(path.name for path in tmp_path.glob("[!.]*"))
+                assert whole == ["part-00000.parquet"][: n // 4]
+        names = ["_SUCCESS", "part-00000.parquet", "part-00001.parquet"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == names
+        assert parquet.read_table(tmp_path).column("n").to_pylist() == list(range(8))
+        assert parquet.read_schema(tmp_path / names[2]).metadata[b"schema"] == b"x/1"
+        with pytest.raises(FileError, match="_SUCCESS: of another run; delete its files"):
+            refuse_parts(tmp_path)
+
+    def test_parts_of_a_run_that_failed(self, tmp_path):
+        pytest.importorskip("pyarrow")
+        with pytest.raises(KeyboardInterrupt), window_parquet(f"{tmp_path}/", CLASSES) as write:
+            write(WINDOW)
+            raise KeyboardInterrupt
+        assert list(tmp_path.iterdir()) == []
+        refuse_parts(tmp_path)
+        refuse_parts(tmp_path / "new")
 
     def test_no_rows(self, tmp_path):
         parquet = pytest.importorskip("pyarrow.parquet")
