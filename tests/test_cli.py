@@ -140,7 +140,7 @@ def test_a_mistyped_command(typed, said):
     ],
 )
 def test_a_shell_completes(words, completed):
-    """What a shell asks that was told of `acdref` as README says: the variable has the program's name."""
+    """What a shell asks that was told of `acdref` as docs/install.md says, by a variable of its name."""
     code = "import sys; sys.argv[0] = 'acdref'; from acdref.cli import main; main()"
     asked = {"_ACDREF_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     done = subprocess.run(
