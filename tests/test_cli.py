@@ -1,6 +1,7 @@
 """The command line itself: what it loads, and how it ends when it cannot write."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from predict_support import ROOT, noise, program, write, write_tiny_weights
 
 from acdref import __version__
 from acdref.cli import COMMANDS, group
+
+INSTALL = (ROOT / "docs/install.md").read_text(encoding="utf-8")
 
 
 def test_help_names_every_command_and_loads_no_numpy():
@@ -140,13 +143,35 @@ def test_a_mistyped_command(typed, said):
     ],
 )
 def test_a_shell_completes(words, completed):
-    """What a shell asks that was told of `acdref` as README says: the variable has the program's name."""
+    """What a shell asks that was told of `acdref` as docs/install.md says, by a variable of its name."""
     code = "import sys; sys.argv[0] = 'acdref'; from acdref.cli import main; main()"
     asked = {"_ACDREF_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=os.environ | asked, text=True, capture_output=True
     )
     assert (done.stdout.split(), done.stderr) == (completed, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a bash from 4.4 on")
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_what_to_ask(shell, tmp_path):
+    """The lines of docs/install.md; that for bash is run by bash."""
+    (line,) = re.findall(rf"`([^`]*_ACDREF_COMPLETE={shell}_source acdref[^`]*)` \|$", INSTALL, re.M)
+    program = tmp_path / "acdref"
+    code = "import sys; sys.argv[0] = 'acdref'; from acdref.cli import main; main()"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}" "$@"\n')
+    program.chmod(0o755)
+    command = line.split(" \\|")[0] if shell == "fish" else f"echo {line.removeprefix('eval ')}"
+    command = f"{line}; complete -p acdref" if shell == "bash" else command
+    environment = os.environ | {
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(["bash", "-c", command], env=environment, text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        "complete -o nosort -F" if shell == "bash" else f"_ACDREF_COMPLETE={shell}_complete"
+    ) in done.stdout
 
 
 def test_unknown_command_is_wrong_usage():

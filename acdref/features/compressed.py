@@ -5,7 +5,7 @@ overlapping, without padding) of 257 bins, each with a real and an imaginary par
 
     features(x)  =  compress(stft(x)) with (real, imaginary) last        (n,) -> (T, 257, 2)
 
-Compression acts on the magnitude and leaves the phase: X |X|^(c - 1) with c = 0.3.
+Compression acts on the magnitude and leaves the phase: ``X |X|^(c - 1)`` with c = 0.3.
 """
 
 import numpy as np
@@ -117,8 +117,8 @@ def compress(X: ArrayLike, c: float = EXPONENT) -> NDArray:
 
     Notes
     -----
-    The floor on |X|^2 gives digital silence the value 0 exactly, and makes the map linear (slope 63,096
-    for c = 0.3) below |X| = 1e-6, far under the rounding error of 16-bit audio.
+    The floor on ``|X|^2`` gives digital silence the value 0 exactly, and makes the map linear (slope 63,096
+    for c = 0.3) below ``|X| = 1e-6``, far under the rounding error of 16-bit audio.
 
     Examples
     --------

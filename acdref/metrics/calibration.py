@@ -171,7 +171,7 @@ class Reliability(NamedTuple):
 
     @property
     def error(self) -> float:
-        """Expected calibration error: mean of |probability - share| over recordings; NaN without any."""
+        """Expected calibration error: mean of ``|probability - share|`` over recordings; NaN without any."""
         filled = self.recordings > 0
         if not filled.any():
             return np.nan

@@ -178,7 +178,7 @@ class Conv(Layer):
     drawn : {"normal", "uniform"}
         How weights are drawn: a method of :class:`Draw`.
     stored : tuple of int, optional
-        Shape of the weight as a parameter, if not (*size, inputs, outputs), or (*size, 1, channels).
+        Shape of the weight as a parameter, if not ``(*size, inputs, outputs)``, or ``(*size, 1, channels)``.
     first : bool
         The input is the network's own: nobody needs its gradient, and the backward pass returns None.
     norm_last : bool

@@ -208,5 +208,5 @@ def scaled(channels: int, width: float) -> int:
 
 
 def features_of(shape: tuple[int, ...], *tail: int) -> bool:
-    """Whether `shape` is that of a batch of features (N, T, *tail) with at least one clip and frame."""
+    """Whether `shape` is that of a batch of features ``(N, T, *tail)`` with at least one clip and frame."""
     return len(shape) == 2 + len(tail) and shape[2:] == tail and min(shape[:2], default=0) > 0

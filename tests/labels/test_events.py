@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy import ndimage
 from sed_support import oracle
 
 from acdref.labels import events as ev
@@ -122,6 +121,7 @@ class TestCellScores:
 class TestMedianFilter:
     @given(hnp.arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 3)), elements=TENTHS), TENTHS)
     def test_scipy(self, cells, draw):
+        ndimage = pytest.importorskip("scipy.ndimage")
         size = 2 * int(draw * 10) + 1
         wanted = ndimage.median_filter(cells, size=(size, 1), mode="nearest")
         np.testing.assert_array_equal(ev.median_filter(cells, size), wanted)

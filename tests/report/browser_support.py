@@ -1,14 +1,17 @@
 """A real browser without a window, and pages opened in it from the disk."""
 
 import contextlib
+import os
 import shutil
 from pathlib import Path
 
 
 def chromium():
-    """The program, or None."""
+    """The program, or None: one on the PATH, or the one that `playwright install chromium` has put away."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    return next(filter(None, map(shutil.which, names)), None)
+    own = os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache/ms-playwright"
+    put_away = sorted(map(str, Path(own).glob("chromium-*/chrome-linux*/chrome")))
+    return next(filter(None, map(shutil.which, names)), None) or next(iter(put_away), None)
 
 
 @contextlib.contextmanager
