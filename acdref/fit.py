@@ -215,7 +215,7 @@ class Run:
         except Lost as error:
             self.save()
             place = f"epoch {self.epoch + 1}, step {self.step}, is saved"
-            raise Lost(f"{self._place}: {error}; all up to {place}: continue with --resume") from None
+            raise Lost(f"{self._place}: {error}; all up to {place}, continue with --resume") from None
 
     def _gave_up(self):
         """Whether nothing has become better for too long."""

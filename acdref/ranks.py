@@ -23,17 +23,17 @@ from acdref.ops.batch import Batch, middle, tree
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 """Where Open MPI, MPICH (and what is made of it) and MVAPICH say how many processes they have started."""
 
-_SMALL = 2**13
-"""Of so many numbers everybody adds up all; of more, each process a part for all."""
+_SMALL = 2**14
+"""So many numbers of all processes everybody adds up; of more, each process adds up a part for all."""
 
 _LOOKS = 200  # whether the others are there, before this process sleeps between one look and the next
 _SLEEP = 5e-5  # seconds
-GRACE = 0.25
-"""Seconds that a process which has to stop waits for the others: whoever kills it may come after a second."""
+GRACE = 0.1
+"""Seconds that a process which has to stop waits for the others: Open MPI 5 kills it after 0.25 s."""
 
 
 class Lost(AcdrefError):
-    """Another process of the job has ended, and with it the job."""
+    """The process has to stop, and the others are not there: one has ended, and with it the job."""
 
 
 class Ranks:
@@ -49,7 +49,7 @@ class Ranks:
         Number of this process, from 0 on, and of all.
     stopping : callable
         Whether this process has to stop.  MPI ends all when one has died, and those that live wait for what
-        will not come; so then they wait no longer than `GRACE`.
+        will not come; so then it waits no longer than `GRACE`.
     """
 
     stopping: Callable[[], bool] = staticmethod(lambda: False)
@@ -133,16 +133,14 @@ class Ranks:
         return max(1, min(usable, every // here))
 
     def _wait(self, request):
-        late = math.inf
+        late = time.monotonic() + GRACE
         for look in itertools.count():
             if request.Test():
                 return
             if look > _LOOKS:  # something else may use this core
                 time.sleep(_SLEEP)
-            if self.stopping():
-                late = min(late, time.monotonic() + GRACE)
-                if time.monotonic() > late:
-                    raise Lost("another process of the job has ended")
+            if self.stopping() and time.monotonic() > late:
+                raise Lost("stopped while it waited for the job's other processes")
 
 
 class Share(Batch):
@@ -186,10 +184,11 @@ class Share(Batch):
             np.concatenate([np.ravel(tree(part[start - first : stop - first])) for part in parts])
             for start, stop in nodes[self.rank]
         ])  # (nodes, numbers)  # fmt: skip
-        if rows.shape[1] > _SMALL:
+        counts = [len(own) for own in nodes]
+        if rows.shape[1] * sum(counts) > _SMALL:
             sums = self._added(rows, nodes)
         else:
-            sums = _joined(self._ranks.gather(rows, [len(own) for own in nodes]), nodes)
+            sums = _joined(self._ranks.gather(rows, counts), nodes)
         ends = np.cumsum([part[0].size for part in parts])[:-1]
         found = zip(np.split(sums, ends), parts, strict=True)
         return [total.reshape(part.shape[1:]) for total, part in found]  # (...)

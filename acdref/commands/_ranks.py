@@ -1,4 +1,4 @@
-"""Commands that MPI has started several times over, as one: the first process speaks for all."""
+"""A command that MPI has started several times over, as one: the first process speaks for all."""
 
 import contextlib
 import os
@@ -10,23 +10,12 @@ from acdref.commands._progress import TerminalObserver, say
 from acdref.errors import AcdrefError
 
 
-class Silent(TerminalObserver):
-    """Hears signals, and says nothing: of several processes, the first tells."""
-
-    def __init__(self):
-        super().__init__()
-        self.live, self.level = False, -1
-
-    def error(self, text):
-        pass
-
-
 @contextlib.contextmanager
 def together():
     """Context of a command that may be one of several processes: gives (ranks, observer).
 
-    `ranks` is None where there is one process.  What ends all of them the same way is told by the first.
-    What ends one alone ends the job: MPI sees it go without farewell, and ends the others.
+    `ranks` is None where there is one process.  What ends all of them alike is told by the first.  What ends
+    one alone ends the job: MPI sees it go without farewell, and ends the others.
     """
     from acdref.ranks import Lost, launched
 
@@ -35,20 +24,27 @@ def together():
         with TerminalObserver() as observer:
             yield None, observer
         return
-    with TerminalObserver() if ranks.rank == 0 else Silent() as observer:
-        ranks.stopping = observer.should_stop
-        try:
+    try:
+        with _only_the_first(ranks.rank), TerminalObserver() as observer:
+            if ranks.rank == 0:  # the others have nothing to save
+                ranks.stopping = observer.should_stop
             yield ranks, observer
-        except BaseException as error:
-            alone = isinstance(error, Lost) or not ranks.ended()
-            if not alone and ranks.rank == 0:
-                raise
-            if not alone:
-                raise click.exceptions.Exit(getattr(error, "exit_code", 1)) from None
-            observer.clear()
-            if ranks.rank == 0 or not isinstance(error, Lost):
-                _tell(error, ranks.rank)
+    except BaseException as error:
+        if isinstance(error, Lost) or not ranks.ended():
+            _tell(error, ranks.rank)
             os._exit(1)  # MPI's own end would wait for the others
+        if ranks.rank == 0:
+            raise
+        raise click.exceptions.Exit(getattr(error, "exit_code", 1)) from None
+
+
+@contextlib.contextmanager
+def _only_the_first(rank):
+    """Context in which nothing is printed to stderr, unless this is the first process."""
+    with open(os.devnull, "w") as nowhere, contextlib.ExitStack() as stack:
+        if rank > 0:
+            stack.enter_context(contextlib.redirect_stderr(nowhere))
+        yield
 
 
 def _tell(error, rank):

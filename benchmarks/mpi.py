@@ -1,0 +1,229 @@
+"""Processes that share a batch: what they cost on this machine, and what a model expects of many machines.
+
+    python benchmarks/mpi.py [--rounds 3] [--clips 8] [--json FILE]
+
+Measured: a training step of ACDnet (10 s clips, shipped weights, one AdamW step included) by one process with
+one and two threads, and by 2, 3 and 4 processes with a thread each, which `mpiexec` starts anew in every
+round, all contenders in turns; by two processes that wait so many ms more at each exchange, as a slower
+network would have it; how often processes tell each other something in a step, and how many bytes each
+receives.  What a process receives among 8 to 256 is counted by the same code, with nobody there.
+
+The model: a step takes its clips' time, and for each exchange the latency and one message's overhead for each
+other process, and the time that the bytes take:
+
+    T = clips a process * clip + exchanges * (share * latency + (processes - 1) * message) + bytes / bandwidth
+
+`clip` is the measured time of a clip with two threads: each process has a machine of two cores.  `share`, of
+a latency that a step really waits for, is fitted to the steps of two processes with added latency.  Latency,
+bandwidth and `message` are assumptions about a network, and printed as such.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from machine import describe
+from networks import shipped, waveforms
+from report import RESULTS, Table
+
+ROOT = Path(__file__).resolve().parents[1]
+ADDED = (0.0, 1.0, 3.0)  # ms before each exchange
+STEPS = 4  # timed in each process, after two
+NETWORKS = {"10 Gbit/s Ethernet": (30e-6, 1.25e9), "100 Gbit/s InfiniBand": (2e-6, 12.5e9)}
+MESSAGE = 1e-6  # seconds to send or take one of many small messages
+MANY, EACH = (8, 16, 32, 64, 128, 256), (1, 8)  # processes, and clips of each
+OPEN_MPI = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+
+
+class Counted:
+    """Processes of a job whose exchanges are counted, and come late."""
+
+    def __init__(self, ranks, added=0.0):
+        self._ranks, self.rank, self.size, self._added = ranks, ranks.rank, ranks.size, added
+        self.exchanges = self.received = 0
+
+    def gather(self, own, counts):
+        return self._told(self._ranks.gather(own, counts), own)
+
+    def swap(self, parts, counts):
+        return self._told(self._ranks.swap(parts, counts), parts[self.rank])
+
+    def _told(self, found, own):
+        self.exchanges += 1
+        self.received += found.nbytes - np.asarray(own).nbytes
+        if self._added:
+            time.sleep(self._added)
+        return found
+
+
+class Nobody:
+    """Processes that are not there: what they say is zeros."""
+
+    def __init__(self, size):
+        self.rank, self.size = 0, size
+
+    def gather(self, own, counts):
+        return np.zeros((sum(counts), *own.shape[1:]), own.dtype)
+
+    def swap(self, parts, counts):
+        return np.zeros(sum(counts), parts[0].dtype)
+
+
+def step_of(batch, clips, frames=624):
+    """A function that takes a training step with this process's clips of a batch."""
+    from acdref.features import features
+    from acdref.losses import bce
+    from acdref.ops.memory import keep_freed_memory
+    from acdref.optim import AdamW
+
+    keep_freed_memory()
+    net, _ = shipped("numba")
+    net.batch, own = batch, batch.own(clips)
+    optimiser = AdamW(net.params, 1e-4)
+    x = features(waveforms(min(clips, 16)))[np.arange(clips)[own] % 16, :frames]
+    labels = (np.random.default_rng(2).random((clips, 11)) < 0.2).astype(np.float32)
+
+    def step():
+        logits, tape = net.forward(x, train=True)
+        loss, dlogits = bce(labels, batch.gather(logits))
+        optimiser.step(net.backward(tape, dlogits[own]))
+        return loss
+
+    return step
+
+
+def work(clips, added):
+    """One process of a contender: prints what the first has measured, as JSON."""
+    from acdref.ops.batch import WHOLE
+    from acdref.ranks import Share, launched
+
+    ranks = launched()
+    counted = None if ranks is None else Counted(ranks, added / 1e3)
+    step = step_of(WHOLE if ranks is None else Share(counted, clips), clips)
+    step(), step()
+    times, losses = [], []
+    before = (0, 0) if counted is None else (counted.exchanges, counted.received)
+    for _ in range(STEPS):
+        started = time.perf_counter()
+        losses.append(step())
+        times.append(1e3 * (time.perf_counter() - started))
+    found = {"ms": times, "loss": losses[-1], "exchanges": 0, "received": 0, "small": None}
+    if counted is not None:
+        found["exchanges"] = (counted.exchanges - before[0]) / STEPS
+        found["received"] = (counted.received - before[1]) / STEPS
+        found["small"] = 1e6 * _small_exchange(ranks)
+    if ranks is None or ranks.rank == 0:
+        print(json.dumps(found))
+
+
+def _small_exchange(ranks):
+    """Seconds of an exchange of a kilobyte, of many."""
+    own = np.zeros(128)
+    started = time.perf_counter()
+    for _ in range(500):
+        ranks.gather(own, [128] * ranks.size)
+    return (time.perf_counter() - started) / 500
+
+
+def run(processes, threads, clips, added=0.0):
+    """What :func:`work` of a contender has printed."""
+    command = [] if processes == 1 else ["mpiexec", "-n", str(processes)]
+    command += [sys.executable, __file__, "--work", "--clips", str(clips), "--added", str(added)]
+    more = OPEN_MPI | {"ACDREF_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=os.environ | more, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def among(size, each):
+    """Exchanges and received bytes of a step of the first of `size` processes with `each` clips."""
+    from acdref.ranks import Share
+
+    counted = Counted(Nobody(size))
+    with np.errstate(all="ignore"):  # of zeros
+        step_of(Share(counted, size * each), size * each, frames=130)()
+    return counted.exchanges, counted.received
+
+
+def measure(table, rounds, clips):
+    """Time all contenders in turns; medians by contender."""
+    contenders = {
+        "1 process, 1 thread": (1, 1, 0.0),
+        "1 process, 2 threads": (1, 2, 0.0),
+        **{f"{n} processes": (n, 1, 0.0) for n in (2, 3, 4)},
+        **{f"2 processes, {added:g} ms later": (2, 1, added) for added in ADDED[1:]},
+    }
+    found = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, (processes, threads, added) in contenders.items():
+            found[name].append(run(processes, threads, clips, added))
+    losses = {result["loss"] for results in found.values() for result in results}
+    assert len(losses) == 1, f"processes and threads change the loss: {losses}"
+    base = statistics.median(ms for result in found["1 process, 2 threads"] for ms in result["ms"])
+    medians = {}
+    for name, results in found.items():
+        medians[name] = median = statistics.median(ms for result in results for ms in result["ms"])
+        first = results[0]
+        table.add(
+            contender=name, clips=clips, ms=median, speed=base / median, exchanges=first["exchanges"],
+            received=first["received"] / 1e6, small=first["small"],
+        )  # fmt: skip
+    return medians
+
+
+def expect(table, medians, clips):
+    """Add what the model expects of many processes on two networks; returns the fitted share."""
+    exchanges = among(2, 1)[0]
+    later = [medians["2 processes"], *(medians[f"2 processes, {added:g} ms later"] for added in ADDED[1:])]
+    share = np.polyfit(ADDED, later, 1)[0] / exchanges
+    clip = medians["1 process, 2 threads"] / clips / 1e3
+    for each in EACH:
+        counts = [(size, *among(size, each)) for size in MANY]
+        for network, (latency, bandwidth) in NETWORKS.items():
+            for size, exchanges, received in counts:
+                told = exchanges * (share * latency + (size - 1) * MESSAGE) + received / bandwidth
+                step = each * clip + told
+                table.add(
+                    contender=f"expected: {size} processes, {network}", clips=each * size, ms=1e3 * step,
+                    exchanges=exchanges, received=received / 1e6, efficiency=100 * each * clip / step,
+                )  # fmt: skip
+    return share
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clips", type=int, default=8)
+    parser.add_argument("--json", type=Path, default=RESULTS / "mpi.json")
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--added", type=float, default=0.0, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(options.clips, options.added)
+        return
+    columns = {
+        "contender": "{contender}", "clips a step": "{clips}", "ms a step": "{ms:.0f}",
+        "speed, of two threads": "{speed:.2f}", "exchanges": "{exchanges:.0f}",
+        "MB received": "{received:.2f}", "us an exchange of 1 kB": "{small:.0f}",
+        "efficiency, %": "{efficiency:.0f}",
+    }  # fmt: skip
+    table = Table(columns, describe(), rounds=options.rounds, steps=STEPS)
+    medians = measure(table, options.rounds, options.clips)
+    table.head["share of the added latency"] = expect(table, medians, options.clips)
+    table.write(options.json)
+
+
+if __name__ == "__main__":
+    main()
