@@ -208,8 +208,9 @@ class Share(Batch):
         columns = self._edges(rows.shape[1])
         start, stop = columns[self.rank]
         parts = [np.ravel(rows[:, slice(*edges)]) for edges in columns]
-        some = self._ranks.swap(parts, [len(own) * (stop - start) for own in nodes])
-        mine = _joined(some.reshape(-1, stop - start), nodes)
+        counts = [len(own) for own in nodes]
+        some = self._ranks.swap(parts, [count * (stop - start) for count in counts])
+        mine = _joined(some.reshape(sum(counts), stop - start), nodes)  # (nodes of all, its columns)
         return self._ranks.gather(mine, [stop - start for start, stop in columns])
 
 
