@@ -13,6 +13,7 @@ from ranks_support import Threads, mpiexec, shared, with_mpi
 from acdref.errors import AcdrefError
 from acdref.losses import bce
 from acdref.nets.acdnet import ACDNet, ACDNetConfig, Block
+from acdref.nets.vgg import VGGGap, VGGLayer
 from acdref.ops.batch import WHOLE
 from acdref.ops.kernel import available
 from acdref.ranks import _SMALL, Share, launched
@@ -65,6 +66,7 @@ NETWORKS = {
     "acdnet": (ACDNet, ACDNET, (70, 25, 2)),
     "acdnet-separable": (ACDNet, replace(ACDNET, attention="separable"), (40, 25, 2)),
     **SMALL,
+    "vgg-gap-wide": (VGGGap, replace(SMALL["vgg-gap"][1], layers=(VGGLayer(17), VGGLayer(19))), (24, 18)),
     "mobilenetv2": (
         SMALL["mobilenetv2"][0],
         replace(SMALL["mobilenetv2"][1], dropout=0.3),
