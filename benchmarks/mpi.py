@@ -1,6 +1,6 @@
 """Processes that share a batch: what they cost on this machine, and what a model expects of many machines.
 
-    python benchmarks/mpi.py [--rounds 3] [--clips 8] [--json FILE]
+    python benchmarks/mpi.py [--rounds 2] [--clips 8] [--json FILE]
 
 Measured: a training step of ACDnet (10 s clips, shipped weights, one AdamW step included) by one process with
 one and two threads, and by 2, 3 and 4 processes with a thread each, which `mpiexec` starts anew in every
@@ -34,7 +34,7 @@ from report import RESULTS, Table
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDED = (0.0, 1.0, 3.0)  # ms before each exchange
-STEPS = 4  # timed in each process, after two
+STEPS = 3  # timed in each process, after one
 NETWORKS = {"10 Gbit/s Ethernet": (30e-6, 1.25e9), "100 Gbit/s InfiniBand": (2e-6, 12.5e9)}
 MESSAGE = 1e-6  # seconds to send or take one of many small messages
 MANY, EACH = (8, 16, 32, 64, 128, 256), (1, 8)  # processes, and clips of each
@@ -111,7 +111,7 @@ def work(clips, added):
     ranks = launched()
     counted = None if ranks is None else Counted(ranks, added / 1e3)
     step = step_of(WHOLE if ranks is None else Share(counted, clips), clips)
-    step(), step()
+    step()
     times, losses = [], []
     before = (0, 0) if counted is None else (counted.exchanges, counted.received)
     for _ in range(STEPS):
@@ -204,7 +204,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--json", type=Path, default=RESULTS / "mpi.json")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)

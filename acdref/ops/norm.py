@@ -226,7 +226,7 @@ def _moments_of_clips(flat, backend):
     if backend == "numpy":
         means = flat.mean(1, dtype=np.float64)
         about = flat - means[:, None].astype(flat.dtype)
-        return np.stack([means, np.square(about).mean(1, dtype=np.float64)], 1)
+        return np.stack([means, np.square(about).mean(1, dtype=np.float64)], 1)  # (N, 2, C)
     # Sums of x - pivot and of its square: a pivot inside the data avoids cancellation.
     pivots, positions = flat[:, 0].copy(), flat.shape[1]
 
@@ -235,7 +235,7 @@ def _moments_of_clips(flat, backend):
 
     sums = _partial_sums(task, flat, 2) / positions
     variances = np.maximum(sums[:, 1] - sums[:, 0] ** 2, 0)
-    return np.stack([pivots + sums[:, 0], variances], 1)
+    return np.stack([pivots + sums[:, 0], variances], 1)  # (N, 2, C)
 
 
 def _affine(x, scale, shift, slope, backend):

@@ -62,17 +62,17 @@ def pointwise_input_gradient(
 def pointwise_weight_gradient(
     dy: NDArray, x: NDArray, *, backend: str = "numpy", batch: Batch = WHOLE
 ) -> tuple[NDArray, NDArray]:
-    """Gradients (dweight, dbias) of :func:`pointwise`: ``x^T dy`` and ``sum dy``, over clips (the first axis)
-    and their positions."""
+    """Gradients (dweight, dbias) of :func:`pointwise`, summed over the batch: ``x^T dy`` and ``sum dy``."""
     dweight, dbias = batch.total(*pointwise_weight_gradients(dy, x, backend=backend))
     return dweight, dbias
 
 
 def pointwise_weight_gradients(dy: NDArray, x: NDArray, *, backend: str = "numpy") -> tuple[NDArray, NDArray]:
-    """Those of each clip, (N, C_in, C_out) and (N, C_out)."""
+    """Gradients (dweight, dbias) of each clip, the first axis: (N, C_in, C_out) and (N, C_out)."""
     x, dy = (a.reshape(len(a), -1, a.shape[-1]) for a in (x, dy))  # (N, positions, C)
     if backend == "numpy":
-        return np.stack(each(lambda x, dy: matmul(x[0].T, dy[0]), x, dy)), dy.sum(1)
+        dweight = np.stack(each(lambda x, dy: matmul(x[0].T, dy[0]), x, dy))  # (N, C_in, C_out)
+        return dweight, dy.sum(1)
     return _weight_gradients(x, dy)
 
 
