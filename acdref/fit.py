@@ -168,7 +168,7 @@ def fit(net: Network, job: Job, path: Path | None = None, observer: Observer | N
     Stopped
         If the observer stopped it; the checkpoint is written.
     Lost
-        If another process that has some of the batches (``net.batch``) has ended; likewise.
+        If the job of processes that share the batches (``net.batch``) is ended; likewise.
     """
     run = Run(net, job, path, observer or Observer())
     if path is not None and path.exists():
@@ -214,8 +214,8 @@ class Run:
                 self._close_epoch()
         except Lost as error:
             self.save()
-            place = f"epoch {self.epoch + 1}, step {self.step}, is saved"
-            raise Lost(f"{self._place}: {error}; all up to {place}, continue with --resume") from None
+            saved = f"all up to epoch {self.epoch + 1}, step {self.step}, is saved"
+            raise Lost(f"{self._place}: {error}; {saved}, continue with --resume") from None
 
     def _gave_up(self):
         """Whether nothing has become better for too long."""

@@ -28,12 +28,10 @@ _SMALL = 2**14
 
 _LOOKS = 200  # whether the others are there, before this process sleeps between one look and the next
 _SLEEP = 5e-5  # seconds
-GRACE = 0.1
-"""Seconds that a process which has to stop waits for the others: Open MPI 5 kills it after 0.25 s."""
 
 
 class Lost(AcdrefError):
-    """The process has to stop, and the others are not there: one has ended, and with it the job."""
+    """MPI ends the job, because a process has died or somebody wants it, and kills all within a second."""
 
 
 class Ranks:
@@ -48,8 +46,8 @@ class Ranks:
     rank, size : int
         Number of this process, from 0 on, and of all.
     stopping : callable
-        Whether this process has to stop.  MPI ends all when one has died, and those that live wait for what
-        will not come; so then it waits no longer than `GRACE`.
+        Whether this process has been told to stop.  Then it waits for the others no more: one may have died,
+        and Open MPI 5 kills those that live a quarter of a second after it has told them.
     """
 
     stopping: Callable[[], bool] = staticmethod(lambda: False)
@@ -70,7 +68,7 @@ class Ranks:
         Raises
         ------
         Lost
-            If another has ended; so do all methods that wait for the others.
+            If this process has been told to stop; so do all methods that wait for the others.
         """
         own, size = np.ascontiguousarray(own), math.prod(own.shape[1:])
         found = np.empty((sum(counts), *own.shape[1:]), own.dtype)
@@ -108,7 +106,7 @@ class Ranks:
                 cause = f"process {rank} has another {' and another '.join(differ)} than process 0"
                 raise AcdrefError(f"{cause}: all {self.size} need the same")
 
-    def ended(self, seconds: float = 1.0) -> bool:
+    def ended(self, seconds: float = 3.0) -> bool:
         """Whether all the others call this too, within so many seconds: then they may end in order."""
         request, stop = self._end.Ibarrier(), time.monotonic() + seconds
         while not request.Test():
@@ -133,14 +131,13 @@ class Ranks:
         return max(1, min(usable, every // here))
 
     def _wait(self, request):
-        late = time.monotonic() + GRACE
         for look in itertools.count():
+            if self.stopping():
+                raise Lost("stopped")
             if request.Test():
                 return
             if look > _LOOKS:  # something else may use this core
                 time.sleep(_SLEEP)
-            if self.stopping() and time.monotonic() > late:
-                raise Lost("stopped while it waited for the job's other processes")
 
 
 class Share(Batch):

@@ -186,9 +186,14 @@ def _facts(run):
     digest = hashlib.sha256()
     for array in checkpoint.network_arrays(net).values():
         digest.update(np.ascontiguousarray(array))
-    facts = {"version of acdref": __version__, "backend": net.backend, "set of options": job.options}
-    facts |= {"set of recordings or labels": job.fingerprint, "step to begin with": [run.epoch, run.step]}
-    return facts | {"set of weights": digest.hexdigest()}
+    return {
+        "version of acdref": __version__,
+        "backend": net.backend,
+        "set of options": [job.options, job.epochs],
+        "set of recordings or labels": job.fingerprint,
+        "step to begin with": [run.epoch, run.step],
+        "set of weights": digest.hexdigest(),
+    }
 
 
 def _digest(stored):

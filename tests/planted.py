@@ -1063,7 +1063,7 @@ PLANTED = {
         ("if count == 1:", "if False:"),
     ],
     "commands/_ranks": [
-        ("if isinstance(error, Lost) or not ranks.ended():", "if not ranks.ended():"),
+        ("os._exit(130 if isinstance(error, Lost) else 1)", "os._exit(1)"),
         ("if isinstance(error, Lost) or not ranks.ended():", "if isinstance(error, Lost):"),
         ("        if rank > 0:\n", "        if False:\n"),
         ("        if ranks.rank == 0:\n            raise\n", "        if True:\n            raise\n"),

@@ -32,7 +32,7 @@ def together():
     except BaseException as error:
         if isinstance(error, Lost) or not ranks.ended():
             _tell(error, ranks.rank)
-            os._exit(1)  # MPI's own end would wait for the others
+            os._exit(130 if isinstance(error, Lost) else 1)  # MPI's own end would wait for the others
         if ranks.rank == 0:
             raise
         raise click.exceptions.Exit(getattr(error, "exit_code", 1)) from None
