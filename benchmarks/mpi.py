@@ -1,12 +1,12 @@
 """Processes that share a batch: what they cost on this machine, and what a model expects of many machines.
 
-    python benchmarks/mpi.py [--rounds 2] [--clips 8] [--json FILE]
+    python benchmarks/mpi.py [--rounds 15] [--clips 8] [--json FILE]
 
 Measured: a training step of ACDnet (10 s clips, shipped weights, one AdamW step included) by one process with
-one and two threads, and by 2, 3 and 4 processes with a thread each, which `mpiexec` starts anew in every
-round, all contenders in turns; by two processes that wait so many ms more at each exchange, as a slower
-network would have it; how often processes tell each other something in a step, and how many bytes each
-receives.  What a process receives among 8 to 256 is counted by the same code, with nobody there.
+one and two threads, and by 2, 3 and 4 processes with a thread each, all in turns, step by step; by two
+processes that wait so many ms more at each exchange, as a slower network would have it; how often processes
+tell each other something in a step, and how many bytes each receives.  What a process receives among 8 to 256
+is counted by the same code, with nobody there.
 
 The model: a step takes its clips' time, and for each exchange the latency and one message's overhead for each
 other process, and the time that the bytes take:
@@ -34,7 +34,6 @@ from report import RESULTS, Table
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDED = (0.0, 1.0, 3.0)  # ms before each exchange
-STEPS = 3  # timed in each process, after one
 NETWORKS = {"10 Gbit/s Ethernet": (30e-6, 1.25e9), "100 Gbit/s InfiniBand": (2e-6, 12.5e9)}
 MESSAGE = 1e-6  # seconds to send or take one of many small messages
 MANY, EACH = (8, 16, 32, 64, 128, 256), (1, 8)  # processes, and clips of each
@@ -104,7 +103,7 @@ def step_of(batch, clips, frames=624):
 
 
 def work(clips, added):
-    """One process of a contender: prints what the first has measured, as JSON."""
+    """One process of a contender: takes a step for each line on stdin, and the first says how it went."""
     from acdref.ops.batch import WHOLE
     from acdref.ranks import Share, launched
 
@@ -112,19 +111,28 @@ def work(clips, added):
     counted = None if ranks is None else Counted(ranks, added / 1e3)
     step = step_of(WHOLE if ranks is None else Share(counted, clips), clips)
     step()
-    times, losses = [], []
-    before = (0, 0) if counted is None else (counted.exchanges, counted.received)
-    for _ in range(STEPS):
-        started = time.perf_counter()
-        losses.append(step())
-        times.append(1e3 * (time.perf_counter() - started))
-    found = {"ms": times, "loss": losses[-1], "exchanges": 0, "received": 0, "small": None}
-    if counted is not None:
-        found["exchanges"] = (counted.exchanges - before[0]) / STEPS
-        found["received"] = (counted.received - before[1]) / STEPS
-        found["small"] = 1e6 * _small_exchange(ranks)
-    if ranks is None or ranks.rank == 0:
-        print(json.dumps(found))
+    small = None if ranks is None else 1e6 * _small_exchange(ranks)
+    while _asked(ranks):
+        before = (0, 0) if ranks is None else (counted.exchanges, counted.received)
+        started, spent = time.perf_counter(), time.process_time()
+        found = {"loss": step(), "ms": 1e3 * (time.perf_counter() - started), "small": small}
+        cpu = np.array([time.process_time() - spent])
+        if ranks is not None:
+            found |= {"exchanges": counted.exchanges - before[0], "received": counted.received - before[1]}
+            cpu = ranks.gather(cpu, [1] * ranks.size)
+        if ranks is None or ranks.rank == 0:
+            print(json.dumps(found | {"cpu": 1e3 * float(cpu.sum())}), flush=True)
+
+
+def _asked(ranks):
+    """Wait for a turn, without taking anything from whose turn it is; False after the last."""
+    more = np.array([bool(sys.stdin.readline()) if ranks is None or ranks.rank == 0 else True])
+    if ranks is None:
+        return bool(more[0])
+    waiting = ranks._comm.Ibarrier()
+    while not waiting.Test():
+        time.sleep(0.002)
+    return bool(ranks.gather(more, [1] * ranks.size).all())
 
 
 def _small_exchange(ranks):
@@ -136,13 +144,23 @@ def _small_exchange(ranks):
     return (time.perf_counter() - started) / 500
 
 
-def run(processes, threads, clips, added=0.0):
-    """What :func:`work` of a contender has printed."""
-    command = [] if processes == 1 else ["mpiexec", "-n", str(processes)]
-    command += [sys.executable, __file__, "--work", "--clips", str(clips), "--added", str(added)]
-    more = OPEN_MPI | {"ACDREF_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=os.environ | more, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)
+class Contender:
+    """A job of some processes that takes a step when it is asked to."""
+
+    def __init__(self, processes, threads, clips, added):
+        command = [] if processes == 1 else ["mpiexec", "-n", str(processes)]
+        command += [sys.executable, __file__, "--work", "--clips", str(clips), "--added", str(added)]
+        more = OPEN_MPI | {"ACDREF_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self._job, self.steps = subprocess.Popen(command, env=os.environ | more, **pipes), []
+
+    def step(self):
+        print(file=self._job.stdin, flush=True)
+        self.steps.append(json.loads(self._job.stdout.readline()))
+
+    def close(self):
+        self._job.stdin.close()
+        self._job.wait()
 
 
 def among(size, each):
@@ -156,29 +174,33 @@ def among(size, each):
 
 
 def measure(table, rounds, clips):
-    """Time all contenders in turns; medians by contender."""
+    """Let all contenders take a step in turns; medians by contender."""
     contenders = {
-        "1 process, 1 thread": (1, 1, 0.0),
         "1 process, 2 threads": (1, 2, 0.0),
+        "1 process, 1 thread": (1, 1, 0.0),
         **{f"{n} processes": (n, 1, 0.0) for n in (2, 3, 4)},
         **{f"2 processes, {added:g} ms later": (2, 1, added) for added in ADDED[1:]},
     }
-    found = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, (processes, threads, added) in contenders.items():
-            found[name].append(run(processes, threads, clips, added))
-    losses = {result["loss"] for results in found.values() for result in results}
-    assert len(losses) == 1, f"processes and threads change the loss: {losses}"
-    base = statistics.median(ms for result in found["1 process, 2 threads"] for ms in result["ms"])
-    medians = {}
-    for name, results in found.items():
-        medians[name] = median = statistics.median(ms for result in results for ms in result["ms"])
-        first = results[0]
+    jobs = {name: Contender(n, threads, clips, added) for name, (n, threads, added) in contenders.items()}
+    for turn in range(rounds + 1):
+        for job in jobs.values() if turn % 2 else reversed(jobs.values()):
+            job.step()
+    found = {name: job.steps[1:] for name, job in jobs.items()}  # the first may have waited for others' start
+    for job in jobs.values():
+        job.close()
+    losses = [[step["loss"] for step in steps] for steps in found.values()]
+    assert all(each == losses[0] for each in losses), "processes or threads have changed the loss"
+    base = [step["ms"] for step in found["1 process, 2 threads"]]
+    for name, steps in found.items():
+        ms = [step["ms"] for step in steps]
         table.add(
-            contender=name, clips=clips, ms=median, speed=base / median, exchanges=first["exchanges"],
-            received=first["received"] / 1e6, small=first["small"],
+            contender=name, clips=clips, ms=statistics.median(ms),
+            speed=statistics.median(b / own for b, own in zip(base, ms, strict=True)),
+            cpu=statistics.median(step["cpu"] for step in steps),
+            exchanges=steps[0].get("exchanges", 0), received=steps[0].get("received", 0) / 1e6,
+            small=steps[0]["small"], times=ms,
         )  # fmt: skip
-    return medians
+    return {name: statistics.median(step["ms"] for step in steps) for name, steps in found.items()}
 
 
 def expect(table, medians, clips):
@@ -204,7 +226,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--json", type=Path, default=RESULTS / "mpi.json")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
@@ -215,11 +237,11 @@ def main():
         return
     columns = {
         "contender": "{contender}", "clips a step": "{clips}", "ms a step": "{ms:.0f}",
-        "speed, of two threads": "{speed:.2f}", "exchanges": "{exchanges:.0f}",
-        "MB received": "{received:.2f}", "us an exchange of 1 kB": "{small:.0f}",
+        "speed, of two threads": "{speed:.2f}", "ms of processors": "{cpu:.0f}",
+        "exchanges": "{exchanges:.0f}", "MB received": "{received:.2f}", "us for 1 kB": "{small:.0f}",
         "efficiency, %": "{efficiency:.0f}",
     }  # fmt: skip
-    table = Table(columns, describe(), rounds=options.rounds, steps=STEPS)
+    table = Table(columns, describe(), rounds=options.rounds)
     medians = measure(table, options.rounds, options.clips)
     table.head["share of the added latency"] = expect(table, medians, options.clips)
     table.write(options.json)
