@@ -11,7 +11,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -224,7 +224,7 @@ def _joined(rows, nodes):
     return join(0, nodes[-1][-1][1])
 
 
-def _parts(start, stop, first, last) -> Iterator[tuple[int, int]]:
+def _parts(start, stop, first, last):
     """The largest parts of the tree over range(start, stop) that lie within range(first, last), in order."""
     if first <= start and stop <= last:
         yield start, stop

@@ -202,7 +202,8 @@ def conv2d_weight_gradient(
         parts = pointwise_weight_gradients(dy, x, backend=backend)
     elif backend == "numpy":
         back = _depthwise_weight_gradient if depthwise else _weight_gradient
-        parts = map(np.stack, zip(*each(lambda *clip: back(*clip, size, geometry), dy, x), strict=True))
+        found = each(lambda dy, x: back(dy, x, size, geometry), dy, x)
+        parts = map(np.stack, zip(*found, strict=True))
     else:
         back = _depthwise_weight_gradients_numba if depthwise else _weight_gradients_numba
         parts = back(dy, x, size, geometry)

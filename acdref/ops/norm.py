@@ -184,7 +184,8 @@ def group_norm_backward(
         dx[i] = _gradient(dy[i], x[i], (gamma * inverse, b * ones, c * ones), identity, backend)
 
     threads.run(task, len(x))
-    return dx, *batch.total(dgamma, dbeta)
+    dgamma, dbeta = batch.total(dgamma, dbeta)
+    return dx, dgamma, dbeta
 
 
 def scale_and_shift(gamma: NDArray, beta: NDArray, statistics: Sequence) -> Pair:
