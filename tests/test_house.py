@@ -28,8 +28,8 @@ FLOORS = (
     ("data", "cluster"),
     ("clap", "teacher"),
     (
-        *("fit", "train", "evaluate", "calibrate", "check", "predict", "relabel", "recipes", "report"),
-        *("info", "demo", "listen", "compare"),
+        *("ranks", "fit", "train", "evaluate", "calibrate", "check", "predict", "relabel", "recipes"),
+        *("report", "info", "demo", "listen", "compare"),
     ),
     ("conform", "testing"),
     ("commands", "cli", "__main__"),
