@@ -28,6 +28,11 @@ def test_csv_has_a_row_a_run(runs):
     assert "option.epochs" not in first
 
 
+def test_csv_of_nothing_and_of_zero(tmp_path):
+    (row,) = csv.DictReader(io.StringIO(as_csv([read_history(write_run(tmp_path, [(0.0, math.nan)]))])))
+    assert (row["AP dog"], row["AP cat"]) == ("0.0", "")
+
+
 def test_json_has_numbers_and_all_options(runs):
     found = json.loads(as_json(runs))
     assert found["differ"] == ["lr", "augment.room", "empty"]

@@ -65,8 +65,8 @@ class FilePattern:
             known = ", ".join(f"{{{name}}}" for name in FIELDS)
             raise OptionError(f"{self.pattern}: {{{field}}} is unknown; there are {known}")
         try:
-            if conversion or "{" in spec:
-                raise ValueError("no conversions, and no fields within fields")
+            if conversion:
+                raise ValueError(f"there is no !{conversion}")
             format("x" if field == "id" else 30, spec)
         except ValueError as error:
             raise OptionError(f"{self.pattern}: {{{field}}} cannot be written so ({error})") from None

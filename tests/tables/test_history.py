@@ -18,6 +18,8 @@ def test_what_was_written_is_read(tmp_path):
 def test_values_that_are_missing(tmp_path):
     run = read_history(write_run(tmp_path, ap=[(math.nan, 0.5)]))
     assert math.isnan(run.rows[0]["AP dog"]) and run.rows[0]["val_mAP"] == 0.5
+    (tmp_path / "metrics.csv").write_text("epoch,loss,val_mAP\n1,0.5,\n")
+    assert math.isnan(read_history(tmp_path).rows[0]["val_mAP"])
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,10 @@ def test_values_that_are_missing(tmp_path):
 )
 def test_which_epoch_is_kept(tmp_path, options, kept):
     assert read_history(write_run(tmp_path, **options)).kept == kept
+
+
+def test_without_validation_the_last_is_kept(tmp_path):
+    assert read_history(write_run(tmp_path, classes=())).keep == "last"
 
 
 def test_the_lowest_loss_is_kept(tmp_path):
