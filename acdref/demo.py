@@ -102,7 +102,7 @@ def write_page(out: str | PathLike, tagger: Tagger, found: Sequence[TaggedRecord
     )
     made = f"The weights that ship; windows of {EVENT_WINDOW:g} s, {hop:g} s apart. CC0 1.0 recordings; "
     made += f"their sources: {recordings().source}"
-    usual = thresholds(math.inf)
+    usual = thresholds(math.inf).tolist()
     return write_report(out, shown, tagger.classes, usual, title="What is heard: a demonstration", made=made)
 
 
