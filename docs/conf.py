@@ -81,7 +81,7 @@ def add_contents(app, docname, source):
         entries = "\n".join(
             f"{name} <{target}>" for name, target in re.findall(r"\[(.+?)\]\((.+?\.md)\)", text)
         )
-        entries = entries or "/api/acdref"
+        entries = entries or "/api/acdref"  # the section on the API, whose pages only the site has
         source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {heading}\n\n{entries}\n```\n"
 
 
