@@ -41,7 +41,7 @@ from acdref.errors import AcdrefError
 
 _REACHED = 10  # seconds in which a scheduler answers, and after which it is said that there are no workers
 _PATIENCE = 300  # seconds in which a scheduler that was there has to come back
-_LOOK, _POLL = 1.0, 0.005  # seconds from one look at the workers, or at a chunk, to the next
+_LOOK, _POLL = 1.0, 0.02  # seconds from one look at the workers, or at a chunk, to the next
 _AHEAD = 4  # chunks under way for each of their threads: while one is done again, the others go on
 _SHARE, _SHORTEST, _LONGEST = 1 / 60, 0.5, 60.0  # of the time since the beginning, seconds: a chunk's work
 _MOST = 1000  # files of a chunk

@@ -6,10 +6,11 @@
 
 `kills` tags noise with two worker processes, of which one is killed every other second and another one
 started, and compares the rows with those of one process.  `overhead` tags it by `predict --threads 2` and by
-two workers of one thread that are there already, in turns, from the start of the process to its end.  `stub`
-sends names of recordings that are not there to workers that answer at once: the time is that of client,
-scheduler and workers for their book-keeping, on the cores of one machine; memory is the client's, in whose
-process the scheduler is, too, and which writes Parquet in parts, or with --bare counts.  Results are in
+two workers of one thread that are there already, in turns, from the start of the process to its end, with the
+processor time of all processes, which tells more on a busy machine.  `stub` sends names of recordings that
+are not there to workers that answer at once: the time is that of client, scheduler and workers for their
+book-keeping, on the cores of one machine; memory is the client's, in whose process the scheduler is, too, and
+which writes Parquet in parts, or with --bare counts answers.  Results are in
 results/cluster_*.json.
 """
 
@@ -17,6 +18,7 @@ import argparse
 import csv
 import os
 import random
+import resource
 import signal
 import statistics
 import subprocess
@@ -107,7 +109,7 @@ def overhead(arguments):
 
     columns = {
         "predict": "{case}", "recordings": "{recordings}", "median s": "{median:.2f}", "least": "{least:.2f}",
-        "most": "{most:.2f}", "ratio": "{ratio:.3f}",
+        "most": "{most:.2f}", "ratio": "{ratio:.3f}", "processor s": "{own:.2f}", "its ratio": "{share:.3f}",
     }  # fmt: skip
     table = Table(columns, describe(*_VERSIONS))
     with tempfile.TemporaryDirectory() as folder, Processes() as dask:
@@ -118,17 +120,36 @@ def overhead(arguments):
         dask.work(), dask.work()
         out = ("--out", Path(folder, "out.csv"), sounds)
         cases = {"--threads 2": ("--threads", 2), "two workers of Dask": ("--scheduler", dask.address)}
-        times = {case: [] for case in cases}
+        times, own = {case: [] for case in cases}, {case: [] for case in cases}
         for case in cases.values():  # files in memory, kernels loaded
             predict(*case, *out[:2], *sorted(sounds.iterdir())[:20])
         for _ in range(arguments.rounds):
             for case, how in cases.items():
+                before = processor(dask)
                 times[case].append(predict(*how, *out))
-        first = next(iter(times.values()))
+                own[case].append(processor(dask) - before)
         for case, seconds in times.items():
-            ratio = statistics.median(a / b for a, b in zip(seconds, first, strict=True))
-            table.add(case=case, recordings=arguments.recordings, ratio=ratio, **spread(seconds))
+            table.add(
+                case=case, recordings=arguments.recordings, ratio=ratio(times, case), **spread(seconds),
+                own=statistics.median(own[case]), share=ratio(own, case),
+            )  # fmt: skip
     return table
+
+
+def processor(dask):
+    """Seconds of processor time of the scheduler, the workers and all processes that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = ended.ru_utime + ended.ru_stime
+    for process in (dask.scheduler, *dask.workers):
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
+
+
+def ratio(values, case):
+    """The median over the rounds, to the first case."""
+    first = next(iter(values.values()))
+    return statistics.median(a / b for a, b in zip(values[case], first, strict=True))
 
 
 class Names(Sequence):
