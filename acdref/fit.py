@@ -18,6 +18,7 @@ from acdref.files import json_number, write_table
 from acdref.nets import registry
 from acdref.nets.network import Network
 from acdref.optim import AdamW, Average, Plateau
+from acdref.ranks import Lost
 
 CHECKPOINT_SECONDS = 300
 Say = Callable[[str], object] | None
@@ -166,6 +167,8 @@ def fit(net: Network, job: Job, path: Path | None = None, observer: Observer | N
         If the loss or what validation has found is not finite, or the checkpoint is not this job's.
     Stopped
         If the observer stopped it; the checkpoint is written.
+    Lost
+        If the job of processes that share the batches (``net.batch``) is ended; likewise.
     """
     run = Run(net, job, path, observer or Observer())
     if path is not None and path.exists():
@@ -205,9 +208,14 @@ class Run:
         """Train to the end; :class:`Stopped` if the observer stopped it."""
         job = self.job
         self.observer.start(job.epochs, job.steps, job.size)
-        while self.epoch < job.epochs and not self._gave_up():
-            self._do_steps()
-            self._close_epoch()
+        try:
+            while self.epoch < job.epochs and not self._gave_up():
+                self._do_steps()
+                self._close_epoch()
+        except Lost as error:
+            self.save()
+            saved = f"all up to epoch {self.epoch + 1}, step {self.step}, is saved"
+            raise Lost(f"{self._place}: {error}; {saved}, continue with --resume") from None
 
     def _gave_up(self):
         """Whether nothing has become better for too long."""
@@ -223,7 +231,7 @@ class Run:
             self._learn(x, y)
             now = time.monotonic()
             observer.step(self.epoch, self.step, self.loss_sum / self.step, done * job.size / (now - started))
-            if observer.should_stop():
+            if self.net.batch.any(observer.should_stop()):
                 self.save()
                 raise Stopped
             if now - saved > CHECKPOINT_SECONDS:
@@ -241,21 +249,32 @@ class Run:
             raise Stopped from None
 
     def _learn(self, x, y):
-        job, epoch, step = self.job, self.epoch, self.step
+        job, epoch, step, before = self.job, self.epoch, self.step, dict(self.net.state)
+        try:
+            loss, grads = self._gradients(x, y)
+        except Lost:  # in the middle of a step, which has moved some statistics
+            self.net.state.update(before)
+            raise
         self.optimiser.lr = job.rate(epoch, step)
+        self.optimiser.step(grads)
+        if self.average is not None:
+            self.average.update(checkpoint.network_arrays(self.net))
+        self.loss_sum += loss
+        self.step += 1
+
+    def _gradients(self, x, y):
+        """Loss of a batch, of which x and y are this process's clips, and gradients."""
+        net, job, epoch, step = self.net, self.job, self.epoch, self.step
         # What dropout draws from: the same wherever a run was stopped and resumed.
-        self.net.rng = np.random.default_rng([job.seed, epoch, step])
-        logits, tape = self.net.forward(x, train=True)
+        net.rng = np.random.default_rng([job.seed, epoch, step])
+        logits, tape = net.forward(x, train=True)
+        y, logits = net.batch.gather(y), net.batch.gather(logits)  # (clips, classes) each
         loss, dlogits = job.loss(y, logits)
         if not np.isfinite(loss):
             cause = f"the loss is {loss} in epoch {epoch + 1}, step {step + 1}"
             advice = "try a lower --lr (the last checkpoint is untouched)"
             raise AcdrefError(f"{self._place}: {cause}; {advice}")
-        self.optimiser.step(self.net.backward(tape, dlogits))
-        if self.average is not None:
-            self.average.update(checkpoint.network_arrays(self.net))
-        self.loss_sum += loss
-        self.step += 1
+        return loss, net.backward(tape, dlogits[net.batch.own(len(dlogits))])
 
     def _close_epoch(self):
         job, net = self.job, self._candidate()
@@ -276,7 +295,7 @@ class Run:
         self.observer.epoch(row)
 
     def _write_metrics(self):
-        if self.job.metrics is not None and self.rows:
+        if self.job.metrics is not None and self.rows and self.net.batch.rank == 0:
             write_table(self.job.metrics, self.rows[0], [row.values() for row in self.rows])
 
     def _candidate(self):
@@ -297,15 +316,15 @@ class Run:
         return scores.get(self.job.keep, np.nan)
 
     def _write_best(self, net, row):
-        if self.job.best is None:
+        if self.job.best is None or self.net.batch.rank > 0:
             return
         meta = self.job.meta | {"epoch": row["epoch"], "val_mAP": json_number(row.get("val_mAP", np.nan))}
         meta |= {"val_loss": row["val_loss"]} if "val_loss" in row else {}
         checkpoint.save(self.job.best, checkpoint.network_arrays(net), meta)
 
     def save(self) -> None:
-        """Write the checkpoint, if there is a place for it."""
-        if self.path is None:
+        """Write the checkpoint, if there is a place for it; of several processes, the first does."""
+        if self.path is None or self.net.batch.rank > 0:
             return
         arrays = checkpoint.network_arrays(self.net)
         for name, part in self._parts.items():

@@ -12,6 +12,7 @@ recordings alone; `last.npz` says how far it has come, and everything after that
 """
 
 import bisect
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acdref import checkpoint, metrics
+from acdref import __version__, checkpoint, metrics
 from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
@@ -33,6 +34,7 @@ from acdref.ops.memory import keep_freed_memory
 from acdref.optim import Plateau, cosine
 from acdref.options.training import TrainOptions
 from acdref.predict.scoring import score_manifest
+from acdref.ranks import Ranks
 from acdref.tables.manifest import of_the_same_classes
 from acdref.tables.rows import names_text
 
@@ -52,6 +54,7 @@ def train(
     resume: bool = False,
     observer: Observer | None = None,
     lengthen: int | None = None,
+    ranks: Ranks | None = None,
 ) -> dict | None:
     """Train a network.
 
@@ -67,6 +70,8 @@ def train(
     lengthen : int, optional
         Continue a finished run up to so many epochs in all, with a cosine schedule that begins again where it
         had ended; everything else goes on.
+    ranks : Ranks, optional
+        The processes among which each batch is shared, all of which call this alike.
 
     Returns
     -------
@@ -80,11 +85,12 @@ def train(
         a run whose manifest or options have changed since, or one to lengthen that is not finished.
     """
     keep_freed_memory()
-    with claimed(out):
-        return _train(options, Path(out), resume, observer or Observer(), lengthen)
+    first = ranks is None or ranks.rank == 0
+    with claimed(out) if first else contextlib.nullcontext():
+        return _train(options, Path(out), resume, observer or Observer(), lengthen, ranks)
 
 
-def _train(options, out, resume, observer, lengthen):
+def _train(options, out, resume, observer, lengthen, ranks):
     begun, stored = (out / CONFIG).exists(), dataclasses.asdict(options)
     ends = [options.epochs]
     if begun:
@@ -98,17 +104,23 @@ def _train(options, out, resume, observer, lengthen):
     for note in () if begun else notes(options, manifest, val):
         observer.log(note)
     net = _network(options, manifest.classes, say)
+    if ranks is not None:
+        net.batch = ranks.share(options.batch)
     with _loader(options, manifest, net, observer) as loader:
         job = dataclasses.replace(_job(options, out, loader, val, net, ends), options=_digest(stored))
         run = Run(net, job, out / LAST, observer)
+        if continues:
+            run.restore(out / LAST)
+        if ranks is not None:
+            ranks.agree(_facts(run))
         if not begun:  # only now: options that make no run leave the folder as it was
-            _claim_folder(options, out)
+            if net.batch.rank == 0:
+                _claim_folder(options, out)
             if options.schedule == "plateau" and (val is None or options.epochs <= options.patience + 2):
                 observer.log("the rate stays: to halve it takes validation, and epochs beyond --patience")
         if continues:
-            run.restore(out / LAST)
             if lengthen is not None:
-                _lengthen(options, out, stored, ends, run.epoch, observer)
+                _lengthen(options, out, stored, ends, run)
             if run.epoch == ends[-1]:
                 observer.log("this run is complete")
                 return run.rows[-1]
@@ -157,14 +169,31 @@ def _ends(options, stored, out, lengthen):
     return [*ends, lengthen]
 
 
-def _lengthen(options, out, stored, ends, epoch, observer):
+def _lengthen(options, out, stored, ends, run):
     """Write down that a finished run goes on."""
-    if epoch < ends[-2]:
-        cause = f"its run has done {epoch} of {ends[-2]} epochs; continue it without other --epochs first"
+    if run.epoch < ends[-2]:
+        cause = f"its run has done {run.epoch} of {ends[-2]} epochs; continue it without other --epochs first"
         raise AcdrefError(f"{out}: {cause}")
-    write_text(out / CONFIG, json.dumps(stored | {LENGTHENED: ends[1:]}, indent=2) + "\n")
+    if run.net.batch.rank == 0:
+        write_text(out / CONFIG, json.dumps(stored | {LENGTHENED: ends[1:]}, indent=2) + "\n")
     again = "; the cosine of the rate begins again" if options.schedule == "cosine" else ""
-    observer.log(f"lengthened from {ends[-2]} to {ends[-1]} epochs{again}")
+    run.observer.log(f"lengthened from {ends[-2]} to {ends[-1]} epochs{again}")
+
+
+def _facts(run):
+    """What all processes of a run must have alike, by what they have otherwise if they do not."""
+    net, job = run.net, run.job
+    digest = hashlib.sha256()
+    for array in checkpoint.network_arrays(net).values():
+        digest.update(np.ascontiguousarray(array))
+    return {
+        "version of acdref": __version__,
+        "backend": net.backend,
+        "set of options": [job.options, job.epochs],
+        "set of recordings or labels": job.fingerprint,
+        "step to begin with": [run.epoch, run.step],
+        "set of weights": digest.hexdigest(),
+    }
 
 
 def _digest(stored):
@@ -270,7 +299,8 @@ def _loader(options, manifest, net, observer):
     chosen = {name: getattr(options, name) for name in names}
     sequences = Sequences(manifest, **chosen, group=options.batch, clips=Clips(sr=front.rate))
     left_out = reports(observer)["on_failure"]
-    return Loader(sequences, options.batch, options.workers, front.window, left_out)
+    own = net.batch.own(options.batch)
+    return Loader(sequences, options.batch, options.workers, front.window, left_out, own)
 
 
 def _job(options, out, loader, val, net, ends=None):
@@ -285,8 +315,9 @@ def _job(options, out, loader, val, net, ends=None):
         total = (ends[part] - begin) * steps
         return options.lr * cosine((epoch - begin) * steps + step, total, round(WARMUP * total))
 
-    def validate(net):
-        p = score_manifest(net, val, loader.on_failure)
+    def validate(candidate):
+        some = range(len(val))[net.batch.own(len(val))]  # which this process hears
+        p = net.batch.gather(score_manifest(candidate, val.select(some), loader.on_failure), len(val))
         y = np.where(np.isnan(p), np.nan, val.labels)
         ap = metrics.average_precision(y, p)
         accuracy = metrics.mean_over_classes(metrics.accuracy(y, p))

@@ -53,6 +53,7 @@ MIRRORS = {
     "commands/_output": ["commands/test_output.py", "commands/test_predict_command.py"],
     "commands/_options": ["commands/test_click_options.py", "commands/test_recipe_command.py"],
     "commands/_progress": ["commands/test_progress.py"],
+    "commands/_ranks": ["commands/test_ranks.py"],
     "commands/_stream": ["commands/test_stream.py"],
     "commands/_tags": ["commands/test_summary_command.py", "commands/test_cut_command.py"],
     "commands/_teacher": ["commands/test_teach_command.py"],

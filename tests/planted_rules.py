@@ -1,6 +1,8 @@
-"""Bugs to plant in the label rules and metrics, each with the test that must notice: see mutations.py."""
+"""Bugs to plant in label rules, metrics and sums over a batch, each with the test that must notice: see
+mutations.py."""
 
 # (module in acdref, file in tests): [(source that occurs once, replacement, test that must fail), ...]
+BIT_EQUAL = "test_a_step_is_bit_equal_for_any_number_of_processes"
 PLANTED = {
     ("labels/_checks", "labels/test_correction.py"): [
         (
@@ -870,5 +872,33 @@ PLANTED = {
             "[0.0, 1.0] if unknown",
             "TestLabelMatrices::test_finds_a_broken_or",
         ),
+    ],
+    ("train", "commands/test_ranks.py"): [
+        (
+            "range(len(val))[net.batch.own(len(val))]",
+            "range(len(val))",
+            "test_files_are_those_of_one_process",
+        ),
+    ],
+    ("ops/conv2d", "test_ranks.py"): [
+        (
+            "return by_clip(lambda clip: run(clip, weight, bias, geometry), x)",
+            "return run(x, weight, bias, geometry)",
+            BIT_EQUAL,
+        ),
+        ("_tiles(rows, bins, depth)  # of a clip", "_tiles(n * rows, bins, depth)[:1]", BIT_EQUAL),
+    ],
+    ("ops/pointwise", "test_ranks.py"): [
+        ("matmul(a, b) if a.ndim < 3 else", "matmul(a, b) if True else", BIT_EQUAL),
+    ],
+    ("ops/activation", "test_ranks.py"): [
+        ("np.float32(rate))[batch.own(count)]", "np.float32(rate))[: len(x)]", BIT_EQUAL),
+    ],
+    ("ops/norm", "test_ranks.py"): [
+        ("batch.clips(len(x)) * (x[0].size", "len(x) * (x[0].size", BIT_EQUAL),
+    ],
+    ("fast/training", "test_ranks.py"): [
+        ("net.batch.clips(self.clips) * self.height", "self.clips * self.height", BIT_EQUAL),
+        ("return summed(*arguments, batch=self.net.batch)", "return summed(*arguments)", BIT_EQUAL),
     ],
 }

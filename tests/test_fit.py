@@ -15,9 +15,12 @@ from acdref.errors import AcdrefError, CheckpointError
 from acdref.fit import Job, Observer, Run, Stopped, by_steps, fit, initial, tell
 from acdref.losses import softmax_cross_entropy
 from acdref.nets.vgg import VGGConfig, VGGGap, VGGLayer
+from acdref.ops.batch import Batch
 from acdref.optim import Average, Plateau
+from acdref.ranks import Lost
 
 STEPS = 3
+GATHERED = 5  # times a step: for the statistics of three normalisations, labels and logits
 LAYERS = (VGGLayer(4, pool=(2, 2), dropout=0.2), VGGLayer(4, size=1, padding=0))
 
 
@@ -177,6 +180,41 @@ def test_stopped_it_continues(tmp_path, steps):
     again = network()
     fit(again, job(), tmp_path / "last.npz")
     assert same(network_arrays(again), network_arrays(whole))
+
+
+class Losing(Batch):
+    """A batch of which other processes are asked for so often before they are gone."""
+
+    def __init__(self, left):
+        self.left = left
+
+    def gather(self, parts, count=None):
+        self.left -= 1
+        if self.left < 0:
+            raise Lost("gone")
+        return parts
+
+
+@pytest.mark.parametrize("left", [0, 1, 2, 14, 30])
+def test_losing_another_process_costs_the_step_alone(tmp_path, left):
+    whole, lost = network(), network()
+    lost.batch = Losing(left)
+    fit(whole, job(), tmp_path / "whole.npz")
+    with pytest.raises(Lost, match=r"gone; all up to epoch \d, step \d, is saved, continue with --resume"):
+        fit(lost, job(), tmp_path / "last.npz")
+    run = Run(network(), job(), tmp_path / "last.npz", Observer())
+    run.restore(tmp_path / "last.npz")
+    assert STEPS * run.epoch + run.step == left // GATHERED
+    run.work()
+    assert same(network_arrays(run.net), network_arrays(whole))
+
+
+def test_of_several_processes_the_first_writes(tmp_path):
+    net = network()
+    net.batch = Batch()
+    net.batch.rank = 1
+    fit(net, keeping(tmp_path, "last", metrics=tmp_path / "metrics.csv"), tmp_path / "last.npz")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "steps"])

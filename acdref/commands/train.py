@@ -4,7 +4,8 @@ import click
 
 from acdref.commands._options import PATH, option, telling_options
 from acdref.commands._output import check_folder
-from acdref.commands._progress import TerminalObserver, say
+from acdref.commands._progress import say
+from acdref.commands._ranks import together
 from acdref.commands._training import options_of, training_options
 
 
@@ -30,12 +31,16 @@ def command(out, resume, threads, **options):
     last.npz.  It may be stopped at any moment, even by kill -9: --resume continues to the same result, bit
     for bit.
 
+    Under mpiexec its processes share each batch, and the result is that of one process, bit for bit; see
+    docs/scale.md.
+
     \b
     Examples:
       acdref train manifest.csv --root recordings --out run --val-fold 4
       acdref train recordings/ --out run --epochs 20 --epoch-size 1000 --lr 2e-3
       acdref train audioset.csv --val fsd50k.csv --out run --preset paper --workers 4
       acdref train manifest.csv --out run --net mobilenetv2 --width 0.5 --lr 1e-3
+      mpiexec -n 4 acdref train manifest.csv --out run
       acdref train --out run --resume
       acdref train --out run --resume --epochs 20
       acdref predict --weights run/best.npz new/
@@ -61,9 +66,11 @@ def command(out, resume, threads, **options):
         options["manifest"] = ""
     written = r"config\.json|metrics\.csv|(best|last)\.npz"
     check_folder(out, *(options[name] for name in ("manifest", "val", "init")), written=written)
-    set_threads(threads)
-    with TerminalObserver() as observer:
-        row = train(options_of(**options), out, resume, observer, lengthen)
+    with together() as (ranks, observer):
+        set_threads(threads or (None if ranks is None else ranks.threads()))
+        row = train(options_of(**options), out, resume, observer, lengthen, ranks)
+    if ranks is not None and ranks.rank > 0:
+        raise click.exceptions.Exit(130 if row is None else 0)
     if row is None:
         say(f"acdref: stopped; continue with: acdref train --out {out} --resume")
         raise click.exceptions.Exit(130)

@@ -41,6 +41,8 @@ class Loader:
     transform : callable, optional
         Applied to each sequence where it is made: (n,) float32 to an array of one shape, such as
         :func:`acdref.features.compressed.features`.  A module-level function, since workers import it.
+    own : slice, optional
+        Which sequences of each batch are made at all: the others are another process's.
     on_failure : callable, optional
         Called once with the AudioError of each recording that could not be decoded and was left out.
 
@@ -78,10 +80,12 @@ class Loader:
         workers: int = 0,
         transform: Callable[[NDArray], NDArray] | None = None,
         on_failure: Callable[[AudioError], object] | None = None,
+        own: slice = slice(None),
     ):
         if batch < 1 or workers < 0:
             raise ValueError("batch must be >= 1 and workers >= 0")
         self.sequences, self.batch, self.workers = sequences, batch, workers
+        self._own = range(batch)[own]
         self.transform, self.on_failure = transform, on_failure
         self._reported: set[str] = set()
         self._pool = self._slots = self._items = None
@@ -116,13 +120,14 @@ class Loader:
         ------
         x : ndarray, (batch, ...)
         y : ndarray, (batch, C), float32
+            Or as many clips as are made here.
 
         Raises
         ------
         AcdrefError
             If a worker was killed.  An exception inside a worker is raised here with its type.
         """
-        indices = range(start * self.batch, steps * self.batch)
+        indices = [step * self.batch + k for step in range(start, steps) for k in self._own]
         if self._items is not None:
             self._items.close()  # it has the workers and their shared memory
         items = self._from_workers(epoch, indices) if self.workers else self._made_here(epoch, indices)
@@ -130,11 +135,11 @@ class Loader:
         with contextlib.closing(items):
             for _ in range(start, steps):
                 batch: Any = None
-                for k in range(self.batch):
+                for k in range(len(self._own)):
                     *item, failures = next(items)
                     self._report(failures)
                     if batch is None:
-                        batch = tuple(np.empty((self.batch, *a.shape), a.dtype) for a in item)
+                        batch = tuple(np.empty((len(self._own), *a.shape), a.dtype) for a in item)
                     batch[0][k], batch[1][k] = item
                 yield batch
 
@@ -151,24 +156,24 @@ class Loader:
             yield (x if self.transform is None else self.transform(x)), y, self.sequences.failures
 
     def _from_workers(self, epoch, indices):
-        """Items in order; slot ``index % slots`` of the shared memory is reused once it was copied out."""
+        """Items in order; slot ``number % slots`` of the shared memory is reused once it was copied out."""
         pending = deque()
-        todo = iter(indices)
+        todo = enumerate(indices)
         try:
             self._start()
             with _worker_environment():  # the first submissions start the processes
-                for index in itertools.islice(todo, len(self._slots)):
-                    pending.append((index, self._submit(epoch, index)))
+                for number, index in itertools.islice(todo, len(self._slots)):
+                    pending.append((number, index, self._submit(epoch, number, index)))
             while pending:
-                index, future = pending[0]
+                number, index, future = pending[0]
                 if self._arrived(future):
                     length, y, failures = future.result()
-                    yield self._slots[index % len(self._slots), :length], y, failures
+                    yield self._slots[number % len(self._slots), :length], y, failures
                 else:
                     yield from self._made_here(epoch, [index])
                 pending.popleft()
-                for index in itertools.islice(todo, 1):
-                    pending.append((index, self._submit(epoch, index)))
+                for number, index in itertools.islice(todo, 1):
+                    pending.append((number, index, self._submit(epoch, number, index)))
         except BrokenProcessPool as error:
             self.close()
             raise AcdrefError("a data worker was killed (out of memory?); try fewer workers") from error
@@ -176,9 +181,9 @@ class Loader:
             for future in self._writing.values():
                 future.cancel()
 
-    def _submit(self, epoch, index):
+    def _submit(self, epoch, number, index):
         """The future of an item; None if a worker may still write into its slot."""
-        slot = index % len(self._slots)
+        slot = number % len(self._slots)
         if slot in self._writing and not self._writing[slot].done():
             return None
         self._writing[slot] = future = self._pool.submit(_make, epoch, index, slot)
@@ -199,7 +204,7 @@ class Loader:
             return
         x = np.zeros(self.sequences.samples, dtype=np.float32)
         x = x if self.transform is None else self.transform(x)
-        count = 2 * self.batch + self.workers
+        count = 2 * len(self._own) + self.workers
         context = multiprocessing.get_context("spawn")
         memory = context.RawArray("b", count * x.nbytes)
         layout = ((count, *x.shape), x.dtype.str)

@@ -42,15 +42,15 @@ def normalisation(net: Any, name: str, task: Callable, clips: int, rows: int, bi
         task(*piece, (pivot, row, sums))
         return pivot, sums
 
-    tasks = pieces(clips, rows)
-    pivots, sums = map(np.array, zip(*for_each(run, tasks), strict=True))  # (tasks, C), (tasks, 2 C)
-    counts = np.array([(stop - start) * bins for _, start, stop in tasks], np.float64)[:, None]
-    total = counts.sum()
-    offsets = sums[:, :channels] / counts
-    means = pivots + offsets
-    mean = (counts * means).sum(0) / total
-    squares = sums[:, channels:] - counts * offsets**2 + counts * (means - mean) ** 2
-    var = np.maximum(squares.sum(0) / total, 0)
+    found = zip(*for_each(run, pieces(clips, rows)), strict=True)
+    pivots, sums = (np.array(each).reshape(clips, -1, len(each[0])) for each in found)  # (clips, tasks, ...)
+    counts = np.array([(stop - start) * bins for _, start, stop in pieces(1, rows)], np.float64)[:, None]
+    offsets = sums[..., :channels] / counts
+    own = _united(pivots + offsets, sums[..., channels:] - counts * offsets**2, counts)  # (clips, C) each
+    means, squares = net.batch.gather(np.stack(own, 1)).swapaxes(0, 1)
+    mean, squares = _united(means, squares, np.full((len(means), 1), float(rows * bins)))
+    total = len(means) * rows * bins
+    var = np.maximum(squares / total, 0)
     inverse = 1 / np.sqrt(var + EPS)
     table = np.zeros((TABLE_ROWS, channels), dtype)
     table[SCALE] = gamma * inverse
@@ -61,6 +61,12 @@ def normalisation(net: Any, name: str, task: Callable, clips: int, rows: int, bi
         old = state[f"{name}_norm.{key}"]
         state[f"{name}_norm.{key}"] = (old + MOMENTUM * (value[: len(old)] - old)).astype(dtype)
     return table
+
+
+def _united(means, squares, counts):
+    """Mean, and sum of squares about it, of what has parts (..., parts, C) with these of their own."""
+    mean = (counts * means).sum(-2) / counts.sum(-2)
+    return mean, (squares + counts * np.square(means - mean[..., None, :])).sum(-2)
 
 
 def normalisation_backward(

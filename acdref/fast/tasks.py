@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from acdref.ops import threads
+from acdref.ops.batch import WHOLE, Batch
 from acdref.ops.memory import aligned
 
 ROWS = 32
@@ -130,13 +131,14 @@ def _reached(number, least):
     return reached(number, least, _LOOKS)
 
 
-def summed(task: Callable, clips: int, rows: int, *parts: tuple) -> list[NDArray]:
+def summed(task: Callable, clips: int, rows: int, *parts: tuple, batch: Batch = WHOLE) -> list[NDArray]:
     """Run ``task(clip, start, stop, *arrays)`` over some rows of a clip at a time, and add up its arrays.
 
     They are of (shape, dtype) as `parts` say, and zero when a task begins to add to them; their sums over all
-    tasks are returned in float64.
+    tasks, those of the batch's other clips among them, are returned in float64.
     """
     tasks = pieces(clips, rows)
     arrays = [np.zeros((len(tasks), *shape), dtype) for shape, dtype in parts]
     for_each(task, [(*piece, *own) for piece, *own in zip(tasks, *arrays, strict=True)])
-    return [array.sum(0, dtype=np.float64) for array in arrays]
+    by_clip = (array.reshape(clips, -1, *array.shape[1:]) for array in arrays)  # (clips, tasks, ...)
+    return batch.total(*(array.sum(1, dtype=np.float64) for array in by_clip))

@@ -6,10 +6,9 @@ time.  Batch normalisation needs sums over the whole batch before the next step 
 sums, everything is one kernel.
 
 Tasks are some rows of one clip, cut by shape; their sums are added in a fixed order, in float64.  So results
-are bit-equal for any number of threads.
+are bit-equal for any number of threads, and of processes that share the batch (:mod:`acdref.ops.batch`).
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -35,15 +34,17 @@ def forward(net: Any, x: NDArray) -> tuple[NDArray, list]:
     mean = y.mean(1)[..., : blocks[-1].channels].swapaxes(1, 2)  # (N, channels, F')
     flat = np.ascontiguousarray(mean).reshape(len(x), -1)  # (N, channels F')
     tape.append((flat, y.shape))
-    return pointwise(flat, matrix(net.params["dense.weight"]), net.params["dense.bias"]), tape
+    dense = matrix(net.params["dense.weight"]), net.params["dense.bias"]
+    return pointwise(flat[:, None], *dense)[:, 0], tape  # (N, classes)
 
 
 def backward(net: Any, tape: list, dlogits: NDArray) -> dict[str, NDArray]:
     """Gradients, a dict with the keys of ``net.params``; the tape is emptied on the way."""
     grads: dict[str, NDArray] = {}
     flat, shape = tape.pop()
-    dlogits = dlogits.astype(net.dtype, copy=False)
-    dflat, dweight, dbias = pointwise_backward(dlogits, flat, matrix(net.params["dense.weight"]))
+    dlogits = dlogits.astype(net.dtype, copy=False)[:, None]  # (N, 1, classes)
+    weight = matrix(net.params["dense.weight"])
+    dflat, dweight, dbias = pointwise_backward(dlogits, flat[:, None], weight, batch=net.batch)
     store(net.params, grads, "dense", weight=dweight, bias=dbias)
     dmean = dflat.reshape(shape[0], -1, shape[2]).swapaxes(1, 2) / shape[1]  # (N, F', channels)
     dy = np.repeat(padded(dmean)[:, None], shape[1], axis=1)  # (N, T', F', channels)
@@ -74,6 +75,10 @@ class _Part:
 
     def _scratch(self, name, *shape):
         return scratch(name, shape, self.dtype)
+
+    def _summed(self, *arguments):
+        """:func:`acdref.fast.tasks.summed` over the batch."""
+        return summed(*arguments, batch=self.net.batch)
 
     def _reduced(self, sums):
         """Scratch beside the sums of a normalisation's backward pass."""
@@ -125,8 +130,9 @@ class _Stem(_Part):
             z, d = self.z[clip, start:stop], dy[clip, start:stop]
             gradient_kernel.norm_reductions(z, self.norm, d, self._reduced(sums))
 
-        (sums,) = summed(reductions, self.clips, self.rows, ((3 * channels,), np.float64))
-        normalisation_backward(self.net, "stem.conv", self.norm, sums, dy.size // channels, grads)
+        (sums,) = self._summed(reductions, self.clips, self.rows, ((3 * channels,), np.float64))
+        count = self.net.batch.clips(self.clips) * self.rows * self.bins
+        normalisation_backward(self.net, "stem.conv", self.norm, sums, count, grads)
 
         def task(clip, start, stop, dweight, dbias):
             gradient_kernel.stem_gradient(
@@ -135,7 +141,7 @@ class _Stem(_Part):
             )  # fmt: skip
 
         parts = ((3, 3 * self.inputs, channels), self.dtype), ((channels,), self.dtype)
-        dweight, dbias = summed(task, self.clips, self.rows, *parts)
+        dweight, dbias = self._summed(task, self.clips, self.rows, *parts)
         store(self.net.params, grads, "stem.conv", weight=dweight, bias=dbias)
 
 
@@ -148,7 +154,8 @@ class _Block(_Part):
         shape = source.clips, source.rows - 2 * block.dilation, source.bins
         self.clips, self.height, self.width = shape
         self.rows, self.bins = self.height // block.pool[0], self.width // block.pool[1]
-        self.count, self.positions = math.prod(shape), rows_together(self.width) * self.width
+        self.count = net.batch.clips(self.clips) * self.height * self.width
+        self.positions = rows_together(self.width) * self.width
         weight, bias = self._layer(f"{name}.depthwise")
         self.depthwise, self.pointwise = (weight, bias, np.ones_like(bias)), self._layer(f"{name}.pointwise")
         self.channels = len(self.pointwise[1])
@@ -216,14 +223,17 @@ class _Block(_Part):
 
     def _attention_backward(self, dy, grads):
         parts = for_each(TrainedAttention.backward, list(zip(self.attention, dy, self.chosen, strict=True)))
-        totals = {key: np.sum([part[key] for part in parts], axis=0) for key in parts[0]}
-        store(self.net.params, grads, f"{self.name}.attention", **totals)
+        totals = self.net.batch.total(
+            *(np.array([part[key] for part in parts], np.float64) for key in parts[0])
+        )
+        found = dict(zip(parts[0], totals, strict=True))
+        store(self.net.params, grads, f"{self.name}.attention", **found)
 
     def _pool_backward(self, dy, grads):
         def task(clip, start, stop, sums):
             gradient_kernel.pool_reductions(self._behind(dy, clip), self._reduced(sums), start, stop)
 
-        (sums,) = summed(task, self.clips, self.height, ((3 * self.channels,), np.float64))
+        (sums,) = self._summed(task, self.clips, self.height, ((3 * self.channels,), np.float64))
         normalisation_backward(self.net, f"{self.name}.pointwise", self.norm2, sums, self.count, grads)
 
     def _pointwise_backward(self, dy, grads):
@@ -243,7 +253,7 @@ class _Block(_Part):
             )  # fmt: skip
 
         parts = ((inputs, channels), self.dtype), ((channels,), self.dtype), ((3 * inputs,), np.float64)
-        dweight, dbias, sums = summed(task, self.clips, self.height, *parts)
+        dweight, dbias, sums = self._summed(task, self.clips, self.height, *parts)
         store(self.net.params, grads, f"{self.name}.pointwise", weight=dweight, bias=dbias)
         normalisation_backward(self.net, f"{self.name}.depthwise", self.norm1, sums, self.count, grads)
         return dinner
@@ -263,6 +273,6 @@ class _Block(_Part):
             )
 
         parts = ((9, inputs), self.dtype), ((inputs,), self.dtype)
-        dweight, dbias = summed(task, self.clips, self.source.rows, *parts)
+        dweight, dbias = self._summed(task, self.clips, self.source.rows, *parts)
         store(self.net.params, grads, f"{self.name}.depthwise", weight=dweight, bias=dbias)
         return dx

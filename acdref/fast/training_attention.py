@@ -100,7 +100,8 @@ class TrainedAttention(CompiledAttention):
         grads = {}
         d = self._danswer(dy, chosen)
         for part, x in (("out", self.context), ("value", self.normal)):
-            d, grads[f"{part}.weight"], grads[f"{part}.bias"] = pointwise_backward(d, x, self.weight[part])
+            back = pointwise_backward(d[None], x[None], self.weight[part])
+            d, grads[f"{part}.weight"], grads[f"{part}.bias"] = back[0][0], *back[1:]
         dweights, dbiases, sums = self._dnormalised(dy, chosen, d)
         for part, dweight, dbias in zip(("query", "key"), dweights, dbiases, strict=True):
             dweight, dbias = dweight[: self.width, : self.channels], dbias[: self.width]

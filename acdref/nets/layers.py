@@ -291,7 +291,8 @@ class Conv(Layer):
         z = self._convolved(net, x, self.weight(net), self.bias_of(net))
         if self.norm_last:
             z = _activate(self.activation, z, backend)
-        y, statistics, running = batch_norm(z, *self._scale(net), *self._running(net), slope, backend=backend)
+        how = {"backend": backend, "batch": net.batch}
+        y, statistics, running = batch_norm(z, *self._scale(net), *self._running(net), slope, **how)
         net.state[f"{self.name}_norm.mean"], net.state[f"{self.name}_norm.var"] = running
         if self.norm_last:
             return y, (z, statistics, z)
@@ -308,14 +309,14 @@ class Conv(Layer):
         if not self.norm_last:
             dy = _activate_backward(self.activation, dy, y, backend)
         dz, grads[f"{name}_norm.gamma"], grads[f"{name}_norm.beta"], dslope = batch_norm_backward(
-            dy, z, *self._scale(net), statistics, slope, backend=backend
+            dy, z, *self._scale(net), statistics, slope, backend=backend, batch=net.batch
         )
         if self.norm_last:
             dz = _activate_backward(self.activation, dz, z, backend)
         if slope is not None:
             grads[f"{name}_prelu.slope"] = dslope
         how = {"depthwise": self.depthwise, "backend": backend}
-        dweight, dbias = conv2d_weight_gradient(dz, x, self.size, self.geometry, **how)
+        dweight, dbias = conv2d_weight_gradient(dz, x, self.size, self.geometry, batch=net.batch, **how)
         grads[f"{name}.weight"] = dweight.reshape(net.params[f"{name}.weight"].shape)  # (as stored)
         if self.bias:
             grads[f"{name}.bias"] = dbias
@@ -447,14 +448,15 @@ class Attention(Layer):
 
     def backward(self, net, dy, x, tape, grads):
         statistics, inner = tape
+        how = {"backend": net.backend, "batch": net.batch}
         y, _ = self._normalised(net, x)  # made again: cheaper than keeping it
         dflat, parts = ATTENTION[self.kind][1](
-            dy.reshape(y.shape), y, self._projections(net), inner, backend=net.backend
+            dy.reshape(y.shape), y, self._projections(net), inner, **how
         )  # (N, T F, C)
         grads.update({f"{self.name}.{key}": g for key, g in parts.items()})
         name = f"{self.name}.norm"
         dx, grads[f"{name}.gamma"], grads[f"{name}.beta"] = group_norm_backward(
-            dflat.reshape(x.shape), x, net.params[f"{name}.gamma"], statistics, backend=net.backend
+            dflat.reshape(x.shape), x, net.params[f"{name}.gamma"], statistics, **how
         )  # (N, T, F, C), (C,), (C,)
         dx += dy
         return dx
@@ -508,7 +510,9 @@ class Dropout(Layer):
     span = (1, 1)
 
     def forward(self, net, x, train):
-        return activations.dropout(x, self.rate, net.rng, backend=net.backend) if train else (x, None)
+        if not train:
+            return x, None
+        return activations.dropout(x, self.rate, net.rng, backend=net.backend, batch=net.batch)
 
     def backward(self, net, dy, x, tape, grads):
         return activations.dropout_backward(dy, tape, self.rate, backend=net.backend)
@@ -596,13 +600,16 @@ class Dense(Layer):
 
     def forward(self, net, x, train):
         weight, bias = net.params[f"{self.name}.weight"], net.params[f"{self.name}.bias"]
-        return pointwise(x, weight, bias, backend=net.backend), None  # (..., outputs)
+        rows = x.reshape(len(x), -1, self.inputs)  # (N, positions, inputs)
+        y = pointwise(rows, weight, bias, backend=net.backend)
+        return y.reshape(*x.shape[:-1], self.outputs), None  # (..., outputs)
 
     def backward(self, net, dy, x, tape, grads):
+        rows, drows = (a.reshape(len(a), -1, a.shape[-1]) for a in (x, dy))  # (N, positions, C)
         dx, grads[f"{self.name}.weight"], grads[f"{self.name}.bias"] = pointwise_backward(
-            dy, x, net.params[f"{self.name}.weight"], backend=net.backend
+            drows, rows, net.params[f"{self.name}.weight"], backend=net.backend, batch=net.batch
         )
-        return dx
+        return dx.reshape(x.shape)  # (..., inputs)
 
     def rows(self, shape):
         weights, shape = self.inputs * self.outputs, (self.outputs, *shape[1:])

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acdref.nets.layers import Draw, Layer, Row, arrays, backward, forward, rows
 from acdref.ops.activation import sigmoid
+from acdref.ops.batch import WHOLE, Batch
 from acdref.ops.kernel import available
 from acdref.ops.softmax import softmax_channels
 
@@ -38,6 +39,8 @@ class Network:
         Trainable arrays, and running statistics of batch normalisation.
     rng : numpy.random.Generator
         What dropout draws from.  A run that shall be resumed sets it anew for each step.
+    batch : Batch
+        Who has which clips of what it is trained on; by default all are in this process.
     front_end : str
         A name of :data:`acdref.features.front_ends.FRONT_ENDS`.
     head : tuple of str
@@ -47,6 +50,7 @@ class Network:
     """
 
     default: Any = None
+    batch: Batch = WHOLE
     front_end: str
     head: tuple[str, ...] = ("dense",)
     output: str = "sigmoid"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acdref.ops import threads
+from acdref.ops.batch import WHOLE, Batch
 from acdref.ops.kernel import kernel
 from acdref.ops.layout import along_bins
 
@@ -42,12 +43,12 @@ def prelu(x: NDArray, slope: NDArray, *, backend: str = "numpy") -> NDArray:
     return y
 
 
-def prelu_backward(dy: NDArray, x: NDArray, slope: NDArray) -> tuple[NDArray, NDArray]:
+def prelu_backward(dy: NDArray, x: NDArray, slope: NDArray, batch: Batch = WHOLE) -> tuple[NDArray, NDArray]:
     """Gradients (dx, dslope) of :func:`prelu`; at x = 0 the slope's side counts, as in PyTorch.
 
     In NumPy only: the compiled form is :func:`acdref.ops.norm.batch_norm_backward`, of both at once.
     """
-    dslope = np.where(x > 0, 0, dy * x).reshape(-1, x.shape[-1]).sum(0)  # (C,)
+    (dslope,) = batch.total(np.where(x > 0, 0, dy * x).reshape(len(x), -1, x.shape[-1]).sum(1))  # (C,)
     return np.where(x > 0, dy, slope * dy), dslope
 
 
@@ -88,7 +89,7 @@ def sigmoid(x: NDArray) -> NDArray:
 
 
 def dropout(
-    x: NDArray, rate: float, rng: np.random.Generator, *, backend: str = "numpy"
+    x: NDArray, rate: float, rng: np.random.Generator, *, backend: str = "numpy", batch: Batch = WHOLE
 ) -> tuple[NDArray, NDArray]:
     """Set elements to 0 with probability `rate`; the others grow, so that the mean stays.
 
@@ -100,6 +101,8 @@ def dropout(
     rng : numpy.random.Generator
         Its state alone decides which elements: the same for both backends and any number of threads.
     backend : {"numpy", "numba"}
+    batch : Batch
+        Of which x has this process's clips: all draw for all, and take what is theirs.
 
     Returns
     -------
@@ -121,7 +124,8 @@ def dropout(
     """
     if not 0 <= rate < 1:
         raise ValueError(f"the rate of dropout must be within [0, 1), not {rate}")
-    kept = rng.random(x.shape, np.float32) >= np.float32(rate)
+    count = batch.clips(len(x))
+    kept = (rng.random((count, *x.shape[1:]), np.float32) >= np.float32(rate))[batch.own(count)]
     return dropout_backward(x, kept, rate, backend=backend), kept
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from acdref.matmul import matmul
 from acdref.ops import threads
+from acdref.ops.batch import WHOLE, Batch
 from acdref.ops.norm import group_statistics, scale_and_shift
 from acdref.ops.pointwise import pointwise, pointwise_input_gradient, pointwise_weight_gradient
 from acdref.ops.softmax import (
@@ -107,13 +108,19 @@ def _attend(x, affine, params, out):
 
 
 def linear_attention_backward(
-    dout: NDArray, y: NDArray, params: dict[str, NDArray], tape: tuple, *, backend: str = "numpy"
+    dout: NDArray,
+    y: NDArray,
+    params: dict[str, NDArray],
+    tape: tuple,
+    *,
+    backend: str = "numpy",
+    batch: Batch = WHOLE,
 ) -> tuple[NDArray, dict[str, NDArray]]:
     """Gradients (dy, grads) of :func:`linear_attention`; grads has the keys of `params`."""
     q, k, v, context = tape
     grads: dict[str, NDArray] = {}
     mixed = _per_clip(q, context)  # cheaper to make again than to keep
-    dmixed = _project_backward(dout, mixed, params, "out", grads, backend)
+    dmixed = _project_backward(dout, mixed, params, "out", grads, (backend, batch))
     dcontext = _contexts(q, dmixed)
     dq = _per_clip(dmixed, _transposed(context))
     dk = _per_clip(v, _transposed(dcontext))
@@ -122,7 +129,7 @@ def linear_attention_backward(
     dk = softmax_positions_backward(dk, k)
     dy: Any = None
     for name, dz in (("query", dq), ("key", dk), ("value", dv)):
-        dy = _project_backward(dz, y, params, name, grads, backend, dy)
+        dy = _project_backward(dz, y, params, name, grads, (backend, batch), dy)
     return dy, grads
 
 
@@ -157,13 +164,19 @@ def separable_attention(
 
 
 def separable_attention_backward(
-    dout: NDArray, y: NDArray, params: dict[str, NDArray], tape: tuple, *, backend: str = "numpy"
+    dout: NDArray,
+    y: NDArray,
+    params: dict[str, NDArray],
+    tape: tuple,
+    *,
+    backend: str = "numpy",
+    batch: Batch = WHOLE,
 ) -> tuple[NDArray, dict[str, NDArray]]:
     """Gradients (dy, grads) of :func:`separable_attention`; grads has the keys of `params`."""
     s, k, v, context = tape
     grads: dict[str, NDArray] = {}
     mixed = np.maximum(v, 0) * context
-    dmixed = _project_backward(dout, mixed, params, "out", grads, backend)
+    dmixed = _project_backward(dout, mixed, params, "out", grads, (backend, batch))
     dcontext = (dmixed * np.maximum(v, 0)).sum(1, keepdims=True)
     dv = np.where(v > 0, dmixed * context, 0)
     dk = s * dcontext
@@ -171,7 +184,7 @@ def separable_attention_backward(
     ds = softmax_positions_backward(ds, s)
     dy: Any = None
     for name, dz in (("query", ds), ("key", dk), ("value", dv)):
-        dy = _project_backward(dz, y, params, name, grads, backend, dy)
+        dy = _project_backward(dz, y, params, name, grads, (backend, batch), dy)
     return dy, grads
 
 
@@ -179,9 +192,11 @@ def _project(y, params, name, backend):
     return pointwise(y, params[f"{name}.weight"], params[f"{name}.bias"], backend=backend)
 
 
-def _project_backward(dz, y, params, name, grads, backend, dy=None):
+def _project_backward(dz, y, params, name, grads, how, dy=None):
     """Store the projection's gradients; return its part of dy, added to `dy` if that is given."""
-    grads[f"{name}.weight"], grads[f"{name}.bias"] = pointwise_weight_gradient(dz, y, backend=backend)
+    backend, batch = how
+    found = pointwise_weight_gradient(dz, y, backend=backend, batch=batch)
+    grads[f"{name}.weight"], grads[f"{name}.bias"] = found
     return pointwise_input_gradient(dz, params[f"{name}.weight"], dy, backend=backend)
 
 

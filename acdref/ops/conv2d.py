@@ -14,18 +14,20 @@ from numpy.typing import NDArray
 
 from acdref.matmul import matmul
 from acdref.ops import threads
+from acdref.ops.batch import WHOLE, Batch, by_clip, each
 from acdref.ops.kernel import kernel
-from acdref.ops.pointwise import pointwise, pointwise_input_gradient, pointwise_weight_gradient
+from acdref.ops.pointwise import pointwise, pointwise_input_gradient, pointwise_weight_gradients
 
 Pair = tuple[int, int]  # in time and in frequency
 
 # NumPy: neighbourhoods of at most so many numbers are laid side by side.
 _FEW = 64
 # Numba: numbers in a tile of neighbourhoods; positions in it at least, since each product packs the weights
-# anew; pieces with partial sums of their own.  All are fixed: sums do not depend on the number of threads.
+# anew; pieces, for partial sums those of a clip.  All are fixed: sums do not depend on the number of threads.
 _TILE = 2**20
 _LEAST = 256
 _PIECES = 8
+_SUMS = 2
 _VECTOR = 512  # numbers of a row that go through a depthwise convolution together
 
 
@@ -151,11 +153,15 @@ def conv2d(
            [4., 6., 4.]])
     """
     bias = np.zeros(weight.shape[-1], x.dtype) if bias is None else bias
-    if depthwise:
-        return (_depthwise if backend == "numpy" else _depthwise_numba)(x, weight[:, :, 0], bias, geometry)
-    if _is_pointwise(weight.shape, geometry):
+    if not depthwise and _is_pointwise(weight.shape, geometry):
         return pointwise(x, _as_matrix(weight), bias, backend=backend)
-    return (_conv if backend == "numpy" else _conv_numba)(x, weight, bias, geometry)
+    if depthwise:
+        run, weight = _depthwise if backend == "numpy" else _depthwise_numba, weight[:, :, 0]
+    else:
+        run = _conv if backend == "numpy" else _conv_numba
+    if backend == "numpy":
+        return by_clip(lambda clip: run(clip, weight, bias, geometry), x)
+    return run(x, weight, bias, geometry)
 
 
 def conv2d_input_gradient(
@@ -168,12 +174,16 @@ def conv2d_input_gradient(
     backend: str = "numpy",
 ) -> NDArray:
     """Gradient dx, of `shape` (N, T, F, C_in), of :func:`conv2d`."""
+    if not depthwise and _is_pointwise(weight.shape, geometry):
+        return pointwise_input_gradient(dy, _as_matrix(weight), backend=backend)
     if depthwise:
         back = _depthwise_input_gradient if backend == "numpy" else _depthwise_input_gradient_numba
-        return back(dy, weight[:, :, 0], shape, geometry)
-    if _is_pointwise(weight.shape, geometry):
-        return pointwise_input_gradient(dy, _as_matrix(weight), backend=backend)
-    return (_input_gradient if backend == "numpy" else _input_gradient_numba)(dy, weight, shape, geometry)
+        weight = weight[:, :, 0]
+    else:
+        back = _input_gradient if backend == "numpy" else _input_gradient_numba
+    if backend == "numpy":
+        return by_clip(lambda clip: back(clip, weight, (1, *shape[1:]), geometry), dy)
+    return back(dy, weight, shape, geometry)
 
 
 def conv2d_weight_gradient(
@@ -184,17 +194,20 @@ def conv2d_weight_gradient(
     *,
     depthwise: bool = False,
     backend: str = "numpy",
+    batch: Batch = WHOLE,
 ) -> tuple[NDArray, NDArray]:
     """Gradients (dweight, dbias) of :func:`conv2d` with a kernel of `size` (kt, kf)."""
     shape = (*size, 1 if depthwise else x.shape[-1], dy.shape[-1])
-    if depthwise:
-        back = _depthwise_weight_gradient if backend == "numpy" else _depthwise_weight_gradient_numba
-        dweight, dbias = back(dy, x, size, geometry)
-    elif _is_pointwise(shape, geometry):
-        dweight, dbias = pointwise_weight_gradient(dy, x, backend=backend)
+    if not depthwise and _is_pointwise(shape, geometry):
+        parts = pointwise_weight_gradients(dy, x, backend=backend)
+    elif backend == "numpy":
+        back = _depthwise_weight_gradient if depthwise else _weight_gradient
+        found = each(lambda dy, x: back(dy, x, size, geometry), dy, x)
+        parts = map(np.stack, zip(*found, strict=True))
     else:
-        back = _weight_gradient if backend == "numpy" else _weight_gradient_numba
-        dweight, dbias = back(dy, x, size, geometry)
+        back = _depthwise_weight_gradients_numba if depthwise else _weight_gradients_numba
+        parts = back(dy, x, size, geometry)
+    dweight, dbias = batch.total(*parts)
     return dweight.reshape(shape), dbias  # (kt, kf, C_in, C_out), (C_out,)
 
 
@@ -241,7 +254,8 @@ def _input_gradient(dy, weight, shape, geometry):
 
 def _weight_gradient(dy, x, size, geometry):
     if size[0] * size[1] * x.shape[-1] <= _FEW:
-        return pointwise_weight_gradient(dy, _neighbours(x, size, geometry))
+        dweight, dbias = pointwise_weight_gradients(dy, _neighbours(x, size, geometry))
+        return dweight[0], dbias[0]
     dweight = np.empty((*size, x.shape[-1], dy.shape[-1]), x.dtype)
     for tap, to, of in geometry.taps(x.shape, size):
         seen, d = (a.reshape(-1, a.shape[-1]) for a in (x[of], dy[to]))  # (N T' F', C)
@@ -319,24 +333,28 @@ def _input_gradient_numba(dy, weight, shape, geometry):
     return dx
 
 
-def _weight_gradient_numba(dy, x, size, geometry):
+def _weight_gradients_numba(dy, x, size, geometry):
     n, rows, bins, outputs = dy.shape
     flat = dy.reshape(-1, outputs)  # (N T' F', C_out)
     depth = size[0] * size[1] * x.shape[-1]
-    tiles = _tiles(n * rows, bins, depth)
-    pieces = threads.cuts(len(tiles), _PIECES)
-    dweight = np.zeros((len(pieces), depth, outputs), x.dtype)
-    dbias = np.zeros((len(pieces), outputs), x.dtype)
+    tiles = _tiles(rows, bins, depth)  # of a clip
+    pieces = threads.cuts(len(tiles), _SUMS)
+    dweight = np.zeros((n, len(pieces), depth, outputs), x.dtype)
+    dbias = np.zeros((n, len(pieces), outputs), x.dtype)
 
     def task(k):
-        for start, stop in tiles[slice(*pieces[k])]:
+        clip, piece = divmod(k, len(pieces))
+        for start, stop in tiles[slice(*pieces[piece])]:
+            start, stop = start + clip * rows, stop + clip * rows
             seen = _neighbours_numba(x, size, geometry, rows, bins, start, stop)
-            part = pointwise_weight_gradient(flat[start * bins : stop * bins], seen, backend="numba")
-            dweight[k] += part[0]
-            dbias[k] += part[1]
+            part = pointwise_weight_gradients(
+                flat[None, start * bins : stop * bins], seen[None], backend="numba"
+            )
+            dweight[clip, piece] += part[0][0]
+            dbias[clip, piece] += part[1][0]
 
-    threads.run(task, len(pieces))
-    return dweight.sum(0), dbias.sum(0)
+    threads.run(task, n * len(pieces))
+    return dweight.sum(1), dbias.sum(1)
 
 
 def _tiles(rows, bins, depth):
@@ -421,7 +439,7 @@ def _depthwise_input_gradient_numba(dy, weight, shape, geometry):
     return _depthwise_numba(d, weight[::-1, ::-1], np.zeros(shape[3], dy.dtype), around)
 
 
-def _depthwise_weight_gradient_numba(dy, x, size, geometry):
+def _depthwise_weight_gradients_numba(dy, x, size, geometry):
     n, rows, bins, channels = dy.shape
     block, pieces = _block(bins, channels, geometry), threads.cuts(rows, _PIECES)
     dwide = np.zeros((n * len(pieces), *size, block * channels), x.dtype)
@@ -436,9 +454,9 @@ def _depthwise_weight_gradient_numba(dy, x, size, geometry):
         )
 
     threads.run(task, len(dwide))
-    dwide, dbias = dwide.sum(0), dbias.sum(0)
-    dwide = dwide.reshape(*size, block, channels)  # (kt, kf, block, C)
-    return dwide.sum(2), dbias.reshape(block, channels).sum(0)  # (kt, kf, C), (C,)
+    dwide = dwide.reshape(n, -1, *size, block, channels).sum(1)  # (N, kt, kf, block, C)
+    dbias = dbias.reshape(n, -1, block, channels).sum(1)  # (N, block, C)
+    return dwide.sum(3), dbias.sum(1)  # (N, kt, kf, C), (N, C)
 
 
 def _block(bins, channels, geometry):

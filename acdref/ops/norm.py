@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from acdref.ops import threads
 from acdref.ops.activation import prelu, prelu_backward
+from acdref.ops.batch import WHOLE, Batch
 from acdref.ops.kernel import kernel
 
 EPS = 1e-5
 MOMENTUM = 0.1
 _PIECES = 64
+_SUMS = 8  # pieces of a clip with partial sums of their own
 
 Pair = tuple[NDArray, NDArray]
 
@@ -29,6 +31,7 @@ def batch_norm(
     slope: NDArray | None = None,
     *,
     backend: str = "numpy",
+    batch: Batch = WHOLE,
 ) -> tuple[NDArray, Pair, Pair]:
     """Batch normalisation with the statistics of this batch (training), then PReLU if a `slope` is given.
 
@@ -37,6 +40,8 @@ def batch_norm(
     x : (N, T, F, C) array
     gamma, beta, running_mean, running_var, slope : (C,) arrays
     backend : {"numpy", "numba"}
+    batch : Batch
+        Whose statistics these are; x has this process's clips of it.
 
     Returns
     -------
@@ -47,8 +52,8 @@ def batch_norm(
     running : (running_mean, running_var), each (C,)
         Moved by a tenth of the way, the variance towards the unbiased one (PyTorch's convention).
     """
-    count = x.size // x.shape[-1]
-    mean, var = _moments(x, backend)
+    count = _positions(x, batch)
+    mean, var = _moments(x, backend, batch)
     unbiased = var * (count / max(count - 1, 1))
     running = (
         running_mean + MOMENTUM * (mean - running_mean),
@@ -82,14 +87,15 @@ def batch_norm_backward(
     slope: NDArray | None = None,
     *,
     backend: str = "numpy",
+    batch: Batch = WHOLE,
 ) -> tuple[NDArray, NDArray, NDArray, NDArray | None]:
     """Gradients (dx, dgamma, dbeta, dslope) of :func:`batch_norm`, through its statistics too."""
     affine = *scale_and_shift(gamma, beta, statistics), slope
     if backend == "numpy" and slope is not None:
-        dn, dslope = prelu_backward(dy, x * affine[0] + affine[1], slope)
-        return *batch_norm_backward(dn, x, gamma, beta, statistics)[:3], dslope
-    count = x.size // x.shape[-1]
-    dgamma, dbeta, dslope = _reductions(dy, x, statistics, affine, backend)
+        dn, dslope = prelu_backward(dy, x * affine[0] + affine[1], slope, batch)
+        return *batch_norm_backward(dn, x, gamma, beta, statistics, batch=batch)[:3], dslope
+    count = _positions(x, batch)
+    dgamma, dbeta, dslope = _reductions(dy, x, statistics, affine, backend, batch)
     dx = _gradient(dy, x, batch_norm_coefficients(dgamma, dbeta, gamma, statistics, count), affine, backend)
     return dx, dgamma, dbeta, None if slope is None else dslope
 
@@ -144,7 +150,9 @@ def group_statistics(x: NDArray, *, backend: str = "numpy") -> Pair:
 
     def task(i):
         # The mean of the parts' variances, plus the variance of their means: parts are channels, or rows.
-        means, variances = _moments_of_rows(x[i]) if backend == "numpy" else _moments(x[i], backend)
+        means, variances = (
+            _moments_of_rows(x[i]) if backend == "numpy" else _moments(x[i : i + 1], backend, WHOLE)
+        )
         mean[i] = means.mean()
         inverse[i] = 1 / np.sqrt((variances + (means - mean[i]) ** 2).mean() + EPS)
 
@@ -153,7 +161,13 @@ def group_statistics(x: NDArray, *, backend: str = "numpy") -> Pair:
 
 
 def group_norm_backward(
-    dy: NDArray, x: NDArray, gamma: NDArray, statistics: Pair, *, backend: str = "numpy"
+    dy: NDArray,
+    x: NDArray,
+    gamma: NDArray,
+    statistics: Pair,
+    *,
+    backend: str = "numpy",
+    batch: Batch = WHOLE,
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Gradients (dx, dgamma, dbeta) of :func:`group_norm`."""
     dx = np.empty_like(x)
@@ -163,13 +177,15 @@ def group_norm_backward(
 
     def task(i):
         mean, inverse = statistics[0][i], statistics[1][i]
-        dgamma[i], dbeta[i], _ = _reductions(dy[i], x[i], (mean * ones, inverse * ones), identity, backend)
+        clip = dy[i : i + 1], x[i : i + 1]
+        dgamma[i], dbeta[i], _ = _reductions(*clip, (mean * ones, inverse * ones), identity, backend, WHOLE)
         b = -inverse * inverse * (gamma * dgamma[i]).sum() / x[i].size
         c = -inverse * (gamma * dbeta[i]).sum() / x[i].size - b * mean
         dx[i] = _gradient(dy[i], x[i], (gamma * inverse, b * ones, c * ones), identity, backend)
 
     threads.run(task, len(x))
-    return dx, dgamma.sum(0), dbeta.sum(0)
+    dgamma, dbeta = batch.total(dgamma, dbeta)
+    return dx, dgamma, dbeta
 
 
 def scale_and_shift(gamma: NDArray, beta: NDArray, statistics: Sequence) -> Pair:
@@ -190,18 +206,37 @@ def _moments_of_rows(x):
     return means.astype(np.float64), np.array(variances, np.float64)
 
 
-def _moments(x, backend):
-    """Mean and biased variance per channel, each (C,) of x's dtype; accumulated in float64."""
-    flat = x.reshape(-1, x.shape[-1])  # (N T F, C)
+def _positions(x, batch):
+    """Positions of the maps of all the batch's clips."""
+    return batch.clips(len(x)) * (x[0].size // x.shape[-1])
+
+
+def _moments(x, backend, batch):
+    """Mean and biased variance per channel, each (C,) of x's dtype; accumulated in float64.
+
+    They are the mean of the clips' means, and that of their variances plus the variance of their means.
+    """
+    flat = x.reshape(len(x), -1, x.shape[-1])  # (N, T F, C)
+    means, variances = batch.gather(_moments_of_clips(flat, backend)).swapaxes(0, 1)  # (clips, C) each
+    mean = means.mean(0)
+    return mean.astype(x.dtype), (variances + np.square(means - mean)).mean(0).astype(x.dtype)
+
+
+def _moments_of_clips(flat, backend):
+    """Mean and biased variance per channel of each clip (N, positions, C), as (N, 2, C) float64."""
     if backend == "numpy":
-        mean = flat.mean(0, dtype=np.float64).astype(x.dtype)
-        return mean, np.square(flat - mean).mean(0, dtype=np.float64).astype(x.dtype)
+        means = flat.mean(1, dtype=np.float64)
+        about = flat - means[:, None].astype(flat.dtype)
+        return np.stack([means, np.square(about).mean(1, dtype=np.float64)], 1)  # (N, 2, C)
     # Sums of x - pivot and of its square: a pivot inside the data avoids cancellation.
-    pivot = flat[0].copy()
-    sums = _partial_sums(_moment_rows, flat, (flat, pivot), 2)
-    offset = sums[0] / len(flat)
-    var = np.maximum(sums[1] / len(flat) - offset**2, 0)
-    return (pivot + offset).astype(x.dtype), var.astype(x.dtype)
+    pivots, positions = flat[:, 0].copy(), flat.shape[1]
+
+    def task(clip, *rest):
+        _moment_rows(flat[clip], pivots[clip], *rest)
+
+    sums = _partial_sums(task, flat, 2) / positions
+    variances = np.maximum(sums[:, 1] - sums[:, 0] ** 2, 0)
+    return np.stack([pivots + sums[:, 0], variances], 1)  # (N, 2, C)
 
 
 def _affine(x, scale, shift, slope, backend):
@@ -216,19 +251,24 @@ def _affine(x, scale, shift, slope, backend):
     return y.reshape(x.shape)  # (N, T, F, C)
 
 
-def _reductions(dy, x, statistics, affine, backend):
+def _reductions(dy, x, statistics, affine, backend, batch):
     """Gradients of gamma, beta and slope, each (C,), of the map between normalisation and PReLU: dn.
 
     They are ``sum(dn xhat)``, ``sum(dn)`` and the sum of dy n where n, the normalised map, is not positive.
     NumPy's form knows of no PReLU.
     """
     mean, inverse = statistics
+    flat, flat_dy = (a.reshape(len(x), -1, x.shape[-1]) for a in (x, dy))  # (N, positions, C)
     if backend == "numpy":
-        xhat = (x - mean) * inverse
-        return *(a.reshape(-1, x.shape[-1]).sum(0) for a in (dy * xhat, dy)), None  # (C,) each
-    flat, flat_dy = (a.reshape(-1, x.shape[-1]) for a in (x, dy))  # (positions, C)
-    vectors = _vectors(x.dtype, *affine)
-    return _partial_sums(_reduction_rows, flat, (flat, flat_dy, *vectors, mean, inverse), 3).astype(x.dtype)
+        xhat = (flat - mean) * inverse
+        return *batch.total((flat_dy * xhat).sum(1), flat_dy.sum(1)), None  # (C,) each
+    vectors = *_vectors(x.dtype, *affine), mean, inverse
+
+    def task(clip, *rest):
+        _reduction_rows(flat[clip], flat_dy[clip], *vectors, *rest)
+
+    (sums,) = batch.total(_partial_sums(task, flat, 3))
+    return sums.astype(x.dtype)
 
 
 def _gradient(dy, x, coefficients, affine, backend):
@@ -249,13 +289,21 @@ def _vectors(dtype, scale, shift, slope):
     return tuple(v.astype(dtype) for v in (scale, shift, slope))
 
 
-def _partial_sums(rows_kernel, flat, arguments, count):
-    """`count` channel sums, (count, C) in float64, from pieces fixed by the shape, added in order."""
-    pieces = threads.cuts(len(flat), _PIECES)
-    sums = np.zeros((len(pieces), count, flat.shape[1]))
-    scratch = np.zeros((len(pieces), count, flat.shape[1]), flat.dtype)
-    threads.run(lambda i: rows_kernel(*arguments, scratch[i], sums[i], *pieces[i]), len(pieces))
-    return sums.sum(0)
+def _partial_sums(task, flat, count):
+    """`count` channel sums of each clip (N, positions, C), (N, count, C) in float64.
+
+    ``task(clip, scratch, sums, start, stop)`` adds up a piece, which the shape fixes, of a clip.
+    """
+    (clips, _, channels), pieces = flat.shape, threads.cuts(flat.shape[1], _SUMS)
+    sums = np.zeros((clips, len(pieces), count, channels))
+    scratch = np.zeros(sums.shape, flat.dtype)
+
+    def run(k):
+        clip, i = divmod(k, len(pieces))
+        task(clip, scratch[clip, i], sums[clip, i], *pieces[i])
+
+    threads.run(run, clips * len(pieces))
+    return sums.sum(1)
 
 
 @kernel

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from acdref.matmul import matmul
 from acdref.ops import threads
+from acdref.ops.batch import WHOLE, Batch, by_clip, each
 from acdref.ops.layout import along_bins, packed, whole
 
 # Positions per task and per packed piece of dy: fixed, so that sums do not depend on the number of threads.
@@ -29,7 +30,7 @@ def pointwise(x: NDArray, weight: NDArray, bias: NDArray, *, backend: str = "num
     (..., C_out) array of x's dtype.
     """
     if backend == "numpy":
-        y = matmul(x, weight)
+        y = _matmul(x, weight)
         rows, bias = along_bins(y, bias)
         rows += bias  # y's own memory
         return y
@@ -37,11 +38,11 @@ def pointwise(x: NDArray, weight: NDArray, bias: NDArray, *, backend: str = "num
 
 
 def pointwise_backward(
-    dy: NDArray, x: NDArray, weight: NDArray, *, backend: str = "numpy"
+    dy: NDArray, x: NDArray, weight: NDArray, *, backend: str = "numpy", batch: Batch = WHOLE
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Gradients (dx, dweight, dbias) of :func:`pointwise`."""
     dx = pointwise_input_gradient(dy, weight, backend=backend)
-    return dx, *pointwise_weight_gradient(dy, x, backend=backend)
+    return dx, *pointwise_weight_gradient(dy, x, backend=backend, batch=batch)
 
 
 def pointwise_input_gradient(
@@ -50,20 +51,34 @@ def pointwise_input_gradient(
     """Gradient dx of :func:`pointwise`: ``dy weight^T``, added to `dx` in place if that is given."""
     if backend == "numpy":
         if dx is None:
-            return matmul(dy, weight.T)
-        dx += matmul(dy, weight.T)
+            return _matmul(dy, weight.T)
+        dx += _matmul(dy, weight.T)
         return dx
     if dx is None:
         return _product(dy, np.ascontiguousarray(weight.T), np.zeros(weight.shape[0], dy.dtype))
     return _product(dy, np.ascontiguousarray(weight.T), dx)
 
 
-def pointwise_weight_gradient(dy: NDArray, x: NDArray, *, backend: str = "numpy") -> tuple[NDArray, NDArray]:
-    """Gradients (dweight, dbias) of :func:`pointwise`: ``x^T dy`` and ``sum dy``."""
+def pointwise_weight_gradient(
+    dy: NDArray, x: NDArray, *, backend: str = "numpy", batch: Batch = WHOLE
+) -> tuple[NDArray, NDArray]:
+    """Gradients (dweight, dbias) of :func:`pointwise`, summed over the batch: ``x^T dy`` and ``sum dy``."""
+    dweight, dbias = batch.total(*pointwise_weight_gradients(dy, x, backend=backend))
+    return dweight, dbias
+
+
+def pointwise_weight_gradients(dy: NDArray, x: NDArray, *, backend: str = "numpy") -> tuple[NDArray, NDArray]:
+    """Gradients (dweight, dbias) of each clip, the first axis: (N, C_in, C_out) and (N, C_out)."""
+    x, dy = (a.reshape(len(a), -1, a.shape[-1]) for a in (x, dy))  # (N, positions, C)
     if backend == "numpy":
-        flat_dy = dy.reshape(-1, dy.shape[-1])  # (positions, C_out)
-        return matmul(x.reshape(-1, x.shape[-1]).T, flat_dy), flat_dy.sum(0)  # (C_in, C_out), (C_out,)
-    return _weight_gradient(x, dy)
+        dweight = np.stack(each(lambda x, dy: matmul(x[0].T, dy[0]), x, dy))  # (N, C_in, C_out)
+        return dweight, dy.sum(1)
+    return _weight_gradients(x, dy)
+
+
+def _matmul(a, b):
+    """The product of matmul; of maps, clip by clip."""
+    return matmul(a, b) if a.ndim < 3 else by_clip(lambda clip: matmul(clip, b), a)
 
 
 @functools.cache
@@ -95,23 +110,23 @@ def _product(x, weight, start):
     return y
 
 
-def _weight_gradient(x, dy):
-    """x^T dy and sum dy from partial sums over pieces fixed by the shape, added in their order."""
+def _weight_gradients(x, dy):
+    """x^T dy and sum dy of each clip, from partial sums over pieces fixed by the shape, added in order."""
     micro = _microkernel()
-    depth, columns = x.shape[-1], dy.shape[-1]
+    (clips, rows, depth), columns = x.shape, dy.shape[-1]
     flat_x, flat_dy = x.reshape(-1), dy.reshape(-1)
-    rows = flat_x.size // depth
-    tasks = -(-rows // _TASK)
-    dweight = np.zeros((tasks, depth, columns), x.dtype)
-    dbias = np.zeros((tasks, columns), x.dtype)
+    tasks = -(-rows // _TASK)  # of a clip
+    dweight = np.zeros((clips, tasks, depth, columns), x.dtype)
+    dbias = np.zeros((clips, tasks, columns), x.dtype)
 
-    def task(i):
+    def task(k):
         scratch = np.empty(whole(columns) * _PIECE, x.dtype)
-        first = i * _TASK
+        clip, i = divmod(k, tasks)
+        first, stop = clip * rows + i * _TASK, clip * rows + min((i + 1) * _TASK, rows)
         micro.weight_gradient(
-            flat_x, flat_dy, first, min(first + _TASK, rows), (depth, columns), _PIECE, scratch,
-            dweight[i].reshape(-1), dbias[i],
+            flat_x, flat_dy, first, stop, (depth, columns), _PIECE, scratch,
+            dweight[clip, i].reshape(-1), dbias[clip, i],
         )  # fmt: skip
 
-    threads.run(task, tasks)
-    return dweight.sum(0), dbias.sum(0)
+    threads.run(task, clips * tasks)
+    return (dweight[:, 0], dbias[:, 0]) if tasks == 1 else (dweight.sum(1), dbias.sum(1))

@@ -104,6 +104,11 @@ class TestOrder:
                     np.testing.assert_array_equal(np.concatenate(x)[:, 1], np.arange(4 * start, 4 * steps))
                     assert (np.concatenate(x)[:, 0] == epoch).all()
 
+    def test_of_each_batch_only_some(self, workers):
+        with Loader(Numbered(delay=0.002), 5, workers, own=slice(1, 3)) as loader:
+            batches = [x for x, _ in loader.batches(0, 30, 2)]
+        assert [x[:, 1].tolist() for x in batches] == [[5 * i + 1, 5 * i + 2] for i in range(2, 30)]
+
     def test_batches_stay_as_they_are(self, workers):
         with Loader(Numbered(), 2, workers) as loader:
             kept = [x for x, _ in loader.batches(0, 20)]

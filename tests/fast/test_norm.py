@@ -18,12 +18,15 @@ from acdref.fast.norm import (
     normalisation,
     normalisation_backward,
 )
+from acdref.ops.batch import WHOLE
 from acdref.ops.layout import padded
 from acdref.ops.norm import batch_norm, batch_norm_backward
 
 
 class Net:
     """As much of a network as a normalisation asks for."""
+
+    batch = WHOLE
 
     def __init__(self, rng, channels):
         keys = "norm.gamma", "norm.beta", "prelu.slope"

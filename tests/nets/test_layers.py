@@ -28,7 +28,7 @@ both = pytest.mark.parametrize("backend", BACKENDS)
 class Net:
     """As much of a network as layers ask for."""
 
-    compiled = Network.compiled
+    batch, compiled = Network.batch, Network.compiled
 
     def __init__(self, built, backend="numpy", dtype=np.float64, seed=1):
         self.layers, self.backend = built, backend
