@@ -8,7 +8,7 @@ import pytest
 from further_support import SMALL
 from hypothesis import given
 from hypothesis import strategies as st
-from ranks_support import Threads, mpiexec, shared, with_mpi
+from ranks_support import Threads, mpiexec, python, shared, with_mpi
 
 from acdref.errors import AcdrefError
 from acdref.losses import bce
@@ -139,6 +139,13 @@ def test_what_processes_tell_each_other():
         *["process 1 has another ear and another nose than process 0: all 3 need the same"] * 3,
         *["process 2 has another nose than process 0: all 3 need the same"] * 3,
     ]
+
+
+@with_mpi
+def test_a_job_of_another_mpi():
+    """Here, of a process that MPI has not started at all."""
+    done = python("from acdref.ranks import launched; launched()", PMI_SIZE="2")
+    assert "mpiexec has started 2 processes, and mpi4py finds 1: it is made for another MPI (" in done.stderr
 
 
 def test_a_job_of_one_process_is_none(monkeypatch):

@@ -175,14 +175,21 @@ class Loader:
                 number, index, future = pending[0]
                 if self._arrived(future):
                     length, y, failures = future.result()
+<<<<<<< HEAD
                     self._began = True
+=======
+>>>>>>> mpi
                     yield self._slots[number % len(self._slots), :length], y, failures
                 else:
                     yield from self._made_here(epoch, [index])
                 pending.popleft()
                 for number, index in itertools.islice(todo, 1):
                     pending.append((number, index, self._submit(epoch, number, index)))
+<<<<<<< HEAD
         except BrokenProcessPool:
+=======
+        except BrokenProcessPool as error:
+>>>>>>> mpi
             self.close()
             raise AcdrefError(_KILLED if self._began else _NOT_BEGUN) from None
         finally:
