@@ -19,10 +19,7 @@ from acdref.nets import registry
 from acdref.nets.network import Network
 from acdref.optim import AdamW, Average, Plateau
 from acdref.ranks import Lost
-<<<<<<< HEAD
 from acdref.tables.history import standing
-=======
->>>>>>> mpi
 
 CHECKPOINT_SECONDS = 300
 Say = Callable[[str], object] | None

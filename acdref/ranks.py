@@ -40,11 +40,8 @@ class Ranks:
     Parameters
     ----------
     comm : mpi4py.MPI.Comm
-<<<<<<< HEAD
-=======
     here : int
         How many of them are on this machine.
->>>>>>> mpi
 
     Attributes
     ----------
@@ -57,13 +54,8 @@ class Ranks:
 
     stopping: Callable[[], bool] = staticmethod(lambda: False)
 
-<<<<<<< HEAD
-    def __init__(self, comm: Any):
-        self._comm, self.rank, self.size = comm, comm.Get_rank(), comm.Get_size()
-=======
     def __init__(self, comm: Any, here: int):
         self._comm, self.rank, self.size, self._here = comm, comm.Get_rank(), comm.Get_size(), here
->>>>>>> mpi
         self._end = comm.Dup()  # for those who end, whatever the others are telling each other
 
     def gather(self, own: NDArray, counts: Sequence[int]) -> NDArray:
@@ -133,18 +125,9 @@ class Ranks:
         """Threads of this process, so that those of one machine share its cores; None if the user says it."""
         if os.environ.get("ACDREF_NUM_THREADS"):
             return None
-<<<<<<< HEAD
-        from mpi4py import MPI
-
-        here = self._comm.Split_type(MPI.COMM_TYPE_SHARED).Get_size()
-        every = os.cpu_count() or 1
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else every
-        return max(1, min(usable, every // here))
-=======
         every = os.cpu_count() or 1
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else every
         return max(1, min(usable, every // self._here))
->>>>>>> mpi
 
     def _wait(self, request):
         for look in itertools.count():
@@ -271,12 +254,8 @@ def launched() -> Ranks | None:
         raise AcdrefError(cause) from None
     except RuntimeError as error:  # without a library of MPI
         raise AcdrefError(f"mpi4py finds no MPI: {str(error).splitlines()[0]}") from None
-<<<<<<< HEAD
-    ranks = Ranks(MPI.COMM_WORLD)
-=======
     world = MPI.COMM_WORLD
     ranks = Ranks(world, world.Split_type(MPI.COMM_TYPE_SHARED).Get_size())
->>>>>>> mpi
     if ranks.size != count:
         cause = f"mpiexec has started {count} processes, and mpi4py finds {ranks.size}"
         raise AcdrefError(f"{cause}: it is made for another MPI ({MPI.get_vendor()[0]})")

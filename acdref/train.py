@@ -37,11 +37,8 @@ from acdref.optim import Plateau, cosine
 from acdref.options.training import TrainOptions
 from acdref.predict.scoring import score_manifest
 from acdref.ranks import Ranks
-<<<<<<< HEAD
 from acdref.report.curves import Drawing
 from acdref.tables.history import CONFIG, LENGTHENED, METRICS
-=======
->>>>>>> mpi
 from acdref.tables.manifest import of_the_same_classes
 from acdref.tables.rows import names_text
 

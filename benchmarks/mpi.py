@@ -1,10 +1,6 @@
 """Processes that share a batch: what they cost on this machine, and what a model expects of many machines.
 
-<<<<<<< HEAD
-    python benchmarks/mpi.py [--rounds 15] [--clips 8] [--json FILE]
-=======
     python benchmarks/mpi.py [--rounds 8] [--clips 4] [--json FILE]
->>>>>>> mpi
 
 Measured: a training step of ACDnet (10 s clips, shipped weights, one AdamW step included) by one process with
 one and two threads, and by 2, 3 and 4 processes with a thread each, all in turns, step by step; by two
@@ -37,11 +33,7 @@ from networks import shipped, waveforms
 from report import RESULTS, Table
 
 ROOT = Path(__file__).resolve().parents[1]
-<<<<<<< HEAD
-ADDED = (0.0, 1.0, 3.0)  # ms before each exchange
-=======
 ADDED = (0.0, 3.0)  # ms at each exchange
->>>>>>> mpi
 NETWORKS = {"10 Gbit/s Ethernet": (30e-6, 1.25e9), "100 Gbit/s InfiniBand": (2e-6, 12.5e9)}
 MESSAGE = 1e-6  # seconds to send or take one of many small messages
 MANY, EACH = (8, 16, 32, 64, 128, 256), (1, 8)  # processes, and clips of each
@@ -120,11 +112,8 @@ def work(clips, added):
     step = step_of(WHOLE if ranks is None else Share(counted, clips), clips)
     step()
     small = None if ranks is None else 1e6 * _small_exchange(ranks)
-<<<<<<< HEAD
-=======
     if ranks is None or ranks.rank == 0:
         print("ready", flush=True)
->>>>>>> mpi
     while _asked(ranks):
         before = (0, 0) if ranks is None else (counted.exchanges, counted.received)
         started, spent = time.perf_counter(), time.process_time()
@@ -166,10 +155,7 @@ class Contender:
         more = OPEN_MPI | {"ACDREF_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self._job, self.steps = subprocess.Popen(command, env=os.environ | more, **pipes), []
-<<<<<<< HEAD
-=======
         self._job.stdout.readline()  # it is ready: start one after the other
->>>>>>> mpi
 
     def step(self):
         print(file=self._job.stdin, flush=True)
@@ -243,13 +229,8 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-<<<<<<< HEAD
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--clips", type=int, default=8)
-=======
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--clips", type=int, default=4)
->>>>>>> mpi
     parser.add_argument("--json", type=Path, default=RESULTS / "mpi.json")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--added", type=float, default=0.0, help=argparse.SUPPRESS)

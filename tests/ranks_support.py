@@ -70,25 +70,19 @@ def shared(function, size, clips):
     return results
 
 
-<<<<<<< HEAD
-=======
 def python(code, **more):
     """A finished process of some code."""
     return _finished([sys.executable, "-c", code], more)
 
 
->>>>>>> mpi
 def mpiexec(*groups, **more):
     """The finished mpiexec of some groups (n, arguments of Python), of which all processes are one job."""
     command = ["mpiexec"]
     for count, *arguments in groups:
         command += [":"] * (len(command) > 1) + ["-n", str(count), sys.executable, *map(str, arguments)]
-<<<<<<< HEAD
-=======
     return _finished(command, more)
 
 
 def _finished(command, more):
->>>>>>> mpi
     environment = os.environ | OPEN_MPI | {"PYTHONPATH": str(ROOT)} | more
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)

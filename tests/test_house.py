@@ -28,24 +28,8 @@ FLOORS = (
     ("data", "cluster"),
     ("clap", "teacher"),
     (
-<<<<<<< HEAD
         *("ranks", "fit", "train", "evaluate", "calibrate", "check", "predict", "relabel", "recipes"),
         *("report", "info", "demo", "listen", "compare"),
-=======
-        *(
-            "ranks",
-            "fit",
-            "train",
-            "evaluate",
-            "calibrate",
-            "check",
-            "predict",
-            "relabel",
-            "recipes",
-            "report",
-        ),
-        *("info", "demo", "listen"),
->>>>>>> mpi
     ),
     ("conform", "testing"),
     ("commands", "cli", "__main__"),

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 from collections import deque
@@ -175,21 +174,14 @@ class Loader:
                 number, index, future = pending[0]
                 if self._arrived(future):
                     length, y, failures = future.result()
-<<<<<<< HEAD
                     self._began = True
-=======
->>>>>>> mpi
                     yield self._slots[number % len(self._slots), :length], y, failures
                 else:
                     yield from self._made_here(epoch, [index])
                 pending.popleft()
                 for number, index in itertools.islice(todo, 1):
                     pending.append((number, index, self._submit(epoch, number, index)))
-<<<<<<< HEAD
         except BrokenProcessPool:
-=======
-        except BrokenProcessPool as error:
->>>>>>> mpi
             self.close()
             raise AcdrefError(_KILLED if self._began else _NOT_BEGUN) from None
         finally:
@@ -223,8 +215,8 @@ class Loader:
         context = multiprocessing.get_context("spawn")
         memory = context.RawArray("b", count * x.nbytes)
         layout = ((count, *x.shape), x.dtype.str)
-        # In shared memory, too: a worker gets its arguments through a pipe, and where they are more than that
-        # holds, this process waits for ever for a worker that has died before it read them.
+        # What multiprocessing would send through a pipe, in shared memory: where it is more than a pipe holds,
+        # this process would wait for ever for a worker that has died before it read it.
         work = bytes(ForkingPickler.dumps((self.sequences, self.transform)))
         shared = context.RawArray("c", len(work))
         shared.raw = work
@@ -282,7 +274,7 @@ _worker = None  # in a worker process: (sequences, transform, slots, paths of fa
 def _start_worker(shared, workers, memory, layout):
     global _worker
     del os.environ[_STARTED]
-    sequences, transform = pickle.loads(shared.raw)
+    sequences, transform = ForkingPickler.loads(shared.raw)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _step_aside()
     keep_freed_memory()
