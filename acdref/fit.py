@@ -18,7 +18,7 @@ from acdref.files import json_number, write_table
 from acdref.nets import registry
 from acdref.nets.network import Network
 from acdref.optim import AdamW, Average, Plateau
-from acdref.ranks import Lost
+from acdref.ranks import RankLost
 from acdref.tables.history import standing
 
 CHECKPOINT_SECONDS = 300
@@ -171,7 +171,7 @@ def fit(net: Network, job: Job, path: Path | None = None, observer: Observer | N
         If the loss or what validation has found is not finite, or the checkpoint is not this job's.
     Stopped
         If the observer stopped it; the checkpoint is written.
-    Lost
+    RankLost
         If the job of processes that share the batches (``net.batch``) is ended; likewise.
     """
     run = Run(net, job, path, observer or Observer())
@@ -216,10 +216,10 @@ class Run:
             while self.epoch < job.epochs and not self._gave_up():
                 self._do_steps()
                 self._close_epoch()
-        except Lost as error:
+        except RankLost as error:
             self.save()
             saved = f"all up to epoch {self.epoch + 1}, step {self.step}, is saved"
-            raise Lost(f"{self._place}: {error}; {saved}, continue with --resume") from None
+            raise RankLost(f"{self._place}: {error}; {saved}, continue with --resume") from None
 
     def _gave_up(self):
         """Whether nothing has become better for too long."""
@@ -256,7 +256,7 @@ class Run:
         job, epoch, step, before = self.job, self.epoch, self.step, dict(self.net.state)
         try:
             loss, grads = self._gradients(x, y)
-        except Lost:  # in the middle of a step, which has moved some statistics
+        except RankLost:  # in the middle of a step, which has moved some statistics
             self.net.state.update(before)
             raise
         self.optimiser.lr = job.rate(epoch, step)

@@ -30,7 +30,7 @@ _LOOKS = 200  # whether the others are there, before this process sleeps between
 _SLEEP = 5e-5  # seconds
 
 
-class Lost(AcdrefError):
+class RankLost(AcdrefError):
     """MPI ends the job, because a process has died or somebody wants it, and kills all within a second."""
 
 
@@ -69,7 +69,7 @@ class Ranks:
 
         Raises
         ------
-        Lost
+        RankLost
             If this process has been told to stop; so do all methods that wait for the others.
         """
         own, size = np.ascontiguousarray(own), math.prod(own.shape[1:])
@@ -132,7 +132,7 @@ class Ranks:
     def _wait(self, request):
         for look in itertools.count():
             if self.stopping():
-                raise Lost("stopped")
+                raise RankLost("stopped")
             if request.Test():
                 return
             if look > _LOOKS:  # something else may use this core

@@ -1132,8 +1132,8 @@ PLANTED = {
         ("if count == 1:", "if False:"),
     ],
     "commands/_ranks": [
-        ("os._exit(130 if isinstance(error, Lost) else 1)", "os._exit(1)"),
-        ("if isinstance(error, Lost) or not ranks.ended():", "if isinstance(error, Lost):"),
+        ("os._exit(130 if isinstance(error, RankLost) else 1)", "os._exit(1)"),
+        ("if isinstance(error, RankLost) or not ranks.ended():", "if isinstance(error, RankLost):"),
         ("        if rank > 0:\n", "        if False:\n"),
         ("        if ranks.rank == 0:\n            raise\n", "        if True:\n            raise\n"),
     ],

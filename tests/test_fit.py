@@ -17,7 +17,7 @@ from acdref.losses import softmax_cross_entropy
 from acdref.nets.vgg import VGGConfig, VGGGap, VGGLayer
 from acdref.ops.batch import Batch
 from acdref.optim import Average, Plateau
-from acdref.ranks import Lost
+from acdref.ranks import RankLost
 
 STEPS = 3
 GATHERED = 5  # times a step: for the statistics of three normalisations, labels and logits
@@ -191,7 +191,7 @@ class Losing(Batch):
     def gather(self, parts, count=None):
         self.left -= 1
         if self.left < 0:
-            raise Lost("gone")
+            raise RankLost("gone")
         return parts
 
 
@@ -200,7 +200,9 @@ def test_losing_another_process_costs_the_step_alone(tmp_path, left):
     whole, lost = network(), network()
     lost.batch = Losing(left)
     fit(whole, job(), tmp_path / "whole.npz")
-    with pytest.raises(Lost, match=r"gone; all up to epoch \d, step \d, is saved, continue with --resume"):
+    with pytest.raises(
+        RankLost, match=r"gone; all up to epoch \d, step \d, is saved, continue with --resume"
+    ):
         fit(lost, job(), tmp_path / "last.npz")
     run = Run(network(), job(), tmp_path / "last.npz", Observer())
     run.restore(tmp_path / "last.npz")

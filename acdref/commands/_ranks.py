@@ -17,7 +17,7 @@ def together():
     `ranks` is None where there is one process.  What ends all of them alike is told by the first.  What ends
     one alone ends the job: MPI sees it go without farewell, and ends the others.
     """
-    from acdref.ranks import Lost, launched
+    from acdref.ranks import RankLost, launched
 
     ranks = launched()
     if ranks is None:
@@ -30,9 +30,9 @@ def together():
                 ranks.stopping = observer.should_stop
             yield ranks, observer
     except BaseException as error:
-        if isinstance(error, Lost) or not ranks.ended():
+        if isinstance(error, RankLost) or not ranks.ended():
             _tell(error, ranks.rank)
-            os._exit(130 if isinstance(error, Lost) else 1)  # MPI's own end would wait for the others
+            os._exit(130 if isinstance(error, RankLost) else 1)  # MPI's own end would wait for the others
         if ranks.rank == 0:
             raise
         raise click.exceptions.Exit(getattr(error, "exit_code", 1)) from None

@@ -215,8 +215,8 @@ class Loader:
         context = multiprocessing.get_context("spawn")
         memory = context.RawArray("b", count * x.nbytes)
         layout = ((count, *x.shape), x.dtype.str)
-        # What multiprocessing would send through a pipe, in shared memory: where it is more than a pipe holds,
-        # this process would wait for ever for a worker that has died before it read it.
+        # What multiprocessing would send through a pipe, in shared memory: where it is more than a pipe
+        # holds, this process would wait for ever for a worker that has died before it read it.
         work = bytes(ForkingPickler.dumps((self.sequences, self.transform)))
         shared = context.RawArray("c", len(work))
         shared.raw = work
