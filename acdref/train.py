@@ -25,7 +25,7 @@ from acdref.augment import AUGMENTATIONS, Augmentation
 from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import claimed, json_sha256, read_json, write_text
+from acdref.files import claimed, json_sha256, place, read_json, write_text
 from acdref.fit import Job, Observer, Run, Say, Stopped, initial, reports
 from acdref.losses import bce, bce_probabilities
 from acdref.nets import registry
@@ -33,6 +33,7 @@ from acdref.ops.memory import keep_freed_memory
 from acdref.optim import Plateau, cosine
 from acdref.options.training import TrainOptions
 from acdref.predict.scoring import score_manifest
+from acdref.remote import is_address, spool
 from acdref.tables.manifest import of_the_same_classes
 from acdref.tables.rows import names_text
 
@@ -81,7 +82,7 @@ def train(
     """
     keep_freed_memory()
     with claimed(out):
-        return _train(options, Path(out), resume, observer or Observer(), lengthen)
+        return _train(options, place(out), resume, observer or Observer(), lengthen)
 
 
 def _train(options, out, resume, observer, lengthen):
@@ -266,6 +267,8 @@ def _network(options, classes, say):
 def _loader(options, manifest, net, observer):
     """What makes the sequences that the network sees."""
     front = front_end(net)
+    if is_address(manifest.file(0)):
+        spool()  # the workers' too
     names = ("seed", "mix_max", "mixing", "seconds", "fill", "empty", "sampling", "augment")
     chosen = {name: getattr(options, name) for name in names}
     sequences = Sequences(manifest, **chosen, group=options.batch, clips=Clips(sr=front.rate))

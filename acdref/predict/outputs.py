@@ -13,6 +13,7 @@ from acdref.errors import AcdrefError
 from acdref.files import refuse_inputs, replacing, settle
 from acdref.predict import formats
 from acdref.predict.tagging import End
+from acdref.remote import join
 
 if TYPE_CHECKING:
     from acdref.predict.events import Timeline
@@ -131,7 +132,7 @@ class LabelFolder:
         if not timeline.seconds:
             return
         name = self.name(timeline.path)
-        place = os.path.join(self.folder, name)
+        place = join(self.folder, name)
         refuse_inputs(place, timeline.path)
         text = self.form.head + self.form.text(timeline, self.classes)
         with replacing(place, durable=False) as temporary:

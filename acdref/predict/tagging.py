@@ -3,13 +3,12 @@
 A recording that cannot be used costs one :class:`Failure` and never the others.
 """
 
-import os
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from acdref.predict.scoring import WINDOW, Scores, score_recordings
-from acdref.tables.walk import PassedOver, find_audio
+from acdref.tables.walk import PassedOver, find_audio, is_folder
 
 Say = Callable[[str], object] | None
 
@@ -152,7 +151,7 @@ def recordings(paths: Iterable[str | None], say: Say = None) -> Iterator[str | F
     """
     passed = PassedOver()
     for path in paths:
-        if path is not None and os.path.isdir(path):
+        if path is not None and is_folder(path):
             yield from _in_folder(path, passed)
         else:
             yield path
