@@ -431,7 +431,7 @@ PLANTED = {
         ("or os.path.isfile(named):\n", "or False:\n"),
         ("or os.path.isfile(named):\n", "or os.path.exists(named):\n"),
         ("if lock is None and temporary is ours:", "if False:"),
-        ("remote.real(output) == remote.real(given) or os.path.samefile", "os.path.samefile"),
+        (" or os.path.samefile(output, given)", ""),
         ("            temporary.unlink()\n", "            pass\n"),
         ("value if math.isfinite(value) else None", "None if value != value else value"),
         (".{os.getpid()}.tmp", ".tmp"),

@@ -43,7 +43,7 @@ def local(tmp_path_factory):
 def store(local):
     """The same in a store; the door to it."""
     with s3_door() as door:
-        s3 = fsspec.filesystem("s3")
+        s3 = fsspec.filesystem("s3", use_listings_cache=False)
         for path in filter(os.path.isfile, local.rglob("*")):
             s3.put_file(path, f"{ROOT}/{path.relative_to(local)}")
         door.s3 = s3
