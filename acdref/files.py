@@ -142,9 +142,11 @@ def beside(path: Place, suffix: str) -> str:
     if not remote.is_address(path):
         return f"{path}{suffix}"
     name = hashlib.sha256(remote.canonical(path).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    folder = cache_folder() / "stores"
-    with naming(folder):
+    try:
+        folder = cache_folder() / "stores"
         folder.mkdir(0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # no home
+        raise FileError(path, f"no cache folder: {error} (ACDREF_CACHE_DIR names another)") from None
     return str(folder / f"{name}-{os.path.basename(path)[-100:]}{suffix}")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from acdref.predict.scoring import WINDOW, Scores, score_recordings
+from acdref.remote import is_address
 from acdref.tables.walk import PassedOver, find_audio, is_folder
 
 Say = Callable[[str], object] | None
@@ -164,6 +165,7 @@ def _in_folder(folder, passed):
     for path in find_audio(folder, unlisted.append, passed):
         yield path
     for error in unlisted:
-        yield Failure(error.filename, (error.strerror or str(error)).lower())
+        cause = error.strerror or str(error)
+        yield Failure(error.filename, cause if is_address(folder) else cause.lower())
     if path is None and not unlisted:
         yield Failure(folder, "no recordings in this folder (files that end in .wav, .flac, .mp3 and so on)")

@@ -4,16 +4,18 @@ import csv
 import io
 import os
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
+from clap_support import bundle
 from click.testing import CliRunner
 from predict_support import noise, write, write_tiny_weights
 from store_support import BUCKET, s3_door, spooling
 from train_support import OPTIONS, Recorder, numpy_networks, write_corpus
 
 from acdref import Tagger, checkpoint
-from acdref.commands import embed, evaluate, predict, relabel, report, similar, summary
+from acdref.commands import cut, embed, evaluate, predict, relabel, report, similar, summary, teach
 from acdref.commands import train as train_command
 from acdref.commands.recipe import self_correct
 from acdref.ops.threads import set_threads
@@ -52,7 +54,8 @@ def store(local):
 
 @pytest.fixture(autouse=True)
 def quick(store, tmp_path, monkeypatch):
-    monkeypatch.setattr("acdref.commands._network.one_blas_thread", lambda: None)
+    for name in ("_network", "teach"):
+        monkeypatch.setattr(f"acdref.commands.{name}.one_blas_thread", lambda: None)
     store.faults.clear()
     store.seen.clear()
     with spooling(tmp_path), numpy_networks():
@@ -155,6 +158,17 @@ def test_outputs_are_refused_before_any_work(store, out, cause):
     assert not [asked for asked in store.seen if asked.endswith((".wav", ".npz")) and "GET" in asked]
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on the PATH")
+def test_ffmpeg_is_given_the_copy(store, local):
+    as_video = local / "b.mkv"
+    how = ["ffmpeg", "-v", "error", "-y", "-i", local / "sounds/a.wav", as_video]
+    subprocess.run(how, check=True)
+    store.s3.put_file(as_video, f"{ROOT}/b.mkv")
+    code, out, _ = run(predict, f"{ROOT}/b.mkv")
+    _, expected, _ = run(predict, as_video)
+    assert code == 0 and out.replace(ROOT, str(local)) == expected
+
+
 def test_the_tagger_reads_addresses(store, local):
     tagger = Tagger.load(f"{ROOT}/tiny.npz")
     there, here = (tagger.tag(f"{folder}/sounds/a.wav") for folder in (ROOT, local))
@@ -195,6 +209,25 @@ def test_embeddings(store):
     assert code == 0 and said == f"{out}: embeddings of 3 of 3 recordings\n"
     code, said, _ = run(similar, f"{ROOT}/sounds/sub/c.wav", out)
     assert code == 0 and said.splitlines()[1].startswith(f"{ROOT}/sounds/")
+
+
+def test_a_teacher_labels_a_store(store, tmp_path):
+    pytest.importorskip("onnxruntime")
+    bundle(tmp_path)
+    out, labels = f"{ROOT}/out/clap.npz", f"{ROOT}/out/clap.csv"
+    given = (f"{ROOT}/sounds", "--out", out, "--labels", labels, "--workers", 1)
+    code, said, _ = run(teach, tmp_path / "hf", *given)
+    assert code == 0 and said.startswith(f"{out}: cosines of 3 of 3 recordings with 11 classes\n{labels}: ")
+    assert len(rows(content(store, "out/clap.csv").decode())) == 3
+    code, _, err = run(teach, f"{ROOT}/hf", *given)
+    assert code == 2 and f"{ROOT}/hf: a path of this machine is wanted" in err
+
+
+def test_events_are_cut_out_of_a_store(store, tmp_path):
+    events = f"{ROOT}/out/events.csv"
+    run(predict, "--events", "--threshold", 0, "--out", events, f"{ROOT}/sounds/a.wav")
+    code, _, err = run(cut, events, "--out", tmp_path / "clips")
+    assert code == 0 and err == "" and len(list((tmp_path / "clips").rglob("*.flac"))) == 3
 
 
 def test_a_page_holds_what_a_browser_could_not_fetch(store, tmp_path):
@@ -292,7 +325,11 @@ def test_what_takes_no_address_says_so(store, tmp_path):
     code, _, err = run(report, f"{ROOT}/sounds", "--out", f"{ROOT}/page")
     assert code == 2 and f"{ROOT}/page: a path of this machine is wanted" in err
     code, _, err = run(self_correct, f"{ROOT}/sounds/m.csv", "--out", tmp_path / "recipe")
-    assert (code == 2 and "recipes read files of this machine" in err) or "a path of this machine" in err
+    assert code == 2 and "a path of this machine is wanted" in err
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(TABLE)
+    code, _, err = run(self_correct, manifest, "--root", f"{ROOT}/sounds", "--out", tmp_path / "recipe")
+    assert code == 2 and f"{ROOT}/sounds: recipes read files of this machine" in err
     assert not (tmp_path / "recipe").exists()
     code, _, err = run(predict, (tmp_path / "x.wav").as_uri())
     assert code == 1 and f"{tmp_path / 'x.wav'}: no such file" in err
