@@ -106,9 +106,9 @@ def canonical(address: str) -> str:
     >>> canonical("s3a://bucket/x.csv"), canonical("HTTP://Host/X"), canonical("memory:///x")
     ('s3://bucket/x.csv', 'http://host/X', 'memory://x')
     """
-    scheme, rest = scheme_of(address), address.partition("://")[2]
+    scheme, rest = scheme_of(address), address.partition("://")[2].rstrip("/")
     if scheme == "memory":
-        return f"memory://{rest.strip('/')}"
+        return f"memory://{rest.lstrip('/')}"
     host, slash, rest = rest.partition("/")
     return f"{scheme}://{host.lower() if scheme in _WEB else host}{slash}{rest}"
 
@@ -168,8 +168,9 @@ class Address(str):
         return Address(parent(self))
 
     def exists(self) -> bool:
-        """Whether there is such an object; StoreError if that cannot be known."""
-        return _found(self) is not None
+        """Whether there is such an object; FileError if that cannot be known."""
+        with naming(self):
+            return _found(self) is not None
 
 
 # Reading

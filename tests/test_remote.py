@@ -110,7 +110,7 @@ def test_join(folder, name, expected):
 
 def test_the_same_object():
     one = remote.canonical("s3://bucket/x.csv")
-    assert one == remote.canonical("S3A://bucket/x.csv")
+    assert one == remote.canonical("S3A://bucket/x.csv") == remote.canonical("s3://bucket/x.csv/")
     assert one not in map(remote.canonical, ("s3://Bucket/x.csv", "s3://bucket//x.csv", "gs://bucket/x.csv"))
     with pytest.raises(FileError, match="is an input"):
         files.refuse_inputs("s3a://bucket/x.csv", "other.csv", "s3://bucket/x.csv")
@@ -349,6 +349,8 @@ def test_wrong_credentials(door, strangers):
     assert len(door.seen) == 1
     with pytest.raises(StoreError, match=r"refused \(403\): InvalidAccessKeyId"):
         listing(f"s3://{BUCKET}/x")
+    with pytest.raises(FileError, match=r"refused \(403\)"):
+        Address(OBJECT).exists()
     with pytest.raises(FileError, match=r"refused \(403\)"):  # before any work, not after
         refuse_unwritable(f"s3://{BUCKET}/new.csv")
 
