@@ -352,14 +352,14 @@ def send(file: str | os.PathLike, address: str) -> None:
     _tried(address, put)
 
 
-def refuse_unwritable(address: str) -> None:
-    """Refuse to write an object, before any work.
+def refuse_unwritable(address: str, folder: bool = False) -> None:
+    """Refuse to write an object, or into a folder, before any work.
 
     Raises
     ------
     FileError
         For a store that is only read, a bucket that is not there, what these credentials may not look at,
-        and a folder.
+        and a folder in place of an object, or an object in place of a folder.
     """
     scheme = scheme_of(address)
     if scheme not in _WRITTEN:
@@ -370,8 +370,8 @@ def refuse_unwritable(address: str) -> None:
         found = _found(address)
         if found is None and scheme != "memory" and _found(f"{scheme}://{bucket}") is None:
             raise StoreError(errno.ENOENT, f"no such bucket: {bucket}", address)
-    if found is not None and found["type"] == "directory":
-        raise FileError(address, "a folder of objects")
+    if found is not None and (found["type"] == "directory") != folder:
+        raise FileError(address, "not a folder" if folder else "a folder of objects")
 
 
 # The spool

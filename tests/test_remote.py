@@ -24,6 +24,8 @@ from acdref.remote import (
     send,
     stamp,
 )
+from acdref.tables.manifest import open_recordings
+from acdref.tables.walk import find_audio
 
 fsspec = pytest.importorskip("fsspec")
 OBJECT = f"s3://{BUCKET}/x/sound.bin"
@@ -185,6 +187,18 @@ def test_a_spool_of_its_own_ends_with_the_process(tmp_path):
         first.stdin.close()
     assert {path.parent.name for path in tmp_path.glob("*/lock")} == {"acdref-spool-new", "other"}
     assert not os.path.exists(own)
+
+
+def test_folders_are_walked_in_the_order_of_this_machine(memory, tmp_path):
+    names = ("b.wav", "a/z.flac", "a/b/1.wav", "a.b/2.wav", "c.txt", ".x/3.wav", "a/.4.wav", "B.wav")
+    for name in names:
+        memory.pipe_file(f"/{name}", b"x")
+        (tmp_path / "walk" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "walk" / name).write_bytes(b"x")
+    there, here = (list(find_audio(root, None)) for root in ("memory://", str(tmp_path / "walk")))
+    assert there == [join("memory://", os.path.relpath(path, tmp_path / "walk")) for path in here]
+    assert open_recordings("memory://").paths == open_recordings(tmp_path / "walk").paths
+    assert open_recordings("memory://a/").paths == ("b/1.wav", "z.flac")
 
 
 def test_written_whole_or_not_at_all(memory, spool):
@@ -390,6 +404,15 @@ def test_where_nothing_can_be_written(door, address, cause):
         refuse_unwritable(address)
     assert caught.value.path == address
     refuse_unwritable(f"s3://{BUCKET}/new/x.csv")
+
+
+def test_objects_and_folders_in_place_of_each_other(door):
+    refuse_unwritable(f"s3://{BUCKET}/x", folder=True)
+    refuse_unwritable(f"s3://{BUCKET}/new/", folder=True)
+    with pytest.raises(FileError, match=r"sound\.bin: not a folder"):
+        refuse_unwritable(OBJECT, folder=True)
+    with pytest.raises(FileError, match="nowhere/x: no such bucket: nowhere"):
+        refuse_unwritable("s3://nowhere/x", folder=True)
 
 
 def test_a_missing_package_is_named(monkeypatch):

@@ -16,7 +16,7 @@ from acdref.remote import is_address, plain
 from acdref.tables.rows import TABS, Rows, names_in, tidy
 
 
-class Place(click.Path):
+class PathOption(click.Path):
     """A file or folder of this machine, ``file://`` too; or, where `addresses` are taken, in a store."""
 
     def __init__(self, addresses: bool):
@@ -30,7 +30,7 @@ class Place(click.Path):
         return path
 
 
-PATH, PLACE = Place(addresses=False), Place(addresses=True)
+PATH, PLACE = PathOption(addresses=False), PathOption(addresses=True)
 """Of this machine; or of a store, too, see :mod:`acdref.remote`."""
 
 

@@ -115,7 +115,7 @@ def check_folder(path: str | None, *inputs: str | None, written: str = "") -> No
     from acdref.files import refuse_inputs
 
     if is_address(path):
-        refuse_unwritable(join(path, "x"))
+        refuse_unwritable(path, folder=True)
     elif os.path.exists(path) and not os.path.isdir(path):
         raise FileError(path, "not a folder")
     refuse_inputs(path, *inputs)

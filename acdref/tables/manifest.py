@@ -410,9 +410,10 @@ def _found(root, nothing, say):
     def fail(error):
         raise ManifestError(root, f"{error.filename}: {error.strerror}") from error
 
-    found = find_audio(root, fail, passed)
-    within = f"{root.rstrip('/')}/" if is_address(root) else None
-    paths = sorted(path.removeprefix(within) if within else os.path.relpath(path, root) for path in found)
+    def within(path):
+        return path.removeprefix(join(root, "")) if is_address(root) else os.path.relpath(path, root)
+
+    paths = sorted(map(within, find_audio(root, fail, passed)))
     if say and str(passed):
         say(f"{root}: {passed}")
     if not paths:

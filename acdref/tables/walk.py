@@ -96,7 +96,7 @@ def find_audio(
     """
     root = os.fspath(folder)
     if remote.is_address(root):
-        yield from _in_store(root.rstrip("/") if root.partition("://")[2] else root, failed, passed)
+        yield from _in_store(root, failed, passed)
         return
     real_root, seen = os.path.realpath(root), set()
     real = {root: real_root}  # where a folder lies, by its path
