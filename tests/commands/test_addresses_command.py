@@ -94,6 +94,7 @@ def test_a_folder_is_tagged_as_one_of_this_machine(store, local, tmp_path):
 
 
 def test_outputs_are_objects(store, tmp_path):
+    pytest.importorskip("pyarrow")
     outs = ("t.csv", "e.jsonl", "parquet:{}/t.parquet", "audacity:{}/labels")
     given = [f"--out={out.format(f'{ROOT}/out') if '{}' in out else f'{ROOT}/out/{out}'}" for out in outs]
     code, out, _ = run(predict, *given, f"{ROOT}/sounds/a.wav", f"{ROOT}/sounds/sub/b.wav")
