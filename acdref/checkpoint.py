@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acdref.errors import CheckpointError, FileError
+from acdref.errors import CheckpointError, FileError, naming
 from acdref.files import parse_json, refuse_pipes, replacing, weights_file
+from acdref.remote import here
 
 if TYPE_CHECKING:
     from acdref.nets.network import Network
@@ -101,8 +102,10 @@ class Arrays:
 
     def __enter__(self):
         refuse_pipes(self.path, self._error)
+        with naming(self.path, self._error):
+            place = here(self.path)
         try:
-            self._zip = zipfile.ZipFile(self.path)
+            self._zip = zipfile.ZipFile(place)
         except OSError as error:
             raise self._error(self.path, error.strerror or str(error)) from None
         except Exception:

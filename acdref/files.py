@@ -1,5 +1,8 @@
 """Files that are there whole or not at all, written under another name and then renamed; files that ship.
 
+An address (:mod:`acdref.remote`) is written likewise: to a file of this machine, which is sent when it is
+whole.
+
 A lock (``flock``) is on what is being written itself, and ends with the process, however that ends: what is
 left of a dead one is known by its having none.  Where there are no such locks (Windows, some file systems of
 networks), nothing is refused, and temporary files have the number of their process in their names.
@@ -16,12 +19,14 @@ import math
 import os
 import re
 import select
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from acdref import remote
 from acdref.errors import FileError, naming
 
 try:
@@ -60,7 +65,7 @@ def replacing(
     Path
         Where to write: ``.NAME.tmp`` in the same folder, that of its target if it is a link.  If the block
         fails, that file vanishes and the old one stays; if the process is killed, the next one that writes
-        NAME takes it over.
+        NAME takes it over.  Of an address, a file in the spool, which is sent when the block ends.
 
     Raises
     ------
@@ -78,6 +83,10 @@ def replacing(
     ...     print(os.listdir(folder))
     ['x.txt']
     """
+    if isinstance(path, str) and remote.is_address(path):
+        with _sending(path, error) as temporary:
+            yield temporary
+        return
     target = os.path.realpath(path)  # behind a link, the file is what shall be replaced
     folder, name = os.path.split(target)
     ours, without = Path(folder, f".{name}.tmp"), Path(folder, f".{name}.{os.getpid()}.tmp")
@@ -106,6 +115,56 @@ def replacing(
                 temporary.unlink()
         if lock is not None:
             lock.close()
+
+
+@contextlib.contextmanager
+def _sending(address, error):
+    """As :func:`replacing`; what cannot be sent is kept: hours of work may be in it."""
+    with naming(address, error):
+        temporary = Path(remote.unfinished())
+        try:
+            yield temporary
+            try:
+                remote.send(temporary, address)
+            except OSError as caught:
+                kept = set_aside(temporary, beside(address, ""))
+                raise error(address, f"{caught.strerror}; what was written is kept as {kept}") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def beside(path: Place, suffix: str) -> str:
+    """Where lies what goes with a file while it is made: beside it; of an address, on this machine.
+
+    There, it is named by the digest of the address, in the cache folder (:func:`cache_folder`).
+    """
+    path = os.fspath(path)
+    if not remote.is_address(path):
+        return f"{path}{suffix}"
+    name = hashlib.sha256(remote.canonical(path).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    try:
+        folder = cache_folder() / "stores"
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # no home
+        raise FileError(path, f"no cache folder: {error} (ACDREF_CACHE_DIR names another)") from None
+    return str(folder / f"{name}-{os.path.basename(path)[-100:]}{suffix}")
+
+
+def cache_folder() -> Path:
+    """``$ACDREF_CACHE_DIR``, else ``$XDG_CACHE_HOME/acdref``, else ``~/.cache/acdref``.
+
+    Raises
+    ------
+    RuntimeError
+        If there is no home.
+    """
+    given = os.environ.get("ACDREF_CACHE_DIR")
+    return Path(given or Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "acdref")
+
+
+def place(path: Place) -> "Path | remote.Address":
+    """What ``/``, ``.exists()`` and ``.parent`` are asked of: a Path, or an Address."""
+    return remote.Address(path) if isinstance(path, str) and remote.is_address(path) else Path(path)
 
 
 def open_alone(path: Place, needed: bool = False) -> io.FileIO:
@@ -175,7 +234,12 @@ def claimed(folder: Place) -> Iterator[None]:
         If another run does.
     FileError
         If it is none, or cannot be made.
+
+    Notes
+    -----
+    Of an address, runs on this machine are meant: stores have no locks.
     """
+    folder = beside(folder, ".lock") if remote.is_address(folder) else folder
     with naming(folder):
         made = make_folder(folder)
         descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
@@ -209,20 +273,20 @@ def make_folder(folder: Place) -> list[Path]:
 
 def settle(folder: Place, names: Iterable[Place]) -> None:
     """Have files that were written without `durable` on the disk; FileError if that cannot be."""
+    if remote.is_address(folder):  # what was sent is there
+        return
     for name in names:
         with naming(os.path.join(folder, name)):
             _sync(os.path.join(folder, name))
     _sync_folder(folder)
 
 
-def set_aside(path: Place) -> str:
-    """Rename a file to the first of ``PATH.1``, ``PATH.2``, ... that is free; returns the new name."""
-    number = 1
-    while os.path.lexists(f"{os.fspath(path)}.{number}"):
+def set_aside(path: Place, name: Place | None = None) -> str:
+    """Move a file to the first of ``NAME.1``, ``NAME.2``, ... (of its own) that is free; returns that."""
+    name, number = os.fspath(path if name is None else name), 1
+    while os.path.lexists(f"{name}.{number}"):
         number += 1
-    aside = f"{os.fspath(path)}.{number}"
-    os.rename(path, aside)
-    return aside
+    return str(shutil.move(path, f"{name}.{number}"))
 
 
 def _sync(path):
@@ -284,7 +348,9 @@ def refuse_inputs(output: Place | None, *inputs: Place | None) -> None:
         return
     for given in inputs:
         with contextlib.suppress(OSError, ValueError):
-            if given is not None and (output == given or os.path.samefile(output, given)):
+            if given is not None and (
+                remote.real(output) == remote.real(given) or os.path.samefile(output, given)
+            ):
                 raise FileError(output, "is an input, and would be replaced; name another output")
 
 
@@ -323,8 +389,10 @@ def refuse_pipes(path: Place, error: type[FileError] = FileError) -> None:
     Traceback (most recent call last):
     acdref.errors.FileError: /dev/null: not a regular file
     """
+    if remote.is_address(path):  # a copy is read
+        return
     with naming(path, error):
-        mode = os.stat(path).st_mode
+        mode = os.stat(remote.here(path)).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise error(path, "not a regular file")
 
@@ -397,7 +465,7 @@ def read_json(path: Place, error: type[FileError] = FileError) -> Any:
     """
     refuse_pipes(path, error)
     try:
-        with naming(path, error), open(path, "rb") as file:
+        with naming(path, error), open(remote.here(path), "rb") as file:
             return parse_json(file.read())
     except ValueError as caught:
         raise error(path, f"is not JSON: {caught}") from None
@@ -424,7 +492,7 @@ def json_number(value: float) -> float | None:
 
 def sha256(path: str | os.PathLike[str]) -> str:
     """The sha256 of a file's contents, in hexadecimal digits; FileError if it cannot be read."""
-    with naming(path), open(path, "rb") as file:
+    with naming(path), open(remote.here(path), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -52,9 +52,8 @@ class Ranks:
         and Open MPI 5 kills those that live a quarter of a second after it has told them.
     """
 
-    stopping: Callable[[], bool] = staticmethod(lambda: False)
-
     def __init__(self, comm: Any, here: int):
+        self.stopping: Callable[[], bool] = lambda: False
         self._comm, self.rank, self.size, self._here = comm, comm.Get_rank(), comm.Get_size(), here
         self._end = comm.Dup()  # for those who end, whatever the others are telling each other
 

@@ -28,7 +28,7 @@ from acdref.data import Clips, Loader, Manifest, Sequences, open_dataset
 from acdref.data.loader import end_if_starting
 from acdref.errors import AcdrefError, CheckpointError, ManifestError
 from acdref.features.front_ends import front_end
-from acdref.files import claimed, json_sha256, read_json, write_text
+from acdref.files import claimed, json_sha256, place, read_json, write_text
 from acdref.fit import Job, Observer, Run, Say, Stopped, initial, reports
 from acdref.losses import bce, bce_probabilities
 from acdref.nets import registry
@@ -37,6 +37,7 @@ from acdref.optim import Plateau, cosine
 from acdref.options.training import TrainOptions
 from acdref.predict.scoring import score_manifest
 from acdref.ranks import Ranks
+from acdref.remote import is_address, spool
 from acdref.report.curves import Drawing
 from acdref.tables.history import CONFIG, LENGTHENED, METRICS
 from acdref.tables.manifest import of_the_same_classes
@@ -96,7 +97,7 @@ def train(
     keep_freed_memory()
     first = ranks is None or ranks.rank == 0
     with claimed(out) if first else contextlib.nullcontext():
-        return _train(options, Path(out), resume, observer or Observer(), lengthen, ranks)
+        return _train(options, place(out), resume, observer or Observer(), lengthen, ranks)
 
 
 def _train(options, out, resume, observer, lengthen, ranks):
@@ -305,6 +306,8 @@ def _network(options, classes, say):
 def _loader(options, manifest, net, observer):
     """What makes the sequences that the network sees."""
     front = front_end(net)
+    if is_address(manifest.file(0)):
+        spool()  # the workers' too
     names = ("seed", "mix_max", "mixing", "seconds", "fill", "empty", "sampling", "augment")
     chosen = {name: getattr(options, name) for name in names}
     sequences = Sequences(manifest, **chosen, group=options.batch, clips=Clips(sr=front.rate))

@@ -12,6 +12,7 @@ from acdref import files
 from acdref.errors import FileError, ManifestError, TeacherError
 from acdref.files import (
     BusyError,
+    cache_folder,
     claimed,
     json_number,
     make_folder,
@@ -25,6 +26,20 @@ from acdref.files import (
     weights_file,
     write_text,
 )
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"ACDREF_CACHE_DIR": "mine", "XDG_CACHE_HOME": "xdg"}, Path("mine")),
+        ({"ACDREF_CACHE_DIR": "", "XDG_CACHE_HOME": "xdg"}, Path("xdg", "acdref")),
+        ({"ACDREF_CACHE_DIR": "", "XDG_CACHE_HOME": ""}, Path("~/.cache/acdref").expanduser()),
+    ],
+)
+def test_cache_folder(monkeypatch, variables, expected):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder() == expected
 
 
 @pytest.fixture

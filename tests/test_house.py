@@ -18,7 +18,7 @@ SOURCES = {path: ast.parse(text) for path, text in TEXTS.items()}
 
 # Who stands below may import who stands above, or beside; recipes and commands may import all.
 FLOORS = (
-    ("__init__", "__version__", "errors", "files", "matmul"),
+    ("__init__", "__version__", "errors", "files", "matmul", "remote"),
     ("audio",),
     ("features",),
     ("ops",),
@@ -130,7 +130,7 @@ def test_only_compiled_floors_import_numba():
 
 
 def test_heavy_packages_are_imported_where_they_are_needed():
-    heavy = {"scipy", "onnxruntime", "onnx", "matplotlib", "pyarrow"}
+    heavy = {"scipy", "onnxruntime", "onnx", "matplotlib", "pyarrow", "fsspec"}
     wrong = [
         (path, line, module)
         for path, tree in SOURCES.items()

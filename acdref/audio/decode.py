@@ -54,6 +54,7 @@ from acdref.audio.notes import RAW, UNCLOSED, UNKNOWN, Tally, is_mp3, losses, od
 from acdref.audio.resampling import HIGHEST_RATE, LOWEST_RATE, checked_rate, resample, resampled
 from acdref.errors import AudioError
 from acdref.matmul import matmul
+from acdref.remote import RECENT, here, is_address
 
 __all__ = ["AudioBlock", "blocks", "blocks_from", "blocks_of", "load", "load_unresampled", "resample"]
 
@@ -473,18 +474,20 @@ def checked(path: str | PathLike, sound: Any) -> Any:
 
 def _opened(path):
     try:
-        status = os.stat(path)  # before opening: to open a FIFO is to wait for its writer
+        place = here(path, RECENT)
+        status = os.stat(place)  # before opening: to open a FIFO is to wait for its writer
         if stat.S_ISDIR(status.st_mode):
             raise AudioError(path, "a directory")
         if not stat.S_ISREG(status.st_mode):
             raise AudioError(path, "not a regular file")
         if status.st_size == 0:
             raise AudioError(path, "an empty file")
-        return open(path, "rb", buffering=0)
+        return open(place, "rb", buffering=0)
     except FileNotFoundError:
         raise AudioError(path, "no such file") from None
     except OSError as error:
-        raise AudioError(path, (error.strerror or str(error)).lower()) from None
+        cause = error.strerror or str(error)
+        raise AudioError(path, cause if is_address(path) else cause.lower()) from None
     except ValueError as error:  # a null byte in the path
         raise AudioError(path, str(error)) from None
 

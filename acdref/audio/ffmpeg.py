@@ -8,6 +8,7 @@ and channels through a pipe; so memory is bounded, and channels and rates become
 
 import contextlib
 import io
+import math
 import os
 import re
 import select
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from acdref.audio.containers import FileView, behind_tags
 from acdref.errors import AudioError
+from acdref.remote import here
 
 PATIENCE = 30.0
 """Seconds without a byte or an end after which ffmpeg is stopped."""
@@ -164,7 +166,7 @@ class FFmpegSound:
             cause = f"{self.name}: ffmpeg is needed to decode it, and is not on the PATH"
             raise AudioError(self.path, f"{cause}; install it, or convert the recording to FLAC or WAV")
         # The colon after "file" keeps any name from being taken for an option or another protocol.
-        name = b"file:" + os.fsencode(os.path.abspath(self.path))
+        name = b"file:" + os.fsencode(os.path.abspath(here(self.path, math.inf)))
         quiet = ("-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info")
         given = ("-protocol_whitelist", "file", "-f", demuxer, "-i", name)
         wanted = ("-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "pipe:1")

@@ -1,6 +1,7 @@
 """Segments of recordings, decoded on demand within a stated amount of memory."""
 
 import contextlib
+import math
 import os
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from acdref.audio import decode as audio
 from acdref.errors import AudioError
+from acdref.remote import here
 
 WHOLE_SECONDS = 60
 """Recordings up to this length are decoded whole and kept; of longer ones only the segment is read."""
@@ -89,7 +91,7 @@ class Clips:
                     frames, rate = header
                     length = frames * self.sr // rate
                     length -= length // 10_000  # which an approximate resampling ratio may cost
-                elif os.path.getsize(path) > _SMALL:
+                elif os.path.getsize(here(path, math.inf)) > _SMALL:
                     length = self._measured(path)
             if length > WHOLE_SECONDS * self.sr:
                 self._once(path, self._first_second)
@@ -170,7 +172,10 @@ def _sound(path):
     from soundfile import SoundFile
 
     try:
-        with open(path, "rb", buffering=0) as raw, SoundFile(raw.fileno(), closefd=False) as sound:
+        with (
+            open(here(path, math.inf), "rb", buffering=0) as raw,
+            SoundFile(raw.fileno(), closefd=False) as sound,
+        ):
             yield sound
     except OSError as error:
         raise AudioError(path, error.strerror or str(error)) from error

@@ -14,6 +14,7 @@ from acdref.checkpoint import read_arrays
 from acdref.errors import AcdrefError, TeacherError
 from acdref.files import BusyError, patient, replacing
 from acdref.options.labels import PromptOptions
+from acdref.remote import here
 from acdref.tables.rows import is_text, tidy
 
 TEMPLATE = PromptOptions.template
@@ -112,7 +113,7 @@ def read_prompts(path: str | PathLike) -> dict[str, list[str]]:
         If it cannot be read or a line is none of these; the cause names it.
     """
     try:
-        with open(path, encoding="utf-8-sig", opener=patient) as file:
+        with open(here(path), encoding="utf-8-sig", opener=patient) as file:
             lines = file.read().splitlines()
     except OSError as error:
         raise TeacherError(path, error.strerror or str(error)) from None

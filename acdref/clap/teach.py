@@ -19,6 +19,7 @@ from acdref.clap.scores import SCHEMA, TeacherScores
 from acdref.clap.teacher import ClapTeacher
 from acdref.cluster import Cluster, Do, Lost, Task
 from acdref.errors import AcdrefError, AudioError, FileError, TeacherError
+from acdref.files import beside
 from acdref.matmul import matmul
 from acdref.ops.threads import in_order
 from acdref.tables.journal import Journal, stamp
@@ -115,7 +116,7 @@ def teach(
     sizes = np.full(len(recordings), -1, dtype=np.int64)
     notes = [""] * len(recordings)
     start = time.monotonic()
-    with Journal(f"{os.fspath(out)}.part", meta, say) as journal:
+    with Journal(beside(out, ".part"), meta, say) as journal:
         score = _Scorer(teacher, embeds, journal, known, note)
         for i, (path, mark, row) in enumerate(score.answers(recordings, workers, cluster)):
             if isinstance(row, AudioError):

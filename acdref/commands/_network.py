@@ -12,6 +12,7 @@ import click
 
 from acdref.commands._options import option, weights_option
 from acdref.errors import AcdrefError
+from acdref.remote import plain
 
 _backend = option(
     "--backend",
@@ -145,7 +146,7 @@ def _lists(null):
                 yield found
                 raise AcdrefError(f"stdin names the root folder ({path}): no list of recordings")
             if path:
-                found.append(path)
+                found.append(plain(path))
         yield found
 
 

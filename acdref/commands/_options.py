@@ -12,9 +12,26 @@ from click.core import ParameterSource
 from acdref.commands._progress import LEVEL
 from acdref.errors import FileError
 from acdref.options import refusal
+from acdref.remote import is_address, plain
 from acdref.tables.rows import TABS, Rows, names_in, tidy
 
-PATH = click.Path()
+
+class PathOption(click.Path):
+    """A file or folder of this machine, ``file://`` too; or, where `addresses` are taken, in a store."""
+
+    def __init__(self, addresses: bool):
+        super().__init__()
+        self.addresses = addresses
+
+    def convert(self, value, param, ctx):
+        path = super().convert(plain(value), param, ctx)
+        if is_address(path) and not self.addresses:
+            self.fail(f"{path}: a path of this machine is wanted (docs/stores.md)", param, ctx)
+        return path
+
+
+PATH, PLACE = PathOption(addresses=False), PathOption(addresses=True)
+"""Of this machine; or of a store, too, see :mod:`acdref.remote`."""
 
 
 class Number(click.FloatRange):
@@ -161,7 +178,7 @@ def option(names: str, kind: Any, help: str | None = None, **more: Any) -> Calla
     names : str
         As on the command line and in Python, with a blank between.
     kind : type
-        One of click's, :data:`PATH`, bool for a flag, or a list of choices.
+        One of click's, :data:`PATH` or :data:`PLACE`, bool for a flag, or a list of choices.
     help : str, optional
     **more
         Further arguments of `click.option`.  A default is shown in the help.
@@ -192,7 +209,7 @@ def _type(field):
         return False, click.IntRange(*bounds)
     if kind is float:
         return False, Number(*bounds, "above" in about, "below" in about)
-    return False, PATH if about.get("path") else kind
+    return False, PLACE if about.get("path") else kind
 
 
 def _telling(number):
@@ -218,4 +235,4 @@ threads_option = option("--threads", click.IntRange(min=1), "Threads of the netw
 CLASSES = "a name with a comma in quotes, or @FILE with one a line"
 """What a list of classes on the command line looks like."""
 
-weights_option = option("--weights", PATH, "Weights file, or the name of shipped ones  [default: acdnet]")
+weights_option = option("--weights", PLACE, "Weights file, or the name of shipped ones  [default: acdnet]")

@@ -12,6 +12,7 @@ from typing import TextIO
 import click
 
 from acdref.errors import FileError, naming
+from acdref.remote import is_address, join, refuse_unwritable
 
 STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 """Names of stdout, whose own descriptor is not for us: see `acdref.cli`."""
@@ -64,23 +65,32 @@ def check_output(
         return
     from acdref.files import refuse_inputs
 
+    if not is_address(path):
+        _refuse_local(path)
+    refuse_inputs(path, *inputs)
+    if is_address(path):
+        refuse_unwritable(path)
+    if is_address(path) or os.path.exists(path):
+        from acdref.audio.decode import begins_like_audio
+        from acdref.tables.walk import AUDIO_SUFFIXES
+
+        named = os.path.splitext(path)[1].lower() in AUDIO_SUFFIXES
+        if named or (not is_address(path) and begins_like_audio(path)):
+            raise FileError(path, "is a recording, and would be replaced; name another output")
+    ending = os.path.splitext(path)[1]
+    if endings and ending.lower() not in endings:
+        known = ", ".join(filter(None, endings))
+        raise click.UsageError(f"{flag} {path}: its ending names no format; there are {known}{or_else}")
+
+
+def _refuse_local(path):
+    """Refuse what can be no file of this machine."""
     if os.path.isdir(path):
         raise FileError(path, "a directory")
     if path == "-" or (os.path.exists(path) and not os.path.isfile(path)):
         raise FileError(path, "not a regular file")
     if not os.path.isdir(os.path.dirname(path) or "."):
         raise FileError(path, "its folder does not exist")
-    refuse_inputs(path, *inputs)
-    if os.path.exists(path):
-        from acdref.audio.decode import begins_like_audio
-        from acdref.tables.walk import AUDIO_SUFFIXES
-
-        if os.path.splitext(path)[1].lower() in AUDIO_SUFFIXES or begins_like_audio(path):
-            raise FileError(path, "is a recording, and would be replaced; name another output")
-    ending = os.path.splitext(path)[1]
-    if endings and ending.lower() not in endings:
-        known = ", ".join(filter(None, endings))
-        raise click.UsageError(f"{flag} {path}: its ending names no format; there are {known}{or_else}")
 
 
 def check_folder(path: str | None, *inputs: str | None, written: str = "") -> None:
@@ -104,12 +114,14 @@ def check_folder(path: str | None, *inputs: str | None, written: str = "") -> No
         return
     from acdref.files import refuse_inputs
 
-    if os.path.exists(path) and not os.path.isdir(path):
+    if is_address(path):
+        refuse_unwritable(path, folder=True)
+    elif os.path.exists(path) and not os.path.isdir(path):
         raise FileError(path, "not a folder")
     refuse_inputs(path, *inputs)
     for given in filter(None, inputs):
         if re.fullmatch(written, os.path.basename(given)):
-            refuse_inputs(os.path.join(path, os.path.basename(given)), given)
+            refuse_inputs(join(path, os.path.basename(given)), given)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from acdref.commands._progress import Progress
+from acdref.remote import here
 
 if TYPE_CHECKING:
     from acdref.predict.summary import Tagged
@@ -29,7 +30,7 @@ def opened_tags(
     name, counts = "stdin" if tags == "-" else tags, Bar(by_class, threshold)
     with contextlib.ExitStack() as stack:
         with naming(name):
-            stream = sys.stdin.buffer if tags == "-" else stack.enter_context(open(tags, "rb"))
+            stream = sys.stdin.buffer if tags == "-" else stack.enter_context(open(here(tags), "rb"))
         yield read_tags(stream, name, counts)
     for label in dict.fromkeys([*(classes or ()), *by_class]):
         if label not in counts.asked:

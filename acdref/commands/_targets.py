@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from acdref.commands._output import STDOUT, check_folder, check_output, is_stream, opened
+from acdref.remote import plain, real
 
 ROWS = ("table", "csv", "jsonl", "parquet")
 """Formats of windows, or with --events of events."""
@@ -67,7 +68,7 @@ def _target(out, form, events):
         if form not in (None, prefix):
             raise click.UsageError(f"--format {form} and --out {out} say two things")
         form, path = prefix, rest
-    path = None if path in STDOUT else path
+    path = None if path in STDOUT else plain(path)
     if form is None:
         form = _form_of(path)
     if form in (*FOLDERS, "parquet") and (path is None or is_stream(path)):
@@ -122,7 +123,7 @@ def opened_targets(
     `lost` is called with the FileError of a recording's label file that cannot be written.
     """
     with contextlib.ExitStack() as stack:
-        folders = {os.path.realpath(path) for form, path, _ in targets if path and _is_folder(form, path)}
+        folders = {real(path) for form, path, _ in targets if path and _is_folder(form, path)}
         for folder in folders:
             from acdref.files import claimed
 

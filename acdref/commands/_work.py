@@ -9,6 +9,7 @@ import click
 from acdref.commands._progress import Progress
 from acdref.errors import AcdrefError, FileError
 from acdref.options.labels import EVENT_WINDOW
+from acdref.remote import is_address
 
 _PATIENCE = 2.0  # seconds in which the recordings are counted beforehand
 _LONG = 1 << 20  # bytes from which on it is worth to know how far a recording has been heard
@@ -106,7 +107,9 @@ def _counted(paths: Iterable[str]) -> tuple[int, int]:
     from acdref.predict.tagging import Failure, recordings
 
     count = total = 0
-    until = time.monotonic() + _PATIENCE
+    paths, until = list(paths), time.monotonic() + _PATIENCE
+    if any(map(is_address, paths)):  # to list a store takes longer
+        return 0, 0
     for found in recordings(paths):
         if time.monotonic() > until:
             return 0, 0

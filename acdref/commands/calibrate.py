@@ -3,7 +3,7 @@
 import click
 
 from acdref.commands._network import network_options, open_network
-from acdref.commands._options import PATH, Number, click_options, option, telling_options
+from acdref.commands._options import PLACE, Number, click_options, option, telling_options
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, tell
 from acdref.options.labels import WINDOW
@@ -11,8 +11,8 @@ from acdref.options.training import RecordingOptions
 
 
 @click.command(short_help="Fit thresholds and probabilities of weights to your recordings.")
-@click.argument("manifest", type=PATH)
-@option("--out", PATH, "The weights file to write.", required=True, metavar="WEIGHTS")
+@click.argument("manifest", type=PLACE)
+@option("--out", PLACE, "The weights file to write.", required=True, metavar="WEIGHTS")
 @click_options(RecordingOptions, ("root",))
 @click.option("--fold", metavar="K,...", help="Only recordings of these folds.")
 @click.option("--split", metavar="S,...", help="Only recordings of these splits.")

@@ -2,13 +2,13 @@
 
 import click
 
-from acdref.commands._options import PATH, click_options, option, telling_options
+from acdref.commands._options import PLACE, click_options, option, telling_options
 from acdref.commands._progress import Progress, duration, end, tell
 from acdref.options.training import RecordingOptions
 
 
 @click.command(short_help="Find what is wrong with a manifest, before hours are spent.")
-@click.argument("manifest", type=PATH)
+@click.argument("manifest", type=PLACE)
 @click_options(RecordingOptions, ("root", "classes"))
 @option("--json as_json", bool, "Print JSON, schema acdref.check/1.")
 @telling_options

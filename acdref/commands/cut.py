@@ -4,7 +4,16 @@ import os
 
 import click
 
-from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option, telling_options
+from acdref.commands._options import (
+    CLASSES,
+    PATH,
+    PLACE,
+    Listed,
+    Number,
+    click_options,
+    option,
+    telling_options,
+)
 from acdref.commands._output import check_folder
 from acdref.commands._progress import Progress, end
 from acdref.commands._tags import opened_tags
@@ -14,7 +23,7 @@ _FORMATS = ("flac", "wav")
 
 
 @click.command(short_help="Cut the events out of recordings, as sound files.")
-@click.argument("tags", metavar="TAGS", type=PATH)
+@click.argument("tags", metavar="TAGS", type=PLACE)
 @option("--out", PATH, "The folder to write to, made if need be.", required=True, metavar="FOLDER")
 @option("--classes", Listed(), f"Only these classes; {CLASSES}  [default: all]", metavar="A,B,...")
 @option(

@@ -9,7 +9,7 @@ from acdref.commands._network import (
     open_network,
     scheduler_option,
 )
-from acdref.commands._options import PATH, Number, option, telling_options
+from acdref.commands._options import PLACE, Number, option, telling_options
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, end, strays
 from acdref.commands._work import Work
@@ -18,8 +18,8 @@ from acdref.options.labels import WINDOW
 
 
 @click.command(short_help="Turn recordings into vectors to compare, search and learn from.")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
-@option("--out", PATH, "The file to write, .npz or .parquet.", required=True, metavar="FILE")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PLACE)
+@option("--out", PLACE, "The file to write, .npz or .parquet.", required=True, metavar="FILE")
 @network_options
 @option("--window", Number(min=0.1), "Seconds of a window.", default=WINDOW)
 @option("--hop", Number(min=0.01), "Seconds from one window to the next  [default: --window]")

@@ -6,7 +6,16 @@ import dataclasses
 import click
 
 from acdref.commands._network import network_options, open_network, scheduler_option
-from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option, telling_options
+from acdref.commands._options import (
+    CLASSES,
+    PATH,
+    PLACE,
+    Listed,
+    Number,
+    click_options,
+    option,
+    telling_options,
+)
 from acdref.commands._output import check_output, opened
 from acdref.commands._progress import Progress, end, tell
 from acdref.commands.report import check_page
@@ -18,7 +27,7 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
 
 
 @click.command(short_help="Measure weights on labelled recordings.")
-@click.argument("manifest", required=False, type=PATH)
+@click.argument("manifest", required=False, type=PLACE)
 @click_options(RecordingOptions, ("root",))
 @click.option("--fold", metavar="K,...", help="Only recordings of these folds.")
 @click.option("--split", metavar="S,...", help="Only recordings of these splits.")
@@ -32,7 +41,7 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
     default="test",
 )
 @option("--seed", click.IntRange(min=0), "fsd50k: of the sampling.", default=0)
-@option("--manifest-out", PATH, "fsd50k: write the sampled clips here too, for `acdref train --val`.")
+@option("--manifest-out", PLACE, "fsd50k: write the sampled clips here too, for `acdref train --val`.")
 @option(
     "--classes",
     Listed(),
@@ -45,7 +54,7 @@ _OF_FSD50K = ("class_map", "part", "seed", "manifest_out")
     "A class is found where its score is above  [default: the weights' own, and 0.5 for the accuracy]",
 )
 @option("--window", Number(min=0.1), "Seconds of sound scored at a time.", default=WINDOW)
-@option("--recordings-out", PATH, "Write a CSV file with labels, scores and errors of every recording.")
+@option("--recordings-out", PLACE, "Write a CSV file with labels, scores and errors of every recording.")
 @option(
     "--report",
     PATH,

@@ -14,7 +14,7 @@ from acdref.commands._network import (
 )
 from acdref.commands._options import (
     CLASSES,
-    PATH,
+    PLACE,
     Listed,
     Number,
     click_options,
@@ -31,7 +31,7 @@ from acdref.options.labels import EVENT_WINDOW, WINDOW, Decision, EventOptions
 
 
 @click.command(short_help="Tag recordings, and say when a sound is heard.")
-@click.argument("paths", metavar="PATH...", nargs=-1, type=PATH)
+@click.argument("paths", metavar="PATH...", nargs=-1, type=PLACE)
 @network_options
 @option(
     "--window",
@@ -68,7 +68,7 @@ from acdref.options.labels import EVENT_WINDOW, WINDOW, Decision, EventOptions
 @null_option
 @option(
     "--out",
-    PATH,
+    PLACE,
     "Write there, FORMAT:PATH, or PATH whose ending names the format (.csv, .jsonl, .parquet, .tsv for "
     "dcase, .txt for a table): to a file, which appears when all is done; to a folder; or to a stream, as "
     "results come: -, /dev/stdout, a FIFO. May be given several times.",
@@ -77,11 +77,11 @@ from acdref.options.labels import EVENT_WINDOW, WINDOW, Decision, EventOptions
 )
 @option(
     "--scores",
-    PATH,
+    PLACE,
     "Score the recordings of the manifest (or folder) PATH into OUT, .npz or .csv, for acdref relabel.",
     metavar="OUT",
 )
-@option("--root", PATH, "scores: folder that the manifest's paths are relative to  [its own]")
+@option("--root", PLACE, "scores: folder that the manifest's paths are relative to  [its own]")
 @stream_options
 @scheduler_option
 @telling_options

@@ -5,7 +5,16 @@ from dataclasses import fields
 
 import click
 
-from acdref.commands._options import CLASSES, PATH, Listed, click_options, given, option, telling_options
+from acdref.commands._options import (
+    CLASSES,
+    PATH,
+    PLACE,
+    Listed,
+    click_options,
+    given,
+    option,
+    telling_options,
+)
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, tell
 from acdref.commands._teacher import decision_of, decision_options
@@ -27,8 +36,8 @@ class _Steps(click.Command):
 
 
 @click.command(cls=_Steps, short_help="Apply label rules to a label file.")
-@click.argument("source", metavar="INPUT", type=PATH)
-@option("--out", PATH, "The new file; it appears when all is done.", metavar="OUTPUT")
+@click.argument("source", metavar="INPUT", type=PLACE)
+@option("--out", PLACE, "The new file; it appears when all is done.", metavar="OUTPUT")
 @option("--check only_check", bool, "Only validate the files and say what they hold.")
 @option("--format form", FORMATS, "Of INPUT  [default: recognised]")
 @option("--to", ["manifest"], "Of OUTPUT  [default: that of INPUT; framed by --frame]")
@@ -41,9 +50,9 @@ class _Steps(click.Command):
 @option(
     "--root", PATH, "file-pattern: the folder of these files; clips without file are left out, and counted."
 )
-@option("--unknown-out", PATH, "audioset, fsd50k: a second file, of the unknown labels.")
-@option("--ontology", PATH, "AudioSet's ontology.json; its nodes are the classes.")
-@option("--vocabulary", PATH, "class_labels_indices.csv: the classes (kept of an ontology's).")
+@option("--unknown-out", PLACE, "audioset, fsd50k: a second file, of the unknown labels.")
+@option("--ontology", PLACE, "AudioSet's ontology.json; its nodes are the classes.")
+@option("--vocabulary", PLACE, "class_labels_indices.csv: the classes (kept of an ontology's).")
 @option(
     "--classes",
     Listed(),
@@ -63,8 +72,8 @@ class _Steps(click.Command):
     bool,
     "Add the ancestors; descendants that annotators may have left out become unknown (PE-CML).",
 )
-@option("--superclasses --map-classes", PATH, "CSV of super-classes to map to.")
-@option("--scores", PATH, "The teacher's scores: npz, csv or jsonl.")
+@option("--superclasses --map-classes", PLACE, "CSV of super-classes to map to.")
+@option("--scores", PLACE, "The teacher's scores: npz, csv or jsonl.")
 @option("--correct", bool, "Correct and mask labels that the teacher contradicts.")
 @click_options(RuleOptions, ("T", "fp", "no_mask", "boundary"))
 @option(
@@ -90,7 +99,7 @@ class _Steps(click.Command):
 @click_options(FrameOptions, ("duration", "frame", "hop"))
 @option(
     "--absent",
-    PATH,
+    PLACE,
     "frame: TSV of clip and label: classes that annotators marked absent (explicit "
     "negatives). In the order of INPUT.",
 )

@@ -5,7 +5,16 @@ from dataclasses import fields
 import click
 
 from acdref.commands._network import given_paths, network_options, null_option, open_network
-from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option, telling_options
+from acdref.commands._options import (
+    CLASSES,
+    PATH,
+    PLACE,
+    Listed,
+    Number,
+    click_options,
+    option,
+    telling_options,
+)
 from acdref.commands._output import check_folder, check_output
 from acdref.commands._progress import Progress, end, strays
 from acdref.commands._work import Watcher, chosen_classes, event_grid
@@ -13,7 +22,7 @@ from acdref.options.labels import EVENT_WINDOW, Decision, EventOptions
 
 
 @click.command(short_help="Write a page to see and hear what is in recordings.")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PLACE)
 @option(
     "--out",
     PATH,

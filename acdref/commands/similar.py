@@ -5,7 +5,7 @@ import sys
 import click
 
 from acdref.commands._network import network_options, open_network
-from acdref.commands._options import PATH, option, telling_options
+from acdref.commands._options import PLACE, option, telling_options
 from acdref.commands._output import opened
 from acdref.commands._progress import Progress, strays
 
@@ -13,8 +13,8 @@ _FORMATS = ("table", "csv", "jsonl")
 
 
 @click.command(short_help="Find the recordings that sound most like one.")
-@click.argument("query", metavar="QUERY", type=PATH)
-@click.argument("embeddings", metavar="EMBEDDINGS", type=PATH)
+@click.argument("query", metavar="QUERY", type=PLACE)
+@click.argument("embeddings", metavar="EMBEDDINGS", type=PLACE)
 @option("--top", click.IntRange(min=1), "So many recordings.", default=10)
 @option("--format form", _FORMATS, "[default: table on a terminal, csv elsewhere]")
 @network_options

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from acdref.commands._options import CLASSES, PATH, Listed, Number, click_options, option
+from acdref.commands._options import CLASSES, PLACE, Listed, Number, click_options, option
 from acdref.commands._output import opened
 from acdref.commands._progress import Progress
 from acdref.commands._tags import opened_tags
@@ -14,7 +14,7 @@ _FORMATS = ("table", "csv", "json")
 
 
 @click.command(short_help="Say which recordings have which sounds, how long and when.")
-@click.argument("tags", metavar="TAGS", type=PATH)
+@click.argument("tags", metavar="TAGS", type=PLACE)
 @option("--classes", Listed(), f"Only these classes; {CLASSES}  [default: all]", metavar="A,B,...")
 @option(
     "--threshold",

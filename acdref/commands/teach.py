@@ -2,7 +2,6 @@
 
 import collections
 import itertools
-import os
 
 import click
 
@@ -13,22 +12,23 @@ from acdref.commands._network import (
     open_cluster,
     scheduler_option,
 )
-from acdref.commands._options import PATH, click_options, given, option, telling_options
+from acdref.commands._options import PATH, PLACE, click_options, given, option, telling_options
 from acdref.commands._output import check_output
 from acdref.commands._progress import Progress, duration, end, say
 from acdref.commands._teacher import decision_of, decision_options, words_of
 from acdref.errors import AcdrefError
 from acdref.options.labels import PRECISIONS, Decision, PromptOptions
 from acdref.options.training import RecordingOptions
+from acdref.remote import real
 
 
 @click.command(short_help="Score and label recordings by classes in words, with CLAP.")
 @click.argument("bundle", type=PATH)
-@click.argument("paths", metavar="MANIFEST|PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="MANIFEST|PATH...", nargs=-1, required=True, type=PLACE)
 @null_option
-@option("--out", PATH, "The scores, npz; the file appears when all is done.", required=True)
+@option("--out", PLACE, "The scores, npz; the file appears when all is done.", required=True)
 @click_options(RecordingOptions, ("root",))
-@option("--labels", PATH, "Also make labels: a manifest.", metavar="OUT.csv")
+@option("--labels", PLACE, "Also make labels: a manifest.", metavar="OUT.csv")
 @click_options(PromptOptions)
 @decision_options
 @option("--precision", PRECISIONS, "[default: the first there is]")
@@ -37,7 +37,7 @@ from acdref.options.training import RecordingOptions
 @option("--shard", str, "Only the I-th of N parts, for N machines.", metavar="I/N")
 @option(
     "--reuse",
-    PATH,
+    PLACE,
     "Take over rows from scores of the same model and prompts; may be given several times.",
     multiple=True,
 )
@@ -118,7 +118,7 @@ def command(
 
 def _check_results(out, labels, decision, words):
     """Complain now, rather than after hours of work, about what could not be written or decided."""
-    if labels is not None and os.path.realpath(labels) == os.path.realpath(out):
+    if labels is not None and real(labels) == real(out):
         raise click.UsageError("--labels and --out are the same file")
     strange = [name for name in decision.by_class if name not in words.classes]
     if strange:
@@ -130,12 +130,13 @@ def _recordings(paths, root, null):
     import numpy as np
 
     from acdref.tables.manifest import Manifest, open_recordings
+    from acdref.tables.walk import is_folder
 
-    if len(paths) == 1 and (os.path.isdir(paths[0]) or paths[0].lower().endswith((".csv", ".tsv"))):
+    if len(paths) == 1 and (paths[0].lower().endswith((".csv", ".tsv")) or is_folder(paths[0])):
         return open_recordings(paths[0], root, Progress().log)
     if root is not None:
         raise click.UsageError("--root goes with a manifest")
-    folder = next(filter(os.path.isdir, paths), None)
+    folder = next(filter(is_folder, paths), None)
     if folder is not None:
         raise click.UsageError(f"{folder}: a folder, or a manifest, is given alone")
     files = tuple(itertools.chain(*given_paths(paths, null)))

@@ -2,7 +2,7 @@
 
 import click
 
-from acdref.commands._options import PATH, option, telling_options
+from acdref.commands._options import PLACE, option, telling_options
 from acdref.commands._output import check_folder
 from acdref.commands._progress import say
 from acdref.commands._ranks import together
@@ -10,8 +10,8 @@ from acdref.commands._training import options_of, training_options
 
 
 @click.command(short_help="Train a network on labelled recordings.")
-@click.argument("manifest", required=False, type=PATH)
-@option("--out", PATH, "Folder of the run.", required=True)
+@click.argument("manifest", required=False, type=PLACE)
+@option("--out", PLACE, "Folder of the run.", required=True)
 @option("--resume", bool, "Continue the run in --out with its own options; with --epochs, a finished one.")
 @training_options
 @telling_options

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from acdref.errors import AcdrefError
+from acdref.files import cache_folder
 
 FASTMATH = {"contract"}
 
@@ -87,10 +88,7 @@ def _cache():
     for source in sorted([*package.glob("ops/*.py"), *package.glob("fast/*.py")]):
         digest.update(source.read_bytes())
     try:
-        base: Path | str | None = os.environ.get("ACDREF_CACHE_DIR")
-        base = Path(
-            base or Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "acdref"
-        )
+        base = cache_folder()
     except RuntimeError as error:  # no home
         return None, f"{error} (ACDREF_CACHE_DIR names another folder)"
     folder = base / f"kernels-{digest.hexdigest()[:16]}"

@@ -25,6 +25,7 @@ from acdref.predict.outputs import check_parquet, utf8
 from acdref.predict.score_set import network_key
 from acdref.predict.scoring import WINDOW, Scores, mean_over_windows
 from acdref.predict.tagging import End, Failure, Window, predict
+from acdref.remote import here
 from acdref.tables.rows import csv_line
 
 SCHEMA = "acdref.embeddings/1"
@@ -217,7 +218,7 @@ def read_embeddings(path: str | PathLike) -> Embeddings:
         If it cannot be read, is damaged, or something else.
     """
     refuse_pipes(path)
-    with naming(path), open(path, "rb") as file:
+    with naming(path), open(here(path), "rb") as file:
         parquet = file.read(4) == b"PAR1"
     paths, vectors, seconds, text = (_read_parquet if parquet else _read_npz)(path)
     try:

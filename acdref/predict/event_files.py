@@ -16,7 +16,6 @@ has of line ends, tabs and bytes that are no UTF-8 is written as an escape there
 """
 
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ import numpy as np
 
 from acdref.predict.events import Timeline
 from acdref.predict.formats import clock, printable
+from acdref.remote import absolute
 from acdref.tables.rows import csv_line, tab_line
 
 SCHEMA = "acdref.events/1"
@@ -130,7 +130,7 @@ _RAVEN = (
 
 
 def _raven(timeline, classes):
-    path, lines = _plain(os.path.abspath(timeline.path)), []
+    path, lines = _plain(absolute(timeline.path)), []
     for number, event in enumerate(timeline.events, start=1):
         onset, offset = f"{event.onset:.6f}", f"{event.offset:.6f}"
         box = [str(number), "Spectrogram 1", "1", onset, offset, "0.0", f"{HIGHEST:.1f}"]

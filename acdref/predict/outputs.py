@@ -14,6 +14,7 @@ from acdref.errors import AcdrefError, FileError
 from acdref.files import refuse_inputs, replacing, settle
 from acdref.predict import formats
 from acdref.predict.tagging import End
+from acdref.remote import StoreError, is_address, join, listing, real
 
 if TYPE_CHECKING:
     from acdref.predict.events import Timeline
@@ -133,7 +134,7 @@ class LabelFolder:
         if not timeline.seconds:
             return
         name = self.name(timeline.path)
-        place = os.path.join(self.folder, name)
+        place = join(self.folder, name)
         refuse_inputs(place, timeline.path)
         text = self.form.head + self.form.text(timeline, self.classes)
         with replacing(place, durable=False) as temporary:
@@ -228,7 +229,7 @@ class ParquetParts:
     def __init__(
         self, folder: str | PathLike, columns: dict[str, str], schema: str, most: int = _PART
     ) -> None:
-        self._folder, self._about, self._most = os.path.realpath(folder), (columns, schema), most
+        self._folder, self._about, self._most = real(folder), (columns, schema), most
         self._parts, self._count = 0, most
         self._part = contextlib.ExitStack()
 
@@ -238,7 +239,7 @@ class ParquetParts:
     def __exit__(self, *error):
         self._part.__exit__(*error)
         if error[0] is None:
-            with replacing(os.path.join(self._folder, "_SUCCESS")) as temporary:
+            with replacing(join(self._folder, "_SUCCESS")) as temporary:
                 temporary.touch()
 
     def write(self, rows: Iterable[Sequence[Any]]) -> None:
@@ -246,7 +247,7 @@ class ParquetParts:
         rows = list(rows)
         if self._count >= self._most:
             self._part.close()
-            place = os.path.join(self._folder, f"part-{self._parts:05}.parquet")
+            place = join(self._folder, f"part-{self._parts:05}.parquet")
             temporary = self._part.enter_context(replacing(place))
             self._file = self._part.enter_context(ParquetRows(temporary, *self._about))
             self._parts, self._count = self._parts + 1, 0
@@ -256,11 +257,12 @@ class ParquetParts:
 
 def refuse_parts(folder: str | PathLike) -> None:
     """Refuse a folder that has parts, which readers would take for those of this run: FileError."""
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+    names = []
+    with contextlib.suppress(FileNotFoundError, StoreError):  # there is none yet
+        names = listing(os.fspath(folder))[1] if is_address(folder) else os.listdir(folder)
+    for name in sorted(names):
         if re.fullmatch(r"part-\d{5,}\.parquet|_SUCCESS", name):
-            raise FileError(
-                os.path.join(folder, name), "of another run; delete its files, or name another folder"
-            )
+            raise FileError(join(folder, name), "of another run; delete its files, or name another folder")
 
 
 def _parquet(path, columns, schema):

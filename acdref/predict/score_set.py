@@ -5,7 +5,6 @@ Hours of work: what is done stands in a journal, ``OUT.part``, from which a stop
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 
 from acdref import __version__
 from acdref.checkpoint import network_arrays, network_meta
+from acdref.files import beside
 from acdref.predict.scoring import WINDOW, score_means
 from acdref.tables.journal import Journal, stamp
 from acdref.tables.manifest import Manifest
@@ -81,7 +81,7 @@ def score_set(
     writer(out, classes)  # complains now rather than in the end
     key = {"acdref": __version__, "classes": list(classes), "window": window, "hop": hop, **key}
     scored = 0
-    with Journal(f"{os.fspath(out)}.part", key, say) as journal:
+    with Journal(beside(out, ".part"), key, say) as journal:
         for i, found in enumerate(score_means(net, _unscored(recordings, journal), window, hop, printed)):
             path, now = found.recording
             if found.error is not None:

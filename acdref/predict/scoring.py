@@ -22,6 +22,7 @@ from acdref.nets.network import Network
 from acdref.ops.threads import get_threads, in_order
 from acdref.options.labels import WINDOW
 from acdref.predict.backend import Adaptive
+from acdref.remote import ahead
 from acdref.tables.manifest import Manifest
 
 SHORT_THRESHOLD = 0.99
@@ -232,7 +233,7 @@ def score_recordings(
 def _jobs(net, recordings, window, hop, printed):
     """What :func:`score_recordings` has to do."""
     yield None  # the first window loads the kernels, or compiles them, and may be the only one
-    for number, each in enumerate(recordings):
+    for number, each in enumerate(ahead(recordings)):
         if each is None:
             yield None
         elif each[1] is None:

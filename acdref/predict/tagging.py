@@ -3,13 +3,13 @@
 A recording that cannot be used costs one :class:`Failure` and never the others.
 """
 
-import os
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from acdref.predict.scoring import WINDOW, Scores, score_recordings
-from acdref.tables.walk import PassedOver, find_audio
+from acdref.remote import is_address
+from acdref.tables.walk import PassedOver, find_audio, is_folder
 
 Say = Callable[[str], object] | None
 
@@ -152,7 +152,7 @@ def recordings(paths: Iterable[str | None], say: Say = None) -> Iterator[str | F
     """
     passed = PassedOver()
     for path in paths:
-        if path is not None and os.path.isdir(path):
+        if path is not None and is_folder(path):
             yield from _in_folder(path, passed)
         else:
             yield path
@@ -165,6 +165,7 @@ def _in_folder(folder, passed):
     for path in find_audio(folder, unlisted.append, passed):
         yield path
     for error in unlisted:
-        yield Failure(error.filename, (error.strerror or str(error)).lower())
+        cause = error.strerror or str(error)
+        yield Failure(error.filename, cause if is_address(folder) else cause.lower())
     if path is None and not unlisted:
         yield Failure(folder, "no recordings in this folder (files that end in .wav, .flac, .mp3 and so on)")

@@ -23,6 +23,7 @@ from acdref.predict.score_set import network_key, score_set
 from acdref.recipes.stages import Stage
 from acdref.relabel.job import relabel
 from acdref.relabel.steps import Steps
+from acdref.remote import join
 from acdref.tables.manifest import Manifest, open_dataset, open_recordings, read_manifest, write_manifest
 
 TRAIN, VAL, SCORES, BEST = "train.csv", "val.csv", "scores.npz", "best.npz"
@@ -187,7 +188,7 @@ class Data:
         root = os.path.abspath(self.val.root)
         if root == self.root:
             return self.val
-        return dataclasses.replace(self.val, paths=tuple(os.path.join(root, p) for p in self.val.paths))
+        return dataclasses.replace(self.val, paths=tuple(join(root, p) for p in self.val.paths))
 
     def training(self, name: str, labels: str = "given") -> Stage:
         """Stage: a network trained on the labels that a stage has left."""

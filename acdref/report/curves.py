@@ -7,12 +7,11 @@ become another one, and takes over what is new; whoever looks at it stays where 
 import os
 from collections.abc import Callable, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from acdref import __version__
 from acdref.compare import differing, flat, short_names, text_of
-from acdref.files import json_number, replacing
+from acdref.files import json_number, place, replacing
 from acdref.predict.formats import printable
 from acdref.report.page import page_of
 from acdref.tables.history import AP, History, read_history
@@ -85,7 +84,7 @@ class Drawing:
     """
 
     def __init__(self, folder: str | PathLike, say: Callable[[str], object]):
-        self._folder, self._say, self._said = Path(folder), say, False
+        self._folder, self._say, self._said = place(folder), say, False
 
     def __call__(self) -> None:
         try:

@@ -16,6 +16,7 @@ from acdref import __version__
 from acdref.errors import AcdrefError
 from acdref.predict.events import Timeline
 from acdref.predict.formats import printable
+from acdref.remote import RECENT, here, is_address
 from acdref.report import page as pages
 from acdref.report.pictures import TILE, hertz, pictures
 
@@ -129,6 +130,8 @@ def write_report(
         }
     if writer.outside and said is not None:
         said(f"{writer.outside} of {writer.number} recordings are not in the page, but played where they are")
+    if writer.unheard and said is not None:
+        said(f"{writer.unheard} of {writer.number} recordings lie in a store and have no room in the page")
     return str(out) if pages.is_file(out) else os.path.join(out, "index.html")
 
 
@@ -139,7 +142,7 @@ class _Writer:
         self._parts, self._folder, self._room = parts, folder, room
         self._rows: list[list] = []
         self._cells: list[bytes] = []
-        self.number = self.heard = self.outside = 0
+        self.number = self.heard = self.outside = self.unheard = 0
 
     def add(self, recording):
         """Take a recording."""
@@ -182,13 +185,16 @@ class _Writer:
     def _sound(self, file):
         """Number of the item, or where it is from the page."""
         try:
-            size = os.path.getsize(file)
+            size = os.path.getsize(here(file, RECENT))
             if size <= self._room:
-                with open(file, "rb") as opened:
+                with open(here(file, RECENT), "rb") as opened:
                     number = self._parts.item(opened.read())
                 self._room -= size
                 return number
         except OSError:  # gone since it was scored
+            return None
+        if is_address(file) and not file.startswith("http"):  # no browser plays it
+            self.unheard += 1
             return None
         self.outside += 1
         return address(file, self._folder)
@@ -202,6 +208,8 @@ def address(file: str, folder: str) -> str:
     >>> address("sounds/50%?#.wav", "page")
     '../sounds/50%25%3F%23.wav'
     """
+    if is_address(file):
+        return quote(file, safe="/:?&=%#+,;@~")
     try:
         path = os.path.relpath(os.path.realpath(file), os.path.realpath(folder))
     except ValueError:  # another drive

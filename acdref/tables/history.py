@@ -3,13 +3,13 @@
 import os
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from acdref.errors import FileError, naming
-from acdref.files import read_json
+from acdref.files import place, read_json
+from acdref.remote import listing
 from acdref.tables.rows import Rows
 
 CONFIG, METRICS = "config.json", "metrics.csv"
@@ -97,20 +97,20 @@ def read_history(folder: str | PathLike) -> History:
     FileError
         If it is no folder of a run, a file in it is damaged, or no epoch has ended yet.
     """
-    place = Path(folder)
-    if place.is_file():
+    at = place(folder)
+    if not isinstance(at, str) and at.is_file():
         raise FileError(folder, "is a file; name the folder of a run")
     with naming(folder):
-        names = os.listdir(folder)
+        names = listing(at)[1] if isinstance(at, str) else os.listdir(at)
     if CONFIG not in names:
         raise FileError(folder, f"holds no run of acdref train (it has no {CONFIG})")
-    options = read_json(place / CONFIG)
+    options = read_json(at / CONFIG)
     lengthened = options.get(LENGTHENED, []) if isinstance(options, dict) else None
     if not isinstance(lengthened, list) or not all(
         type(n) is int for n in [options.get("epochs"), *lengthened]
     ):
-        raise FileError(place / CONFIG, "is no run's: it says nothing of epochs")
-    rows = _read_rows(place / METRICS) if METRICS in names else []
+        raise FileError(at / CONFIG, "is no run's: it says nothing of epochs")
+    rows = _read_rows(at / METRICS) if METRICS in names else []
     if not rows:
         raise FileError(folder, "no epoch of this run has ended yet")
     return History(str(folder), rows, options)

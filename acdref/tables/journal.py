@@ -20,6 +20,7 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
+from acdref import remote
 from acdref.errors import naming
 from acdref.files import open_alone, replacing, set_aside
 
@@ -186,9 +187,11 @@ class Journal:
         return self._file.read(length)
 
 
-def stamp(file: str | PathLike) -> list[int] | None:
-    """Size and time of a file; None if there is none."""
+def stamp(file: str | PathLike) -> list | None:
+    """Size and time of a file, or size and version of an address; None if there is none."""
     try:
+        if remote.is_address(file):
+            return remote.stamp(os.fspath(file))
         status = os.stat(file)
     except OSError:
         return None

@@ -20,9 +20,10 @@ from typing import Any, Self
 import numpy as np
 
 from acdref.errors import ManifestError
+from acdref.remote import is_address, join, parent
 from acdref.tables.label_files import Clip, label_matrix, read_clips, refusing_repeats, writing
 from acdref.tables.rows import names_text, tidy
-from acdref.tables.walk import PassedOver, find_audio
+from acdref.tables.walk import PassedOver, find_audio, is_folder
 
 ACD_CLASSES = (
     "voice", "music", "cat", "dog", "clapping", "urban", "machinery", "nature", "windnoise", "alarm",
@@ -90,7 +91,7 @@ class Manifest:
 
     def file(self, index: int) -> str:
         """Where recording ``index`` lies."""
-        return os.path.join(self.root, self.paths[index])
+        return join(self.root, self.paths[index])
 
     def select(self, indices: Iterable[int]) -> Self:
         """The manifest of some recordings, in the order of ``indices``."""
@@ -170,7 +171,7 @@ def open_dataset(
     ManifestError
         If it cannot be read, or ``root`` is given for a folder.
     """
-    if not os.path.isdir(path):
+    if not is_folder(path):
         return read_manifest(path, root, classes)
     _refuse_root(path, root)
     return read_folder(path, classes, say)
@@ -199,7 +200,7 @@ def open_recordings(path: File, root: File | None = None, say: Say = None) -> Ma
     ManifestError
         If the manifest cannot be read, the folder holds no recording, or `root` is given for a folder.
     """
-    if not os.path.isdir(path):
+    if not is_folder(path):
         return read_manifest(path, root)
     _refuse_root(path, root)
     folder = os.fspath(path)
@@ -247,7 +248,7 @@ def read_manifest(path: File, root: File | None = None, classes: Iterable[str] |
            [0., 0.]])
     """
     path = os.fspath(path)
-    root = (os.path.dirname(path) or ".") if root is None else os.fspath(root)
+    root = parent(path) if root is None else os.fspath(root)
     with read_clips(path, "manifest") as reader:
         clips = list(reader)
     for _ in refusing_repeats(clips, path, "manifest"):
@@ -295,7 +296,7 @@ def read_folder(path: File, classes: Iterable[str] | None = None, say: Say = Non
     expected = "(one subfolder per class is expected)"
     paths, clips = _found(root, f"no recordings found in its subfolders {expected}", say), []
     for path in paths:
-        name, _, rest = path.partition(os.sep)
+        name, _, rest = path.partition("/" if is_address(root) else os.sep)
         if not rest:
             raise ManifestError(root, f"{path} lies outside the class folders {expected}")
         clips.append(Clip(0, path, [] if name == NO_CLASS_FOLDER else [tidy(name)]))
@@ -409,7 +410,10 @@ def _found(root, nothing, say):
     def fail(error):
         raise ManifestError(root, f"{error.filename}: {error.strerror}") from error
 
-    paths = sorted(os.path.relpath(path, root) for path in find_audio(root, fail, passed))
+    def within(path):
+        return path.removeprefix(join(root, "")) if is_address(root) else os.path.relpath(path, root)
+
+    paths = sorted(map(within, find_audio(root, fail, passed)))
     if say and str(passed):
         say(f"{root}: {passed}")
     if not paths:

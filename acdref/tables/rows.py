@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from acdref.errors import FileError, naming
 from acdref.files import patient
+from acdref.remote import here
 
 COMMAS: dict = {}
 COMMAS_AND_BLANKS = {"skipinitialspace": True}
@@ -87,7 +88,7 @@ class Rows:
             if self._stream is not None:
                 self._file = io.TextIOWrapper(self._stream, **self._how)
             else:
-                self._file = open(self.path, opener=patient, **self._how)
+                self._file = open(here(self.path), opener=patient, **self._how)
         self.lines = self._text()
         self._rows = self._split()
         return self
@@ -201,9 +202,10 @@ class Rows:
     def _no_text(self):
         """The error that names the first byte that is no UTF-8: text is decoded in blocks, which hide it."""
         start = 0
-        if not os.path.isfile(self.path):  # a pipe is read once
+        path = here(self.path)
+        if not os.path.isfile(path):  # a pipe is read once
             return self._error(self.path, "is not UTF-8")
-        with open(self.path, "rb") as file:
+        with open(path, "rb") as file:
             for self.line, line in enumerate(file, start=1):
                 try:
                     line.decode()

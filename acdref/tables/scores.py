@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from acdref.checkpoint import Arrays
 from acdref.errors import FileError, naming
 from acdref.files import parse_json, refuse_pipes, replacing
+from acdref.remote import here
 from acdref.tables.label_files import Clip
 from acdref.tables.rows import Rows, csv_line, tidy
 
@@ -63,7 +64,7 @@ class ScoreFile:
     def __init__(self, path: str | PathLike, decide: Callable | None = None):
         self.path = str(path)
         refuse_pipes(path)
-        with naming(path), open(path, "rb") as file:
+        with naming(path), open(here(path), "rb") as file:
             first = file.read(64).removeprefix(codecs.BOM_UTF8).lstrip()[:2]
         self.decided = first == b"PK" and _holds_cosines(self.path)
         if self.decided:

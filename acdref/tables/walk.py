@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from os import PathLike
 
+from acdref import remote
+
 AUDIO_SUFFIXES = (
     # libsndfile
     ".aif", ".aifc", ".aiff", ".au", ".avr", ".bwf", ".caf", ".flac", ".mp2", ".mp3", ".nist", ".oga", ".ogg",
@@ -35,6 +37,8 @@ class PassedOver:
 
         ending = os.path.splitext(path)[1].lower()
         self._endings["hidden" if os.path.basename(path).startswith(".") else ending or "without ending"] += 1
+        if remote.is_address(path):  # to look inside is to copy it
+            return
         if not os.path.exists(path):
             self._broken.append(path)
         elif begins_like_audio(path):
@@ -91,6 +95,9 @@ def find_audio(
     scores go by.
     """
     root = os.fspath(folder)
+    if remote.is_address(root):
+        yield from _in_store(root, failed, passed)
+        return
     real_root, seen = os.path.realpath(root), set()
     real = {root: real_root}  # where a folder lies, by its path
 
@@ -114,13 +121,39 @@ def find_audio(
         seen.add(real[parent])
         visible = sorted(name for name in subfolders if not name.startswith("."))
         subfolders[:] = [name for name in visible if enters(parent, name)]
-        for name in sorted(files):
-            path, hidden = os.path.join(parent, name), name.startswith(".")
-            is_audio = os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
-            if is_audio and not hidden:
-                yield path
-            elif passed is not None and (not hidden or (is_audio and not name.startswith("._"))):
-                passed.file(path)
+        yield from _recordings(parent, sorted(files), passed)
+
+
+def is_folder(path: str | PathLike[str]) -> bool:
+    """Whether recordings are looked for in it; of an address with the ending of one, no store is asked."""
+    if not remote.is_address(path):
+        return os.path.isdir(path)
+    path = os.fspath(path)
+    return os.path.splitext(path)[1].lower() not in AUDIO_SUFFIXES and remote.is_folder(path)
+
+
+def _in_store(folder, failed, passed):
+    """As :func:`find_audio`, of an address; the names of one folder are in memory at a time."""
+    try:
+        folders, names = remote.listing(folder)
+    except OSError as error:
+        failed(error)
+        return
+    yield from _recordings(folder, names, passed)
+    for name in folders:
+        if not name.startswith("."):
+            yield from _in_store(remote.join(folder, name), failed, passed)
+
+
+def _recordings(folder, names, passed):
+    """The recordings among the files of a folder."""
+    for name in names:
+        path, hidden = remote.join(folder, name), name.startswith(".")
+        is_audio = os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
+        if is_audio and not hidden:
+            yield path
+        elif passed is not None and (not hidden or (is_audio and not name.startswith("._"))):
+            passed.file(path)
 
 
 def _is_within(path, folder):

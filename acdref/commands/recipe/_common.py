@@ -9,6 +9,7 @@ from acdref.commands._options import PATH, click_options, given, option, threads
 from acdref.commands._output import check_folder
 from acdref.commands._progress import TerminalObserver, say, tell
 from acdref.options.labels import CORRECTIONS, RuleOptions
+from acdref.remote import is_address
 
 out_option = option("--out", PATH, "Folder of the recipe.", required=True)
 _JSON = option("--json as_json", bool, "Print JSON, schema acdref.recipe/1.")
@@ -75,7 +76,9 @@ def do(recipe, out, job, as_json, threads, told=None):
 
     context = click.get_current_context()
     kinds = ((one.name, one.type) for one in context.command.params if one.name != "out")
-    read = (context.params[name] for name, kind in kinds if isinstance(kind, click.Path))
+    read = [context.params[name] for name, kind in kinds if isinstance(kind, click.Path)]
+    for path in filter(is_address, read):
+        raise click.UsageError(f"{path}: recipes read files of this machine (docs/stores.md)")
     check_folder(out, *(path for path in read if isinstance(path, str)))
     set_threads(threads)
     try:

@@ -2,13 +2,13 @@
 
 import click
 
-from acdref.commands._options import telling_options
+from acdref.commands._options import PATH, telling_options
 from acdref.commands._training import options_of, training_options
 from acdref.commands.recipe._common import do, out_option, recipe_options, rules_of
 
 
 @click.command(short_help="Train, correct the labels by what was learned, train again.")
-@click.argument("manifest", type=click.Path())
+@click.argument("manifest", type=PATH)
 @out_option
 @recipe_options
 @training_options

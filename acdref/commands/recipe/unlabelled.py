@@ -4,7 +4,7 @@ import os
 
 import click
 
-from acdref.commands._options import click_options, telling_options
+from acdref.commands._options import PATH, click_options, telling_options
 from acdref.commands._teacher import decision_of, decision_options, words_of
 from acdref.commands._training import options_of, training_options
 from acdref.commands.recipe._common import do, out_option, recipe_options, rules_of
@@ -12,8 +12,8 @@ from acdref.options.labels import PromptOptions
 
 
 @click.command(short_help="Label recordings by words with CLAP, train, correct the labels, train again.")
-@click.argument("bundle", type=click.Path())
-@click.argument("recordings", type=click.Path())
+@click.argument("bundle", type=PATH)
+@click.argument("recordings", type=PATH)
 @out_option
 @click_options(PromptOptions)
 @decision_options
