@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 
 from acdref import __version__
 from acdref.errors import AcdrefError
+from acdref.remote import spool
 
 _REACHED = 10  # seconds in which a scheduler answers, and after which it is said that there are no workers
 _PATIENCE = 300  # seconds in which a scheduler that was there has to come back
@@ -285,6 +286,9 @@ class _Run:
             except UnwantedError:
                 self._submit(chunk)
             except self.cluster._dask.KilledWorker:
+                if self._data is not None and self._data.status == "error":
+                    self._send_all()  # they died while the data were on their way: no file is to blame
+                    continue
                 if chunk.careful and len(chunk.files) == 1:
                     found, seconds = [Lost("workers die of it, or with it, again and again")], 0.0
                     break
@@ -325,7 +329,12 @@ class _Run:
         cluster._say(f"{cluster.address}: the scheduler is gone; waiting for it")
         cluster._disconnect()
         cluster._connect(_PATIENCE)
-        cluster._looked, self._data = 0.0, None
+        cluster._looked = 0.0
+        self._send_all()
+
+    def _send_all(self):
+        """Send all that is under way once more, and the data with it."""
+        self._data = None
         for chunk in self.waiting:
             chunk.future = None
         for chunk in self.waiting:
@@ -394,9 +403,12 @@ def _started(dask, workers):
 
     settings = {"distributed.scheduler.allowed-failures": 1, "distributed.worker.profile.enabled": False}
     settings |= _FORGETFUL
+    spool()  # which all workers share
     # Ctrl-C, which a terminal sends to all of its processes, is for this one alone: the others inherit this.
     resource_tracker.ensure_running()  # which would let it through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    masked = None
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with config.set(settings), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a port that is taken: the dashboard gets another
@@ -404,7 +416,8 @@ def _started(dask, workers):
                 n_workers=workers, threads_per_worker=1, memory_limit=0, host="127.0.0.1", silence_logs=60
             )
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
 
 # In the worker --------------------------------------------------------------------------------------------

@@ -249,6 +249,8 @@ class Run:
         except AcdrefError:
             if not self.observer.should_stop():
                 raise
+            if self.net.batch.size > 1:  # the others wait for this one
+                raise RankLost("stopped") from None
             self.save()
             raise Stopped from None
 

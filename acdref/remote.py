@@ -18,6 +18,7 @@ import functools
 import math
 import os
 import posixpath
+import queue
 import re
 import threading
 import time
@@ -258,30 +259,36 @@ def ahead(recordings: Iterable[Any]) -> Iterator[Any]:
 
     Nothing is asked for ahead of time after a path of this machine, or after None.
     """
-    pool: Any = None
+    wanted: queue.SimpleQueue = queue.SimpleQueue()
+    begun = False
     pending: deque = deque()
     try:
         for each in recordings:
             pending.append(each)
             remote = each is not None and is_address(each[1])
+            if remote and not begun:
+                begun = True
+                for _ in range(_AHEAD):  # daemons: a store that hangs does not keep this process
+                    threading.Thread(target=_fetch, args=(wanted,), daemon=True).start()
             if remote:
-                from concurrent.futures import ThreadPoolExecutor
-
-                pool = pool or ThreadPoolExecutor(_AHEAD)
-                pool.submit(_fetch, each[1])
+                wanted.put(each[1])
             while len(pending) > (_AHEAD if remote else 0):
                 yield pending.popleft()
         yield from pending
     finally:
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                wanted.get_nowait()
+        for _ in range(_AHEAD if begun else 0):
+            wanted.put(None)
 
 
-def _fetch(address):
-    """Have a copy, unless it is large or something is wrong, which whoever reads it will be told."""
-    with contextlib.suppress(OSError, AcdrefError):
-        if (_info(address).get("size") or 0) < _room() / (2 * _AHEAD):
-            here(address)
+def _fetch(wanted):
+    """Have copies, unless one is large or something is wrong, which whoever reads it will be told."""
+    while (address := wanted.get()) is not None:
+        with contextlib.suppress(OSError, AcdrefError):
+            if (_info(address).get("size") or 0) < _room() / (2 * _AHEAD):
+                here(address)
 
 
 def _copied(address, info):

@@ -28,7 +28,10 @@ def hours():
     return {
         "tag (`predict`)": CLIPS * SECONDS / tagged / 3600,
         "score by CLAP's smallest graph (`teach`)": CLIPS * max(taught) / 1000 / 2 / 3600,
-        "relabel (`relabel`: PEL, PE-CML, correction), one core": CLIPS * relabelled["us_per_clip"] / 1e6 / 3600,
+        "relabel (`relabel`: PEL, PE-CML, correction), one core": CLIPS
+        * relabelled["us_per_clip"]
+        / 1e6
+        / 3600,
         "train on 1.5 million sequences (`train`)": SEQUENCES * trained["median"] / 1000 / 3600,
     }
 

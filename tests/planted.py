@@ -58,13 +58,14 @@ PLANTED = {
         ("if position + len(block.samples) > start:", "if position > start:"),
     ],
     "cluster": [
+        ('self._data.status == "error"', "False"),
         ("yield key, None if file is None else next(answers)", "yield key, next(answers, None)"),
         ('if request["acdref"] != __version__:', "if False:"),
         ("_MOST, 2 * self.size)", "_MOST, 3 * self.size)"),
         ("if isinstance(line, str):", "if False:"),
     ],
     "predict/remote": [
-        ('path if "://" in path else os.path.abspath(path)', "os.path.abspath(path)"),
+        ("each[1] and absolute(each[1])", "each[1] and each[1]"),
         ("AudioError(path, cause) if cause else MemoryError()", "AudioError(path, cause)"),
         ('if network_key(own)["network"] != options["network"]:', "if False:"),
         ('if net.net.backend != options["backend"]:', "if False:"),
@@ -483,6 +484,7 @@ PLANTED = {
         ("if found and not _alive(int(found[1])):", "if found:"),
     ],
     "fit": [
+        ("if self.net.batch.size > 1:", "if self.net.batch.size > 2:"),
         ('job.keep == "last" or score > self.best', 'job.keep == "last" or score >= self.best'),
         ("                self.job.measured()\n", "                pass\n"),
         ("len(scores) > patience + int", "len(scores) >= patience + int"),

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 import sys
 import threading
 import time
@@ -114,6 +116,21 @@ def test_killed_workers_change_nothing(tmp_path):
     assert killed == 3 and len(check(answered, asked)) > 2
     done = [line.split()[1] for line in log.read_text().splitlines()]
     assert len(done) >= len(asked)  # what the dead had not handed in was done again
+
+
+def test_workers_that_die_while_the_data_are_on_their_way():
+    """Nobody lets files pay for it."""
+    with Processes() as own:
+        own.schedule(failures=0)
+        own.work()
+        with Cluster(own.address) as cluster:
+            while not cluster.threads:
+                cluster._look()
+            os.kill(own.workers[0].pid, signal.SIGSTOP)
+            late = threading.Timer(1.5, lambda: (kill(own.workers[0]), own.work()))
+            late.start()
+            check(list(cluster.in_order(TASK, files(12))), files(12))
+            late.join()
 
 
 def test_a_file_that_kills_costs_itself_alone():

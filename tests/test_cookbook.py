@@ -115,6 +115,16 @@ def test_it_runs(page, place):
     assert SAYS[page.stem] in printed
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+def test_a_night_without_anything_new(place):
+    page = next(page for page in PAGES if page.stem == "alarms")
+    (night,) = [block for _, block in programs(page) if "last-run" in block]
+    os.utime(place / "recordings/quiet.flac", (0, 0))  # older than any run
+    assert run(place, "sh", night) == "" and (place / "new.json").exists()
+    assert "quiet" not in (place / "new.csv").read_text() and "siren" in (place / "new.csv").read_text()
+    assert run(place, "sh", night) == "" and not (place / "new.json").exists()
+
+
 def test_what_is_not_run_or_changed_is_there():
     blocks = "\n".join(block for page in PAGES for language, block in programs(page))
     for text in (*NOT_RUN, *CHANGED):

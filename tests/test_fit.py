@@ -211,6 +211,23 @@ def test_losing_another_process_costs_the_step_alone(tmp_path, left):
     assert same(network_arrays(run.net), network_arrays(whole))
 
 
+def test_of_several_processes_none_leaves_in_silence(tmp_path):
+    """Who has lost its data workers by a signal to all must not let the others wait."""
+
+    def broken(epoch, step):
+        raise AcdrefError("a data worker was killed")
+        yield
+
+    observer = Observer()
+    observer.should_stop = lambda: True
+    for size, error in ((1, Stopped), (2, RankLost)):
+        net = network()
+        net.batch = Losing(99)
+        net.batch.size = size
+        with pytest.raises(error):
+            fit(net, replace(job(), batches=broken), tmp_path / f"{size}.npz", observer)
+
+
 def test_of_several_processes_the_first_writes(tmp_path):
     net = network()
     net.batch = Batch()

@@ -22,6 +22,7 @@ from acdref.errors import AcdrefError, AudioError, FileError, TeacherError
 from acdref.files import beside
 from acdref.matmul import matmul
 from acdref.ops.threads import in_order
+from acdref.remote import absolute
 from acdref.tables.journal import Journal, stamp
 from acdref.tables.manifest import Manifest
 
@@ -198,7 +199,7 @@ class _Scorer:
         options = {"bundle": os.path.abspath(bundle.directory), "precision": bundle.precision}
         options["teacher"] = self.teacher.describe()
         task = Task(f"{__name__}:listener", options, array.getvalue())
-        files = (((*known, file), file and os.path.abspath(file)) for known, file in self._files(recordings))
+        files = (((*known, file), file and absolute(file)) for known, file in self._files(recordings))
         for (path, mark, row, file), answer in cluster.in_order(task, files):
             if isinstance(answer, Lost):
                 row = AudioError(file, answer.cause)

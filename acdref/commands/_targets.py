@@ -111,7 +111,7 @@ def check_targets(targets: Sequence[Target], *inputs: str | None) -> None:
 
 
 def _is_folder(form, path):
-    return form in FOLDERS or (form == "parquet" and path.endswith(os.sep))
+    return form in FOLDERS or (form == "parquet" and path.endswith(("/", os.sep)))
 
 
 @contextlib.contextmanager

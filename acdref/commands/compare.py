@@ -1,5 +1,6 @@
 """`acdref compare`: runs of training side by side."""
 
+import os
 import sys
 
 import click
@@ -39,12 +40,15 @@ def command(runs, form, out):
     Exit codes: 0 success; 1 no run could be read (stderr says why); 2 wrong usage; 3 partial: some were left
     out, one line on stderr for each; 130 interrupted.
     """
-    check_output(out, *runs, endings=(".html", ".htm"))
+    from acdref.report.curves import PAGE
+    from acdref.tables.history import CONFIG, METRICS, read_history
+
+    read = [os.path.join(run, name) for run in runs for name in (CONFIG, METRICS, PAGE)]
+    check_output(out, *runs, *read, endings=(".html", ".htm"))
     form = form or ("table" if sys.stdout.isatty() else "csv")
 
     from acdref.compare import FORMATS, notes
     from acdref.errors import FileError
-    from acdref.tables.history import read_history
 
     found, failed = [], 0
     with Progress() as progress:

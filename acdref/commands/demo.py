@@ -47,9 +47,9 @@ def command(out, keep, seed, threads):
     Printed is what each recording is, by its source, what the shipped weights hear in it, and how many of
     these are right. The weights have been trained on none of them. A page shows more, and plays them.
 
-    Then the same weights are trained for a minute on sound scenes of the same 11 classes, which are made up
-    here, and measured on other scenes before and after, as average precision (AP) of each class. The sounds
-    are caricatures and the training is short: it shows that everything works, not how well.
+    Then the same weights are trained for half a minute or more on sound scenes of the same 11 classes, which
+    are made up here, and measured on other scenes before and after, as average precision (AP) of each class.
+    The sounds are caricatures and the training is short: it shows that everything works, not how well.
 
     \b
     Examples:
@@ -130,7 +130,7 @@ def _recordings(place, observer):
     observer.show("writing the page")
     page = write_page(place, tagger, found)
     observer.clear()
-    click.echo(f"to see and hear them, {EVENT_WINDOW:g} s at a time: {_opener()} {shlex.quote(page)}")
+    click.echo(f"to see and hear them, {EVENT_WINDOW:g} s at a time: {_opening(page)}")
 
 
 def _row(path, classes, verdict, heard):
@@ -146,9 +146,11 @@ def _tally(found):
     yield f"tags: {sum(tags)} of the {there} classes that they have, and {len(tags) - sum(tags)} others"
 
 
-def _opener():
+def _opening(page):
     """The command that opens a file with what the system has for it."""
-    return {"darwin": "open", "win32": "start"}.get(sys.platform, "xdg-open")
+    if sys.platform == "win32":
+        return f'start "" "{page}"'
+    return f"{'open' if sys.platform == 'darwin' else 'xdg-open'} {shlex.quote(page)}"
 
 
 def _learnt(result):

@@ -34,9 +34,6 @@ def command(out, resume, threads, **options):
     Under mpiexec its processes share each batch, and the result is that of one process, bit for bit; see
     docs/scale.md.
 
-    Under mpiexec its processes share each batch, and the result is that of one process, bit for bit; see
-    docs/scale.md.
-
     \b
     Examples:
       acdref train manifest.csv --root recordings --out run --val-fold 4

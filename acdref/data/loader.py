@@ -273,7 +273,7 @@ _worker = None  # in a worker process: (sequences, transform, slots, paths of fa
 
 def _start_worker(shared, workers, memory, layout):
     global _worker
-    del os.environ[_STARTED]
+    os.environ.pop(_STARTED, None)  # a worker may be started by a later submission
     sequences, transform = ForkingPickler.loads(shared.raw)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _step_aside()

@@ -267,7 +267,7 @@ def refuse_parts(folder: str | PathLike) -> None:
 
 def _parquet(path, columns, schema):
     """A file, or parts in a folder, which a name means by a slash at its end."""
-    return (ParquetParts if os.fspath(path).endswith(os.sep) else ParquetRows)(path, columns, schema)
+    return (ParquetParts if os.fspath(path).endswith(("/", os.sep)) else ParquetRows)(path, columns, schema)
 
 
 def check_parquet() -> Any:

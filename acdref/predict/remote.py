@@ -4,7 +4,6 @@ Weights and options travel once, see :mod:`acdref.cluster`; of the scores come b
 machine would have made with the same backend, if it is of the same kind.
 """
 
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -20,6 +19,7 @@ from acdref.predict.backend import Adaptive
 from acdref.predict.embedding import Embedder
 from acdref.predict.score_set import network_key
 from acdref.predict.scoring import Heard, Scores, score_recordings
+from acdref.remote import absolute
 
 
 def score_far(
@@ -44,7 +44,7 @@ def score_far(
     Heard
         Without what decoders have printed, which is in the workers' logs.
     """
-    entries = (each and (each, each[1] and _absolute(each[1])) for each in recordings)
+    entries = (each and (each, each[1] and absolute(each[1])) for each in recordings)
     answers = cluster.in_order(task_of(net, window, hop), entries)
     for number, ((recording, path), answer) in enumerate(answers):
         yield from _heard(Heard(number, recording), path, answer)
@@ -57,11 +57,6 @@ def task_of(net: Adaptive, window: float, hop: float | None) -> Task:
         place = Path(folder, "weights.npz")
         save_weights(place, net.net, map(str, range(net.net.config.classes)))
         return Task(f"{__name__}:scorer", options, place.read_bytes())
-
-
-def _absolute(path):
-    """As workers find it that are elsewhere."""
-    return path if "://" in path else os.path.abspath(path)
 
 
 def _heard(heard, path, answer):

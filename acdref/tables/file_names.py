@@ -67,7 +67,10 @@ class FilePattern:
         try:
             if conversion:
                 raise ValueError(f"there is no !{conversion}")
-            format("x" if field == "id" else 30, spec)
+            if field == "id" and spec:
+                raise ValueError("an id stands there whole")
+            for seconds in (30.0, 30.5):
+                _written("x" if field == "id" else seconds if field in ("start", "end") else 30, spec)
         except ValueError as error:
             raise OptionError(f"{self.pattern}: {{{field}}} cannot be written so ({error})") from None
 
