@@ -272,7 +272,9 @@ def test_a_run_in_a_store_is_that_of_a_folder(store, corpus, tmp_path):
     assert not store.s3.exists(f"{there}/best.npz")
     row = train(options(f"{ROOT}/corpus", workers=1), there, resume=True)
     names = {name.rpartition("/")[2] for name in store.s3.find(there)}
-    assert names == {"config.json", "metrics.csv", "best.npz", "last.npz"} and row["epoch"] == 2
+    assert (
+        names == {"config.json", "metrics.csv", "curves.html", "best.npz", "last.npz"} and row["epoch"] == 2
+    )
     assert content(store, "runs/1/metrics.csv") == (here / "metrics.csv").read_bytes()
     ours, theirs = (checkpoint.load(f"{run}/last.npz")[0] for run in (here, there))
     assert all(np.array_equal(ours[name], theirs[name], equal_nan=True) for name in ours)
