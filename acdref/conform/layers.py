@@ -22,6 +22,7 @@ from acdref.ops.activation import (
     sigmoid,
 )
 from acdref.ops.attention import ATTENTION
+from acdref.ops.batch import WHOLE
 from acdref.ops.conv2d import Geometry, conv2d, conv2d_input_gradient, conv2d_weight_gradient
 from acdref.ops.norm import (
     EPS,
@@ -389,7 +390,8 @@ def _attention_block():
             kind, 4, 3, seed
         )
         params = {key: np.float64(np.float32(a)) for key, a in params.items()}
-        net = SimpleNamespace(params={f"attention.{key}": a for key, a in params.items()}, backend="numpy")
+        own = {f"attention.{key}": a for key, a in params.items()}
+        net = SimpleNamespace(params=own, backend="numpy", batch=WHOLE)
         x = draw(seed + 30, 2, 3, 2, 4)
         y, tape = layer.forward(net, x, True)
         dy, grads = draw(seed + 40, *x.shape), {}
