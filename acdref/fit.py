@@ -178,7 +178,7 @@ def fit(net: Network, job: Job, path: Path | None = None, observer: Observer | N
     if path is not None and path.exists():
         run.restore(path)
     run.work()
-    if job.best is not None:
+    if job.best is not None and net.batch.rank == 0:  # who has written it
         checkpoint.restore_network(job.best, net, checkpoint.load(job.best)[0])
     elif run.average is not None:
         checkpoint.restore_network("the average", net, run.average.values)

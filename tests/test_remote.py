@@ -284,7 +284,7 @@ def test_trouble_ahead_is_told_by_who_reads(memory):
 
 def test_objects_and_folders(door):
     assert read(OBJECT) == CONTENT
-    assert listing(f"s3://{BUCKET}") == (["x"], []) and listing(f"s3://{BUCKET}/x/") == ([], ["sound.bin"])
+    assert "x" in listing(f"s3://{BUCKET}")[0] and listing(f"s3://{BUCKET}/x/") == ([], ["sound.bin"])
     assert remote.is_folder(f"s3://{BUCKET}/x") and not remote.is_folder(OBJECT)
     with pytest.raises(StoreError, match="a folder of objects"):
         here(f"s3://{BUCKET}/x")

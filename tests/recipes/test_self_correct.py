@@ -90,13 +90,13 @@ def test_the_teacher_is_what_train_makes(finished, training, tmp_path):
 
 @pytest.mark.parametrize("late", [False, True])
 def test_killed_at_every_file_it_ends_the_same(finished, training, tmp_path, monkeypatch, late):
-    """A chain of processes, each of which dies at the first to fifth file that it replaces."""
+    """A chain of processes, each of which dies at the first to seventh file that it replaces."""
     monkeypatch.setattr("acdref.fit.CHECKPOINT_SECONDS", 0)
     out = tmp_path / "out"
     deaths = 0
     while deaths < 100:
         try:
-            with dying_at(monkeypatch, 1 + deaths % 5, late):
+            with dying_at(monkeypatch, 1 + deaths % 7, late):
                 self_correct(training, out, RULES)
             break
         except Killed:
