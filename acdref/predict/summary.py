@@ -1,5 +1,6 @@
 """What `acdref predict` has written, in sum: of each class and recording how long and when it is heard."""
 
+import functools
 import itertools
 import json
 import math
@@ -104,8 +105,12 @@ class Bar:
         self.asked.add(label)
         least = self._by_class.get(label, self._threshold)
         if least is None:
-            least = 0.0 if seconds is None else float(USUAL(seconds))
+            least = 0.0 if seconds is None else _usual(seconds)
         return score >= least
+
+
+# Asked for every score; windows are of few lengths.
+_usual = functools.lru_cache(256)(lambda seconds: float(USUAL(seconds)))
 
 
 def read_tags(stream: BinaryIO, name: str, counts: Callable[..., bool]) -> Iterator[Tagged]:
