@@ -169,11 +169,11 @@ def _acdnet_layers():
 
 
 OTHERS = {
-    # width, steps of the features, clips to train on, classes, paper
-    "vgg-gap": (1 / 32, 191, 2, 5, "2, table 1"),
-    "conv1d": (1 / 16, 0, 3, 4, "3, table II"),
-    "resnet50": (1 / 64, 2, 3, 4, "4"),
-    "mobilenetv2": (1 / 16, 100, 3, 5, "5"),
+    # width, steps of the features, clips to train on, classes, the first clip's seed, paper
+    "vgg-gap": (1 / 32, 191, 2, 5, 0, "2, table 1"),
+    "conv1d": (1 / 16, 0, 3, 4, 0, "3, table II"),
+    "resnet50": (1 / 64, 2, 3, 4, 204, "4"),
+    "mobilenetv2": (1 / 16, 100, 3, 5, 18, "5"),
 }
 
 
@@ -183,12 +183,13 @@ def _acdnet_training():
 
 
 def _other(name):
-    width, steps, clips, classes, paper = OTHERS[name]
+    width, steps, clips, classes, first, paper = OTHERS[name]
     folder = f"networks/{name.replace('-', '_')}"
     net = _telling(name, width, 33, classes=classes)
     front = front_end(net)
     samples = front.fewest(max(steps, net.min_frames))
-    x = np.stack([front.transform(made_up(samples, seed)) for seed in range(clips)])
+    # These clips bring no ReLU so near 0 that rounding decides what passes it, and with it many gradients.
+    x = np.stack([front.transform(made_up(samples, first + i)) for i in range(clips)])
     _acquaint(net, x)
     changed = {key: a + 1e-3 - EPS for key, a in net.state.items() if key.endswith(".var")}
     cause, logits = "batch normalisation had the epsilon 1e-3", _with(net, changed).forward(x[:1])[0]

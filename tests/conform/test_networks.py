@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conform_support import assert_consistent, assert_right, by_function
+from conform_support import assert_consistent, assert_right, by_function, error
 
 from acdref.conform import networks
 from acdref.nets.registry import NETWORKS, default_config
@@ -53,6 +53,20 @@ def test_float32_is_enough_for_training(name):
     networks.without_dropout(net)
     answers = networks.ten_steps(net, case.inputs["features"], case.inputs["labels"], case.inputs)
     assert_right(case, answers)
+
+
+@pytest.mark.parametrize("name", [name.replace("-", "_") for name in networks.OTHERS])
+def test_rounding_does_not_decide_what_passes_a_relu(name, monkeypatch):
+    """What float32 may move a map by, 1e-6, moves gradients by less than their tolerance."""
+    monkeypatch.setattr(networks, "STEPS", 1)
+    (case,) = FUNCTIONS[f"networks/{name}_training"].values()
+    for shift in (-1e-6, 1e-6):
+        net = networks._wide(in_float32(case))
+        networks.without_dropout(net)
+        net.params |= {key: a + shift for key, a in net.params.items() if key.endswith(".beta")}
+        answers = networks.ten_steps(net, case.inputs["features"], case.inputs["labels"], case.inputs)
+        errors = {key: error(case, key, answers[key]) for key in case.outputs if key.startswith("gradient.")}
+        assert max(errors.values()) <= 1, max(errors, key=errors.get)
 
 
 def test_only_parameters_without_a_gradient_are_left_out():
