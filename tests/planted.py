@@ -779,6 +779,21 @@ PLANTED = {
     "recipes/unlabelled": [
         (', "decision": dataclasses.asdict(decision)', ""),
     ],
+    "relabel/files": [
+        ("return source + text[len(place) :] if", "return text if"),
+        ("name: path and absolute(path) for", "name: path for"),
+        ('anywhere = options | {"folder": absolute(options["folder"])}', "anywhere = dict(options)"),
+        ("if isinstance(answer, Lost):", "if False:"),
+        ("if time.monotonic() >= until:", "if True:"),
+        ("if time.monotonic() >= until:", "if False:"),
+        ('_anywhere(options) | {"patience": _PATIENCE}', "_anywhere(options)"),
+    ],
+    "commands/relabel": [
+        ("        if real(out) in inputs:\n", "        if False:\n"),
+        ("        if out in targets:\n", "        if False:\n"),
+        ("end(failed, done=failed < len(sources))", "end(failed)"),
+        ("if len(sources) > 1 and not whole and not only_check:", "if False:"),
+    ],
     "relabel/job": [
         ("clip = clip._replace(id=self.file.pattern.path(clip))", "pass"),
         ("        if not self.found.clips:\n", "        if False:\n"),

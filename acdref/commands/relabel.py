@@ -1,10 +1,12 @@
 """`acdref relabel`: correct, mask, expand, map and frame the labels of a whole file."""
 
+import json
 import os
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 import click
 
+from acdref.commands._network import open_cluster
 from acdref.commands._options import (
     CLASSES,
     PATH,
@@ -15,10 +17,12 @@ from acdref.commands._options import (
     option,
     telling_options,
 )
-from acdref.commands._output import check_output
-from acdref.commands._progress import Progress, tell
+from acdref.commands._output import check_folder, check_output
+from acdref.commands._progress import Progress, end, tell
 from acdref.commands._teacher import decision_of, decision_options
+from acdref.errors import FileError
 from acdref.options.labels import FORMATS, STATISTICS, UNKNOWN, Decision, FrameOptions, RuleOptions
+from acdref.remote import is_address, join, real
 
 _STEP_FLAGS = (
     "--expand", "--mask-children", "--map-classes", "--zero-shot", "--correct", "--percentile",
@@ -36,8 +40,14 @@ class _Steps(click.Command):
 
 
 @click.command(cls=_Steps, short_help="Apply label rules to a label file.")
-@click.argument("source", metavar="INPUT", type=PLACE)
-@option("--out", PLACE, "The new file; it appears when all is done.", metavar="OUTPUT")
+@click.argument("sources", metavar="INPUT...", nargs=-1, required=True, type=PLACE)
+@option(
+    "--out",
+    PLACE,
+    "The new file; it appears when all is done. Or a folder (that is there, or ends in /), for one new file "
+    "an INPUT, of its name.",
+    metavar="OUTPUT",
+)
 @option("--check only_check", bool, "Only validate the files and say what they hold.")
 @option("--format form", FORMATS, "Of INPUT  [default: recognised]")
 @option("--to", ["manifest"], "Of OUTPUT  [default: that of INPUT; framed by --frame]")
@@ -104,10 +114,17 @@ class _Steps(click.Command):
     "negatives). In the order of INPUT.",
 )
 @click_options(FrameOptions, ("guard",))
-@option("--json as_json", bool, "Print JSON, schema acdref.relabel/1.")
+@option(
+    "--scheduler",
+    str,
+    "With a folder as OUTPUT: have it done, file by file, by the workers of a Dask scheduler, "
+    "tcp://HOST:8786, or by N processes here, local:N. They open the files by their paths.",
+    metavar="ADDRESS",
+)
+@option("--json as_json", bool, "Print JSON, schema acdref.relabel/1; with a folder, a line a file.")
 @telling_options
 def command(
-    source,
+    sources,
     out,
     only_check,
     form,
@@ -118,10 +135,14 @@ def command(
     absent,
     file_pattern,
     root,
+    scheduler,
     as_json,
     **options,
 ):
     """Apply label rules to the label file INPUT and write OUTPUT; say what changed, class by class.
+
+    Several INPUTs are done one by one: thresholds by class are each file's own, and one that is wrong stops
+    none of the others.
 
     Whatever the order of the options, the steps are done in this one: --expand or --mask-children; the
     mapping (--superclasses, or with --ontology --vocabulary); --zero-shot, or else --correct, --percentile
@@ -168,31 +189,118 @@ def command(
       acdref relabel manifest.csv --scores clap.npz --zero-shot --threshold 0.3 --out labels.csv
       acdref relabel audioset_eval_strong.tsv --frame --out framed.tsv
       acdref relabel dev.csv --check
+      acdref relabel segments/*.csv --ontology ontology.json --expand --out expanded/ --scheduler local:4
 
     \b
     Exit codes: 0 success; 1 a file or the steps do not fit (one line on stderr names file, line and cause;
-    nothing was written); 2 wrong usage; 130 interrupted.
+    nothing was written); 2 wrong usage; 3 partial: of several files, some do not fit; 130 interrupted.
     """
     if (out is None) != only_check:
         raise click.UsageError("give either --out OUTPUT or --check")
     _refuse_pattern(file_pattern, root, to, only_check)
-    from acdref.relabel.job import check, relabel
+    asked = _steps(**options)
+    how = {"scores": scores, "absent": absent, "format": form, "classes": classes}
+    how |= {"file_pattern": file_pattern, "root": root}
+    read = (scores, absent, *(asked[name] for name in ("ontology", "vocabulary", "superclasses")))
+    whole = out is not None and _is_folder(out)
+    _refuse_several(sources, whole, out, unknown_out, scheduler, only_check)
+    if whole:
+        _each(sources, out, read, asked, how | {"to": to}, scheduler, as_json)
+    elif only_check:
+        for source in sources:
+            _check(source, asked, how, as_json)
+    else:
+        for flag, output in (("--out", out), ("--unknown-out", unknown_out)):
+            check_output(output, sources[0], *read, flag=flag, endings=_ENDINGS)
+        _one(sources[0], out, asked, how | {"to": to, "unknown_out": unknown_out}, as_json)
 
-    read = (source, scores, absent, *(options[name] for name in ("ontology", "vocabulary", "superclasses")))
-    for flag, output in (("--out", out), ("--unknown-out", unknown_out)):
-        check_output(output, *read, flag=flag, endings=(".csv", ".tsv", ".txt", ""))
-    steps = _steps(**options)
-    how = {"absent": absent, "format": form, "classes": classes, "file_pattern": file_pattern, "root": root}
-    if only_check:
-        how["say"] = Progress().log
-        result = check(source, steps, scores, **how)
-        tell({"file": source} | result, lambda: _summary(source, result), as_json)
-        return
+
+_ENDINGS = (".csv", ".tsv", ".txt", "")
+
+
+def _is_folder(path):
+    """Whether an output is one, or is to be."""
+    return path.endswith(("/", os.sep)) or os.path.isdir(path)
+
+
+def _refuse_several(sources, whole, out, unknown_out, scheduler, only_check):
+    if scheduler and not whole:
+        raise click.UsageError("--scheduler goes with a folder as --out, such as relabelled/")
+    if whole and unknown_out is not None:
+        raise click.UsageError("--unknown-out goes with one file as --out; manifests hold unknown labels")
+    if len(sources) > 1 and not whole and not only_check:
+        raise click.UsageError(f"several files need a folder as --out, such as relabelled/, not {out}")
+
+
+def _one(source, out, asked, how, as_json):
+    from acdref.relabel.job import relabel
+    from acdref.relabel.steps import read_steps
+
     with Progress() as progress:
-        how |= {"to": to, "unknown_out": unknown_out, "say": progress.log}
-        how["progress"] = lambda n: progress.show(f"{n} clips")
-        report = relabel(source, out, steps, scores, **how).as_dict()
+        how |= {"say": progress.log, "progress": lambda n: progress.show(f"{n} clips")}
+        report = relabel(source, out, read_steps(**asked), **how).as_dict()
     tell({"file": source, "out": out} | report, lambda: report_table(report), as_json)
+
+
+def _check(source, asked, how, as_json):
+    from acdref.relabel.job import check
+    from acdref.relabel.steps import read_steps
+
+    result = check(source, read_steps(**asked), say=Progress().log, **how)
+    tell({"file": source} | result, lambda: _summary(source, result), as_json)
+
+
+def _each(sources, folder, read, asked, how, scheduler, as_json):
+    """Relabel files one by one into a folder."""
+    _check_names(sources, folder, read)
+    from acdref.files import make_folder
+    from acdref.relabel.files import output_of, relabel_files
+    from acdref.relabel.report import SCHEMA
+    from acdref.relabel.steps import read_steps
+
+    failed = 0
+    with Progress() as progress:
+        read_steps(**asked)  # which is wrong for all files, or for none
+        cluster = open_cluster(scheduler, progress) if scheduler else None
+        if not is_address(folder):
+            make_folder(folder)
+        for number, (source, about) in enumerate(relabel_files(sources, folder, asked, how, cluster), 1):
+            for note in about["notes"]:
+                progress.log(note)
+            facts = {"file": source, "out": output_of(source, folder)} | about.get("report", {})
+            if "error" in about:
+                failed += 1
+                progress.error(about["error"])
+                facts = {"file": source, "error": about["error"], "schema": SCHEMA}
+            progress.clear()
+            if as_json:
+                click.echo(json.dumps(facts))
+            elif "error" not in about:
+                click.echo(_line(facts))
+            progress.show(f"{number} of {len(sources)} files")
+    end(failed, done=failed < len(sources))
+
+
+def _check_names(sources, folder, read):
+    """Refuse what would replace an input, or another's output."""
+    check_folder(folder, *sources, *read)
+    targets = {}
+    inputs = {real(path) for path in (*sources, *filter(None, read))}
+    for source in sources:
+        out = join(folder, os.path.basename(source))
+        if is_address(folder) or os.path.isdir(folder):
+            check_output(out, source, endings=_ENDINGS)
+        if real(out) in inputs:
+            raise FileError(out, "is an input, and would be replaced; name another output")
+        if out in targets:
+            raise FileError(source, f"has the name of {targets[out]}, and both would be {out}")
+        targets[out] = source
+
+
+def _line(report):
+    each = report["per_clip"]
+    told = f"per clip {each['before']:.4f} labels before, {each['after']:.4f} after"
+    return f"{report['out']}: {report['clips']} clips; {told}"
 
 
 def _refuse_pattern(pattern, root, to, only_check):
@@ -212,12 +320,8 @@ def _refuse_pattern(pattern, root, to, only_check):
         raise click.UsageError(f"--file-pattern {error}") from None
 
 
-def _steps(ontology, vocabulary, superclasses, **options):
-    """The steps that the options name; reads the ontology and the tables of classes."""
-    from acdref.labels import Ontology, SuperClasses
-    from acdref.relabel.job import Steps
-    from acdref.tables.columns import read_vocabulary
-
+def _steps(**options):
+    """The steps that the options name, as :func:`acdref.relabel.steps.read_steps` takes them."""
     _refuse_strays(options)
     rules, frame, decision = (
         {field.name: options[field.name] for field in fields(kind) if field.name in options}
@@ -229,16 +333,13 @@ def _steps(ontology, vocabulary, superclasses, **options):
     if options["mean_threshold"]:
         psla = options["candidates"] == "psla"
         steps["mean_threshold"] = {"statistic": options["mean_threshold"], "psla": psla}
-    return Steps(
-        ontology=ontology and Ontology.from_json(ontology),
-        vocabulary=vocabulary and read_vocabulary(vocabulary),
-        superclasses=superclasses and SuperClasses.from_csv(superclasses),
-        frame=frame if options["framed"] else None,
-        zero_shot=decision_of(**decision) if options["zero_shot"] else None,
-        logit_scale=None if options["zero_shot"] else decision["scale"],
-        **{name: options[name] for name in ("expand", "mask_children", "unknown")},
-        **steps,
-    )
+    kept = ("ontology", "vocabulary", "superclasses", "expand", "mask_children", "unknown")
+    return steps | {
+        "frame": frame if options["framed"] else None,
+        "zero_shot": asdict(decision_of(**decision)) if options["zero_shot"] else None,
+        "logit_scale": None if options["zero_shot"] else decision["scale"],
+        **{name: options[name] for name in kept},
+    }
 
 
 def _refuse_strays(options):

@@ -1,11 +1,13 @@
 """What :func:`acdref.relabel.job.relabel` shall do."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from acdref import labels
 from acdref.errors import AcdrefError
 from acdref.options import Checked, option
 from acdref.options.labels import UNKNOWN, Decision
+from acdref.tables.columns import read_vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,39 @@ class Steps(Checked):
         """Whether a label may become unknown that was known."""
         masking = [step.get("mask", True) for step in (self.correct, self.percentile) if step is not None]
         return self.mask_children or self.zero_shot is not None or any(masking)
+
+
+def read_steps(
+    *,
+    ontology: str | None = None,
+    vocabulary: str | None = None,
+    superclasses: str | None = None,
+    zero_shot: dict[str, Any] | None = None,
+    **steps: Any,
+) -> Steps:
+    """Steps of what can be written as JSON: files in place of what they hold.
+
+    Parameters
+    ----------
+    ontology, vocabulary, superclasses : str, optional
+        ``ontology.json``, ``class_labels_indices.csv``, and the CSV of super-classes.
+    zero_shot : dict, optional
+        Arguments of Decision.
+    **steps
+        Arguments of Steps.
+
+    Raises
+    ------
+    AcdrefError
+        If a file cannot be read, or the steps do not go together.
+    """
+    return Steps(
+        ontology=None if ontology is None else labels.Ontology.from_json(ontology),
+        vocabulary=None if vocabulary is None else read_vocabulary(vocabulary),
+        superclasses=None if superclasses is None else labels.SuperClasses.from_csv(superclasses),
+        zero_shot=None if zero_shot is None else Decision(**zero_shot),
+        **steps,
+    )
 
 
 _MOST_FRAMES = 1_000_000  # of a clip: more would not fit into memory

@@ -105,6 +105,67 @@ def test_classes_with_commas(files):
     assert program(*arguments, f"@{files}/names")[0] == 0
 
 
+class TestSeveral:
+    ARGUMENTS = ("--ontology", "ontology.json", "--expand")
+
+    @pytest.fixture
+    def run(self, files):
+        write(files / "bad.csv", "path,classes\na.wav,nothing\n")
+
+        def run(*arguments):
+            there = (f"{files}/{one}" if {".", "/"} & set(one) else one for one in arguments)
+            code, *told = program("relabel", *there)
+            return code, *(text.replace(f"{files}/", "") for text in told)
+
+        return run
+
+    def test_each_is_done(self, files, run):
+        code, out, err = run("bad.csv", "segments.csv", *self.ARGUMENTS, "--out", "new/")
+        assert code == 3 and err.startswith("acdref: bad.csv: line 2: the label 'nothing' is no known class")
+        assert out == "new/segments.csv: 3 clips; per clip 1.3333 labels before, 2.3333 after\n"
+        run("segments.csv", *self.ARGUMENTS, "--out", "alone.csv")
+        (only,) = (files / "new").iterdir()
+        assert only.read_bytes() == (files / "alone.csv").read_bytes()
+        assert run("bad.csv", *self.ARGUMENTS, "--out", "./new")[0] == 1  # a folder by now
+
+    def test_json_has_a_line_a_file(self, run):
+        out = run("bad.csv", "segments.csv", *self.ARGUMENTS, "--out", "new/", "--json")[1]
+        bad, good = map(json.loads, out.splitlines())
+        assert (bad["schema"], bad["file"]) == ("acdref.relabel/1", "bad.csv") and "nothing" in bad["error"]
+        assert (good["file"], good["out"], good["clips"]) == ("segments.csv", "new/segments.csv", 3)
+
+    def test_check(self, run):
+        code, out, _ = run("segments.csv", "strong.tsv", "--check")
+        names = [line.partition(":")[0] for line in out.splitlines()]
+        assert (code, names) == (0, ["segments.csv", "strong.tsv"])
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "cause"),
+        [
+            (("m.csv", "segments.csv", "--out", "x.csv"), 2, "several files need a folder as --out"),
+            (("m.csv", "--out", "x.csv", "--scheduler", "local:1"), 2, "--scheduler goes with a folder"),
+            (("m.csv", "--check", "--scheduler", "local:1"), 2, "--scheduler goes with a folder"),
+            (("m.csv", "--out", "x/", "--unknown-out", "u.csv"), 2, "--unknown-out goes with one file"),
+            (("m.csv", "segments.csv", "--out", "."), 1, "./m.csv: is an input, and would be replaced"),
+            (
+                ("m.csv", "s/m.csv", "--out", "x/"),
+                1,
+                "s/m.csv: has the name of m.csv, and both",
+            ),
+            (("s/m.csv", "segments.csv", "--out", "linked/"), 1, "linked/m.csv: is an input"),
+        ],
+    )
+    def test_refused(self, files, run, arguments, code, cause):
+        """Before anything is written; a link in the folder leads to another input."""
+        (files / "s").mkdir()
+        write(files / "s" / "m.csv", MANIFEST)
+        (files / "linked").mkdir()
+        (files / "linked" / "m.csv").symlink_to(files / "segments.csv")
+        done = run(*arguments)
+        assert done[:2] == (code, "") and cause in done[2]
+        assert not (files / "x").exists() and (files / "segments.csv").read_text() == AUDIOSET
+
+
 def test_a_step_given_as_a_word(files):
     code, out, err = program("relabel", "correct", files / "m.csv", "--scores", files / "s.npz")
     assert (code, out) == (2, "") and "steps are options: acdref relabel --correct" in err

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from predict_support import ROOT, noise, program, write, write_tiny_weights, write_truncated
+from relabel_support import write as write_label_file
 
 pytest.importorskip("distributed")
 
@@ -91,6 +92,23 @@ def test_teach(address, folder, tmp_path):
     code, err, printed, _ = both(address, tmp_path, "teach", tmp_path / "hf", folder / "sounds", out="t.npz")
     assert code == 3 and printed == "OUT: cosines of 7 of 8 recordings with 11 classes\n"
     assert "bad.wav: text, not audio" in err
+
+
+def test_relabel(address, tmp_path):
+    sources = [tmp_path / f"{i}.csv" for i in range(5)]
+    for i, source in enumerate(sources):
+        rows = "".join(f"{k}.wav,class{i % 4 + k % 2}\n" for k in range(9))
+        write_label_file(source, f"path,classes\n{rows}")
+    found = []
+    for where in ((), ("--scheduler", address)):
+        out = tmp_path / f"out{len(where)}"
+        arguments = ("--classes", "class0,class1,class2,class3", "--out", f"{out}/", *where)
+        code, printed, err = program("relabel", *sources, *arguments)
+        new = {path.name: path.read_bytes() for path in out.iterdir()}
+        found.append((code, printed.replace(str(out), "OUT"), err, new))
+    assert found[0] == found[1]
+    code, _, err, new = found[0]
+    assert code == 3 and len(new) == 4 and f"{sources[3]}: line 3: the label 'class4'" in err
 
 
 @pytest.mark.parametrize(
