@@ -4,7 +4,8 @@
 
 Noise at 48 kHz, stereo, 16 bits.  In real time it is written 10 ms at a time, as a sound card does, by a
 clock that waits for nobody; a row's delay is the time from the end of its window on that clock until the row
-can be read.  The share of a core is that between the first row and the last.  Then hours of sound are written
+can be read.  The share of a core is that between the first row and the last.  Windows of 10 s are heard for two
+minutes at most.  Then hours of sound are written
 as fast as they are taken: memory after the first tenth, and at its most.
 """
 
@@ -137,7 +138,7 @@ def main():
     with start(threads) as process:  # compiles, where that has not happened
         process.communicate(noise(1))
     table.add(threads=threads, **live(arguments.seconds, 4, 1, threads))
-    table.add(threads=threads, **live(arguments.seconds, 10, 10, threads))
+    table.add(threads=threads, **live(min(arguments.seconds, 120), 10, 10, threads))
     table.add(threads=threads, **fast(arguments.hours, threads))
     table.write(arguments.json)
 
