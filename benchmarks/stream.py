@@ -4,9 +4,9 @@
 
 Noise at 48 kHz, stereo, 16 bits.  In real time it is written 10 ms at a time, as a sound card does, by a
 clock that waits for nobody; a row's delay is the time from the end of its window on that clock until the row
-can be read.  The share of a core is that between the first row and the last.  Windows of 10 s are heard for two
-minutes at most.  Then hours of sound are written
-as fast as they are taken: memory after the first tenth, and at its most.
+can be read.  The share of a core is that between the first row and the last.  Windows of 10 s are heard for
+two minutes at most.  Then hours of sound are written as fast as they are taken: memory after the first tenth,
+and at its most.
 """
 
 import argparse
