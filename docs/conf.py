@@ -81,8 +81,29 @@ def add_contents(app, docname, source):
         entries = "\n".join(
             f"{name} <{target}>" for name, target in re.findall(r"\[(.+?)\]\((.+?\.md)\)", text)
         )
-        entries = entries or "/api/acdref"  # the section on the API, whose pages only the site has
+        entries = entries or "/api/commands\n/api/acdref"  # whose pages only the site has
         source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {heading}\n\n{entries}\n```\n"
+
+
+def write_commands(app):
+    """The page of the command line: what each command says of itself."""
+    from click import Context, Group
+
+    from acdref.cli import group
+
+    def sections(command, context, mark):
+        title = context.command_path
+        text = "\n".join(f"    {line}".rstrip() for line in command.get_help(context).splitlines())
+        yield f"{title}\n{mark * len(title)}\n\n::\n\n{text}\n"
+        for name in command.list_commands(context) if isinstance(command, Group) else ():
+            below = command.get_command(context, name)
+            inner = Context(below, context, name, max_content_width=100, terminal_width=100)
+            yield from sections(below, inner, "-" if mark == "=" else "~")
+
+    outer = Context(group, info_name="acdref", max_content_width=100, terminal_width=100)
+    page = ROOT / "api/commands.rst"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("\n".join(sections(group, outer, "=")), encoding="utf-8")
 
 
 class KeepWords(SphinxTransform):
@@ -178,6 +199,7 @@ def write_sources(app, exception):
 
 def setup(app):
     app.connect("builder-inited", lambda app: ENVIRONMENT.append(app.env))
+    app.connect("builder-inited", write_commands)
     app.connect("source-read", add_contents)
     app.add_transform(KeepWords)
     app.add_transform(LinkSources)

@@ -278,6 +278,10 @@ PLANTED = {
         ("people = top is None and all", "people = all"),
     ],
     "commands/relabel": [
+        ("        if real(out) in inputs:\n", "        if False:\n"),
+        ("        if out in targets:\n", "        if False:\n"),
+        ("end(failed, done=failed < len(sources))", "end(failed)"),
+        ("if len(sources) > 1 and not whole and not only_check:", "if False:"),
         ("if (out is None) != only_check:", "if out is None and not only_check:"),
         ('logit_scale=None if options["zero_shot"] else decision["scale"]', "logit_scale=None"),
     ],
@@ -787,12 +791,6 @@ PLANTED = {
         ("if time.monotonic() >= until:", "if True:"),
         ("if time.monotonic() >= until:", "if False:"),
         ('_anywhere(options) | {"patience": _PATIENCE}', "_anywhere(options)"),
-    ],
-    "commands/relabel": [
-        ("        if real(out) in inputs:\n", "        if False:\n"),
-        ("        if out in targets:\n", "        if False:\n"),
-        ("end(failed, done=failed < len(sources))", "end(failed)"),
-        ("if len(sources) > 1 and not whole and not only_check:", "if False:"),
     ],
     "relabel/job": [
         ("clip = clip._replace(id=self.file.pattern.path(clip))", "pass"),

@@ -84,6 +84,8 @@ def test_the_site(tmp_path):
     tour = (site / "docs/tour.html").read_text(encoding="utf-8")
     link = re.search(r'href="\.\./(source/acdref/ops/conv2d\.py\.html)#(L-\d+)"', tour)
     assert f'id="{link[2]}"' in (site / link[1]).read_text(encoding="utf-8")
+    commands = (site / "api/commands.html").read_text(encoding="utf-8")
+    assert "acdref recipe self-correct" in commands and "--val-fold" in commands
     labels = (site / "api/acdref.labels.html").read_text(encoding="utf-8")
     assert 'id="acdref.labels.correction.correct_labels"' in labels
     assert "../source/acdref/labels/correction.py.html#L-" in labels
