@@ -283,7 +283,7 @@ PLANTED = {
         ("end(failed, done=failed < len(sources))", "end(failed)"),
         ("if len(sources) > 1 and not whole and not only_check:", "if False:"),
         ("if (out is None) != only_check:", "if out is None and not only_check:"),
-        ('logit_scale=None if options["zero_shot"] else decision["scale"]', "logit_scale=None"),
+        ('"logit_scale": None if options["zero_shot"] else decision["scale"]', '"logit_scale": None'),
     ],
     "commands/summary": [
         ("with opened(None, for_people=form", "with opened(None, for_people=tags"),
