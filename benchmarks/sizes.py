@@ -22,7 +22,7 @@ from machine import describe
 from report import RESULTS, Table
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("fast", "parquet", "mic", "teacher", "onnx")
+EXTRAS = ("fast", "parquet", "mic", "teacher", "onnx", "cluster", "mpi", "remote", "s3")
 # Patterns of what no command of the base needs.
 SPARE = {
     "bytecode (pip install --no-compile)": ["**/__pycache__"],
