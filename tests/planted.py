@@ -278,7 +278,7 @@ PLANTED = {
         ("people = top is None and all", "people = all"),
     ],
     "commands/relabel": [
-        ("        if real(out) in inputs:\n", "        if False:\n"),
+        ("check_output(out, inputs.get(real(out)), endings", "check_output(out, source, endings"),
         ("        if out in targets:\n", "        if False:\n"),
         ("end(failed, done=failed < len(sources))", "end(failed)"),
         ("if len(sources) > 1 and not whole and not only_check:", "if False:"),

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict, fields
+from functools import partial
 
 import click
 
@@ -20,7 +21,7 @@ from acdref.commands._options import (
 from acdref.commands._output import check_folder, check_output
 from acdref.commands._progress import Progress, end, tell
 from acdref.commands._teacher import decision_of, decision_options
-from acdref.errors import FileError
+from acdref.errors import AcdrefError, FileError
 from acdref.options.labels import FORMATS, STATISTICS, UNKNOWN, Decision, FrameOptions, RuleOptions
 from acdref.remote import is_address, join, real
 
@@ -207,8 +208,7 @@ def command(
     if whole:
         _each(sources, out, read, asked, how | {"to": to}, scheduler, as_json)
     elif only_check:
-        for source in sources:
-            _check(source, asked, how, as_json)
+        _check(sources, asked, how, as_json)
     else:
         for flag, output in (("--out", out), ("--unknown-out", unknown_out)):
             check_output(output, sources[0], *read, flag=flag, endings=_ENDINGS)
@@ -242,12 +242,19 @@ def _one(source, out, asked, how, as_json):
     tell({"file": source, "out": out} | report, lambda: report_table(report), as_json)
 
 
-def _check(source, asked, how, as_json):
+def _check(sources, asked, how, as_json):
     from acdref.relabel.job import check
     from acdref.relabel.steps import read_steps
 
-    result = check(source, read_steps(**asked), say=Progress().log, **how)
-    tell({"file": source} | result, lambda: _summary(source, result), as_json)
+    steps, failed = read_steps(**asked), 0
+    for source in sources:
+        try:
+            result = check(source, steps, say=Progress().log, **how)
+            tell({"file": source} | result, partial(_summary, source, result), as_json)
+        except AcdrefError as error:
+            failed += 1
+            Progress().error(error)
+    end(failed, done=failed < len(sources))
 
 
 def _each(sources, folder, read, asked, how, scheduler, as_json):
@@ -285,22 +292,22 @@ def _check_names(sources, folder, read):
     """Refuse what would replace an input, or another's output."""
     check_folder(folder, *sources, *read)
     targets = {}
-    inputs = {real(path) for path in (*sources, *filter(None, read))}
+    inputs = {real(path): path for path in (*sources, *filter(None, read))}
     for source in sources:
         out = join(folder, os.path.basename(source))
         if is_address(folder) or os.path.isdir(folder):
-            check_output(out, source, endings=_ENDINGS)
-        if real(out) in inputs:
-            raise FileError(out, "is an input, and would be replaced; name another output")
+            check_output(out, inputs.get(real(out)), endings=_ENDINGS)
         if out in targets:
             raise FileError(source, f"has the name of {targets[out]}, and both would be {out}")
         targets[out] = source
 
 
 def _line(report):
+    from acdref.predict.formats import printable
+
     each = report["per_clip"]
     told = f"per clip {each['before']:.4f} labels before, {each['after']:.4f} after"
-    return f"{report['out']}: {report['clips']} clips; {told}"
+    return f"{printable(report['out'])}: {report['clips']} clips; {told}"
 
 
 def _refuse_pattern(pattern, root, to, only_check):

@@ -134,10 +134,12 @@ class TestSeveral:
         assert (bad["schema"], bad["file"]) == ("acdref.relabel/1", "bad.csv") and "nothing" in bad["error"]
         assert (good["file"], good["out"], good["clips"]) == ("segments.csv", "new/segments.csv", 3)
 
-    def test_check(self, run):
-        code, out, _ = run("segments.csv", "strong.tsv", "--check")
+    def test_check(self, files, run):
+        write(files / "empty.csv", "")
+        code, out, err = run("segments.csv", "empty.csv", "strong.tsv", "--check")
+        assert err.startswith("acdref: empty.csv: ") and err.count("\n") == 1
         names = [line.partition(":")[0] for line in out.splitlines()]
-        assert (code, names) == (0, ["segments.csv", "strong.tsv"])
+        assert (code, names) == (3, ["segments.csv", "strong.tsv"])
 
     @pytest.mark.parametrize(
         ("arguments", "code", "cause"),
