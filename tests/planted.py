@@ -1086,7 +1086,8 @@ PLANTED = {
     ],
     "ops/batch": [
         ("(stop - start - 1).bit_length() - 1", "(stop - start).bit_length() - 1"),
-        ("half = middle(0, len(parts))", "half = len(parts) // 2"),
+        ("parts[: len(parts) - step : 2 * step] += parts[step :: 2 * step]", "parts[0] += parts[step]"),
+        ("        step *= 2\n", "        step += 1\n"),
         ("results[i] = function(*(a[i : i + 1]", "results[i] = function(*(a[i]"),
     ],
     "ops/pointwise": [

@@ -76,12 +76,11 @@ def middle(start: int, stop: int) -> int:
 
 def tree(parts: NDArray) -> Any:
     """The sum over the first axis, added up in pairs, pairs of pairs and so on; `parts` is used up."""
-    if len(parts) == 1:
-        return parts[0]
-    half = middle(0, len(parts))
-    left = tree(parts[:half])
-    left += tree(parts[half:])
-    return left
+    step = 1
+    while step < len(parts):
+        parts[: len(parts) - step : 2 * step] += parts[step :: 2 * step]
+        step *= 2
+    return parts[0]
 
 
 def each(function: Callable, *maps: NDArray) -> list:
