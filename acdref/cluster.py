@@ -463,14 +463,23 @@ def work(request: dict[str, Any], data: bytes) -> tuple[list[Answer | Lost], flo
             return _done_apart(request, data), 0.0
         do = _ready(request["function"], json.dumps(request["options"]), data)
         begun, answers = time.monotonic(), []
-        key = worker.get_current_task()
         for answer in do(request["files"]):
             answers.append(answer)
-            if getattr(worker.state.tasks.get(key), "state", "cancelled") == "cancelled":
-                raise UnwantedError
+            refuse_unwanted()
         return answers, time.monotonic() - begun
     except AcdrefError as error:
         raise AcdrefError(f"worker {worker.address}: {error}") from None
+
+
+def refuse_unwanted() -> None:
+    """Raise UnwantedError in a worker's task that nobody waits for any more; elsewhere nothing."""
+    from distributed import get_worker
+
+    with suppress(ValueError):  # no worker: a process apart
+        worker = get_worker()
+        task = worker.state.tasks.get(worker.get_current_task())
+        if getattr(task, "state", "cancelled") == "cancelled":
+            raise UnwantedError
 
 
 _making = threading.Lock()

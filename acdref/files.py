@@ -262,10 +262,16 @@ def make_folder(folder: Place) -> list[Path]:
     -------
     list of Path
         Those that were made, from the innermost on.
+
+    Raises
+    ------
+    FileError
+        If it cannot be made.
     """
     folder = Path(folder)
-    made = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    with naming(folder):
+        made = [one for one in (folder, *folder.parents) if not one.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
     for one in made:
         _sync_folder(one.parent)
     return made

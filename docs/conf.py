@@ -97,13 +97,16 @@ def write_commands(app):
         yield f"{title}\n{mark * len(title)}\n\n::\n\n{text}\n"
         for name in command.list_commands(context) if isinstance(command, Group) else ():
             below = command.get_command(context, name)
-            inner = Context(below, context, name, max_content_width=100, terminal_width=100)
+            inner = Context(below, context, name, max_content_width=80, terminal_width=80)
             yield from sections(below, inner, "-" if mark == "=" else "~")
 
-    outer = Context(group, info_name="acdref", max_content_width=100, terminal_width=100)
+    outer = Context(group, info_name="acdref", max_content_width=80, terminal_width=80)
     page = ROOT / "api/commands.rst"
     page.parent.mkdir(exist_ok=True)
-    page.write_text("\n".join(sections(group, outer, "=")), encoding="utf-8")
+    style = (
+        ".. raw:: html\n\n    <style>article pre { white-space: pre-wrap }</style>\n\n"  # examples are longer
+    )
+    page.write_text(style + "\n".join(sections(group, outer, "=")), encoding="utf-8")
 
 
 class KeepWords(SphinxTransform):

@@ -116,7 +116,7 @@ def check_folder(path: str | None, *inputs: str | None, written: str = "") -> No
 
     if is_address(path):
         refuse_unwritable(path, folder=True)
-    elif os.path.exists(path) and not os.path.isdir(path):
+    elif os.path.exists(path.rstrip(os.sep)) and not os.path.isdir(path):
         raise FileError(path, "not a folder")
     refuse_inputs(path, *inputs)
     for given in filter(None, inputs):

@@ -21,7 +21,7 @@ from acdref.commands._options import (
 from acdref.commands._output import check_folder, check_output
 from acdref.commands._progress import Progress, end, tell
 from acdref.commands._teacher import decision_of, decision_options
-from acdref.errors import AcdrefError, FileError
+from acdref.errors import FileError
 from acdref.options.labels import FORMATS, STATISTICS, UNKNOWN, Decision, FrameOptions, RuleOptions
 from acdref.remote import is_address, join, real
 
@@ -122,7 +122,11 @@ class _Steps(click.Command):
     "tcp://HOST:8786, or by N processes here, local:N. They open the files by their paths.",
     metavar="ADDRESS",
 )
-@option("--json as_json", bool, "Print JSON, schema acdref.relabel/1; with a folder, a line a file.")
+@option(
+    "--json as_json",
+    bool,
+    "Print JSON, schema acdref.relabel/1; of several files, or into a folder, a line for each.",
+)
 @telling_options
 def command(
     sources,
@@ -226,6 +230,8 @@ def _is_folder(path):
 def _refuse_several(sources, whole, out, unknown_out, scheduler, only_check):
     if scheduler and not whole:
         raise click.UsageError("--scheduler goes with a folder as --out, such as relabelled/")
+    if scheduler and out.startswith("memory:"):
+        raise click.UsageError(f"--scheduler does not go with {out}, which each worker has for itself")
     if whole and unknown_out is not None:
         raise click.UsageError("--unknown-out goes with one file as --out; manifests hold unknown labels")
     if len(sources) > 1 and not whole and not only_check:
@@ -243,66 +249,86 @@ def _one(source, out, asked, how, as_json):
 
 
 def _check(sources, asked, how, as_json):
+    from acdref.relabel.files import telling
     from acdref.relabel.job import check
     from acdref.relabel.steps import read_steps
 
-    steps, failed = read_steps(**asked), 0
-    for source in sources:
-        try:
-            result = check(source, steps, say=Progress().log, **how)
-            tell({"file": source} | result, partial(_summary, source, result), as_json)
-        except AcdrefError as error:
-            failed += 1
-            Progress().error(error)
-    end(failed, done=failed < len(sources))
+    steps = read_steps(**asked)
+    if len(sources) == 1:
+        result = check(sources[0], steps, say=Progress().log, **how)
+        tell({"file": sources[0]} | result, lambda: _summary(sources[0], result), as_json)
+        return
+    with Progress() as progress:
+        told = ((one, telling(one, partial(check, one, steps, **how))) for one in sources)
+        _tell_each(told, len(sources), _summary, as_json, progress)
 
 
 def _each(sources, folder, read, asked, how, scheduler, as_json):
     """Relabel files one by one into a folder."""
-    _check_names(sources, folder, read)
+    refused = _check_names(sources, folder, read)
     from acdref.files import make_folder
     from acdref.relabel.files import output_of, relabel_files
-    from acdref.relabel.report import SCHEMA
     from acdref.relabel.steps import read_steps
 
-    failed = 0
     with Progress() as progress:
         read_steps(**asked)  # which is wrong for all files, or for none
         cluster = open_cluster(scheduler, progress) if scheduler else None
         if not is_address(folder):
             make_folder(folder)
-        for number, (source, about) in enumerate(relabel_files(sources, folder, asked, how, cluster), 1):
-            for note in about["notes"]:
-                progress.log(note)
-            facts = {"file": source, "out": output_of(source, folder)} | about.get("report", {})
-            if "error" in about:
-                failed += 1
-                progress.error(about["error"])
-                facts = {"file": source, "error": about["error"], "schema": SCHEMA}
-            progress.clear()
-            if as_json:
-                click.echo(json.dumps(facts))
-            elif "error" not in about:
-                click.echo(_line(facts))
-            progress.show(f"{number} of {len(sources)} files")
-    end(failed, done=failed < len(sources))
+        done = relabel_files([one for one in sources if one not in refused], folder, asked, how, cluster)
+
+        def told():
+            yield from refused.items()
+            for source, about in done:
+                if "report" in about:
+                    about["report"] = {"out": output_of(source, folder)} | about["report"]
+                yield source, about
+
+        _tell_each(told(), len(sources), _line, as_json, progress)
+
+
+def _tell_each(told, count, line, as_json, progress):
+    """Print what comes of several files, and end with the exit code."""
+    from acdref.relabel.report import SCHEMA
+
+    failed = 0
+    for number, (source, about) in enumerate(told, 1):
+        for note in about["notes"]:
+            progress.log(note)
+        if "error" in about:
+            failed += 1
+            progress.error(about["error"])
+        progress.clear()
+        if as_json:
+            click.echo(json.dumps({"file": source} | about.get("report", {"schema": SCHEMA} | about)))
+        elif "report" in about:
+            click.echo(line(source, about["report"]))
+        progress.show(f"{number} of {count} files")
+    end(failed, done=failed < count)
 
 
 def _check_names(sources, folder, read):
-    """Refuse what would replace an input, or another's output."""
+    """Refuse what would replace an input, or another's output; tell of files without a place there."""
+    from acdref.files import refuse_inputs
+
     check_folder(folder, *sources, *read)
-    targets = {}
+    targets, refused = {}, {}
     inputs = {real(path): path for path in (*sources, *filter(None, read))}
     for source in sources:
         out = join(folder, os.path.basename(source))
-        if is_address(folder) or os.path.isdir(folder):
-            check_output(out, inputs.get(real(out)), endings=_ENDINGS)
+        refuse_inputs(out, inputs.get(real(out)))
         if out in targets:
             raise FileError(source, f"has the name of {targets[out]}, and both would be {out}")
         targets[out] = source
+        try:
+            if is_address(folder) or os.path.isdir(folder):
+                check_output(out)
+        except FileError as error:
+            refused[source] = {"notes": [], "error": f"{source}: {error}"}
+    return refused
 
 
-def _line(report):
+def _line(source, report):
     from acdref.predict.formats import printable
 
     each = report["per_clip"]

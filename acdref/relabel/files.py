@@ -5,18 +5,19 @@ Workers read the files and write the new ones themselves: all must see the same 
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from acdref.cluster import Cluster, Do, Lost, Task
+from acdref.cluster import Cluster, Do, Lost, Task, refuse_unwanted
 from acdref.errors import AcdrefError
-from acdref.files import BusyError
+from acdref.files import BusyError, sha256
 from acdref.relabel.job import File, relabel
 from acdref.relabel.steps import read_steps
 from acdref.remote import absolute, join
 
 _PATIENCE = 300  # seconds for a worker that nobody waits for any more, and that writes the same file
+_KEPT = ("ontology", "vocabulary", "superclasses")  # files that a worker reads once
 
 
 def output_of(source: File, folder: File) -> str:
@@ -58,63 +59,101 @@ def relabel_files(
     AcdrefError
         If the steps cannot be, or the cluster cannot be used.
     """
-    options = {"folder": folder, "steps": steps, "how": how, "patience": 0}
+    options = {"folder": folder, "steps": steps, "how": how}
     if cluster is None:
         for source, (about, _) in zip(sources, relabeller(options)(sources), strict=True):
             yield source, about
         return
-    task = Task(f"{__name__}:relabeller", _anywhere(options) | {"patience": _PATIENCE})
+    given = {path: absolute(path) for path in (*_paths(steps), *_paths(how))}
+    options = {
+        "folder": absolute(folder),
+        "steps": _placed(steps, given),
+        "how": _placed(how, given),
+        "sha256": {name: sha256(steps[name]) for name in _KEPT if steps.get(name) is not None},
+    }
+    task = Task(f"{__name__}:relabeller", options)
     for source, answer in cluster.in_order(task, ((one, absolute(one)) for one in sources)):
         if isinstance(answer, Lost):
             yield source, {"notes": [], "error": f"{source}: {answer.cause}"}
-            continue
-        about = answer[0] | {"notes": [_as_given(note, source) for note in answer[0]["notes"]]}
-        yield source, about | ({"error": _as_given(about["error"], source)} if "error" in about else {})
+        else:
+            yield source, _as_given(answer[0], given | {source: absolute(source)})
 
 
-def _as_given(text, source):
-    """A line about a file, by the name that the user gave it."""
-    place = absolute(source)
-    return source + text[len(place) :] if text.startswith(f"{place}:") else text
+def _paths(options):
+    """The files and folders that some options name."""
+    return filter(None, map(options.get, (*_KEPT, "scores", "absent", "root")))
 
 
-_PATHS = {"steps": ("ontology", "vocabulary", "superclasses"), "how": ("scores", "absent", "root")}
-
-
-def _anywhere(options):
+def _placed(options, given):
     """Options whose paths mean the same in any folder."""
-    anywhere = options | {"folder": absolute(options["folder"])}
-    for group, names in _PATHS.items():
-        given = {name: options[group].get(name) for name in names}
-        anywhere[group] = options[group] | {name: path and absolute(path) for name, path in given.items()}
-    return anywhere
+    places = {name: given[path] for name in options for path in _paths({name: options[name]})}
+    return options | places
+
+
+def _as_given(about, given):
+    """What is said of files, by the names that the user gave them."""
+
+    def named(text):
+        for path, place in given.items():
+            text = text.replace(f"{place}:", f"{path}:")
+        return text
+
+    told = about | {"notes": [named(note) for note in about["notes"]]}
+    return told | ({"error": named(about["error"])} if "error" in about else {})
+
+
+def telling(source: str, do: Callable[..., dict]) -> dict[str, Any]:
+    """What comes of a file: what :func:`relabel_files` says of it.
+
+    Parameters
+    ----------
+    source : str
+    do : callable
+        Gives the report; its argument `say` is called with notes.
+    """
+
+    def named(text):
+        return str(text) if str(text).startswith(f"{source}:") else f"{source}: {text}"
+
+    notes: list[str] = []
+    try:
+        about = {"report": do(say=lambda note: notes.append(named(note)))}
+    except AcdrefError as error:
+        about = {"error": named(error)}
+    return {"notes": notes} | about
 
 
 # In the worker --------------------------------------------------------------------------------------------
 
 
 def relabeller(options: dict[str, Any], data: bytes = b"") -> Do:
-    """What relabels files, of the options that :func:`relabel_files` makes."""
-    how = options["how"] | {"patience": options["patience"]}
-    return partial(_answers, read_steps(**options["steps"]), options["folder"], how)
+    """What relabels files, of the options that :func:`relabel_files` makes.
+
+    Raises
+    ------
+    AcdrefError
+        If the steps cannot be, or a file that they need is another than where they were asked for.
+    """
+    steps, how = options["steps"], options["how"]
+    for name, digest in options.get("sha256", {}).items():
+        if sha256(steps[name]) != digest:
+            raise AcdrefError(f"has another {steps[name]}")
+    if "sha256" in options:  # a worker may be told to stop in the middle of a file
+        how = how | {"progress": lambda clips: refuse_unwanted(), "patience": _PATIENCE}
+    return partial(_answers, read_steps(**steps), options["folder"], how)
 
 
 def _answers(steps, folder, how, sources):
     for source in sources:
-        notes = []
-        try:
-            report = _patient(source, output_of(source, folder), steps, say=notes.append, **how)
-            yield {"notes": notes, "report": report.as_dict()}, None
-        except AcdrefError as error:
-            yield {"notes": notes, "error": str(error)}, None
+        yield telling(source, partial(_patient, source, output_of(source, folder), steps, **how)), None
 
 
-def _patient(source, out, steps, *, patience, **how):
+def _patient(source, out, steps, *, patience=0, **how):
     """Relabel a file, when nobody else writes it any more."""
     until = time.monotonic() + patience
     while True:
         try:
-            return relabel(source, out, steps, **how)
+            return relabel(source, out, steps, **how).as_dict()
         except BusyError:
             if time.monotonic() >= until:
                 raise

@@ -81,7 +81,7 @@ def relabel(
     root : str or path-like, optional
         With `file_pattern`, the folder of these files: clips whose file is not there are left out.
     progress : callable, optional
-        Called with the number of clips written.
+        Called with the number of clips written, again and again; 0 while thresholds are found.
     say : callable, optional
         Called with one line about each thing that looks wrong and stops nothing.
 
@@ -97,8 +97,9 @@ def relabel(
     for output in (out, unknown_out):
         refuse_inputs(output, source, scores, absent)
     job = _Job(_opened(source, format, file_pattern, root), steps, scores, absent, to, unknown_out, classes)
+    job.progress = progress
     job.fit()
-    report = job.write(out, unknown_out, progress)
+    report = job.write(out, unknown_out)
     report.missing = job.missing
     _tell(job, report.frames, say)
     return report
@@ -217,7 +218,7 @@ class _Job:
                 cause = f"none of its classes ({_some(self.scores.classes)}) is one of the labels' classes"
                 raise FileError(self.scores.path, f"{cause} ({_some(self.columns.spelled)})")
             self._note_strangers()
-        self.thresholds = {}
+        self.thresholds, self.progress, self.written = {}, None, 0
         if self.by_event:
             reached = self._mapped(self._expanded(np.eye(len(self.columns.ids)))) == 1
             self.reached = [np.flatnonzero(row) for row in reached]
@@ -351,6 +352,8 @@ class _Job:
                 scores = np.pad(take(clips), ((0, 0), (0, 1)), constant_values=np.nan)[:, self.score_column]
                 after = self._corrected(after, original, scores, last)
             yield clips, before, after, scores
+            if self.progress is not None:
+                self.progress(self.written)
 
     def fit(self):
         """Find the thresholds that depend on all clips."""
@@ -371,7 +374,7 @@ class _Job:
             chosen = np.flatnonzero((y == value) & ~np.isnan(scores))
             yield chosen % y.shape[1], scores.ravel()[chosen]
 
-    def write(self, out, unknown_out, progress):
+    def write(self, out, unknown_out):
         report = Report(self.columns.spelled, self.columns.out_names)
         if self.steps.frame is not None:
             report.frames = _frames_of(self.steps)
@@ -392,8 +395,7 @@ class _Job:
                         if write_unknown is not None:
                             write_unknown(clip._replace(present=clip.unknown))
                 report.add(before, after)
-                if progress is not None:
-                    progress(report.clips)
+                self.written = report.clips
         report.dropped = self.columns.dropped
         return report
 

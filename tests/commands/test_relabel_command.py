@@ -1,6 +1,7 @@
 """`acdref relabel` as its user meets it."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -113,7 +114,9 @@ class TestSeveral:
         write(files / "bad.csv", "path,classes\na.wav,nothing\n")
 
         def run(*arguments):
-            there = (f"{files}/{one}" if {".", "/"} & set(one) else one for one in arguments)
+            there = (
+                f"{files}/{one}" if re.search(r"[./]", one) and ":" not in one else one for one in arguments
+            )
             code, *told = program("relabel", *there)
             return code, *(text.replace(f"{files}/", "") for text in told)
 
@@ -127,6 +130,12 @@ class TestSeveral:
         (only,) = (files / "new").iterdir()
         assert only.read_bytes() == (files / "alone.csv").read_bytes()
         assert run("bad.csv", *self.ARGUMENTS, "--out", "./new")[0] == 1  # a folder by now
+
+    def test_what_has_no_place_stops_no_other(self, files, run):
+        (files / "new" / "bad.csv").mkdir(parents=True)
+        code, out, err = run("bad.csv", "segments.csv", *self.ARGUMENTS, "--out", "new/")
+        assert (code, err) == (3, "acdref: bad.csv: new/bad.csv: a directory\n")
+        assert out.startswith("new/segments.csv: 3 clips")
 
     def test_json_has_a_line_a_file(self, run):
         out = run("bad.csv", "segments.csv", *self.ARGUMENTS, "--out", "new/", "--json")[1]
@@ -147,6 +156,7 @@ class TestSeveral:
             (("m.csv", "segments.csv", "--out", "x.csv"), 2, "several files need a folder as --out"),
             (("m.csv", "--out", "x.csv", "--scheduler", "local:1"), 2, "--scheduler goes with a folder"),
             (("m.csv", "--check", "--scheduler", "local:1"), 2, "--scheduler goes with a folder"),
+            (("m.csv", "--out", "memory://x/", "--scheduler", "local:1"), 2, "does not go with memory://x/"),
             (("m.csv", "--out", "x/", "--unknown-out", "u.csv"), 2, "--unknown-out goes with one file"),
             (("m.csv", "segments.csv", "--out", "."), 1, "./m.csv: is an input, and would be replaced"),
             (

@@ -111,6 +111,36 @@ def test_relabel(address, tmp_path):
     assert code == 3 and len(new) == 4 and f"{sources[3]}: line 3: the label 'class4'" in err
 
 
+def test_workers_keep_no_classes_of_before(address, tmp_path):
+    write_label_file(tmp_path / "m.csv", "path,classes\na.wav,dog\n")
+    for kind in ("animal", "other"):
+        write_label_file(tmp_path / "sup.csv", f"{kind}\ndog\n")
+        arguments = ("--superclasses", tmp_path / "sup.csv", "--out", f"{tmp_path}/new/")
+        assert program("relabel", tmp_path / "m.csv", *arguments, "--scheduler", address)[0] == 0
+        assert (tmp_path / "new/m.csv").read_text() == f"path,classes\na.wav,{kind}\n"
+
+
+def test_relabel_interrupted(address, tmp_path):
+    """A worker in the middle of a file stops, and leaves nothing."""
+    rows = "".join(f"{k}.wav,class{k % 500}\n" for k in range(300_000))
+    write_label_file(tmp_path / "m.csv", f"path,classes\n{rows}")
+    (tmp_path / "new").mkdir()
+    command = [sys.executable, "-m", "acdref.cli", "relabel", str(tmp_path / "m.csv"), "--scheduler", address]
+    with subprocess.Popen(
+        [*command, "--out", str(tmp_path / "new")], cwd=ROOT, stderr=subprocess.PIPE
+    ) as process:
+        while not (tmp_path / "new/.m.csv.tmp").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30)[1] == b"acdref: interrupted\n" and process.returncode == 130
+    for _ in range(100):
+        if not list((tmp_path / "new").iterdir()):
+            break
+        time.sleep(0.1)
+    assert not list((tmp_path / "new").iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "cause"),
     [

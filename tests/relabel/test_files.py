@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from relabel_support import AUDIOSET, write, write_ontology
 
-from acdref.cluster import Lost
+from acdref.cluster import Lost, UnwantedError
 from acdref.errors import AcdrefError
 from acdref.files import replacing
 from acdref.relabel import files as module
@@ -47,8 +47,10 @@ class Workers:
             else:
                 here = os.getcwd()
                 os.chdir("/")
-                (answer,) = relabeller(self.options)([file])
-                os.chdir(here)
+                try:
+                    (answer,) = relabeller(self.options)([file])
+                finally:
+                    os.chdir(here)
                 yield key, json.loads(json.dumps(answer))
 
 
@@ -63,14 +65,58 @@ def test_each_as_if_alone(folder):
     assert not Path("out/bad.csv").exists()
 
 
-def test_workers_do_what_is_done_here(folder):
+@pytest.fixture
+def looks(monkeypatch):
+    """How often it was seen to it that somebody still waits."""
+    looks = []
+    monkeypatch.setattr(module, "refuse_unwanted", lambda: looks.append(1))
+    return looks
+
+
+def test_workers_do_what_is_done_here(folder, looks):
     here = list(relabel_files(SOURCES, "out", STEPS, {}))
     files = {path.name: path.read_bytes() for path in Path("out").iterdir()}
     workers = Workers()
     (folder / "far").mkdir()
     assert list(relabel_files(SOURCES, "far/", STEPS, {"to": None}, workers)) == here
     assert {path.name: path.read_bytes() for path in (folder / "far").iterdir()} == files
-    assert workers.options["patience"] > 0
+    assert len(looks) == 2  # after each file's only part, before it takes its place
+
+
+def test_workers_that_nobody_waits_for_write_nothing(folder, monkeypatch):
+    def refuse():
+        raise UnwantedError
+
+    monkeypatch.setattr(module, "refuse_unwanted", refuse)
+    with pytest.raises(UnwantedError):
+        list(relabel_files(SOURCES, "out", STEPS, {}, Workers()))
+    assert not list(Path("out").iterdir())
+
+
+@pytest.mark.parametrize("name", ["ontology", "vocabulary", "superclasses"])
+def test_workers_with_another_file_refuse(folder, looks, name):
+    workers, steps = Workers(), {"superclasses": "sup.csv", "ontology": "ontology.json"}
+    write(Path("sup.csv"), 'music\nGuitar\nElectric guitar\n"Dog, domestic"\n')
+    write(Path("names.csv"), "mid,display_name\n/m/dog,Dog\n/m/guitar,Guitar\n/m/electric,E\n")
+    if name == "vocabulary":
+        steps = {"ontology": "ontology.json", "vocabulary": "names.csv", "expand": True}
+    list(relabel_files(["in/a.csv"], "out", steps, {}, workers))
+    first = workers.options
+    with open(steps[name], "a") as file:
+        file.write("\n")
+    with pytest.raises(AcdrefError, match=f"has another .*{steps[name]}"):
+        relabeller(first)
+    list(relabel_files(["in/a.csv"], "out", steps, {}, workers))
+    assert workers.options != first  # so that what a worker keeps is not taken for it
+
+
+def test_a_line_names_the_file_it_is_about_as_it_was_given(folder, looks):
+    """Whatever other file it names."""
+    write(Path("scores.csv"), "path,Guitar\nother.wav,0.5\n")
+    how, steps = {"scores": "scores.csv", "to": "manifest"}, STEPS | {"correct": {}}
+    for workers in (None, Workers()):
+        ((_, about),) = relabel_files(["in/a.csv"], "out", steps, how, workers)
+        assert about["error"].startswith("in/a.csv: scores.csv: has no row for ")
 
 
 def test_a_file_that_kills_workers_is_an_error(folder):
@@ -98,7 +144,7 @@ def test_a_worker_waits_for_another(folder, monkeypatch, patience, left):
     writing = threading.Thread(target=write_slowly)
     writing.start()
     begun.wait(30)
-    options = {"folder": "out", "steps": STEPS, "how": {}, "patience": patience}
+    options = {"folder": "out", "steps": STEPS, "how": {"patience": patience}}
     ((about, _),) = relabeller(options)(["in/a.csv"])
     done.set()
     writing.join()
