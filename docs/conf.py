@@ -103,9 +103,8 @@ def write_commands(app):
     outer = Context(group, info_name="acdref", max_content_width=80, terminal_width=80)
     page = ROOT / "api/commands.rst"
     page.parent.mkdir(exist_ok=True)
-    style = (
-        ".. raw:: html\n\n    <style>article pre { white-space: pre-wrap }</style>\n\n"  # examples are longer
-    )
+    # examples are longer than the page is wide
+    style = ".. raw:: html\n\n    <style>article pre { white-space: pre-wrap }</style>\n\n"
     page.write_text(style + "\n".join(sections(group, outer, "=")), encoding="utf-8")
 
 

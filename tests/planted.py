@@ -787,9 +787,9 @@ PLANTED = {
     ],
     "relabel/files": [
         ('text = text.replace(f"{place}:", f"{path}:")', "pass"),
-        ("return options | places", "return options"),
+        ("return options | {name: absolute(path) for name, path in given.items()}", "return options"),
         ('"folder": absolute(folder),', '"folder": folder,'),
-        ('"steps": _placed(steps, given),', '"steps": steps,'),
+        ('"steps": _placed(steps),', '"steps": steps,'),
         ("if isinstance(answer, Lost):", "if False:"),
         ("if sha256(steps[name]) != digest:", "if False:"),
         ("for name in _KEPT if steps.get(name) is not None}", "for name in ()}"),

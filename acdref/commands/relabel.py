@@ -23,7 +23,7 @@ from acdref.commands._progress import Progress, end, tell
 from acdref.commands._teacher import decision_of, decision_options
 from acdref.errors import FileError
 from acdref.options.labels import FORMATS, STATISTICS, UNKNOWN, Decision, FrameOptions, RuleOptions
-from acdref.remote import is_address, join, real
+from acdref.remote import is_address, real
 
 _STEP_FLAGS = (
     "--expand", "--mask-children", "--map-classes", "--zero-shot", "--correct", "--percentile",
@@ -268,14 +268,12 @@ def _each(sources, folder, read, asked, how, scheduler, as_json):
     refused = _check_names(sources, folder, read)
     from acdref.files import make_folder
     from acdref.relabel.files import output_of, relabel_files
-    from acdref.relabel.steps import read_steps
 
     with Progress() as progress:
-        read_steps(**asked)  # which is wrong for all files, or for none
         cluster = open_cluster(scheduler, progress) if scheduler else None
+        done = relabel_files([one for one in sources if one not in refused], folder, asked, how, cluster)
         if not is_address(folder):
             make_folder(folder)
-        done = relabel_files([one for one in sources if one not in refused], folder, asked, how, cluster)
 
         def told():
             yield from refused.items()
@@ -310,12 +308,13 @@ def _tell_each(told, count, line, as_json, progress):
 def _check_names(sources, folder, read):
     """Refuse what would replace an input, or another's output; tell of files without a place there."""
     from acdref.files import refuse_inputs
+    from acdref.relabel.files import output_of
 
     check_folder(folder, *sources, *read)
     targets, refused = {}, {}
     inputs = {real(path): path for path in (*sources, *filter(None, read))}
     for source in sources:
-        out = join(folder, os.path.basename(source))
+        out = output_of(source, folder)
         refuse_inputs(out, inputs.get(real(out)))
         if out in targets:
             raise FileError(source, f"has the name of {targets[out]}, and both would be {out}")

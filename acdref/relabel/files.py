@@ -18,6 +18,7 @@ from acdref.remote import absolute, join
 
 _PATIENCE = 300  # seconds for a worker that nobody waits for any more, and that writes the same file
 _KEPT = ("ontology", "vocabulary", "superclasses")  # files that a worker reads once
+_PLACES = (*_KEPT, "scores", "absent", "root")  # options that are files or folders
 
 
 def output_of(source: File, folder: File) -> str:
@@ -46,32 +47,35 @@ def relabel_files(
         JSON-able, the other arguments of :func:`acdref.relabel.job.relabel`.
     cluster : Cluster, optional
 
-    Yields
-    ------
-    source : str
-    about : dict
-        In the order of `sources`: ``notes``, lines about what looks wrong, and either ``report``, as
-        :meth:`acdref.relabel.report.Report.as_dict` gives it, or ``error``: what is wrong with this file,
-        which stops no other.
+    Returns
+    -------
+    iterator of (source, about)
+        In the order of `sources`.  `about` is a dict: ``notes``, lines about what looks wrong, and either
+        ``report``, as :meth:`acdref.relabel.report.Report.as_dict` gives it, or ``error``: what is wrong
+        with this file, which stops no other.
 
     Raises
     ------
     AcdrefError
-        If the steps cannot be, or the cluster cannot be used.
+        If the steps cannot be; from the iterator, if the cluster cannot be used.
     """
-    options = {"folder": folder, "steps": steps, "how": how}
     if cluster is None:
-        for source, (about, _) in zip(sources, relabeller(options)(sources), strict=True):
-            yield source, about
-        return
-    given = {path: absolute(path) for path in (*_paths(steps), *_paths(how))}
+        do = relabeller({"folder": folder, "steps": steps, "how": how})
+        return ((source, about) for source, (about, _) in zip(sources, do(sources), strict=True))
+    read_steps(**steps)  # what is wrong with them is told here, not by a worker
+    return _far(sources, folder, steps, how, cluster)
+
+
+def _far(sources, folder, steps, how, cluster):
     options = {
         "folder": absolute(folder),
-        "steps": _placed(steps, given),
-        "how": _placed(how, given),
+        "steps": _placed(steps),
+        "how": _placed(how),
         "sha256": {name: sha256(steps[name]) for name in _KEPT if steps.get(name) is not None},
     }
     task = Task(f"{__name__}:relabeller", options)
+    asked = steps | how
+    given = {asked[name]: absolute(asked[name]) for name in _PLACES if asked.get(name) is not None}
     for source, answer in cluster.in_order(task, ((one, absolute(one)) for one in sources)):
         if isinstance(answer, Lost):
             yield source, {"notes": [], "error": f"{source}: {answer.cause}"}
@@ -79,15 +83,10 @@ def relabel_files(
             yield source, _as_given(answer[0], given | {source: absolute(source)})
 
 
-def _paths(options):
-    """The files and folders that some options name."""
-    return filter(None, map(options.get, (*_KEPT, "scores", "absent", "root")))
-
-
-def _placed(options, given):
+def _placed(options):
     """Options whose paths mean the same in any folder."""
-    places = {name: given[path] for name in options for path in _paths({name: options[name]})}
-    return options | places
+    given = {name: options[name] for name in _PLACES if options.get(name) is not None}
+    return options | {name: absolute(path) for name, path in given.items()}
 
 
 def _as_given(about, given):
