@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acdref.labels._checks import in_range, label_matrix
+from acdref.labels._checks import in_range, label_matrix, with_dimensions
 
 
 def inject_noise(
@@ -101,3 +101,53 @@ def repair_counts(truth: ArrayLike, noisy: ArrayLike, repaired: ArrayLike) -> di
         "lost": right & np.isnan(repaired),
     }
     return {name: int(pairs.sum()) for name, pairs in found.items()}
+
+
+def score_ceiling(
+    truth: ArrayLike, noisy: ArrayLike, weights: ArrayLike | None = None
+) -> NDArray[np.float64]:
+    """The highest score that a calibrated teacher can give to a label that is missing at random.
+
+    Parameters
+    ----------
+    truth, noisy : array_like, (N, C)
+        Labels 0, 1 or NaN, right ones and those that the teacher learns from; pairs with NaN do not count.
+    weights : array_like, (N,), optional
+        How often training draws each recording, as :func:`acdref.data.clip_weights`; all alike by default.
+
+    Returns
+    -------
+    ndarray, (C,), float64
+        The share of the class's true positives, as training draws them, that are labelled.  NaN for a class
+        of which none is drawn.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, a label is none of 0, 1, NaN, or a weight is negative or not finite.
+
+    Notes
+    -----
+    A teacher that hears the class whenever it is there cannot hear whether its label is missing, so that it
+    learns one score for all true positives; cross-entropy is lowest where that is the share of them that is
+    labelled.  Where this is below ``1 - T``, eq. (4) of Braun & Gamper, which corrects above ``1 - T``, can
+    act only through scores that are higher than they should be; eq. (6), which masks above 0.5, can act down
+    to a ceiling of one half.  Labels that are missing because they are hard to hear, not at random, may get
+    less or more.
+
+    Examples
+    --------
+    >>> truth, noisy = [[1, 1], [1, 0], [1, 0], [1, 0]], [[1, 1], [1, 0], [1, 0], [0, 0]]
+    >>> score_ceiling(truth, noisy), score_ceiling(truth, noisy, [1, 1, 1, 3])
+    (array([0.75, 1.  ]), array([0.5, 1. ]))
+    """
+    truth, noisy = label_matrix(truth), label_matrix(noisy)
+    weights = np.ones(len(truth)) if weights is None else with_dimensions(weights, "weights", 1)
+    if truth.shape != noisy.shape or len(weights) != len(truth):
+        shapes = f"{truth.shape} and {noisy.shape}"
+        raise ValueError(f"labels of the shapes {shapes} and {len(weights)} weights do not fit together")
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise ValueError("weights are finite and not negative")
+    present = (truth == 1) & ~np.isnan(noisy)
+    drawn, labelled = weights @ present, weights @ (present & (noisy == 1))  # (C,)
+    return np.divide(labelled, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)

@@ -229,6 +229,57 @@ class SelfVerifyOptions(NetworkOptions, ValidatedOptions):
 
 
 @dataclass(frozen=True)
+class PerceptronOptions(Checked):
+    """A perceptron on vectors, and how it learns; see :func:`acdref.recipes.vectors.learn`.
+
+    Attributes
+    ----------
+    lr : float
+        It falls as half a cosine.
+    """
+
+    hidden: int = count(128, "Units of the perceptron.")
+    epochs: int = count(20, "Of each perceptron.", quick=10)
+    batch: int = count(64, "Recordings a step.", quick=16)
+    lr: float = positive(0.01)
+
+
+@dataclass(frozen=True)
+class WhatIfOptions(PerceptronOptions, ValidatedOptions):
+    """Everything that determines the result of ``what-if``.
+
+    Attributes
+    ----------
+    manifest, root, classes, fold, val_fold, val
+        As in :class:`acdref.train.Options`; the labels are taken as the truth.  What is "validated on" there
+        is only measured on here.  Without it, each seed leaves one of five folds of sources out.
+    weights : str
+        Of a network that has not learned from these recordings: what it has learned from their labels is in
+        the vectors, and repairs them too easily.
+    missing : tuple of float
+        Share of its labels that a class loses, or two between which it is drawn class by class; with
+        `false` as in :func:`acdref.labels.noise.inject_noise`.
+    seeds : int
+        Each draws errors and first weights of its own; `seed` is the first.
+    """
+
+    weights: str = path(
+        "acdnet", "Weights file, or the name of shipped ones, whose embeddings are the vectors."
+    )
+    missing: tuple[float, ...] = share(
+        (0.3, 0.5), "Share of its labels that a class loses, or two to draw it between.", metavar="A[,B]"
+    )
+    false: float = share(0.05, "Wrong labels that a class gets, as a share of its right ones.")
+    seeds: int = count(10, "Of errors and first weights: runs of each rule.", quick=4)
+    seed: int = amount(0, "The first of these.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.missing) > 2 or list(self.missing) != sorted(self.missing):
+            raise OptionError("missing must be one share, or two of which the first is the lower")
+
+
+@dataclass(frozen=True)
 class RelabelTransferOptions(NetworkOptions, RecordingOptions):
     """Everything that determines the result of ``relabel-transfer``.
 

@@ -39,13 +39,12 @@ def key_of(
     Parameters
     ----------
     options : dataclass
-        With ``init`` among its fields.
     root : str
     *recordings : Manifest or None
         All recordings; the first one's classes count.
     without, files : tuple of str
         Options that do not count, or count as recordings; and files that count by their content, as ``init``
-        does.
+        does if there is one.
 
     Returns
     -------
@@ -54,7 +53,7 @@ def key_of(
     key = dataclasses.asdict(options)
     for name in (*_BY_CONTENT, *without):
         key.pop(name, None)
-    for name in ("init", *files):
+    for name in {"init", *files} & key.keys():
         key[name] = key[name] and sha256(weights_file(key[name]))
     classes = next(manifest.classes for manifest in recordings if manifest is not None)
     return key | {"root": root, "classes": classes, "recordings": train.fingerprint(*recordings)}

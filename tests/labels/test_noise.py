@@ -1,4 +1,5 @@
-"""Injected errors are as many as asked for and where they may be; repairs are counted pair by pair."""
+"""Injected errors are as many as asked for and where they may be; repairs are counted pair by pair; what a
+teacher of such labels can reach."""
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from labels_support import same
 
 from acdref.labels import correct_labels
-from acdref.labels.noise import inject_noise, repair_counts
+from acdref.labels.noise import inject_noise, repair_counts, score_ceiling
 from acdref.testing.strategies import label_matrices, shapes
 
 nan = np.nan
@@ -85,3 +86,52 @@ class TestRepair:
     def test_shapes_that_differ(self):
         with pytest.raises(ValueError, match="differ"):
             repair_counts([[1]], [[1]], [[1, 0]])
+
+
+PAIRS = shapes().flatmap(lambda shape: st.tuples(*[label_matrices(shape)] * 2))
+
+
+class TestCeiling:
+    @given(PAIRS, st.integers(0, 2**32))
+    def test_of_all_scores_that_the_positives_may_share_it_has_the_lowest_cross_entropy(self, pair, seed):
+        truth, noisy = pair
+        weights = np.random.default_rng(seed).integers(0, 4, len(truth)).astype(float)
+        found = score_ceiling(truth, noisy, weights)
+        scores = np.linspace(0, 1, 1001)[1:-1]
+        for c, ceiling in enumerate(found):
+            there = (truth[:, c] == 1) & ~np.isnan(noisy[:, c])
+            y, w = noisy[there, c], weights[there]
+            if not w.sum():
+                assert np.isnan(ceiling)
+                continue
+            loss = -(w * y).sum() * np.log(scores) - (w * (1 - y)).sum() * np.log(1 - scores)
+            assert abs(np.clip(ceiling, 0.001, 0.999) - scores[loss.argmin()]) <= 0.0011
+
+    @given(label_matrices(), st.floats(0, 1), st.floats(0, 1), SEEDS)
+    def test_it_is_what_is_left_of_the_labels(self, truth, missing, false, seed):
+        noisy = inject_noise(truth, np.random.default_rng(seed), (missing, missing), false)
+        count = (truth == 1).sum(0)
+        found = score_ceiling(truth, noisy)
+        same(np.isnan(found), count == 0)
+        left = count - np.floor(missing * count)
+        np.testing.assert_allclose(found[count > 0], (left / np.maximum(count, 1))[count > 0], rtol=1e-12)
+
+    @given(PAIRS)
+    def test_weights_count_by_their_ratios(self, pair):
+        weights = np.arange(len(pair[0])) + 1.0
+        doubled = score_ceiling(*pair, 8 * weights)
+        same(doubled, score_ceiling(*pair, weights))
+        same(score_ceiling(*pair), score_ceiling(*pair, np.full(len(pair[0]), 0.5)))
+
+    def test_pairs_with_unknown_labels_do_not_count(self):
+        truth, noisy = [[1], [1], [nan], [1], [0]], [[1], [nan], [0], [0], [0]]
+        same(score_ceiling(truth, noisy), [0.5])
+
+    @pytest.mark.parametrize("weights", [[1], [-1, 1], [nan, 1], [[1, 1]]])
+    def test_bad_weights(self, weights):
+        with pytest.raises(ValueError, match="weights"):
+            score_ceiling([[1], [1]], [[1], [0]], weights)
+
+    def test_shapes_that_differ(self):
+        with pytest.raises(ValueError, match="do not fit together"):
+            score_ceiling([[1]], [[1, 0]])

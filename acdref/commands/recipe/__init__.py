@@ -9,6 +9,7 @@ from acdref.commands.recipe import (
     self_verify,
     strong,
     unlabelled,
+    what_if,
 )
 
 
@@ -28,6 +29,7 @@ def command():
       acdref recipe self-verify --quick --out tried
       acdref recipe strong --quick --out tried
       acdref recipe unlabelled clap-htsat-unfused/ field-recordings/ --out field
+      acdref recipe what-if --quick --out tried
 
     \b
     Exit codes: 0 success; 1 a stage could not be done (one line on stderr says why); 2 wrong usage; 130
@@ -35,5 +37,5 @@ def command():
     """
 
 
-for module in (pseudo_strong, relabel_transfer, self_correct, self_verify, strong, unlabelled):
+for module in (pseudo_strong, relabel_transfer, self_correct, self_verify, strong, unlabelled, what_if):
     command.add_command(module.command, module.__name__.rpartition(".")[2].replace("_", "-"))

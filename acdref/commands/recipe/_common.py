@@ -67,8 +67,8 @@ def quick_options(of, manifest, quick, options, brought=()):
 def do(recipe, out, job, as_json, threads, told=None):
     """Run ``job(observer)`` and print what it found.
 
-    ``told(stages, out)`` gives the weights and the text from the stages' summaries; by default those of
-    recipes that end with a student.
+    ``told(stages, out)`` gives the weights (None if there are none) and the text from the stages' summaries;
+    by default those of recipes that end with a student.
     """
     from acdref.fit import Stopped
     from acdref.ops.threads import set_threads
@@ -89,7 +89,7 @@ def do(recipe, out, job, as_json, threads, told=None):
         raise click.exceptions.Exit(130) from None
     weights, text = (told or _told_student)(stages, out)
     facts = {"schema": SCHEMA, "recipe": recipe, "weights": weights, "stages": stages}
-    tell(facts, lambda: f"{text}\n{weights}", as_json)
+    tell(facts, lambda: text if weights is None else f"{text}\n{weights}", as_json)
 
 
 def _told_student(stages, out):
