@@ -93,15 +93,11 @@ class TestPerceptron:
         assert ((p > 0.5) == (new[:, :2] > 0)).mean() > 0.85
 
     def test_what_is_unknown_teaches_nothing(self):
-        wrong = np.where(np.arange(120)[:, None] % 3, self.y, 1 - self.y)
+        wrong = np.where(np.arange(120)[:, None] % 2, self.y, 1 - self.y)
         masked = np.where(wrong == self.y, self.y, np.nan)
-        right = [
-            (
-                (vectors.probabilities(vectors.learn(self.x, y, self.options, 0), self.x) > 0.5) == self.y
-            ).mean()
-            for y in (masked, wrong)
-        ]
-        assert right[0] > 0.9 > right[1]
+        nets = [vectors.learn(self.x, y, self.options, 0) for y in (masked, wrong)]
+        right = [((vectors.probabilities(net, self.x) > 0.5) == self.y).mean() for net in nets]
+        assert right[0] > 0.8 > right[1]
 
     def test_the_seed_decides(self):
         nets = [vectors.learn(self.x, self.y, self.options, seed) for seed in (1, 1, 2)]

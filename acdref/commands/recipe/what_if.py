@@ -7,6 +7,7 @@ import click
 
 from acdref.commands._options import click_options, option, telling_options
 from acdref.commands.recipe._common import do, manifest_and_out, quick_options, run_options
+from acdref.errors import OptionError
 from acdref.options.recipes import WhatIfOptions
 
 QUICK_CLASSES = ("voice", "dog", "music", "machinery", "alarm", "gunshot")
@@ -59,7 +60,10 @@ def command(manifest, out, quick, threads, as_json, **options):
         sounds = os.path.join(out, "sounds")
         manifest = single_sounds(sounds, QUICK_CLASSES, each=10, held_out=6, seconds=1.0, verified=1.0)
         out = os.path.join(out, "recipe")
-    options = WhatIfOptions(str(manifest), **options)
+    try:
+        options = WhatIfOptions(str(manifest), **options)
+    except OptionError as error:
+        raise click.UsageError(str(error)) from None
     do(RECIPE, out, lambda observer: what_if(options, out, observer), as_json, threads, _told)
 
 
