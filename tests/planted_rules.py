@@ -519,6 +519,16 @@ PLANTED = {
         ("min(len(classes), k)", "len(classes)", "TestMapAtK::test_golden"),
         ("values[i] += hits / rank", "values[i] += 1 / rank", "TestMapAtK::test_golden"),
     ],
+    ("labels/noise", "labels/test_noise.py"): [
+        (
+            "present = (truth == 1) & ~np.isnan(noisy)",
+            "present = truth == 1",
+            "TestCeiling::test_pairs_with_unknown_labels_do_not_count",
+        ),
+        ("out=np.full(len(drawn), np.nan)", "out=np.zeros(len(drawn))", "TestCeiling"),
+        ("weights @ (present & (noisy == 1))", "weights @ (noisy == 1)", "TestCeiling"),
+        ("(np.isfinite(weights) & (weights >= 0)).all()", "True", "TestCeiling::test_bad_weights"),
+    ],
     ("metrics/paired", "metrics/test_paired.py"): [
         ("abs(self.mean) > self.half", "self.mean > self.half", "test_equal_differences_are_certain"),
         ("_quantile(n - 1) *", "_quantile(n) *", "test_by_hand"),

@@ -230,7 +230,7 @@ def test_verdicts():
     assert recipe.verdict(nothing) == f"does nothing: {', '.join(RULES)}"
     some = {"mean threshold": Paired(0.01, 0.002, 10, 10), "correct FN": Paired(0.02, 0.01, 9, 10)}
     some |= {"percentile correction": Paired(-0.01, 0.004, 1, 10), PERFECT: Paired(0.5, 0.1, 10, 10)}
-    text = recipe.verdict(dict.fromkeys(CONDITIONS, Paired(0.001, 0.003, 5, 10)) | some)
+    text = recipe.verdict(dict.fromkeys(CONDITIONS, Paired(0.0, 0.003, 5, 10)) | some)
     assert text.split("; ") == [
         "helps: correct FN (+0.0200 ± 0.0100), mean threshold (+0.0100 ± 0.0020)",
         "harms: percentile correction (-0.0100 ± 0.0040)",
