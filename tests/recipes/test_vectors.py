@@ -108,9 +108,11 @@ class TestPerceptron:
     def test_sizes_steps_and_rates_are_as_asked_for(self, monkeypatch):
         jobs = []
         monkeypatch.setattr(vectors, "fit", lambda net, job: jobs.append((net, job)))
-        vectors.learn(self.x, self.y, PerceptronOptions(epochs=4, batch=50, lr=0.5), 0)
+        vectors.learn(self.x, self.y, PerceptronOptions(epochs=4, batch=50, lr=0.5), 5)
         ((net, job),) = jobs
         assert (net.config.inputs, net.config.hidden, net.config.classes) == (3, 128, 2)
+        first = vectors.Perceptron(net.config, 5).params["hidden.weight"]
+        np.testing.assert_array_equal(net.params["hidden.weight"], first)
         assert (job.epochs, job.steps, job.loss) == (4, 3, vectors.bce)
         assert job.rate(0, 0) == 0.5 and job.rate(2, 0) == pytest.approx(0.25)
         assert job.rate(1, 2) < job.rate(1, 1)
