@@ -13,7 +13,7 @@ import io
 import tokenize
 from pathlib import Path
 
-BUDGETS = {"package": 22_570, "core": 5_410, "conform": 3_520}
+BUDGETS = {"package": 23_000, "core": 5_490, "conform": 3_520}
 
 PACKAGE = Path(__file__).resolve().parents[1] / "acdref"
 CORE = ("audio", "features", "ops", "nets", "labels", "metrics", "losses.py", "optim.py")

@@ -519,6 +519,14 @@ PLANTED = {
         ("min(len(classes), k)", "len(classes)", "TestMapAtK::test_golden"),
         ("values[i] += hits / rank", "values[i] += 1 / rank", "TestMapAtK::test_golden"),
     ],
+    ("metrics/paired", "metrics/test_paired.py"): [
+        ("abs(self.mean) > self.half", "self.mean > self.half", "test_equal_differences_are_certain"),
+        ("_quantile(n - 1) *", "_quantile(n) *", "test_by_hand"),
+        (".std(ddof=1)", ".std()", "test_by_hand"),
+        ("(differences > 0)", "(differences >= 0)", "test_no_difference_is_not_up"),
+        ("cosine if odd else 1.0", "1.0", "test_scipy"),
+        ("not np.isfinite(differences).all()", "False", "test_bad_differences"),
+    ],
     ("metrics/_classwise", "metrics/test_ranking.py"): [
         ("values[~np.isnan(values)]", "np.nan_to_num(values)", "TestDPrime::test_averages"),
         (

@@ -14,7 +14,8 @@ Per class: :func:`average_precision`, :func:`roc_auc`, :func:`accuracy`,
 :func:`precision_recall`, :func:`f_score`.
 Per clip: :func:`lwlrap`, :func:`map_at_k`.
 Of decisions: :func:`best_thresholds`, :func:`platt_scaling`, :func:`reliability`.
-Of certainty: :func:`bootstrap_interval`, by source, and of many measures :func:`bootstrap_intervals`.
+Of certainty: :func:`bootstrap_interval`, by source, and of many measures :func:`bootstrap_intervals`;
+:func:`paired`, of differences between runs.
 """
 
 from acdref.metrics._classwise import mean_over_classes as mean_over_classes
@@ -22,4 +23,5 @@ from acdref.metrics.calibration import *
 from acdref.metrics.clipwise import *
 from acdref.metrics.detection import *
 from acdref.metrics.intervals import *
+from acdref.metrics.paired import *
 from acdref.metrics.ranking import *

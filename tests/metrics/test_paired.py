@@ -1,0 +1,49 @@
+import math
+
+import numpy as np
+import pytest
+
+from acdref.metrics import Paired, paired
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 8, 9, 10, 11, 30, 101, 400])
+def test_scipy(n):
+    stats = pytest.importorskip("scipy.stats")
+    differences = np.random.default_rng(n).normal(0.01, 0.02, n)
+    found = paired(differences)
+    low, high = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    np.testing.assert_allclose([found.mean - found.half, found.mean + found.half], [low, high], rtol=1e-10)
+    assert found.shown == (stats.ttest_1samp(differences, 0).pvalue < 0.05)
+
+
+def test_by_hand():
+    # The printed quantile for two degrees of freedom is 4.303.
+    found = paired([1, 2, 3])
+    assert found == pytest.approx((2, 4.302653 / math.sqrt(3), 3, 3))
+
+
+def test_no_difference_is_not_up():
+    assert paired([0, 0.5, -0.5, 0.1])[2:] == (2, 4)
+
+
+def test_one_difference_has_no_interval_and_shows_nothing():
+    found = paired([0.25])
+    assert found == pytest.approx((0.25, math.nan, 1, 1), nan_ok=True)
+    assert not found.shown
+    assert str(found) == "+0.2500 (1 of 1 seed up)"
+
+
+def test_equal_differences_are_certain():
+    assert paired([-0.5] * 4) == (-0.5, 0, 0, 4)
+    assert paired([-0.5] * 4).shown
+    assert not paired([0.0] * 4).shown
+
+
+def test_text():
+    assert str(Paired(0.00637, 0.00441, 8, 10)) == "+0.0064 ± 0.0044 (8 of 10 seeds up)"
+
+
+@pytest.mark.parametrize("differences", [[], [0.1, math.nan], [math.inf], [[0.1]], 0.1])
+def test_bad_differences(differences):
+    with pytest.raises(ValueError, match="differences must be finite"):
+        paired(differences)
