@@ -4,12 +4,14 @@ import numpy as np
 from sounds import BANDS
 
 from acdref.fit import Job, by_steps, fit
+from acdref.labels import or_join
 from acdref.losses import bce
 from acdref.nets import ACDNet, ACDNetConfig, Block
 from acdref.optim import cosine
 
 AVERAGE = 0.99
 WARMUP = 0.05
+LOG10 = np.float32(np.log(10))
 
 
 def network(classes, seed, width=1.0):
@@ -51,7 +53,7 @@ def train(net, batch, steps, lr=5e-3, loss=bce, warmup=WARMUP, average=AVERAGE):
     return net
 
 
-def drawn(x, labels, seed, size=16, weights=None):
+def drawn(x, labels, seed, size=16, join=False):
     """``batch(step)`` of clips drawn at random, as features that are turned in time and moved in level.
 
     Parameters
@@ -61,21 +63,32 @@ def drawn(x, labels, seed, size=16, weights=None):
     seed : int
     size : int
         Clips of a batch.
-    weights : (N,) array, optional
-        Probability of each clip; by default all are as likely.
+    join : bool
+        Every second clip is two, of which the powers in the mel bands are added and the labels joined.
     """
     rng = np.random.default_rng([seed, 5])
-    ends = None if weights is None else np.cumsum(weights) / np.sum(weights)
 
-    def batch(step):
-        rows = rng.integers(len(x), size=size) if ends is None else np.searchsorted(ends, rng.random(size))
-        shifts = rng.integers(x.shape[1], size=size)
+    def some():
+        rows, shifts = rng.integers(len(x), size=size), rng.integers(x.shape[1], size=size)
         clips = np.stack([np.roll(x[i], shift, axis=0) for i, shift in zip(rows, shifts, strict=True)])
-        clips += rng.normal(0, 0.15, (size, 1, 1, 1)).astype(np.float32)  # 3 dB
-        clips += 0.05 * rng.standard_normal(clips.shape, dtype=np.float32)
         return clips, labels[rows]
 
+    def batch(step):
+        clips, y = some()
+        if join:
+            others, theirs = some()
+            both = rng.random(size) < 0.5
+            clips[both], y[both] = louder(clips[both], others[both]), or_join([y[both], theirs[both]])
+        clips += rng.normal(0, 0.15, (size, 1, 1, 1)).astype(np.float32)  # 3 dB
+        clips += 0.05 * rng.standard_normal(clips.shape, dtype=np.float32)
+        return clips, y
+
     return batch
+
+
+def louder(first, second):
+    """Features of two sounds at once: the sum of their powers in each band, of which a step of 1 is 20 dB."""
+    return np.logaddexp(2 * LOG10 * first, 2 * LOG10 * second) / (2 * LOG10)
 
 
 def logits(net, x, size=64):

@@ -20,8 +20,8 @@ SETTING = {
     "students": 40,
     "tests": 400,
     "missing": 0.4,
-    "annotator_steps": 1200,
-    "steps": 500,
+    "annotator_steps": 1000,
+    "steps": 400,
     "transfer": 12,
     "transfer_tests": 60,
     "transfer_steps": 200,
@@ -111,7 +111,7 @@ def run(setting, seed, place):
         yield {"condition": name, "labels a clip": float(labels.sum(axis=1).mean())}
     others, classes = _others(place, setting["transfer"], 500 + seed)
     other_tests, other_y = _others(place, setting["transfer_tests"], 600)
-    for name, net in (("transfer of the annotator", annotator), ("transfer of annotator's, 2 s", released)):
+    for name, net in (("transfer of the annotator", annotator), ("transfer of annotator's, 2 s", student)):
         moved = with_classes(net, len(OTHERS), [seed, 3])
         train(moved, drawn(others, classes, seed), setting["transfer_steps"], 1.5e-3, softmax_cross_entropy)
         yield {"condition": name, "mAP": metrics.mean_average_precision(other_y, scores(moved, other_tests))}

@@ -31,7 +31,7 @@ SETTING = {
     "cap": 0.6,
     "excerpts": 4,
 }
-QUICK = {"each": 8, "tests": 3, "folds": 2, "steps": 3, "rounds": 1, "round_steps": 2, "excerpts": 2}
+QUICK = {"each": 4, "tests": 1, "folds": 2, "steps": 3, "rounds": 1, "round_steps": 2, "excerpts": 2}
 FRAMES = 40
 """Of an excerpt: 1.3 s of a clip's 1.5."""
 INITIAL, SELF = "initial", "self-verification"

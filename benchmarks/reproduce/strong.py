@@ -25,7 +25,7 @@ SETTING = {
     "tune_lr": 1.5e-3,
     "mu": [0.4, 0.8],
 }
-QUICK = {"soundscapes": 30, "tests": 20, "steps": 3, "tune_steps": 2, "mu": [0.8]}
+QUICK = {"soundscapes": 12, "tests": 8, "steps": 3, "tune_steps": 2, "mu": [0.8]}
 KINDS = (0, 3, 6, 8, 9, 12, 14, 16, 19, 24)
 """Ten of the 27 kinds, of all families."""
 FRAMES, FRAME = 10, 15360
