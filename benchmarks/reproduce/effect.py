@@ -152,14 +152,14 @@ class Place:
         """Arrays that ``make(**what)`` gives by name: computed once, and read from the folder after that."""
         import numpy as np
 
-        from acdref.files import replacing
-
         digest = _digest([name, {key: str(value) for key, value in what.items()}])
         path = self.work / f"{name}-{digest}.npz"
         if not path.exists():
             make_folder(self.work)
-            with replacing(path, durable=False) as temporary, open(temporary, "wb") as file:
+            temporary = path.with_suffix(f".{os.getpid()}")  # two processes may make the same
+            with open(temporary, "wb") as file:
                 np.savez(file, **make(**what))
+            os.replace(temporary, path)
         with np.load(path) as arrays:
             return dict(arrays)
 

@@ -20,7 +20,9 @@ from acdref.ops.softmax import softmax_channels
 
 SETTING = {
     "single": 1500,
-    "teacher_steps": 1000,
+    "clean": [-60, -40],
+    "noise": [-20, -5],
+    "teacher_steps": 800,
     "teacher_width": 2.0,
     "scenes": 1500,
     "sources": 3,
@@ -38,9 +40,9 @@ TEACHER, RAW, CORRECTED, TRUE = (
 
 
 def run(setting, seed, place):
-    single, single_y = clips(place, setting["single"], 5, TRAINING, most=1)
-    x, truth = clips(place, setting["scenes"], 6, TRAINING, setting["sources"])
-    tests, y = clips(place, setting["tests"], 7, TESTING, setting["sources"])
+    single, single_y = clips(place, setting["single"], 5, TRAINING, 1, setting["clean"])
+    x, truth = clips(place, setting["scenes"], 6, TRAINING, setting["sources"], setting["noise"])
+    tests, y = clips(place, setting["tests"], 7, TESTING, setting["sources"], setting["noise"])
     classes = len(PARENTS)
     teacher = network(classes, seed + 1000, setting["teacher_width"])
     batches = drawn(single, single_y, seed + 1000)
