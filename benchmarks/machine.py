@@ -30,7 +30,7 @@ def describe(*packages):
     if load is not None and load > cores / 2:
         print(f"this machine is busy: its load is {load:.1f}, with {cores} cores", file=sys.stderr)
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": cores,
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -51,7 +51,7 @@ def _kernels():
     return "fresh" if folder is None or next(folder.rglob("*.nbc"), None) is None else "cached"
 
 
-def _processor():
+def processor():
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

@@ -1,175 +1,193 @@
-"""The reproductions: a run is done once, whatever stops them, and tables say what the rows do."""
+"""The reproductions: a seed is done once, verdicts say what the rows do, and the page what the results do."""
 
-import csv
 import importlib
-import math
-import shutil
+import json
 import sys
 
 import numpy as np
 import pytest
 from predict_support import ROOT
-from train_support import write_corpus
 
 from acdref.errors import AcdrefError
 
-MODULES = ("corpus", "networks", "experiment", "rows", "report", "table2", "fig3")
+FOLDER = ROOT / "benchmarks" / "reproduce"
+MODULES = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 
 @pytest.fixture(scope="module")
 def scripts():
     """The modules by name; they are no part of the package, and afterwards nothing is left of them."""
+    before = list(sys.path)
     with pytest.MonkeyPatch.context() as patch:
         # To compile would take longer than all of these tests.
         patch.setattr("acdref.nets.network.available", lambda: False)
-        patch.setenv("ACDREF_NUM_THREADS", "1")
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.syspath_prepend(str(ROOT / "benchmarks" / "reproduce"))
+        for name in ("ACDREF_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            patch.setenv(name, "1")
+        patch.syspath_prepend(str(FOLDER))
         yield {name: importlib.import_module(name) for name in MODULES}
-    for name in MODULES:
-        del sys.modules[name]
+    for name in (*MODULES, "machine"):
+        sys.modules.pop(name, None)
+    sys.path[:] = before
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return write_corpus(tmp_path_factory.mktemp("corpus"))
+def place(scripts, tmp_path_factory):
+    return scripts["effect"].Place(tmp_path_factory.mktemp("sounds"))
 
 
-@pytest.fixture
-def table2(scripts, corpus, tmp_path, monkeypatch, capsys):
-    """Run table2.py with more arguments; returns what it printed."""
-
-    def run(*arguments):
-        given = ["table2.py", corpus, "--work", tmp_path / "work", "--results", tmp_path / "results"]
-        given += ["--fold", "2", "--sequences", "8", "--rules", "correct FN", *arguments]
-        monkeypatch.setattr(sys, "argv", list(map(str, given)))
-        scripts["table2"].main()
-        return capsys.readouterr().out
-
-    return run
+def rows_of(*values, condition="new", measure="mAP"):
+    return [{"condition": condition, "seed": i, measure: value} for i, value in enumerate(values)]
 
 
-def rows_of(path):
-    """Of a results file, without the times; texts, since NaN is not equal to itself."""
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [{name: text for name, text in row.items() if name != "seconds"} for row in rows]
+class TestClaim:
+    def claim(self, scripts):
+        return scripts["effect"].Claim("new beats old", "new", "old")
+
+    @pytest.mark.parametrize(
+        ("new", "old", "verdict"),
+        [
+            ((0.3, 0.5, 0.71), (0.1, 0.3, 0.5), "shown"),
+            ((0.1, 0.3, 0.5), (0.3, 0.5, 0.71), "the opposite"),
+            ((0.3, 0.5, 0.4), (0.1, 0.6, 0.5), "not shown"),
+            ((0.3,), (0.1,), "not run"),
+            ((), (), "not run"),
+        ],
+    )
+    def test_verdicts(self, scripts, new, old, verdict):
+        rows = rows_of(*new) + rows_of(*old, condition="old")
+        assert self.claim(scripts).verdict(rows) == verdict
+
+    def test_seeds_are_paired_whatever_their_order(self, scripts):
+        rows = rows_of(0.3, 0.7) + rows_of(0.1, 0.5, 0.9, condition="old")[::-1]
+        assert self.claim(scripts).differences(rows) == pytest.approx([0.2, 0.2])
+
+    def test_what_would_have_been_shown(self, scripts):
+        """Of experiments whose true mean it is, four of five have an interval that excludes 0."""
+        tables, rng, n = scripts["tables"], np.random.default_rng(0), 8
+        spread = 0.01
+        unit = tables.detectable(np.resize([-1.0, 1.0], n)) / np.resize([-1.0, 1.0], n).std(ddof=1)
+        draws = rng.normal(unit * spread, spread, (4000, n))
+        shown = [scripts["effect"].paired(one) for one in draws]
+        assert np.mean([one.shown and one.mean > 0 for one in shown]) == pytest.approx(0.8, abs=0.04)
 
 
-def test_runs_are_done_once(scripts, table2, tmp_path, monkeypatch):
-    printed = table2("--seeds", "0")
-    path = tmp_path / "results" / "table2-sequences-8-fold-2.csv"
-    first = rows_of(path)
-    conditions = ["raw labels", "without errors", "correct FN"]
-    assert [(row["condition"], row["seed"]) for row in first] == [(name, "0") for name in conditions]
-    assert all(0 <= float(row["mAP"]) <= 1 for row in first)
-    assert path.with_suffix(".md").read_text() in printed
-    with monkeypatch.context() as patch:
-        patch.setattr(scripts["experiment"].Experiment, "_trained", None)  # would fail
-        table2("--seeds", "0")
-    assert rows_of(path) == first
+class TestRun:
+    @pytest.fixture
+    def toy(self, scripts):
+        """An effect without training, and how often it was run."""
+        effect, done = scripts["effect"], []
 
-    class Killed(BaseException):
-        pass
+        def run(setting, seed, place):
+            done.append(seed)
+            kept = place.kept("drawn", lambda n: {"x": np.arange(float(n))}, n=setting["n"])
+            yield {"condition": "old", "mAP": 0.5 + 0.001 * seed}
+            yield {"condition": "new", "mAP": 0.6 + float(kept["x"].sum()) / 100}
 
-    def killed(*_):
-        raise Killed
-
-    with monkeypatch.context() as patch:  # after the training of the second seed's first run
-        patch.setattr(scripts["experiment"].Experiment, "add", killed)
-        with pytest.raises(Killed):
-            table2("--seeds", "0,1")
-    assert rows_of(path) == first
-    table2("--seeds", "0,1")
-    assert rows_of(path)[:3] == first
-    again = tmp_path / "again"
-    table2("--seeds", "1", "--results", again, "--work", again)
-    assert rows_of(again / path.name) == rows_of(path)[3:]
-
-
-def test_sizes_lie_apart_and_do_not_mix(scripts, table2, tmp_path):
-    assert scripts["experiment"].Setting().suffix == ""
-    sizes = scripts["experiment"].Setting(sequences=9600, seconds=4.0)
-    assert sizes.suffix == "-sequences-9600-seconds-4.0"
-    (tmp_path / "results").mkdir()
-    path = tmp_path / "results" / "table2-sequences-8-fold-2.csv"
-    path.write_text("condition,seed,setting,mAP\nraw labels,0,something else,0.5\n")
-    with pytest.raises(AcdrefError, match="has runs with the setting 'something else'"):
-        table2("--seeds", "0")
-
-
-def test_what_cannot_be_used_is_named(table2):
-    with pytest.raises(AcdrefError, match="no recording has the fold '9'"):
-        table2("--fold", "9")
-    with pytest.raises(AcdrefError, match=r"--seconds 0\.1 is too short for the network"):
-        table2("--seconds", "0.1")
-    with pytest.raises(SystemExit):
-        table2("--rules", "guess")
-
-
-def test_a_clap_model_as_the_teacher(scripts, corpus, tmp_path, monkeypatch):
-    pytest.importorskip("onnxruntime")
-    # A copy: the teacher writes its prompts beside the graphs.
-    bundle = shutil.copytree(ROOT / "fixtures" / "clap_hf", tmp_path / "clap")
-    given = ["fig3.py", corpus, "--bundle", bundle, "--work", tmp_path / "work", "--results", tmp_path]
-    given += ["--fold", "2", "--sequences", "8", "--seeds", "0"]
-    monkeypatch.setattr(sys, "argv", list(map(str, given)))
-    scripts["fig3"].main()
-    rows = rows_of(tmp_path / "fig3-clap-sequences-8-fold-2.csv")
-    assert [row["condition"] for row in rows] == [
-        "zero-shot teacher itself",
-        "corpus's labels",
-        "its labels",
-        "its labels, FN corrected, masked",
-        "its labels, FN and FP corrected, masked",
-    ]
-    assert all(0 <= float(row["precision"]) <= 1 for row in rows[2:])
-
-
-class TestReport:
-    def test_interval(self, scripts):
-        interval = scripts["report"].interval
-        assert interval([1, 2, 3]) == pytest.approx((2, 4.303 / math.sqrt(3)))
-        assert interval([0.5, 0.5, 0.5, 0.5]) == (0.5, 0)
-        assert interval([3]) == pytest.approx((3, math.nan), nan_ok=True)
-        assert interval([]) == pytest.approx((math.nan, math.nan), nan_ok=True)
-
-    def test_quantiles(self, scripts):
-        stats = pytest.importorskip("scipy.stats")
-        found = scripts["report"].STUDENT_T
-        np.testing.assert_allclose(found, stats.t.ppf(0.975, np.arange(1, len(found) + 1)), atol=6e-4)
-
-    def test_gains_are_taken_seed_by_seed(self, scripts):
-        common = scripts["experiment"].COMMON
-
-        def row(condition, seed, value):
-            return {"condition": condition, "seed": seed, "mAP": value, common: value, "accuracy": value}
-
-        rows = [
-            row("raw", 0, 0.1),
-            row("raw", 1, 0.5),
-            row("new", 1, 0.7),
-            row("new", 0, 0.3),
-            row("new", 2, 0.9),
-        ]
-        lines = scripts["report"].table(rows, ["raw", "new"], "raw").splitlines()
-        assert lines[2].split(" | ")[4:] == ["", "", "2 |"]
-        assert lines[3].split(" | ")[4:] == ["+0.200 ± 0.000", "+0.200 ± 0.000", "3 |"]
-
-
-class TestStandIn:
-    def test_hears_a_class_with_the_separation_that_it_says(self, scripts):
-        fig3 = scripts["fig3"]
-        truth = (np.random.default_rng(1).random((20000, 5)) < 0.3).astype(float)
-        cosines = fig3.stand_in(truth, 7)
-        np.testing.assert_array_equal(cosines, fig3.stand_in(truth, 7))
-        for c in range(5):
-            present, absent = cosines[truth[:, c] == 1, c], cosines[truth[:, c] == 0, c]
-            assert absent.std() == pytest.approx(fig3.SPREAD, rel=0.05)
-            assert 0.95 < (present.mean() - absent.mean()) / fig3.SPREAD < 3.05
-
-    def test_precision_and_recall(self, scripts):
-        found = scripts["fig3"].quality_of(
-            np.array([[1, 1, 0, 0, np.nan]]), np.array([[1.0, 0.0, 1.0, 0.0, 1.0]])
+        claim = effect.Claim("new beats old", "new", "old", "mAP", "0.1")
+        made = effect.Effect(
+            "toy",
+            "Toys",
+            "nobody",
+            "",
+            {"n": 3},
+            {"n": 2},
+            3,
+            run,
+            (claim,),
+            ("old", "new"),
+            notes="Made up.",
         )
-        assert found == {"precision": 0.5, "recall": 0.5}
+        return made, done
+
+    def test_a_seed_is_done_once(self, scripts, toy, tmp_path, monkeypatch):
+        effect, (made, done) = scripts["effect"], toy
+        monkeypatch.setattr(effect, "effect_of", lambda name: made)
+        rows = effect.Rows(tmp_path / "toy.csv", made.setting)
+        for seed in (2, 0):
+            rows.add(effect.one_seed("toy", seed, False, effect.Place(tmp_path)))
+        again = effect.Rows(tmp_path / "toy.csv", made.setting)
+        assert [row["seed"] for row in again.rows] == [0, 0, 2, 2]
+        assert again.has(2) and not again.has(1)
+        assert [row["mAP"] for row in again.rows] == [0.5, 0.63, 0.502, 0.63]
+        assert again.rows == rows.rows
+        with pytest.raises(AcdrefError, match=r"toy\.csv: has runs of another setting"):
+            effect.Rows(tmp_path / "toy.csv", made.setting | {"n": 4})
+        assert done == [2, 0]
+
+    def test_sounds_are_made_once(self, place):
+        made = []
+
+        def make(n):
+            made.append(n)
+            return {"x": np.arange(n)}
+
+        for n in (2, 2, 3):
+            np.testing.assert_array_equal(place.kept("x", make, n=n)["x"], np.arange(n))
+        assert made == [2, 3]
+
+    def test_what_is_missing_is_named(self, scripts):
+        given = scripts["effect"].parser("").parse_args([])
+        with pytest.raises(AcdrefError, match="CORPUS is missing"):
+            scripts["effect"].run([scripts["table2_own"].EFFECT], given)
+
+
+@pytest.mark.parametrize("name", [*MODULES])
+def test_an_effect_runs_in_the_small(scripts, name, place):
+    effect = getattr(scripts[name], "EFFECT", None)
+    if effect is None or effect.corpus:
+        pytest.skip("no effect, or one of real recordings")
+    setting = effect.size(quick=True)
+    rows = [row | {"seed": 0} for row in effect.run(setting, 0, place)]
+    found = [row["condition"] for row in rows]
+    assert len(set(found)) == len(found)
+    assert set(found) <= set(effect.conditions)
+    assert set(effect.setting) >= set(effect.quick)
+    named = {claim.better for claim in effect.claims} | {claim.worse for claim in effect.claims}
+    assert named <= set(effect.conditions)
+    text = scripts["tables"].conditions(effect, rows) + scripts["tables"].claims(effect, rows)
+    assert all(claim.text in text for claim in effect.claims)
+
+
+def test_repairs_are_counted(scripts):
+    counted = scripts["rules"].counted
+    truth, noisy = np.array([[1.0, 1, 0, 0]]), np.array([[0.0, 0, 0, 1]])
+    found = counted(truth, noisy, np.array([[1.0, np.nan, 1, 1]]))
+    assert found == pytest.approx(
+        {"recall": 1 / 3, "recall with masks": 2 / 3, "precision": 1 / 2, "precision with masks": 2 / 3}
+    )
+    assert counted(truth, noisy, noisy) == {"recall": 0.0, "recall with masks": 0.0}
+
+
+def test_errors_in_labels_are_of_the_size_that_is_said(scripts):
+    truth = (np.random.default_rng(1).random((20000, 4)) < 0.3).astype(float)
+    noisy = scripts["table2"].with_errors(truth, np.random.default_rng(2), [0.1, 0.35], 0.01)
+    missing = ((truth == 1) & (noisy == 0)).sum(axis=0) / truth.sum(axis=0)
+    false = ((truth == 0) & (noisy == 1)).sum(axis=0) / truth.sum(axis=0)
+    assert missing.min() > 0.09 and missing.max() < 0.36 and np.ptp(missing) > 0.02
+    np.testing.assert_allclose(false, 0.01, atol=1e-3)
+
+
+def test_the_page_is_what_the_results_say(scripts):
+    page, effect = scripts["page"], scripts["effect"]
+    results = {}
+    for name in scripts["all"].NAMES:
+        made = scripts[name].EFFECT
+        path = effect.RESULTS / f"{name}.csv"
+        results[made] = effect.Rows(path, made.setting).rows  # of the very setting that the script has
+        assert not results[made] or path.with_suffix(".png").exists()
+        known = {row["condition"] for row in results[made]}
+        assert not known or known == set(made.conditions)
+    assert page.page(results) == page.PAGE.read_text(encoding="utf-8")
+
+
+def test_the_network_is_what_the_page_says(scripts):
+    net = scripts["learning"].network(11, 0)
+    text = (FOLDER / "introduction.md").read_text(encoding="utf-8")
+    assert f"{sum(p.size for p in net.params.values()):,} parameters" in text
+
+
+def test_settings_are_plain(scripts):
+    """As JSON they are the same, so that a digest of them stands for them."""
+    for name in scripts["all"].NAMES:
+        setting = scripts[name].EFFECT.setting
+        assert json.loads(json.dumps(setting)) == setting

@@ -1,84 +1,94 @@
-"""Recordings of the reproductions, decoded once."""
+"""Real recordings for the experiments, decoded once, and what is trained on them."""
 
-import dataclasses
-import hashlib
-import re
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from learning import network, scores, train
+from sounds import level, mel
 
-from acdref.audio import decode as audio
-from acdref.data import Clips, open_dataset
+from acdref import metrics
+from acdref.audio import decode
+from acdref.data import clip_weights, open_dataset
 from acdref.errors import AudioError
 from acdref.features.compressed import SAMPLE_RATE
-from acdref.files import replacing
-from acdref.predict.scoring import WINDOW, Scores, mean_over_windows
+from acdref.labels import or_join
+
+SECONDS = 3.0
+LENGTH = round(SECONDS * SAMPLE_RATE)
+FOLD = "4"
+"""Whose recordings are measured on; all others are trained on."""
+COMMON = 10
+"""Positives that a class has at least to count as common: one of two positives is half the AP."""
 
 
-class Corpus:
-    """Recordings, decoded once: as WAV files to train on, as features to score.
+class Recordings(NamedTuple):
+    """Sounds, with the peak 1 or silent, and their labels (N, C)."""
 
-    Parameters
-    ----------
-    source : str or path-like
-        Manifest with folds, or its folder.
-    work : Path
-        Where the copies are kept.
-    fold : str
-        To measure on; all others are to train on.
-    shortest : float
-        In seconds: what is shorter is repeated before it is scored.
-    front : FrontEnd
-        Of the networks.
-
-    Attributes
-    ----------
-    train, test : Manifest
-    clips : Clips
-        Reader of the copies, which it keeps.
-    """
-
-    def __init__(self, source, work, fold, shortest, front):
-        source = Path(source)
-        manifest = open_dataset(source / "manifest.csv" if source.is_dir() else source)
-        place = hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]
-        manifest = _decoded(manifest, work / f"recordings-{place}")
-        self.train, self.test = manifest.without(fold=fold), manifest.where(fold=fold)
-        self.clips = Clips()
-        self.front = front
-        self._shortest = round(shortest * SAMPLE_RATE)
-        self._windows = {}
-
-    def score(self, net, recordings):
-        """Probabilities (N, C): means over windows of 10 s."""
-        files = map(recordings.file, range(len(recordings)))
-        return np.array([mean_over_windows(self._scores(net, path)) for path in files])
-
-    def _scores(self, net, path):
-        if path not in self._windows:
-            self._windows[path] = [
-                (block.start, block.end, self.front.window(block.samples, self._shortest))
-                for block in audio.blocks(path, SAMPLE_RATE, WINDOW)
-            ]
-        for start, end, x in self._windows[path]:
-            yield Scores(start, end, net.predict_proba(x[None])[0])
+    sounds: list
+    y: np.ndarray
 
 
-def _decoded(manifest, folder):
-    """The manifest of WAV copies, without the recordings that cannot be decoded."""
-    import soundfile
+def recordings(place):
+    """Those to train on, and those to measure on."""
 
-    folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    copies = {}
-    for i, name in enumerate(manifest.paths):
-        path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.wav"
-        try:
-            if not path.exists():
-                samples = audio.load(manifest.file(i), SAMPLE_RATE)
-                with replacing(path) as temporary:
-                    soundfile.write(temporary, samples, SAMPLE_RATE, subtype="FLOAT", format="WAV")
-            copies[i] = path.name
-        except AudioError as error:
-            print(f"left out: {error}", flush=True)
-    return dataclasses.replace(manifest.select(copies), root=str(folder), paths=tuple(copies.values()))
+    def make(corpus):
+        manifest = open_dataset(corpus / "manifest.csv")
+        sounds, rows = [], []
+        for i in range(len(manifest)):
+            try:
+                x = decode.load(manifest.file(i), SAMPLE_RATE)
+            except AudioError as error:
+                print(f"left out: {error}", flush=True)
+                continue
+            sounds.append((x / max(np.abs(x).max(), 1e-9)).astype(np.float16))
+            rows.append(i)
+        ends = np.cumsum([len(x) for x in sounds])
+        held = np.array([manifest.fold[i] == FOLD for i in rows])
+        return {"samples": np.concatenate(sounds), "ends": ends, "y": manifest.labels[rows], "held": held}
+
+    kept = place.kept("corpus", make, corpus=place.corpus)
+    sounds = np.split(kept["samples"], kept["ends"][:-1])
+    return tuple(
+        Recordings([sounds[i] for i in np.flatnonzero(part)], kept["y"][part])
+        for part in (~kept["held"], kept["held"])
+    )
+
+
+def taught(sounds, labels, seed, setting):
+    """A network taught by excerpts of 3 s, one or two joined at a time; classes are drawn equally."""
+    rng, ends = np.random.default_rng([seed, 5]), np.cumsum(clip_weights(labels, "balanced"))
+
+    def one():
+        chosen = np.minimum(np.searchsorted(ends, rng.random(rng.integers(1, 3))), len(sounds) - 1)
+        x = sum(_excerpt(sounds[i], rng) * np.float32(10 ** (rng.normal(0, 2) / 20)) for i in chosen)
+        return mel(level(x, rng.uniform(-45, -10))), or_join(labels[chosen])
+
+    def batch(step):
+        made = [one() for _ in range(setting["batch"])]
+        return np.stack([x for x, _ in made]), np.array([y for _, y in made])
+
+    return train(network(labels.shape[1], seed), batch, setting["sequences"] // setting["batch"])
+
+
+def _excerpt(x, rng):
+    """3 s from anywhere; a shorter recording is repeated."""
+    start = rng.integers(max(1, len(x) - LENGTH + 1))
+    return level(np.resize(x[start : start + LENGTH], LENGTH))
+
+
+def heard(net, sounds):
+    """Probabilities of whole recordings, (N, C)."""
+    return np.concatenate(
+        [scores(net, mel(level(np.resize(x, max(len(x), LENGTH)), -26))[None]) for x in sounds]
+    )
+
+
+def quality(y, p):
+    """mAP of all and of the common classes, and accuracy."""
+    ap = metrics.average_precision(y, p)
+    common = metrics.mean_over_classes(ap[(y == 1).sum(axis=0) >= COMMON])
+    return {
+        "mAP": metrics.mean_over_classes(ap),
+        "mAP, common": common,
+        "accuracy": metrics.mean_accuracy(y, p),
+    }

@@ -1,0 +1,111 @@
+"""docs/reproduction.md and its plots, from the result files.
+
+python benchmarks/reproduce/page.py            # writes them; needs matplotlib (pip install acdref[plot])
+python benchmarks/reproduce/page.py --check    # exit 1 if the page is not what the results say
+"""
+
+import argparse
+import sys
+
+from all import NAMES
+from effect import HERE, RESULTS, effect_of, read_rows
+from tables import claims, conditions, difference, verdict
+
+from acdref.files import replacing, write_text
+from acdref.metrics import paired
+
+PAGE = HERE.parents[1] / "docs" / "reproduction.md"
+PLOTS = "../benchmarks/reproduce/results"
+
+
+def page(results):
+    """The page's text: an introduction, a row a claim, a section an effect."""
+    parts = [(HERE / "introduction.md").read_text(encoding="utf-8").rstrip(), _summary(results)]
+    return "\n\n".join([*parts, *(_section(effect, rows) for effect, rows in results.items())]) + "\n"
+
+
+def _summary(results):
+    lines = ["## Every claim", "", "| effect | claim | paper | here | verdict |", "|---|---|---|---|---|"]
+    for effect, rows in results.items():
+        for number, claim in enumerate(effect.claims):
+            name = f"[{effect.title}](#{_anchor(effect.title)})" if not number else ""
+            here = f"{difference(claim.found(rows))} {claim.measure}"
+            lines.append(f"| {name} | {claim.text} | {claim.paper} | {here} | {verdict(claim, rows)} |")
+    return "\n".join(lines)
+
+
+def _anchor(title):
+    kept = (c for c in title.lower() if c.isalnum() or c in " -")
+    return "".join(kept).replace(" ", "-")
+
+
+def _section(effect, rows):
+    corpus = " CORPUS" if effect.corpus else ""
+    seconds = sum(row.get("seconds", 0) for row in rows)
+    seeds = len({row["seed"] for row in rows})
+    processors = " and ".join(sorted({row["processor"] for row in rows}))
+    done = f"{seeds} of {effect.seeds} seeds" if seeds < effect.seeds else f"{seeds} seeds"
+    ran = f"{done}, {seconds / 60:.0f} minutes of processor time, {processors}" if rows else "not run yet"
+    parts = [
+        f"## {effect.title}",
+        f"{effect.paper}. `python benchmarks/reproduce/{effect.name}.py{corpus}`: {ran}.",
+        effect.notes,
+        conditions(effect, rows),
+        f"![{effect.plotted} by condition, each seed a dot]({PLOTS}/{effect.name}.png)" if rows else "",
+        claims(effect, rows),
+        effect.after(rows) if effect.after and rows else "",
+        effect.reading,
+    ]
+    return "\n\n".join(part.strip() for part in parts if part.strip())
+
+
+def plot(effect, rows, path):
+    """Every seed a dot, means with their 95 % intervals, conditions from above in the order of the table."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    shown = [c for c in effect.conditions if any(r["condition"] == c and effect.plotted in r for r in rows)]
+    figure, axes = pyplot.subplots(figsize=(8, 0.8 + 0.34 * len(shown)))
+    for place, condition in enumerate(shown):
+        values = [row[effect.plotted] for row in rows if row["condition"] == condition]
+        found = paired(values)
+        axes.plot(values, [place] * len(values), "o", color="0.75", markersize=4, zorder=1)
+        if found.n > 1:
+            axes.errorbar(found.mean, place, xerr=found.half, fmt="D", color="C0", capsize=4, markersize=5)
+    axes.set_yticks(range(len(shown)), shown)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"{effect.plotted}: mean and 95 % interval; dots are seeds")
+    axes.grid(axis="x", alpha=0.3)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    figure.tight_layout()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    pyplot.close(figure)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page differs")
+    given = parser.parse_args()
+    effects = map(effect_of, NAMES)
+    results = {effect: read_rows(RESULTS / f"{effect.name}.csv") for effect in effects}
+    text = page(results)
+    if given.check:
+        missing = [e.name for e, rows in results.items() if rows and not (RESULTS / f"{e.name}.png").exists()]
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text or missing:
+            sys.exit(f"{PAGE.name} is not what the results say: run {HERE.name}/page.py")
+        return
+    for effect, rows in results.items():
+        if rows:
+            plot(effect, rows, RESULTS / f"{effect.name}.png")
+    write_text(PAGE, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Tables of results in Markdown: every condition, and every claim with its verdict."""
+
+import numpy as np
+
+from acdref.metrics import paired
+
+
+def conditions(effect, rows):
+    """A line a condition: means over the seeds, and half of their 95 % intervals."""
+    lines = _head(["condition", *effect.measures, "seeds"])
+    for condition in effect.conditions:
+        own = [row for row in rows if row["condition"] == condition]
+        cells = [with_interval([row[m] for row in own if m in row]) for m in effect.measures]
+        lines.append(_line([condition, *cells, str(len(own))]))
+    return "\n".join(lines)
+
+
+def claims(effect, rows):
+    """A line a claim: the paper's figure, ours seed by seed, and the verdict."""
+    lines = _head(["claim", "measure", "paper", "difference here", "seeds with the sign", "verdict"])
+    for claim in effect.claims:
+        found = claim.found(rows)
+        signs = f"{found.up} of {found.n}" if found else "–"
+        cells = [claim.text, claim.measure, claim.paper, difference(found), signs, verdict(claim, rows)]
+        lines.append(_line(cells))
+    return "\n".join(lines)
+
+
+def verdict(claim, rows):
+    """The verdict in words; beside "not shown", what would have been seen."""
+    word = claim.verdict(rows)
+    if word == "not shown":
+        seen = detectable(claim.differences(rows))
+        return f"not shown (an effect of {seen:.4f} would have been, 4 times of 5)"
+    return f"**{word}**" if word == "shown" else word
+
+
+def detectable(differences):
+    """The true mean whose interval excludes 0 with probability 0.8, about."""
+    from scipy.special import stdtrit
+
+    n = len(differences)
+    error = np.std(differences, ddof=1) / np.sqrt(n)
+    return float(error * (stdtrit(n - 1, 0.975) + stdtrit(n - 1, 0.8)))
+
+
+def difference(found):
+    """A mean of paired differences: "+0.0064 ± 0.0044"."""
+    if found is None:
+        return "–"
+    return f"{found.mean:+.4f}" + ("" if found.n < 2 else f" ± {found.half:.4f}")
+
+
+def with_interval(values):
+    """ "0.512 ± 0.020"; a dash of nothing."""
+    values = [value for value in values if np.isfinite(value)]
+    if not values:
+        return "–"
+    found = paired(values)
+    return f"{found.mean:.4f}" + ("" if found.n < 2 else f" ± {found.half:.4f}")
+
+
+def _head(titles):
+    return [_line(titles), "|---" * len(titles) + "|"]
+
+
+def _line(cells):
+    return f"| {' | '.join(cells)} |"
