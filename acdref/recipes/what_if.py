@@ -32,7 +32,7 @@ from acdref.recipes.stages import Stage, Summaries, run
 from acdref.tables.manifest import Manifest
 
 RECIPE = "what-if"
-RAW, PERFECT = "raw labels", "perfect repair"
+RAW, PERFECT = "raw labels", "a perfect repair"
 RULES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
     "percentile masking": percentile_mask,
     "percentile correction": percentile_correct,

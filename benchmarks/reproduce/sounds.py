@@ -19,6 +19,9 @@ PARENTS = {parent: tuple(kinds) for root in TREE.values() for parent, kinds in r
 
 PARENT_OF = np.array([[kind in kinds for kinds in PARENTS.values()].index(True) for kind in KINDS])
 
+DISTINCT = (0, 3, 6, 8, 9, 12, 14, 16, 19, 24)
+"""Ten of the 27 kinds, of all families, which are easier to tell apart."""
+
 
 def bank(place, takes=60):
     """(27, takes, n): so many takes of 1.5 s of each kind, with the root mean square 1."""

@@ -8,7 +8,7 @@ import copy
 import numpy as np
 from effect import Claim, Effect, main
 from learning import network, scores, train
-from sounds import TESTING, TRAINING, bank, level, mel, noise, turned
+from sounds import DISTINCT, TESTING, TRAINING, bank, level, mel, noise, turned
 
 from acdref.evaluate import measures
 from acdref.labels import diffuse, draw_strong
@@ -26,8 +26,6 @@ SETTING = {
     "mu": [0.4, 0.8],
 }
 QUICK = {"soundscapes": 12, "tests": 8, "steps": 3, "tune_steps": 2, "mu": [0.8]}
-KINDS = (0, 3, 6, 8, 9, 12, 14, 16, 19, 24)
-"""Ten of the 27 kinds, of all families."""
 FRAMES, FRAME = 10, 15360
 """Of a soundscape: ten of 0.96 s."""
 
@@ -37,14 +35,14 @@ def soundscapes(place, count, key, takes, frames):
 
     def make(count, key, takes, frames):
         sounds = bank(place)
-        x, y = [], np.zeros((count, FRAMES, len(KINDS)))
+        x, y = [], np.zeros((count, FRAMES, len(DISTINCT)))
         for i in range(count):
             rng = np.random.default_rng([key, i])
             audio = noise(FRAMES * FRAME, rng, -rng.uniform(5, 15)).reshape(FRAMES, FRAME)
             for _ in range(rng.integers(1, 4)):
-                c, length = rng.integers(len(KINDS)), rng.integers(frames[0], frames[1] + 1)
+                c, length = rng.integers(len(DISTINCT)), rng.integers(frames[0], frames[1] + 1)
                 start = rng.integers(FRAMES + 1 - length)
-                event = level(sounds[KINDS[c], rng.choice(takes)], rng.uniform(-8, 0))
+                event = level(sounds[DISTINCT[c], rng.choice(takes)], rng.uniform(-8, 0))
                 for t in range(start, start + length):
                     audio[t] += turned(event, rng)[:FRAME]
                     y[i, t, c] = 1
@@ -90,7 +88,7 @@ def run(setting, seed, place):
         return batch
 
     def scratch(rows, kind):
-        return train(network(len(KINDS), seed), batches(rows, kind, None, 17), setting["steps"])
+        return train(network(len(DISTINCT), seed), batches(rows, kind, None, 17), setting["steps"])
 
     def tuned(start, rows, kind):
         """Trained on with each mu: the network that is best on held-out frames, and its mu."""

@@ -16,23 +16,23 @@ SETTING = {"clips": 1000, "tests": 1500, "steps": 1200, "missing": [0.1, 0.35], 
 QUICK = {"clips": 40, "tests": 30, "steps": 3}
 
 
-def clips(place, count, key, takes, most=2, below=(-30, -20)):
-    """Clips of one to `most` kinds of sound within 6 dB, over noise: features x, labels y of the ten classes."""
+def clips(place, count, key, takes):
+    """Clips of one or two kinds of sound within 6 dB: features x, and labels y of the ten classes."""
 
-    def make(count, key, takes, most, below):
+    def make(count, key, takes):
         sounds = bank(place)
         x, y = [], np.zeros((count, len(PARENTS)))
         for i in range(count):
             rng = np.random.default_rng([key, i])
-            mixed = noise(SAMPLES, rng, rng.uniform(*below))
-            for number, kind in enumerate(rng.choice(len(sounds), rng.integers(1, most + 1), replace=False)):
+            mixed = noise(SAMPLES, rng, rng.uniform(-30, -20))
+            for number, kind in enumerate(rng.choice(len(sounds), rng.integers(1, 3), replace=False)):
                 gain = rng.uniform(-6, 0) if number else 0.0
                 mixed = mixed + level(turned(sounds[kind, rng.choice(takes)], rng), gain)
                 y[i, PARENT_OF[kind]] = 1
             x.append(mel(level(mixed, -26)))
         return {"x": np.stack(x), "y": y}
 
-    found = place.kept("clips", make, count=count, key=key, takes=list(takes), most=most, below=below)
+    found = place.kept("clips", make, count=count, key=key, takes=list(takes))
     return found["x"], found["y"]
 
 

@@ -27,7 +27,7 @@ def command(manifest, out, quick, threads, as_json, **options):
     correct or mask labels would help.
 
     Each recording becomes a vector, once, and perceptrons learn from the labels with errors ("raw"), from
-    what each rule of `acdref relabel` makes of them, and from the labels without errors ("perfect repair").
+    what each rule of `acdref relabel` makes of them, and from the labels without errors ("a perfect repair").
     The rules go by the scores of the first, of the recordings that it was trained on, as in Braun & Gamper's
     Table 2. All are measured on the recordings of --val-fold or --val (or those whose split is "val"), or
     else each seed on a fifth of the sources, with the labels as they are in MANIFEST.
