@@ -99,8 +99,8 @@ class Effect:
         All sizes of a run.
     quick : dict
         What of the setting is smaller in a trial of a few seconds.
-    seeds : int
-        0, 1, ..., of the runs that count.
+    seeds : range
+        Of the runs that count.
     run : callable
         ``run(setting, seed, place)`` yields rows with at least ``condition`` and the measures; see
         :class:`Place`.
@@ -125,7 +125,7 @@ class Effect:
     about: str
     setting: dict
     quick: dict
-    seeds: int
+    seeds: range
     run: Callable
     claims: tuple[Claim, ...]
     conditions: tuple[str, ...]
@@ -244,7 +244,7 @@ def run(effects: list[Effect], given: argparse.Namespace) -> dict[str, Rows]:
     tasks = [
         (effect.name, seed)
         for effect in effects
-        for seed in (given.seeds or range(1 if given.quick else effect.seeds))
+        for seed in (given.seeds or effect.seeds[: 1 if given.quick else None])
         if not tables[effect.name].has(seed)
     ]
     with ProcessPoolExecutor(given.jobs, multiprocessing.get_context("spawn")) as pool:

@@ -44,7 +44,8 @@ def _section(effect, rows):
     seconds = sum(row.get("seconds", 0) for row in rows)
     seeds = len({row["seed"] for row in rows})
     processors = " and ".join(sorted({row["processor"] for row in rows}))
-    done = f"{seeds} of {effect.seeds} seeds" if seeds < effect.seeds else f"{seeds} seeds"
+    wanted = len(effect.seeds)
+    done = f"{seeds} of {wanted} seeds" if seeds < wanted else f"{seeds} seeds"
     ran = f"{done}, {seconds / 60:.0f} minutes of processor time, {processors}" if rows else "not run yet"
     parts = [
         f"## {effect.title}",

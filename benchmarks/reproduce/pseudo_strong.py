@@ -147,7 +147,7 @@ EFFECT = Effect(
     about=__doc__,
     setting=SETTING,
     quick=QUICK,
-    seeds=8,
+    seeds=range(8),
     run=run,
     conditions=(
         ANNOTATOR,

@@ -159,7 +159,7 @@ EFFECT = Effect(
     about=__doc__,
     setting=SETTING,
     quick=QUICK,
-    seeds=8,
+    seeds=range(8),
     run=run,
     conditions=(
         *(form.format(base) for form in (FEATURES, FEW) for base in BASES),
