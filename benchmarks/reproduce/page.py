@@ -9,7 +9,7 @@ import sys
 
 from all import NAMES
 from effect import HERE, RESULTS, effect_of, read_rows
-from tables import claims, conditions, difference, verdict
+from tables import claims, conditions, difference, line
 
 from acdref.files import replacing, write_text
 from acdref.metrics import paired
@@ -25,13 +25,24 @@ def page(results):
 
 
 def _summary(results):
-    lines = ["## Every claim", "", "| effect | claim | paper | here | verdict |", "|---|---|---|---|---|"]
+    lines = ["## Every claim", "", "| experiment | claim | paper | here | verdict |", "|---|---|---|---|---|"]
     for effect, rows in results.items():
         for number, claim in enumerate(effect.claims):
-            name = f"[{effect.title}](#{_anchor(effect.title)})" if not number else ""
-            here = f"{difference(claim.found(rows))} {claim.measure}"
-            lines.append(f"| {name} | {claim.text} | {claim.paper} | {here} | {verdict(claim, rows)} |")
-    return "\n".join(lines)
+            name = ""
+            if not number:
+                name = f"[{effect.title}](#{_anchor(effect.title)}), `{effect.name}.py`, {_minutes(rows)}"
+            word = claim.verdict(rows)
+            here = difference(claim.found(rows))
+            cells = [name, f"{claim.text} ({claim.measure})", claim.paper, here]
+            lines.append(line([*cells, f"**{word}**" if word == "shown" else word]))
+    first = {effect.title: effect.claims[0].verdict(rows) for effect, rows in results.items()}
+    words = ", ".join(f"{list(first.values()).count(word)} {word}" for word in dict.fromkeys(first.values()))
+    return "\n".join([*lines, "", f"Of the first claims of the {len(first)} experiments: {words}."])
+
+
+def _minutes(rows):
+    """Processor time of all seeds."""
+    return f"{sum(row.get('seconds', 0) for row in rows) / 60:.0f} min" if rows else "–"
 
 
 def _anchor(title):
@@ -41,12 +52,11 @@ def _anchor(title):
 
 def _section(effect, rows):
     corpus = " CORPUS" if effect.corpus else ""
-    seconds = sum(row.get("seconds", 0) for row in rows)
     seeds = len({row["seed"] for row in rows})
     processors = " and ".join(sorted({row["processor"] for row in rows}))
     wanted = len(effect.seeds)
     done = f"{seeds} of {wanted} seeds" if seeds < wanted else f"{seeds} seeds"
-    ran = f"{done}, {seconds / 60:.0f} minutes of processor time, {processors}" if rows else "not run yet"
+    ran = f"{done}, {_minutes(rows)} of processor time, {processors}" if rows else "not run yet"
     parts = [
         f"## {effect.title}",
         f"{effect.paper}. `python benchmarks/reproduce/{effect.name}.py{corpus}`: {ran}.",

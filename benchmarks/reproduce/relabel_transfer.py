@@ -4,7 +4,7 @@
 
 PEL has all parents of each label; PE-CML masks the children of a label without any, besides.  A rater,
 simulated by the paper's figures, adds a label's parent in 52 % of the cases and knows the parent only in 40.
-Each root of the ontology is a target; its base is trained on all other classes.
+Roots of the ontology are targets in turn; the base is trained on all other classes.
 """
 
 import numpy as np
@@ -146,6 +146,8 @@ def _taught(net, x, y, steps):
 
 
 FEATURES, FEW = "{}, features", "{}, features, few clips"
+OL, PEL, PE_CML, _ = map(FEATURES.format, BASES)
+TUNED = "pe-cml, tuned, target pe-cml", "from scratch, target pe-cml"
 GRID = tuple(
     f"{base}, {way}, target {given}"
     for way in ("features", "tuned")
@@ -168,27 +170,19 @@ EFFECT = Effect(
     ),
     measures=("mAP", *SETTING["roots"]),
     claims=(
-        Claim(
-            "a base of PEL transfers better than one of original labels",
-            FEATURES.format("pel"),
-            FEATURES.format("ol"),
-        ),
-        Claim("a base of PE-CML does", FEATURES.format("pe-cml"), FEATURES.format("ol")),
+        Claim("a base of PEL transfers better than one of original labels", PEL, OL, "mAP", "0.548 - 0.533"),
+        Claim("a base of PE-CML does", PE_CML, OL, "mAP", "0.553 - 0.533"),
         Claim("PEL does, with few clips", FEW.format("pel"), FEW.format("ol")),
         Claim("PE-CML does, with few clips", FEW.format("pe-cml"), FEW.format("ol")),
-        Claim(
-            "transfer beats training from scratch",
-            "pe-cml, tuned, target pe-cml",
-            "from scratch, target pe-cml",
-        ),
+        Claim("transfer beats training from scratch", *TUNED, "mAP", "0.553 - 0.499"),
     ),
     notes="""
-Each root of the ontology is a target in turn, all other classes are the base: 2,000 clips, labelled by
-simulated raters who add a label's parent in 52 % of the cases and know the parent only in 40 %, as the
-paper finds in AudioSet. "Features": a perceptron of 256 on what the base network makes of 100 (or 30)
-target clips with true labels, the mean over 20 draws of the clips. Below them the whole grid with 100
-clips, labelled by raters too. A seed's value is the mean over the five roots. **Bound:** a base of true
-labels, which is transferred as well.
+Three roots of the ontology (animals, machines, signals) are the target in turn, all other classes are the
+base: 2,000 clips, labelled by simulated raters who add a label's parent in 52 % of the cases and know the
+parent only in 40 %, as the paper finds in AudioSet. "Features": a perceptron of 256 on what the base
+network makes of 100 (or 30) target clips with true labels, the mean over six draws of the clips. Below them
+the whole grid with 100 clips, labelled by raters too. A seed's value is the mean over the three roots.
+**Bound:** a base of true labels, which is transferred as well.
 """,
 )
 

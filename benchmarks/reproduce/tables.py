@@ -11,7 +11,7 @@ def conditions(effect, rows):
     for condition in effect.conditions:
         own = [row for row in rows if row["condition"] == condition]
         cells = [with_interval([row[m] for row in own if m in row]) for m in effect.measures]
-        lines.append(_line([condition, *cells, str(len(own))]))
+        lines.append(line([condition, *cells, str(len(own))]))
     return "\n".join(lines)
 
 
@@ -22,7 +22,7 @@ def claims(effect, rows):
         found = claim.found(rows)
         signs = f"{found.up} of {found.n}" if found else "–"
         cells = [claim.text, claim.measure, claim.paper, difference(found), signs, verdict(claim, rows)]
-        lines.append(_line(cells))
+        lines.append(line(cells))
     return "\n".join(lines)
 
 
@@ -61,8 +61,9 @@ def with_interval(values):
 
 
 def _head(titles):
-    return [_line(titles), "|---" * len(titles) + "|"]
+    return [line(titles), "|---" * len(titles) + "|"]
 
 
-def _line(cells):
+def line(cells):
+    """A row."""
     return f"| {' | '.join(cells)} |"
