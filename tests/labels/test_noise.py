@@ -22,22 +22,22 @@ class TestInjection:
     def test_errors_are_as_many_as_asked_for(self, y, missing, false, seed):
         before = np.array(y)
         noisy = inject_noise(y, np.random.default_rng(seed), missing, false)
-        same(y, before)
-        same(np.isnan(noisy), np.isnan(y))
+        assert same(y, before)
+        assert same(np.isnan(noisy), np.isnan(y))
         positives, negatives = (y == 1).sum(0), (y == 0).sum(0)
         lost, wrong = ((y == 1) & (noisy == 0)).sum(0), ((y == 0) & (noisy == 1)).sum(0)
         assert (lost >= np.floor(missing[0] * positives)).all()
         assert (lost <= np.floor(missing[1] * positives)).all()
-        same(wrong, np.minimum(np.floor(false * positives), negatives))
+        assert same(wrong, np.minimum(np.floor(false * positives), negatives))
 
     @given(label_matrices(), SEEDS)
     def test_no_noise_leaves_the_labels(self, y, seed):
-        same(inject_noise(y, np.random.default_rng(seed), (0, 0), 0), y)
+        assert same(inject_noise(y, np.random.default_rng(seed), (0, 0), 0), y)
 
     @given(label_matrices(), SEEDS)
     def test_the_generator_decides(self, y, seed):
         first, second = (inject_noise(y, np.random.default_rng(seed), (0, 1), 0.5) for _ in range(2))
-        same(first, second)
+        assert same(first, second)
 
     def test_classes_have_shares_of_their_own(self):
         noisy = inject_noise(np.ones((1000, 50)), np.random.default_rng(0), (0.3, 0.5), 0)
@@ -112,7 +112,7 @@ class TestCeiling:
         noisy = inject_noise(truth, np.random.default_rng(seed), (missing, missing), false)
         count = (truth == 1).sum(0)
         found = score_ceiling(truth, noisy)
-        same(np.isnan(found), count == 0)
+        assert same(np.isnan(found), count == 0)
         left = count - np.floor(missing * count)
         np.testing.assert_allclose(found[count > 0], (left / np.maximum(count, 1))[count > 0], rtol=1e-12)
 
@@ -120,12 +120,12 @@ class TestCeiling:
     def test_weights_count_by_their_ratios(self, pair):
         weights = np.arange(len(pair[0])) + 1.0
         doubled = score_ceiling(*pair, 8 * weights)
-        same(doubled, score_ceiling(*pair, weights))
-        same(score_ceiling(*pair), score_ceiling(*pair, np.full(len(pair[0]), 0.5)))
+        assert same(doubled, score_ceiling(*pair, weights))
+        assert same(score_ceiling(*pair), score_ceiling(*pair, np.full(len(pair[0]), 0.5)))
 
     def test_pairs_with_unknown_labels_do_not_count(self):
         truth, noisy = [[1], [1], [nan], [1], [0]], [[1], [nan], [0], [0], [0]]
-        same(score_ceiling(truth, noisy), [0.5])
+        assert same(score_ceiling(truth, noisy), [0.5])
 
     @pytest.mark.parametrize("weights", [[1], [-1, 1], [nan, 1], [[1, 1]]])
     def test_bad_weights(self, weights):
