@@ -238,3 +238,40 @@ def reshapes(statement):
 def test_every_planted_bug_can_be_planted():
     """``python tests/mutations.py`` plants them; here only whether the source that they change is there."""
     assert not {str(bug): reason for bug in mutations.bugs() if (reason := mutations.stale(bug))}
+
+
+def answers(function):
+    """Whether a function gives True or False, and looks at nothing by itself."""
+    *_, last = function.body
+    comparing = {"array_equal", "allclose", "isclose", "all", "any"}
+    return isinstance(last, ast.Return) and (
+        isinstance(last.value, ast.Compare | ast.BoolOp)
+        or (
+            isinstance(last.value, ast.Call)
+            and getattr(last.value.func, "attr", getattr(last.value.func, "id", None)) in comparing
+        )
+    )
+
+
+def test_no_test_looks_without_asserting():
+    """A comparison that stands alone as a statement lets a test pass whatever it finds."""
+    trees = {path: ast.parse(path.read_text("utf-8")) for path in Path(__file__).parent.rglob("*.py")}
+    helpers = {
+        path.stem: {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and answers(node)}
+        for path, tree in trees.items()
+    }
+    assert helpers["labels_support"] >= {"same"}
+    silent = []
+    for path, tree in trees.items():
+        names = set(helpers[path.stem])
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and node.module in helpers:
+                names |= {alias.name for alias in node.names} & helpers[node.module]
+        silent += [
+            f"{path.name}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Call)
+            and getattr(node.value.func, "id", None) in names
+        ]
+    assert not silent
