@@ -22,10 +22,12 @@ COMMON = 10
 
 
 class Recordings(NamedTuple):
-    """Sounds, with the peak 1 or silent, and their labels (N, C)."""
+    """Sounds, with the peak 1 or silent, their labels (N, C), paths, and the classes."""
 
     sounds: list
     y: np.ndarray
+    paths: list
+    classes: list
 
 
 def recordings(place):
@@ -44,12 +46,17 @@ def recordings(place):
             rows.append(i)
         ends = np.cumsum([len(x) for x in sounds])
         held = np.array([manifest.fold[i] == FOLD for i in rows])
-        return {"samples": np.concatenate(sounds), "ends": ends, "y": manifest.labels[rows], "held": held}
+        arrays = {"samples": np.concatenate(sounds), "ends": ends, "y": manifest.labels[rows], "held": held}
+        paths = np.array([manifest.paths[i] for i in rows])
+        return arrays | {"paths": paths, "classes": np.array(manifest.classes)}
 
     kept = place.kept("corpus", make, corpus=place.corpus)
     sounds = np.split(kept["samples"], kept["ends"][:-1])
+    classes = kept["classes"].tolist()
     return tuple(
-        Recordings([sounds[i] for i in np.flatnonzero(part)], kept["y"][part])
+        Recordings(
+            [sounds[i] for i in np.flatnonzero(part)], kept["y"][part], kept["paths"][part].tolist(), classes
+        )
         for part in (~kept["held"], kept["held"])
     )
 

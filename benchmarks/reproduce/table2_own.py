@@ -7,11 +7,13 @@ with are of the same kind.
 """
 
 from corpus import heard, quality, recordings, taught
-from effect import Claim, Effect, main
+from effect import RESULTS, Claim, Effect, main, read_rows
 from rules import BEST, RAW, RULES
 
 SETTING = {"sequences": 9600, "batch": 16}
 QUICK = {"sequences": 32}
+DOUBTS = "doubts.csv"
+"""The labels that a teacher misses most, with what the sources' documentation says of them: see doubts.py."""
 
 
 def run(setting, seed, place):
@@ -32,6 +34,15 @@ def run(setting, seed, place):
         yield row(condition, taught(training.sounds, labels, seed, setting), labels)
 
 
+def looked_up(rows):
+    """What is documented of the labels that the teacher would correct first."""
+    found = [row.get("documented", "") for row in read_rows(RESULTS / DOUBTS)]
+    yes, no, unknown = (found.count(word) for word in ("yes", "no", "open"))
+    text = f"Of the {len(found)} labels that the first seed's teacher misses most, the sources' documentation"
+    text += f" confirms {yes}, contradicts {no}, and is silent on {unknown}"
+    return f"{text} ([list](../benchmarks/reproduce/results/{DOUBTS}), by `doubts.py`)."
+
+
 EFFECT = Effect(
     name="table2_own",
     title="Correction and masking of labels as they come",
@@ -49,6 +60,7 @@ EFFECT = Effect(
         Claim("to correct and mask FN beats raw labels", BEST, RAW, "accuracy"),
         Claim("to correct FN alone does", "correct FN", RAW),
     ),
+    after=looked_up,
     notes="""
 What a user has: labels that came with the recordings, of the main sound mostly. The teacher is trained on
 them, changes them, and the network is trained again. No error is injected, and none is known; the labels of
