@@ -18,6 +18,7 @@ MODULES = sorted(path.stem for path in FOLDER.glob("*.py"))
 def scripts():
     """The modules by name; they are no part of the package, and afterwards nothing is left of them."""
     before = list(sys.path)
+    others = {name: sys.modules.pop(name) for name in (*MODULES, "machine") if name in sys.modules}
     with pytest.MonkeyPatch.context() as patch:
         # To compile would take longer than all of these tests.
         patch.setattr("acdref.nets.network.available", lambda: False)
@@ -27,6 +28,7 @@ def scripts():
         yield {name: importlib.import_module(name) for name in MODULES}
     for name in (*MODULES, "machine"):
         sys.modules.pop(name, None)
+    sys.modules.update(others)
     sys.path[:] = before
 
 
