@@ -53,7 +53,6 @@ from acdref.audio import containers, ffmpeg
 from acdref.audio.notes import RAW, UNCLOSED, UNKNOWN, Tally, is_mp3, losses, oddities
 from acdref.audio.resampling import HIGHEST_RATE, LOWEST_RATE, checked_rate, resample, resampled
 from acdref.errors import AudioError
-from acdref.matmul import matmul
 from acdref.remote import RECENT, here, is_address
 
 __all__ = ["AudioBlock", "blocks", "blocks_from", "blocks_of", "load", "load_unresampled", "resample"]

@@ -172,7 +172,7 @@ OTHERS = {
     # width, steps of the features, clips to train on, classes, the first clip's seed, paper
     "vgg-gap": (1 / 32, 191, 2, 5, 0, "2, table 1"),
     "conv1d": (1 / 16, 0, 3, 4, 0, "3, table II"),
-    "resnet50": (1 / 64, 2, 3, 4, 204, "4"),
+    "resnet50": (1 / 64, 2, 3, 4, 690, "4"),
     "mobilenetv2": (1 / 16, 100, 3, 5, 18, "5"),
 }
 
