@@ -10,6 +10,7 @@ import csv
 import functools
 import hashlib
 import importlib
+import inspect
 import json
 import multiprocessing
 import os
@@ -50,6 +51,8 @@ class Claim:
         A column, of which more is better.
     paper : str
         The paper's own figures, or "" where it prints none.
+    over : tuple of str
+        Columns, each of which gives a difference for each seed, in place of `measure`.
     """
 
     text: str
@@ -57,11 +60,15 @@ class Claim:
     worse: str
     measure: str = "mAP"
     paper: str = ""
+    over: tuple[str, ...] = ()
 
     def differences(self, rows: list[dict]) -> list[float]:
-        """Better minus worse, seed by seed."""
-        better, worse = (_by_seed(rows, name, self.measure) for name in (self.better, self.worse))
-        return [better[seed] - worse[seed] for seed in sorted(better.keys() & worse.keys())]
+        """Better minus worse, seed by seed, of each column."""
+        found = []
+        for measure in self.over or (self.measure,):
+            better, worse = (_by_seed(rows, name, measure) for name in (self.better, self.worse))
+            found += [better[seed] - worse[seed] for seed in sorted(better.keys() & worse.keys())]
+        return found
 
     def found(self, rows: list[dict]) -> Paired | None:
         """The mean difference with its interval; None if there is none."""
@@ -111,6 +118,8 @@ class Effect:
         Columns of the table.
     plotted : str
         The measure of the plot.
+    part_of : str
+        The name of the effect that this is another experiment on, if it is one.
     corpus : bool
         Whether it needs real recordings.
     after : callable, optional
@@ -131,10 +140,20 @@ class Effect:
     conditions: tuple[str, ...]
     measures: tuple[str, ...] = ("mAP",)
     plotted: str = "mAP"
+    part_of: str = ""
     corpus: bool = False
     after: Callable | None = None
     notes: str = ""
     reading: str = ""
+
+    def counted(self, rows: list[dict]) -> list[dict]:
+        """The rows of the seeds that count."""
+        return [row for row in rows if row["seed"] in self.seeds]
+
+    def verdict(self, claim: Claim, rows: list[dict]) -> str:
+        """What :meth:`Claim.verdict` says; "running" before all seeds are there."""
+        there = {row["seed"] for row in rows}
+        return "running" if there and there < set(self.seeds) else claim.verdict(rows)
 
     def size(self, quick: bool) -> dict:
         """The setting of the runs that count, or of a trial."""
@@ -152,7 +171,8 @@ class Place:
         """Arrays that ``make(**what)`` gives by name: computed once, and read from the folder after that."""
         import numpy as np
 
-        digest = _digest([name, {key: str(value) for key, value in what.items()}])
+        made_by = inspect.getsource(make), (HERE / "sounds.py").read_text(encoding="utf-8")
+        digest = _digest([name, made_by, {key: str(value) for key, value in what.items()}])
         path = self.work / f"{name}-{digest}.npz"
         if not path.exists():
             make_folder(self.work)
@@ -197,9 +217,12 @@ def read_rows(path: Path) -> list[dict]:
 
 
 def _number(name, text):
-    if name in ("condition", "processor", "setting"):
-        return text
-    return int(text) if text.lstrip("-").isdigit() else float(text)
+    for kind in (int, float) if name not in ("processor", "setting") else ():
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
 
 
 def _digest(value) -> str:
@@ -238,6 +261,9 @@ def run(effects: list[Effect], given: argparse.Namespace) -> dict[str, Rows]:
     """Do what is not done of some effects, in so many processes; rows are written as seeds are finished."""
     if any(effect.corpus for effect in effects) and given.corpus is None:
         raise AcdrefError("CORPUS is missing: the folder of a corpus with folds")
+    others = set(given.seeds or ()).difference(*(effect.seeds for effect in effects))
+    if others and not given.quick and Path(given.results) == RESULTS:
+        raise AcdrefError(f"--seeds {min(others)}: not of the page's; name another folder with --results")
     place = Place(Path(given.work) / ("quick" if given.quick else "."), given.corpus and Path(given.corpus))
     results = place.work / "results" if given.quick else Path(given.results)
     tables = {e.name: Rows(results / f"{e.name}.csv", e.size(given.quick)) for e in effects}

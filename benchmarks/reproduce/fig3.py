@@ -18,6 +18,9 @@ from acdref.labels import correct_labels
 from acdref.losses import softmax_cross_entropy
 from acdref.ops.softmax import softmax_channels
 
+TEACHERS, STUDENTS = TRAINING[:20], TRAINING[20:]
+"""Takes that the teacher learns from, and those that the student hears."""
+
 SETTING = {
     "single": 1500,
     "line": [-8, 0],
@@ -61,8 +64,8 @@ def _clips(place, count, key, takes, most, line):
 
 def run(setting, seed, place):
     line, most = setting["line"], setting["sources"]
-    _, single, single_y = _clips(place, setting["single"], 5, TRAINING, 1, line)
-    x, heard, truth = _clips(place, setting["scenes"], 6, TRAINING, most, line)
+    _, single, single_y = _clips(place, setting["single"], 5, TEACHERS, 1, line)
+    x, heard, truth = _clips(place, setting["scenes"], 6, STUDENTS, most, line)
     tests, heard_tests, y = _clips(place, setting["tests"], 7, TESTING, most, line)
     teacher = network(len(DISTINCT), seed + 1000, setting["teacher_width"])
     batches = drawn(single, single_y, seed + 1000)
@@ -87,6 +90,18 @@ def run(setting, seed, place):
     yield row(TRUE, scores(student(truth), tests))
 
 
+def closed(rows):
+    """Share of the way from the teacher's labels to true ones that the correction goes, of the means."""
+    told = []
+    for measure in ("mAP", "accuracy"):
+        raw, corrected, true = (
+            np.mean([row[measure] for row in rows if row["condition"] == name])
+            for name in (RAW, CORRECTED, TRUE)
+        )
+        told.append(f"{(corrected - raw) / (true - raw):.0%} in {measure}")
+    return f"Of the gap between the teacher's labels and true ones, correction closes {' and '.join(told)}."
+
+
 EFFECT = Effect(
     name="fig3",
     title="A student of a zero-shot teacher (Fig. 3)",
@@ -108,17 +123,16 @@ EFFECT = Effect(
     claims=(
         Claim("self-correction helps the student", CORRECTED, RAW),
         Claim("self-correction helps the student", CORRECTED, RAW, "accuracy"),
-        Claim("a student of the teacher's labels is behind one of true labels", TRUE, RAW),
-        Claim("so is a student of corrected labels", TRUE, CORRECTED),
-        Claim("the corrected student beats its teacher", CORRECTED, TEACHER),
     ),
+    after=closed,
     notes="""
-The teacher is a wider network that has learned single sounds and hears each clip through a noisy line of
-its own. It gives a softmax over the classes; what exceeds 0.4 is a label (0.2 in the paper, for eleven
-classes and CLAP). The student hears the clips as they are: 1,500 unlabelled scenes of one or two of ten
-kinds, joined in pairs. With three sources the labels would miss more than half of what is to be heard, and
-no calibrated student would exceed the 0.5 from which a missing label is masked. **Bounds:** the teacher
-itself, and a student of the true labels.
+The teacher is a wider network that has learned single sounds, of other takes, and hears each clip through a
+noisy line of its own, in the test too. It gives a softmax over the classes; what exceeds 0.4 is a label
+(0.2 in the paper, for eleven classes and CLAP). The student hears the clips as they are: 1,500 unlabelled
+scenes of one or two of ten kinds, joined in pairs. With three sources the labels would miss more than half
+of what is to be heard, and no calibrated student would exceed the 0.5 from which a missing label is masked.
+**Bounds:** a student of the true labels. The teacher's own figures are of what it hears, so that they are
+no bound.
 """,
 )
 

@@ -31,13 +31,13 @@ def _summary(results):
             name = ""
             if not number:
                 name = f"[{effect.title}](#{_anchor(effect.title)}), `{effect.name}.py`, {_minutes(rows)}"
-            word = claim.verdict(rows)
+            word = effect.verdict(claim, rows)
             here = difference(claim.found(rows))
             cells = [name, f"{claim.text} ({claim.measure})", claim.paper, here]
             lines.append(line([*cells, f"**{word}**" if word == "shown" else word]))
-    first = {effect.title: effect.claims[0].verdict(rows) for effect, rows in results.items()}
-    words = ", ".join(f"{list(first.values()).count(word)} {word}" for word in dict.fromkeys(first.values()))
-    return "\n".join([*lines, "", f"Of the first claims of the {len(first)} experiments: {words}."])
+    first = [effect.verdict(effect.claims[0], rows) for effect, rows in results.items() if not effect.part_of]
+    words = ", ".join(f"{first.count(word)} {word}" for word in dict.fromkeys(first))
+    return "\n".join([*lines, "", f"Of the {len(first)} effects, by the first claim of each: {words}."])
 
 
 def _minutes(rows):
@@ -105,7 +105,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page differs")
     given = parser.parse_args()
     effects = map(effect_of, NAMES)
-    results = {effect: read_rows(RESULTS / f"{effect.name}.csv") for effect in effects}
+    results = {e: e.counted(read_rows(RESULTS / f"{e.name}.csv")) for e in effects}
     text = page(results)
     if given.check:
         missing = [e.name for e, rows in results.items() if rows and not (RESULTS / f"{e.name}.png").exists()]

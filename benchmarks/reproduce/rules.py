@@ -3,8 +3,8 @@
 from acdref.labels.noise import repair_counts
 from acdref.recipes.what_if import CONDITIONS, PERFECT, RAW, RULES
 
-BEST = "correct and mask FN"
-__all__ = ["BEST", "CONDITIONS", "PERFECT", "RAW", "RULES", "counted", "repairs"]
+PROPOSED = "correct and mask FN"
+__all__ = ["CONDITIONS", "PERFECT", "PROPOSED", "RAW", "RULES", "counted", "repairs"]
 
 
 def repairs(truth, noisy, p):

@@ -147,7 +147,7 @@ EFFECT = Effect(
     claims=(
         Claim("accuracy rises over the rounds", LAST, INITIAL, "accuracy", "93.87 to 96.01 %"),
         Claim("by more than training on with verified labels brings", LAST, "verified only", "accuracy"),
-        Claim("no less than labels as they are would", LAST, "all labels as they are", "accuracy"),
+        Claim("by more than training on with all labels brings", LAST, "all labels as they are", "accuracy"),
     ),
     notes="""
 27 kinds of sounds over noise, 40 clips each: 40 % are verified, 35 % of the others have a wrong label.

@@ -6,7 +6,7 @@ python benchmarks/reproduce/table2.py [--jobs 2]
 import numpy as np
 from effect import Claim, Effect, main
 from learning import drawn, network, scores, train
-from rules import BEST, CONDITIONS, RAW, repairs
+from rules import CONDITIONS, PROPOSED, RAW, repairs
 from sounds import PARENT_OF, PARENTS, SAMPLES, TESTING, TRAINING, bank, level, mel, noise, turned
 
 from acdref import metrics
@@ -77,18 +77,29 @@ EFFECT = Effect(
     seeds=range(10),
     run=run,
     conditions=CONDITIONS,
-    measures=("mAP", "accuracy", "precision", "recall", "precision with masks", "recall with masks"),
+    measures=(
+        "mAP",
+        "accuracy",
+        "ceiling",
+        "classes above 1 - T",
+        "precision",
+        "recall",
+        "precision with masks",
+        "recall with masks",
+    ),
     claims=(
-        Claim("to correct and mask FN beats raw labels", BEST, RAW, "mAP", "0.767 - 0.741"),
-        Claim("to correct and mask FN beats raw labels", BEST, RAW, "accuracy", "0.899 - 0.899"),
+        Claim("to correct and mask FN beats raw labels", PROPOSED, RAW, "mAP", "0.767 - 0.741"),
+        Claim("to correct and mask FN beats raw labels", PROPOSED, RAW, "accuracy", "0.899 - 0.899"),
         Claim(
             "to correct and mask FN beats percentile masking",
-            BEST,
+            PROPOSED,
             "percentile masking",
             "mAP",
             "0.767 - 0.750",
         ),
-        Claim("to correct and mask FN beats mean threshold", BEST, "mean threshold", "mAP", "0.767 - 0.754"),
+        Claim(
+            "to correct and mask FN beats mean threshold", PROPOSED, "mean threshold", "mAP", "0.767 - 0.754"
+        ),
         Claim(
             "percentile masking beats percentile correction",
             "percentile masking",
@@ -107,12 +118,12 @@ masked.
 """,
     reading="""
 * **As in the paper:** to correct and mask FN beats the raw labels with every seed, and percentile masking
-  beats percentile correction.
-* **Not to be told apart:** the three best rules. To mask the highest scores of each class (percentile
-  masking) and to correct by the mean of the positives (mean threshold) bring as much here as to mask above
-  0.5.
+  beats percentile correction in mAP.
+* **Not to be told apart in mAP:** percentile masking, mean threshold, and to correct and mask FN;
+  percentile masking has a little more accuracy.
 * **Why correcting alone does nothing:** the ceiling is below 1 - T in every class, so that equation (4)
-  sets less than a hundredth of what is missing. Masking is what helps.
+  sets less than a hundredth of what is missing. Masking is what helps. In the paper, correcting alone gains
+  too.
 * **Not as in the paper:** to mask FP too costs more than all else. A teacher that has learned from labels
   of which a fifth is missing gives many right labels less than 0.5.
 """,

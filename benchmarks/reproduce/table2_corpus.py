@@ -6,7 +6,7 @@ python benchmarks/reproduce/table2_corpus.py CORPUS [--jobs 2]
 import numpy as np
 from corpus import heard, quality, recordings, taught
 from effect import Claim, Effect, main
-from rules import BEST, CONDITIONS, RAW, repairs
+from rules import CONDITIONS, PROPOSED, RAW, repairs
 
 from acdref.data import clip_weights
 from acdref.labels.noise import inject_noise, score_ceiling
@@ -41,19 +41,22 @@ EFFECT = Effect(
     seeds=range(10),
     run=run,
     corpus=True,
+    part_of="table2",
     conditions=CONDITIONS,
-    measures=("mAP", "mAP, common", "accuracy", "precision with masks", "recall with masks"),
+    measures=("mAP", "mAP, common", "accuracy", "ceiling", "precision with masks", "recall with masks"),
     claims=(
-        Claim("to correct and mask FN beats raw labels", BEST, RAW, "mAP", "0.767 - 0.741"),
-        Claim("to correct and mask FN beats raw labels", BEST, RAW, "accuracy", "0.899 - 0.899"),
+        Claim("to correct and mask FN beats raw labels", PROPOSED, RAW, "mAP", "0.767 - 0.741"),
+        Claim("to correct and mask FN beats raw labels", PROPOSED, RAW, "accuracy", "0.899 - 0.899"),
         Claim(
             "to correct and mask FN beats percentile masking",
-            BEST,
+            PROPOSED,
             "percentile masking",
             "mAP",
             "0.767 - 0.750",
         ),
-        Claim("to correct and mask FN beats mean threshold", BEST, "mean threshold", "mAP", "0.767 - 0.754"),
+        Claim(
+            "to correct and mask FN beats mean threshold", PROPOSED, "mean threshold", "mAP", "0.767 - 0.754"
+        ),
         Claim(
             "percentile masking beats percentile correction",
             "percentile masking",

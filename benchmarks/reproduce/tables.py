@@ -17,18 +17,20 @@ def conditions(effect, rows):
 
 def claims(effect, rows):
     """A line a claim: the paper's figure, ours seed by seed, and the verdict."""
-    lines = _head(["claim", "measure", "paper", "difference here", "seeds with the sign", "verdict"])
+    lines = _head(["claim", "measure", "paper", "difference here", "up", "verdict"])
     for claim in effect.claims:
         found = claim.found(rows)
         signs = f"{found.up} of {found.n}" if found else "–"
-        cells = [claim.text, claim.measure, claim.paper, difference(found), signs, verdict(claim, rows)]
+        measure = ", ".join(claim.over) or claim.measure
+        word = verdict(effect, claim, rows)
+        cells = [claim.text, measure, claim.paper, difference(found), signs, word]
         lines.append(line(cells))
     return "\n".join(lines)
 
 
-def verdict(claim, rows):
+def verdict(effect, claim, rows):
     """The verdict in words; beside "not shown", what would have been seen."""
-    word = claim.verdict(rows)
+    word = effect.verdict(claim, rows)
     if word == "not shown":
         seen = detectable(claim.differences(rows))
         return f"not shown (an effect of {seen:.4f} would have been, 4 times of 5)"
