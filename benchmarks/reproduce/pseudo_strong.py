@@ -148,7 +148,7 @@ EFFECT = Effect(
     about=__doc__,
     setting=SETTING,
     quick=QUICK,
-    seeds=range(8),
+    seeds=range(10, 18),
     run=run,
     conditions=(
         ANNOTATOR,

@@ -192,7 +192,7 @@ EFFECT = Effect(
     about=__doc__,
     setting=SETTING,
     quick=QUICK,
-    seeds=range(8),
+    seeds=range(10, 18),
     run=run,
     conditions=(
         *(form.format(base) for form in (FEATURES, FEW) for base in BASES),
