@@ -3,15 +3,20 @@
 import importlib
 import json
 import sys
+from concurrent.futures import Executor, Future
 
 import numpy as np
 import pytest
 from predict_support import ROOT
+from train_support import write_corpus
 
 from acdref.errors import AcdrefError
 
 FOLDER = ROOT / "benchmarks" / "reproduce"
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py"))
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if "EFFECT = " in path.read_text(encoding="utf-8"))
+LATER = {"of these right", "machine", "signal", "outdoors", "weapon", "precision"}
+"""Measures of what does not happen in the small."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +39,9 @@ def scripts():
 
 @pytest.fixture(scope="module")
 def place(scripts, tmp_path_factory):
-    return scripts["effect"].Place(tmp_path_factory.mktemp("sounds"))
+    corpus = tmp_path_factory.mktemp("corpus")
+    write_corpus(corpus)
+    return scripts["effect"].Place(tmp_path_factory.mktemp("sounds"), corpus)
 
 
 def rows_of(*values, condition="new", measure="mAP"):
@@ -73,10 +80,22 @@ class TestClaim:
         assert np.mean([one.shown and one.mean > 0 for one in shown]) == pytest.approx(0.8, abs=0.04)
 
 
+class Inline(Executor):
+    """Does at once what a pool of processes would do."""
+
+    def __init__(self, *_):
+        pass
+
+    def submit(self, work, *arguments):
+        future = Future()
+        future.set_result(work(*arguments))
+        return future
+
+
 class TestRun:
     @pytest.fixture
-    def toy(self, scripts):
-        """An effect without training, and how often it was run."""
+    def toy(self, scripts, monkeypatch):
+        """An effect without training, run in this process, and the seeds that were."""
         effect, done = scripts["effect"], []
 
         def run(setting, seed, place):
@@ -85,36 +104,44 @@ class TestRun:
             yield {"condition": "old", "mAP": 0.5 + 0.001 * seed}
             yield {"condition": "new", "mAP": 0.6 + float(kept["x"].sum()) / 100}
 
-        claim = effect.Claim("new beats old", "new", "old", "mAP", "0.1")
-        made = effect.Effect(
-            "toy",
-            "Toys",
-            "nobody",
-            "",
-            {"n": 3},
-            {"n": 2},
-            3,
-            run,
-            (claim,),
-            ("old", "new"),
-            notes="Made up.",
-        )
+        claim = effect.Claim("new beats old", "new", "old")
+        sizes, conditions = ({"n": 3}, {"n": 2}), ("old", "new")
+        made = effect.Effect("toy", "Toys", "nobody", "", *sizes, range(3), run, (claim,), conditions)
+        monkeypatch.setattr(effect, "effect_of", lambda name: made)
+        monkeypatch.setattr(effect, "ProcessPoolExecutor", Inline)
         return made, done
 
-    def test_a_seed_is_done_once(self, scripts, toy, tmp_path, monkeypatch):
-        effect, (made, done) = scripts["effect"], toy
-        monkeypatch.setattr(effect, "effect_of", lambda name: made)
-        rows = effect.Rows(tmp_path / "toy.csv", made.setting)
-        for seed in (2, 0):
-            rows.add(effect.one_seed("toy", seed, False, effect.Place(tmp_path)))
-        again = effect.Rows(tmp_path / "toy.csv", made.setting)
-        assert [row["seed"] for row in again.rows] == [0, 0, 2, 2]
-        assert again.has(2) and not again.has(1)
-        assert [row["mAP"] for row in again.rows] == [0.5, 0.63, 0.502, 0.63]
-        assert again.rows == rows.rows
+    def rows(self, scripts, toy, tmp_path, *arguments):
+        effect = scripts["effect"]
+        given = ["--work", tmp_path, "--results", tmp_path, *arguments]
+        return effect.run([toy[0]], effect.parser("").parse_args(list(map(str, given))))["toy"].rows
+
+    def test_a_seed_is_done_once(self, scripts, toy, tmp_path):
+        first = self.rows(scripts, toy, tmp_path, "--seeds", "2")
+        assert toy[0].verdict(toy[0].claims[0], first) == "running"
+        rows = self.rows(scripts, toy, tmp_path)
+        assert toy[1] == [2, 0, 1]
+        assert [(row["seed"], row["mAP"]) for row in rows] == [
+            (0, 0.5), (0, 0.63), (1, 0.501), (1, 0.63), (2, 0.502), (2, 0.63),
+        ]  # fmt: skip
+        assert rows[-2:] == first
+        assert toy[0].verdict(toy[0].claims[0], rows) == "shown"
+
+    def test_a_trial_is_apart(self, scripts, toy, tmp_path):
+        assert [row["mAP"] for row in self.rows(scripts, toy, tmp_path, "--quick")] == [0.5, 0.61]
+        assert not (tmp_path / "toy.csv").exists()
+
+    def test_sizes_do_not_mix(self, scripts, toy, tmp_path):
+        self.rows(scripts, toy, tmp_path)
+        toy[0].setting["n"] = 4
         with pytest.raises(AcdrefError, match=r"toy\.csv: has runs of another setting"):
-            effect.Rows(tmp_path / "toy.csv", made.setting | {"n": 4})
-        assert done == [2, 0]
+            self.rows(scripts, toy, tmp_path)
+
+    def test_other_seeds_do_not_get_onto_the_page(self, scripts, toy, tmp_path, monkeypatch):
+        monkeypatch.setattr(scripts["effect"], "RESULTS", tmp_path)
+        with pytest.raises(AcdrefError, match="--seeds 100: not of the page's"):
+            self.rows(scripts, toy, tmp_path, "--seeds", "1,100")
+        assert toy[0].counted([{"seed": 100}, {"seed": 1}]) == [{"seed": 1}]
 
     def test_sounds_are_made_once(self, place):
         made = []
@@ -133,21 +160,20 @@ class TestRun:
             scripts["effect"].run([scripts["table2_own"].EFFECT], given)
 
 
-@pytest.mark.parametrize("name", [*MODULES])
-def test_an_effect_runs_in_the_small(scripts, name, place):
-    effect = getattr(scripts[name], "EFFECT", None)
-    if effect is None or effect.corpus:
-        pytest.skip("no effect, or one of real recordings")
-    setting = effect.size(quick=True)
-    rows = [row | {"seed": 0} for row in effect.run(setting, 0, place)]
-    found = [row["condition"] for row in rows]
-    assert len(set(found)) == len(found)
-    assert set(found) <= set(effect.conditions)
+@pytest.mark.parametrize("name", NAMES)
+def test_an_effect_runs_in_the_small(scripts, name, place, monkeypatch):
+    effect = scripts[name].EFFECT
     assert set(effect.setting) >= set(effect.quick)
-    named = {claim.better for claim in effect.claims} | {claim.worse for claim in effect.claims}
-    assert named <= set(effect.conditions)
-    text = scripts["tables"].conditions(effect, rows) + scripts["tables"].claims(effect, rows)
-    assert all(claim.text in text for claim in effect.claims)
+    monkeypatch.setattr(scripts["corpus"], "FOLD", "2")
+    rows = [row | {"seed": 0} for row in effect.run(effect.size(quick=True), 0, place)]
+    found = {row["condition"] for row in rows}
+    assert len(found) == len(rows)
+    # With fewer rounds or roots there is less.
+    assert found <= set(effect.conditions)
+    assert all(any(measure in row for row in rows) for measure in effect.measures if measure not in LATER)
+    for claim in effect.claims:
+        assert {claim.better, claim.worse} <= set(effect.conditions)
+        assert {claim.measure, *claim.over} <= set(effect.measures)
 
 
 def test_repairs_are_counted(scripts):
@@ -180,6 +206,21 @@ def test_the_page_is_what_the_results_say(scripts):
         known = {row["condition"] for row in results[made]}
         assert not known or known == set(made.conditions)
     assert page.page(results) == page.PAGE.read_text(encoding="utf-8")
+
+
+def test_a_page_that_differs_is_told_of(scripts, tmp_path, monkeypatch):
+    page = scripts["page"]
+    monkeypatch.setattr(sys, "argv", ["page.py", "--check"])
+    page.main()
+    changed = tmp_path / "reproduction.md"
+    changed.write_text(page.PAGE.read_text(encoding="utf-8").replace("shown", "seen", 1), encoding="utf-8")
+    monkeypatch.setattr(page, "PAGE", changed)
+    with pytest.raises(SystemExit, match=r"reproduction\.md is not what the results say"):
+        page.main()
+
+
+def test_every_effect_is_on_the_page(scripts):
+    assert set(scripts["all"].NAMES) == set(NAMES)
 
 
 def test_the_network_is_what_the_page_says(scripts):
