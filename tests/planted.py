@@ -793,7 +793,7 @@ PLANTED = {
         ("given = {RAW: noisy, PERFECT: self.truth}", "given = {RAW: self.truth, PERFECT: self.truth}"),
         ("same = np.array_equal(labels, noisy, equal_nan=True)", "same = False"),
         ("default_rng(seed), missing, options.false)", "default_rng(0), missing, options.false)"),
-        ("== number % FOLDS", "== number // FOLDS"),
+        ("options.seed + turn) == place", "options.seed + turn) != place"),
         ("heard[0] & ~left_out)", "heard[0])"),
         ("train.sources or train.paths", "train.paths"),
         ("(part - mean) / deviation", "(part - part.mean(axis=0)) / deviation"),

@@ -198,9 +198,8 @@ def test_errors_in_labels_are_of_the_size_that_is_said(scripts):
 def test_the_page_is_what_the_results_say(scripts):
     page, effect = scripts["page"], scripts["effect"]
     results = {}
-    for name in scripts["all"].NAMES:
-        made = scripts[name].EFFECT
-        path = effect.RESULTS / f"{name}.csv"
+    for made in page.in_order():
+        path = effect.RESULTS / f"{made.name}.csv"
         results[made] = effect.Rows(path, made.setting).rows  # of the very setting that the script has
         assert not results[made] or path.with_suffix(".png").exists()
         known = {row["condition"] for row in results[made]}

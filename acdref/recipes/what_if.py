@@ -152,7 +152,7 @@ class Lesson:
             Their vectors; NaN for recordings that could not be used.
         options : WhatIfOptions
         number : int
-            Of the seed, from 0 on.
+            Of the seed, from 0 on; every five draw the folds anew.
 
         Raises
         ------
@@ -162,7 +162,8 @@ class Lesson:
         train, *measured = manifests
         heard = [vectors.usable(each) for each in x]
         if not measured:
-            left_out = folds(train.sources or train.paths, options.seed) == number % FOLDS
+            turn, place = divmod(number, FOLDS)
+            left_out = folds(train.sources or train.paths, options.seed + turn) == place
             parts = [(train, x[0], heard[0] & ~left_out), (train, x[0], heard[0] & left_out)]
         else:
             parts = list(zip(manifests, x, heard, strict=True))

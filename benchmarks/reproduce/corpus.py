@@ -61,9 +61,9 @@ def recordings(place):
     )
 
 
-def taught(sounds, labels, seed, setting):
-    """A network taught by excerpts of 3 s, one or two joined at a time; classes are drawn equally."""
-    rng, ends = np.random.default_rng([seed, 5]), np.cumsum(clip_weights(labels, "balanced"))
+def taught(sounds, labels, given, seed, setting):
+    """A network taught by excerpts of 3 s, one or two joined; the classes of `given` are drawn equally."""
+    rng, ends = np.random.default_rng([seed, 5]), np.cumsum(clip_weights(given, "balanced"))
 
     def one():
         chosen = np.minimum(np.searchsorted(ends, rng.random(rng.integers(1, 3))), len(sounds) - 1)

@@ -24,7 +24,7 @@ COLUMNS = ("path", "class", "labels", "score", "documented", "why")
 def doubts(place, count):
     """Path, class, labels and score of the pairs with the highest scores that have no label."""
     training, _ = recordings(place)
-    p = heard(taught(training.sounds, training.y, 0, SETTING), training.sounds)
+    p = heard(taught(training.sounds, training.y, training.y, 0, SETTING), training.sounds)
     missed = np.where(training.y == 0, p, -1)
     for pair in np.argsort(-missed, axis=None, kind="stable")[:count]:
         i, c = np.unravel_index(pair, missed.shape)

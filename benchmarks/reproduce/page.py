@@ -18,6 +18,11 @@ PAGE = HERE.parents[1] / "docs" / "reproduction.md"
 PLOTS = "../benchmarks/reproduce/results"
 
 
+def in_order():
+    """The effects; further experiments on one stand behind it."""
+    return sorted(map(effect_of, NAMES), key=lambda e: NAMES.index(e.part_of or e.name))
+
+
 def page(results):
     """The page's text: an introduction, a row a claim, a section an effect."""
     parts = [(HERE / "introduction.md").read_text(encoding="utf-8").rstrip(), _summary(results)]
@@ -104,8 +109,7 @@ def main():
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page differs")
     given = parser.parse_args()
-    effects = map(effect_of, NAMES)
-    results = {e: e.counted(read_rows(RESULTS / f"{e.name}.csv")) for e in effects}
+    results = {e: e.counted(read_rows(RESULTS / f"{e.name}.csv")) for e in in_order()}
     text = page(results)
     if given.check:
         missing = [e.name for e, rows in results.items() if rows and not (RESULTS / f"{e.name}.png").exists()]

@@ -26,12 +26,12 @@ def run(setting, seed, place):
         }
         return {"condition": condition} | quality(tests.y, heard(net, tests.sounds)) | changed
 
-    teacher = taught(training.sounds, training.y, seed, setting)
+    teacher = taught(training.sounds, training.y, training.y, seed, setting)
     yield row(RAW, teacher, training.y)
     p = heard(teacher, training.sounds)
     for condition, rule in RULES.items():
         labels = rule(training.y, p)
-        yield row(condition, taught(training.sounds, labels, seed, setting), labels)
+        yield row(condition, taught(training.sounds, labels, training.y, seed, setting), labels)
 
 
 def looked_up(rows):

@@ -34,8 +34,8 @@ def command(manifest, out, quick, threads, as_json, **options):
 
     Printed are, for each, mAP and accuracy; the difference from raw with its 95 % interval over seeds, and in
     how many seeds it is up; precision and recall of what was repaired, and of what was repaired or masked.
-    Intervals are of errors and first weights, not of other recordings; where no rule has an effect, one of
-    the seven looks as if it had in up to three of ten runs.
+    Intervals are of errors, first weights and the part that is left out, not of other recordings; where no
+    rule has an effect, one of the seven looks as if it had in up to three of ten runs.
 
     The weights must not have learned from these recordings: what they know of the labels would repair them.
     The shipped ones know those that weights/README.md names.
