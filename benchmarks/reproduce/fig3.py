@@ -139,8 +139,7 @@ no bound.
   the sign is the paper's with most seeds, and the interval includes 0. Of what it masks, three quarters are
   labels that the teacher has missed, but they are a quarter of all that it has missed: what a teacher
   always misses, its student learns to miss.
-* What closes the gap here is the mechanism of Table 2 with errors that depend on the sound. The paper's
-  gain is larger; its teacher has heard none of the data and errs more.
+* The paper speaks of a great improvement in AP, and prints no figure.
 """,
 )
 
