@@ -26,6 +26,8 @@ os.environ.setdefault("ACDREF_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import numpy as np
+
 from acdref.errors import AcdrefError
 from acdref.files import make_folder, write_table
 from acdref.metrics import Paired, paired
@@ -169,8 +171,6 @@ class Place:
 
     def kept(self, name: str, make: Callable, **what) -> dict:
         """Arrays that ``make(**what)`` gives by name: computed once, and read from the folder after that."""
-        import numpy as np
-
         made_by = inspect.getsource(make), (HERE / "sounds.py").read_text(encoding="utf-8")
         digest = _digest([name, made_by, {key: str(value) for key, value in what.items()}])
         path = self.work / f"{name}-{digest}.npz"
@@ -261,6 +261,8 @@ def run(effects: list[Effect], given: argparse.Namespace) -> dict[str, Rows]:
     """Do what is not done of some effects, in so many processes; rows are written as seeds are finished."""
     if any(effect.corpus for effect in effects) and given.corpus is None:
         raise AcdrefError("CORPUS is missing: the folder of a corpus with folds")
+    if given.jobs < 1:
+        raise AcdrefError(f"--jobs {given.jobs}: at least 1 is needed")
     others = set(given.seeds or ()).difference(*(effect.seeds for effect in effects))
     if others and not given.quick and Path(given.results) == RESULTS:
         raise AcdrefError(f"--seeds {min(others)}: not of the page's; name another folder with --results")
@@ -298,13 +300,14 @@ def parser(text: str) -> argparse.ArgumentParser:
     )
     made.add_argument("--quick", action="store_true", help="one seed of a few seconds, to see that it works")
     made.add_argument("--jobs", type=int, default=1, help="processes at the same time [%(default)s]")
-    made.add_argument("--seeds", type=_seeds, metavar="A,B,...", help="[those of the page]")
+    made.add_argument("--seeds", type=seeds, metavar="A,B,...", help="[those of the page]")
     made.add_argument("--work", default="reproduce", help="folder of sounds made once [%(default)s]")
     made.add_argument("--results", default=RESULTS, help="folder of the rows")
     return made
 
 
-def _seeds(text):
+def seeds(text: str) -> tuple[int, ...]:
+    """Of a command line, "0,1,2"; argparse names this function if it is none."""
     return tuple(int(number) for number in text.split(","))
 
 

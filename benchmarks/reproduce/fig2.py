@@ -9,6 +9,7 @@ from learning import network, scores, train
 from sounds import level, mel, mels, turned
 
 from acdref import metrics
+from acdref.features.compressed import SAMPLE_RATE
 from acdref.labels import mixup, or_join
 from acdref.synth import CLASSES, scene, sound
 from acdref.synth.blocks import Synth
@@ -16,7 +17,6 @@ from acdref.synth.outdoors import background
 
 SETTING = {"sounds": 30, "seconds": 3.0, "tests": 400, "steps": 600, "batch": 16}
 QUICK = {"sounds": 2, "tests": 12, "steps": 3, "batch": 4}
-RATE = 16000
 NONE, PAIRS, WEIGHTED = "none", "OR, I_max = 2", "weighted mixup"
 MIXING = {NONE: 1, PAIRS: 2, "OR, I_max = 3": 3, WEIGHTED: 2}
 POLYPHONIC = " (on scenes)"
@@ -69,7 +69,7 @@ def _scenes(setting, seed):
 
 def _background(setting, key):
     rng = np.random.default_rng(key)
-    return level(background(Synth(rng, RATE), round(setting["seconds"] * RATE)))
+    return level(background(Synth(rng, SAMPLE_RATE), round(setting["seconds"] * SAMPLE_RATE)))
 
 
 def _batches(pool, noises, mixing, most, setting, seed):

@@ -11,7 +11,7 @@ import numpy as np
 from effect import Claim, Effect, main
 from learning import drawn, logits, network, scores, train
 from rules import counted
-from sounds import DISTINCT, SAMPLES, TESTING, TRAINING, bank, level, mel, noise, turned
+from sounds import DISTINCT, SAMPLES, TESTING, TRAINING, bank, level, mel, mixture, noise
 
 from acdref import metrics
 from acdref.labels import correct_labels
@@ -49,11 +49,8 @@ def _clips(place, count, key, takes, most, line):
         x, heard, y = [], [], np.zeros((count, len(DISTINCT)))
         for i in range(count):
             rng = np.random.default_rng([key, i])
-            mixed = noise(SAMPLES, rng, rng.uniform(-30, -20))
-            for number, c in enumerate(rng.choice(len(DISTINCT), rng.integers(1, most + 1), replace=False)):
-                gain = rng.uniform(-6, 0) if number else 0.0
-                mixed = mixed + level(turned(sounds[DISTINCT[c], rng.choice(takes)], rng), gain)
-                y[i, c] = 1
+            mixed, classes = mixture(sounds, DISTINCT, most, takes, rng)
+            y[i, classes] = 1
             x.append(mel(level(mixed, -26)))
             heard.append(mel(level(level(mixed) + noise(SAMPLES, rng, rng.uniform(*line)), -26)))
         return {"x": np.stack(x), "heard": np.stack(heard), "y": y}

@@ -35,7 +35,7 @@ def with_classes(net, classes, seed):
     return fresh
 
 
-def train(net, batch, steps, lr=5e-3, loss=bce, warmup=WARMUP, average=AVERAGE):
+def train(net, batch, steps, lr=5e-3, loss=bce, warmup=WARMUP):
     """Train in place by ``batch(step)``; what counts is the running average of the last weights.
 
     AdamW; the rate rises over a twentieth of the steps and falls to 0 as half a cosine.
@@ -47,7 +47,7 @@ def train(net, batch, steps, lr=5e-3, loss=bce, warmup=WARMUP, average=AVERAGE):
         loss=loss,
         rate=lambda epoch, step: lr * cosine(step, steps, round(warmup * steps)),
         weight_decay=0.01,
-        average=average,
+        average=AVERAGE,
     )
     fit(net, job)
     return net

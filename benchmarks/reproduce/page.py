@@ -8,9 +8,10 @@ import argparse
 import sys
 
 from all import NAMES
-from effect import HERE, RESULTS, effect_of, read_rows
+from effect import HERE, RESULTS, effect_of, read_rows, start
 from tables import claims, conditions, difference, line
 
+from acdref.errors import AcdrefError
 from acdref.files import replacing, write_text
 from acdref.metrics import paired
 
@@ -77,7 +78,10 @@ def _section(effect, rows):
 
 def plot(effect, rows, path):
     """Every seed a dot, means with their 95 % intervals, conditions from above in the order of the table."""
-    import matplotlib
+    try:
+        import matplotlib
+    except ImportError:
+        raise AcdrefError("matplotlib is not installed: pip install acdref[plot]") from None
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -123,4 +127,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

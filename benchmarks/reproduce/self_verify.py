@@ -159,10 +159,10 @@ labels and changed nothing; it was given up, and its seeds, 0 to 3, with it. **B
 with nothing accepted, with all labels as they are, and with all right labels (the oracle).
 """,
     reading="""
-* **As in the paper:** accuracy rises over the rounds, and hardly an accepted label is wrong.
+* **As in the paper:** accuracy rises over the rounds. Hardly an accepted label is wrong.
 * **Not by what is accepted:** the same rounds with the verified clips alone rise at least as much. What is
   accepted is what the networks are sure of already; the oracle shows that the labels which they leave out
-  would bring more. The paper has no such control.
+  would bring more. The paper's figure 5 has no such control.
 """,
 )
 

@@ -56,6 +56,16 @@ def noise(n, rng, decibels):
     return np.float32(10 ** (decibels / 20)) * rng.standard_normal(n, dtype=np.float32)
 
 
+def mixture(sounds, pool, most, takes, rng):
+    """One to `most` of the kinds in `pool`, within 6 dB, over faint noise; and their places in the pool."""
+    mixed = noise(SAMPLES, rng, rng.uniform(-30, -20))
+    chosen = rng.choice(len(pool), rng.integers(1, most + 1), replace=False)
+    for number, place in enumerate(chosen):
+        gain = rng.uniform(-6, 0) if number else 0.0
+        mixed = mixed + level(turned(sounds[pool[place], rng.choice(takes)], rng), gain)
+    return mixed, chosen
+
+
 @cache
 def _filters():
     return mel_filterbank(SAMPLE_RATE, 1024, BANDS, 50, 8000)

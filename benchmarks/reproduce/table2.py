@@ -7,7 +7,7 @@ import numpy as np
 from effect import Effect, main
 from learning import drawn, network, scores, train
 from rules import CLAIMS, CONDITIONS, RAW, repairs
-from sounds import PARENT_OF, PARENTS, SAMPLES, TESTING, TRAINING, bank, level, mel, noise, turned
+from sounds import PARENT_OF, PARENTS, TESTING, TRAINING, bank, level, mel, mixture
 
 from acdref import metrics
 from acdref.labels.noise import score_ceiling
@@ -24,11 +24,8 @@ def clips(place, count, key, takes):
         x, y = [], np.zeros((count, len(PARENTS)))
         for i in range(count):
             rng = np.random.default_rng([key, i])
-            mixed = noise(SAMPLES, rng, rng.uniform(-30, -20))
-            for number, kind in enumerate(rng.choice(len(sounds), rng.integers(1, 3), replace=False)):
-                gain = rng.uniform(-6, 0) if number else 0.0
-                mixed = mixed + level(turned(sounds[kind, rng.choice(takes)], rng), gain)
-                y[i, PARENT_OF[kind]] = 1
+            mixed, kinds = mixture(sounds, range(len(sounds)), 2, takes, rng)
+            y[i, PARENT_OF[kinds]] = 1
             x.append(mel(level(mixed, -26)))
         return {"x": np.stack(x), "y": y}
 
