@@ -17,9 +17,15 @@ from acdref.commands._output import check_output
     "it  [default: stft]",
 )
 @option(
+    "--precision",
+    ("float32", "float16", "int8"),
+    "In which the model keeps its weights: half or a quarter of the size; all is computed in float32",
+    default="float32",
+)
+@option(
     "--licence", str, "Of the weights, for the metadata  [default: MIT for those shipped]", metavar="TEXT"
 )
-def command(path, weights, front_end, form, licence):
+def command(path, weights, front_end, form, precision, licence):
     """Write the network as an ONNX model, for any number of clips of any length.
 
     \b
@@ -42,16 +48,17 @@ def command(path, weights, front_end, form, licence):
     classes (a JSON list, in the order of the outputs), network, front_end (a name in
     acdref.features.front_ends), front_end_in_model, sample_rate, hop, the shortest clip as min_frames and
     min_samples, window_seconds, window_samples, mean, shorter, longer, prepared_by, output (sigmoid or
-    softmax), input, outputs, licence, the version of acdref, and for acdnet frame and exponent.
+    softmax), input, outputs, precision, licence, the version of acdref, and for acdnet frame and exponent.
 
     Where onnxruntime is installed, the model is run by it, and is only written if its logits are within 1e-5
-    of acdref's. Needs the package onnx: pip install 'acdref[onnx]'.
+    of acdref's (1e-2 with --precision float16, 0.1 with int8). Needs the package onnx: pip install 'acdref[onnx]'.
 
     \b
     Examples:
       acdref export --onnx acdnet.onnx
       acdref export --onnx tagger.onnx --front-end --weights run/best.npz
       acdref export --onnx openvino.onnx --front-end-as conv
+      acdref export --onnx small.onnx --front-end --precision int8
 
     \b
     Exit codes: 0 success; 1 no model was written (one line on stderr says why); 2 wrong usage.
@@ -64,7 +71,7 @@ def command(path, weights, front_end, form, licence):
     net, meta = load_weights(weights, backend="numpy")
     front_end = form or front_end
     licence = licence or (None if weights_file(weights) == weights else "MIT")
-    difference = export_onnx(path, net, meta["classes"], front_end, licence)
+    difference = export_onnx(path, net, meta["classes"], front_end, licence, precision)
     if difference is None:
         verdict = "not checked: onnxruntime is not installed"
     else:

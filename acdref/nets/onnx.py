@@ -17,7 +17,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from acdref import __version__
 from acdref.errors import AcdrefError
@@ -35,7 +35,8 @@ FORMS = ("stft", "conv")
 """How a front end can be in a model: by ONNX's STFT in float64, or as a convolution in float32."""
 OPSET = 18  # onnxruntime 1.14, 2023
 IR_VERSION = 8  # of the same year
-TOLERANCE = 1e-5  # of :func:`verify`
+TOLERANCES = {"float32": 1e-5, "float16": 1e-2, "int8": 0.1}
+"""Of :func:`verify`, for each precision in which a model can keep its weights."""
 _SECONDS = 3  # by which one of the clips that verify makes is longer than the shortest
 _WINDOW = 10  # seconds
 
@@ -46,6 +47,7 @@ def export_onnx(
     classes: Sequence[str],
     front_end: bool | str = False,
     licence: str | None = None,
+    precision: str = "float32",
 ) -> float | None:
     """Write a network as an ONNX file, once onnxruntime (where installed) has agreed with the network.
 
@@ -62,6 +64,9 @@ def export_onnx(
         For ACDnet, and for the 1-D network, whose features the samples are.
     licence : str, optional
         Of the weights, for the metadata.
+    precision : {"float32", "float16", "int8"}
+        In which the model keeps the weights of convolutions and dense layers: half, or a quarter of the size.
+        "int8" has a scale for each output channel.  All is computed in float32, whichever it is.
 
     Returns
     -------
@@ -72,14 +77,15 @@ def export_onnx(
     ------
     AcdrefError
         If the package ``onnx`` is not installed, `classes` and the network's outputs differ in number, the
-        network's front end cannot be part of the model, or onnxruntime does not agree.
+        network's front end cannot be part of the model, there is no such precision, or onnxruntime does not
+        agree.
     FileError
         If the file cannot be written.
     """
     with replacing(path) as temporary:
-        model = onnx_model(net, classes, front_end, licence).SerializeToString()
+        model = onnx_model(net, classes, front_end, licence, precision).SerializeToString()
         try:
-            difference = verify(model, net, front_end)
+            difference = verify(model, net, front_end, TOLERANCES[precision])
         except ImportError:
             difference = None
         temporary.write_bytes(model)
@@ -87,7 +93,11 @@ def export_onnx(
 
 
 def onnx_model(
-    net: Network, classes: Sequence[str], front_end: bool | str = False, licence: str | None = None
+    net: Network,
+    classes: Sequence[str],
+    front_end: bool | str = False,
+    licence: str | None = None,
+    precision: str = "float32",
 ) -> Any:
     """The model that :func:`export_onnx` writes, as ``onnx.ModelProto``; arguments and errors as there."""
     try:
@@ -96,7 +106,9 @@ def onnx_model(
         raise AcdrefError("the package onnx is not installed (pip install 'acdref[onnx]')") from None
     if len(classes) != net.config.classes:
         raise AcdrefError(f"{len(classes)} class names for a network with {net.config.classes} outputs")
-    graph = _Graph()
+    if precision not in TOLERANCES:
+        raise AcdrefError(f"weights are kept as {', '.join(TOLERANCES)}, not as {precision}")
+    graph = _Graph(precision)
     name, shape = input_of(net, front_end)
     _network(graph, net, _front_end(graph, net, front_end, name) if front_end else name)
     float32, tensor = onnx.TensorProto.FLOAT, onnx.helper.make_tensor_value_info
@@ -107,7 +119,8 @@ def onnx_model(
         opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
         producer_name="acdref", producer_version=__version__,
     )  # fmt: skip
-    onnx.helper.set_model_props(model, metadata(net, classes, front_end, licence))
+    props = metadata(net, classes, front_end, licence) | {"precision": precision}
+    onnx.helper.set_model_props(model, props)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -191,7 +204,9 @@ def metadata(
     return {key: str(value) for key, value in facts.items()}
 
 
-def verify(model: bytes, net: Network, front_end: bool | str = False) -> float:
+def verify(
+    model: bytes, net: Network, front_end: bool | str = False, tolerance: float = TOLERANCES["float32"]
+) -> float:
     """Compare a model, run by onnxruntime, with the network that it was made of.
 
     Parameters
@@ -201,6 +216,7 @@ def verify(model: bytes, net: Network, front_end: bool | str = False) -> float:
     net : network
     front_end : bool or str
         As it was exported.
+    tolerance : float
 
     Returns
     -------
@@ -214,7 +230,7 @@ def verify(model: bytes, net: Network, front_end: bool | str = False) -> float:
     ImportError
         If onnxruntime is not installed.
     AcdrefError
-        If onnxruntime cannot run the model, or the difference is above :data:`TOLERANCE`.
+        If onnxruntime cannot run the model, or the difference is above the tolerance.
     """
     import onnxruntime
 
@@ -237,16 +253,16 @@ def verify(model: bytes, net: Network, front_end: bool | str = False) -> float:
     except Exception as error:  # what onnxruntime raises has no common type
         raise AcdrefError(f"onnxruntime cannot run the model: {' '.join(str(error).split())}") from None
     difference = float(np.max(differences))
-    if not difference <= TOLERANCE:
-        raise AcdrefError(f"onnxruntime's logits are off by {difference:.1e}, more than {TOLERANCE:g}")
+    if not difference <= tolerance:
+        raise AcdrefError(f"onnxruntime's logits are off by {difference:.1e}, more than {tolerance:g}")
     return difference
 
 
 class _Graph:
     """Nodes and constants, as they come; a value is known by its name."""
 
-    def __init__(self):
-        self.nodes, self.constants = [], []
+    def __init__(self, precision: str = "float32"):
+        self.nodes, self.constants, self.precision = [], [], precision
 
     def add(self, op: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Append a node with one output; returns the name of that, which is made up by default."""
@@ -263,6 +279,23 @@ class _Graph:
         name = f"constant_{len(self.constants)}"
         self.constants.append(from_array(np.asarray(value, dtype, order="C"), name))
         return name
+
+    def weight(self, value: NDArray, outputs: int = 0) -> str:
+        """A constant of at least two axes in the graph's precision, `outputs` being that of the outputs;
+        returns the name of its float32 form."""
+        if self.precision == "float32":
+            return self.constant(value)
+        scale = None
+        if self.precision == "int8":
+            others = tuple(i for i in range(value.ndim) if i != outputs)
+            largest = np.abs(value).max(axis=others, keepdims=True)
+            scale = np.where(largest > 0, largest / 127, 1)
+            value = np.rint(value / scale)
+        elif np.abs(value).max() > np.finfo(np.float16).max:
+            raise AcdrefError("a weight is too large for float16")
+        # Not DequantizeLinear: onnxruntime then computes with products of int8, and less exactly.
+        kept = self.add("Cast", self.constant(value, self.precision), to=1)  # TensorProto.FLOAT
+        return kept if scale is None else self.add("Mul", kept, self.constant(scale))
 
     def integers(self, *values: int) -> str:
         """A constant list of integers; returns its name."""
@@ -375,7 +408,7 @@ def _conv(graph, net, layer, x):
     weight, bias = _affine(net, layer)
     weight = weight.transpose(3, 2, 0, 1)  # (out, in, kt, kf)
     x = graph.add(
-        "Conv", x, graph.constant(weight), *map(graph.constant, bias),
+        "Conv", x, graph.weight(weight), *map(graph.constant, bias),
         group=layer.inputs if layer.depthwise else 1,
         strides=layer.stride, pads=layer.padding * 2, dilations=layer.dilation,
     )  # fmt: skip
@@ -386,7 +419,7 @@ def _conv(graph, net, layer, x):
 
 def _hidden(graph, net, layer, x):
     weight, bias = _affine(net, layer)
-    x = graph.add("Gemm", x, graph.constant(weight[0, 0]), *map(graph.constant, bias))
+    x = graph.add("Gemm", x, graph.weight(weight[0, 0], 1), *map(graph.constant, bias))
     return _norm(graph, net, layer, _activate(graph, layer.activation, x), -1)
 
 
@@ -439,7 +472,7 @@ def _parameters(net, layer, *names):
 def _attention(graph, net, layer, x):
     def project(y, part):
         weight, bias = _parameters(net, layer, f"{part}.weight", f"{part}.bias")
-        return graph.add("Conv", y, graph.constant(weight.T[:, :, None, None]), graph.constant(bias))
+        return graph.add("Conv", y, graph.weight(weight.T[:, :, None, None]), graph.constant(bias))
 
     y = _group_norm(graph, x, *_parameters(net, layer, "norm.gamma", "norm.beta"))
     q, k, v = (
@@ -474,8 +507,8 @@ def _mean(graph, net, layer, x):
 
 
 def _dense(graph, net, layer, x):
-    weight, bias = map(graph.constant, _parameters(net, layer, "weight", "bias"))
-    return graph.add("Add", graph.add("MatMul", x, weight), bias)
+    weight, bias = _parameters(net, layer, "weight", "bias")
+    return graph.add("Add", graph.add("MatMul", x, graph.weight(weight, 1)), graph.constant(bias))
 
 
 def _mean_sigmoid(graph, net, layer, x):

@@ -48,6 +48,20 @@ def test_forms_of_the_front_end_are_those_of_the_exporter():
     assert tuple(form.type.choices) == FORMS
 
 
+def test_precisions_are_those_of_the_exporter(tmp_path):
+    from acdref.nets.onnx import TOLERANCES
+
+    (precision,) = (one for one in command.params if one.name == "precision")
+    assert tuple(precision.type.choices) == tuple(TOLERANCES)
+    sizes = []
+    for name in TOLERANCES:
+        path = tmp_path / f"{name}.onnx"
+        code, out, err = program("export", "--onnx", path, "--precision", name)
+        assert (code, err) == (0, "") and "onnxruntime agrees" in out
+        sizes.append(path.stat().st_size)
+    assert sizes == sorted(sizes, reverse=True)
+
+
 @pytest.mark.parametrize("name", ["vgg-gap", "conv1d", "resnet50", "mobilenetv2"])
 def test_other_networks(tmp_path, name):
     weights, path = tmp_path / "weights.npz", tmp_path / "net.onnx"
