@@ -51,7 +51,8 @@ def command(path, weights, front_end, form, precision, licence):
     softmax), input, outputs, precision, licence, the version of acdref, and for acdnet frame and exponent.
 
     Where onnxruntime is installed, the model is run by it, and is only written if its logits are within 1e-5
-    of acdref's (1e-2 with --precision float16, 0.1 with int8). Needs the package onnx: pip install 'acdref[onnx]'.
+    of acdref's (1e-2 with --precision float16, 0.1 with int8). Needs the package onnx: pip install
+    'acdref[onnx]'.
 
     \b
     Examples:

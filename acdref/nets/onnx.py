@@ -261,8 +261,10 @@ def verify(
 class _Graph:
     """Nodes and constants, as they come; a value is known by its name."""
 
-    def __init__(self, precision: str = "float32"):
-        self.nodes, self.constants, self.precision = [], [], precision
+    def __init__(self, precision: str = "float32") -> None:
+        self.precision = precision
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
 
     def add(self, op: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Append a node with one output; returns the name of that, which is made up by default."""
