@@ -269,7 +269,8 @@ PLANTED = {
         ("_OF_MANIFEST if manifest is None else _OF_FSD50K", "_OF_MANIFEST"),
     ],
     "commands/export": [
-        ('meta["classes"], front_end, licence)', 'meta["classes"], bool(front_end), licence)'),
+        ('meta["classes"], front_end, licence', 'meta["classes"], bool(front_end), licence'),
+        ("licence, precision)\n    if", "licence)\n    if"),
         ('None if weights_file(weights) == weights else "MIT"', '"MIT"'),
         ("front_end = form or front_end", "front_end = front_end or form"),
     ],
@@ -1027,7 +1028,11 @@ PLANTED = {
     ],
     "nets/onnx": [
         ("weight.transpose(3, 2, 0, 1)", "weight.transpose(3, 2, 1, 0)"),
-        ("if not difference <= TOLERANCE:", "if difference > TOLERANCE:"),
+        ("if not difference <= tolerance:", "if difference > tolerance:"),
+        ("verify(model, net, front_end, TOLERANCES[precision])", "verify(model, net, front_end, 1.0)"),
+        ("if i != outputs)", "if i == outputs)"),
+        ("largest / 127, 1)", "largest / 128, 1)"),
+        ("graph.weight(weight[0, 0], 1), *map", "graph.weight(weight[0, 0], 0), *map"),
         ("else front.fewest(net.min_frames)", "else net.min_frames * front.hop"),
         ('from_array(np.asarray(value, dtype, order="C")', "from_array(np.ascontiguousarray(value, dtype)"),
         ("for _ in range(2):  # the second", "for _ in range(1):  # the second"),

@@ -59,7 +59,7 @@ def test_precisions_are_those_of_the_exporter(tmp_path):
         code, out, err = program("export", "--onnx", path, "--precision", name)
         assert (code, err) == (0, "") and "onnxruntime agrees" in out
         sizes.append(path.stat().st_size)
-    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[1] > sizes[2]
 
 
 @pytest.mark.parametrize("name", ["vgg-gap", "conv1d", "resnet50", "mobilenetv2"])
