@@ -218,6 +218,15 @@ def test_a_page_that_differs_is_told_of(scripts, tmp_path, monkeypatch):
         page.main()
 
 
+def test_a_plot_of_other_results_is_told_of(scripts, tmp_path):
+    page, effect = scripts["page"], scripts["effect"].effect_of("fig2")
+    rows = effect.counted(scripts["effect"].read_rows(scripts["effect"].RESULTS / "fig2.csv"))
+    plot = scripts["effect"].RESULTS / "fig2.png"
+    assert page.is_of(plot, effect, rows)
+    assert not page.is_of(plot, effect, [{**rows[0], "mAP": rows[0]["mAP"] + 1e-5}, *rows[1:]])
+    assert not page.is_of(tmp_path / "fig2.png", effect, rows)
+
+
 def test_every_effect_is_on_the_page(scripts):
     assert set(scripts["all"].NAMES) == set(NAMES)
 

@@ -172,7 +172,7 @@ class Place:
     def kept(self, name: str, make: Callable, **what) -> dict:
         """Arrays that ``make(**what)`` gives by name: computed once, and read from the folder after that."""
         made_by = inspect.getsource(make), (HERE / "sounds.py").read_text(encoding="utf-8")
-        digest = _digest([name, made_by, {key: str(value) for key, value in what.items()}])
+        digest = digest_of([name, made_by, {key: str(value) for key, value in what.items()}])
         path = self.work / f"{name}-{digest}.npz"
         if not path.exists():
             make_folder(self.work)
@@ -188,7 +188,7 @@ class Rows:
     """The rows of a results file, which are all of one setting."""
 
     def __init__(self, path: Path, setting: dict):
-        self.path, self.setting = path, _digest(setting)
+        self.path, self.setting = path, digest_of(setting)
         self.rows = read_rows(path)
         if any(row["setting"] != self.setting for row in self.rows):
             raise AcdrefError(
@@ -225,7 +225,8 @@ def _number(name, text):
     return text
 
 
-def _digest(value) -> str:
+def digest_of(value) -> str:
+    """Twelve hexadecimal digits that belong to a value as JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -245,7 +246,7 @@ def one_seed(name: str, seed: int, quick: bool, place: Place) -> list[dict]:
     effect = effect_of(name)
     started = time.process_time()
     rows = [row | {"seed": seed} for row in effect.run(effect.size(quick), seed, place)]
-    about = {"processor": _processor(), "setting": _digest(effect.size(quick))}
+    about = {"processor": _processor(), "setting": digest_of(effect.size(quick))}
     rows = [about | row for row in rows]
     rows[0]["seconds"] = round(time.process_time() - started, 1)  # of the seed, so once
     return rows

@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from all import NAMES
-from effect import HERE, RESULTS, effect_of, read_rows, start
+from effect import HERE, RESULTS, digest_of, effect_of, read_rows, start
 from tables import claims, conditions, difference, line
 
 from acdref.errors import AcdrefError
@@ -76,6 +76,20 @@ def _section(effect, rows):
     return "\n\n".join(part.strip() for part in parts if part.strip())
 
 
+def drawn(effect, rows):
+    """Condition -> what a plot has of it, seed by seed."""
+    found = {
+        c: [r[effect.plotted] for r in rows if (r["condition"], effect.plotted in r) == (c, True)]
+        for c in effect.conditions
+    }
+    return {condition: values for condition, values in found.items() if values}
+
+
+def stamp(effect, rows):
+    """What a plot of these rows, and of no others, is marked with."""
+    return digest_of([effect.plotted, drawn(effect, rows)])
+
+
 def plot(effect, rows, path):
     """Every seed a dot, means with their 95 % intervals, conditions from above in the order of the table."""
     try:
@@ -86,15 +100,14 @@ def plot(effect, rows, path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    shown = [c for c in effect.conditions if any(r["condition"] == c and effect.plotted in r for r in rows)]
+    shown = drawn(effect, rows)
     figure, axes = pyplot.subplots(figsize=(8, 0.8 + 0.34 * len(shown)))
-    for place, condition in enumerate(shown):
-        values = [row[effect.plotted] for row in rows if row["condition"] == condition]
+    for place, values in enumerate(shown.values()):
         found = paired(values)
         axes.plot(values, [place] * len(values), "o", color="0.75", markersize=4, zorder=1)
         if found.n > 1:
             axes.errorbar(found.mean, place, xerr=found.half, fmt="D", color="C0", capsize=4, markersize=5)
-    axes.set_yticks(range(len(shown)), shown)
+    axes.set_yticks(range(len(shown)), list(shown))
     axes.invert_yaxis()
     axes.set_xlabel(f"{effect.plotted}: mean and 95 % interval; dots are seeds")
     axes.grid(axis="x", alpha=0.3)
@@ -102,9 +115,15 @@ def plot(effect, rows, path):
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="y", length=0)
     figure.tight_layout()
+    about = {"Software": None, "Source": stamp(effect, rows)}
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+        figure.savefig(temporary, format="png", dpi=110, metadata=about)
     pyplot.close(figure)
+
+
+def is_of(path, effect, rows):
+    """Whether a plot is there, and of these rows."""
+    return path.exists() and stamp(effect, rows).encode() in path.read_bytes()
 
 
 def main():
@@ -116,8 +135,8 @@ def main():
     results = {e: e.counted(read_rows(RESULTS / f"{e.name}.csv")) for e in in_order()}
     text = page(results)
     if given.check:
-        missing = [e.name for e, rows in results.items() if rows and not (RESULTS / f"{e.name}.png").exists()]
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text or missing:
+        current = all(is_of(RESULTS / f"{e.name}.png", e, rows) for e, rows in results.items() if rows)
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text or not current:
             sys.exit(f"{PAGE.name} is not what the results say: run {HERE.name}/page.py")
         return
     for effect, rows in results.items():
