@@ -78,7 +78,7 @@ def drawn(x, labels, seed, size=16, join=False):
         if join:
             others, theirs = some()
             both = rng.random(size) < 0.5
-            clips[both], y[both] = louder(clips[both], others[both]), or_join([y[both], theirs[both]])
+            clips[both], y[both] = power_sum(clips[both], others[both]), or_join([y[both], theirs[both]])
         clips += rng.normal(0, 0.15, (size, 1, 1, 1)).astype(np.float32)  # 3 dB
         clips += 0.05 * rng.standard_normal(clips.shape, dtype=np.float32)
         return clips, y
@@ -86,7 +86,7 @@ def drawn(x, labels, seed, size=16, join=False):
     return batch
 
 
-def louder(first, second):
+def power_sum(first, second):
     """Features of two sounds at once: the sum of their powers in each band, of which a step of 1 is 20 dB."""
     return np.logaddexp(2 * LOG10 * first, 2 * LOG10 * second) / (2 * LOG10)
 

@@ -9,7 +9,7 @@ import sys
 
 from all import NAMES
 from effect import HERE, RESULTS, digest_of, effect_of, read_rows, start
-from tables import claims, conditions, difference, line
+from tables import claims, conditions, difference, table_row
 
 from acdref.errors import AcdrefError
 from acdref.files import replacing, write_text
@@ -40,7 +40,7 @@ def _summary(results):
             word = effect.verdict(claim, rows)
             here = difference(claim.found(rows))
             cells = [name, f"{claim.text} ({claim.measure})", claim.paper, here]
-            lines.append(line([*cells, f"**{word}**" if word == "shown" else word]))
+            lines.append(table_row([*cells, f"**{word}**" if word == "shown" else word]))
     first = [effect.verdict(effect.claims[0], rows) for effect, rows in results.items() if not effect.part_of]
     words = ", ".join(f"{first.count(word)} {word}" for word in dict.fromkeys(first))
     return "\n".join([*lines, "", f"Of the {len(first)} effects, by the first claim of each: {words}."])

@@ -11,7 +11,7 @@ def conditions(effect, rows):
     for condition in effect.conditions:
         own = [row for row in rows if row["condition"] == condition]
         cells = [with_interval([row[m] for row in own if m in row]) for m in effect.measures]
-        lines.append(line([condition, *cells, str(len(own))]))
+        lines.append(table_row([condition, *cells, str(len(own))]))
     return "\n".join(lines)
 
 
@@ -24,7 +24,7 @@ def claims(effect, rows):
         measure = ", ".join(claim.over) or claim.measure
         word = verdict(effect, claim, rows)
         cells = [claim.text, measure, claim.paper, difference(found), signs, word]
-        lines.append(line(cells))
+        lines.append(table_row(cells))
     return "\n".join(lines)
 
 
@@ -63,9 +63,9 @@ def with_interval(values):
 
 
 def _head(titles):
-    return [line(titles), "|---" * len(titles) + "|"]
+    return [table_row(titles), "|---" * len(titles) + "|"]
 
 
-def line(cells):
-    """A row."""
+def table_row(cells):
+    """One row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
