@@ -1,6 +1,6 @@
 """Which rule helps at which noise: `acdref recipe what-if` over a grid of errors, on real recordings.
 
-    python benchmarks/which_rule.py DATA [--work FOLDER] [--seeds 10]
+    python benchmarks/which_rule.py DATA [--work FOLDER] [--seeds 6]
     python benchmarks/which_rule.py --check
 
 DATA has corpus/ and extra/, each with manifest.csv and folds.  The labels of corpus are the truth; fold 4 is
@@ -11,6 +11,7 @@ written; --check says whether the page has that of the results.
 """
 
 import argparse
+import hashlib
 import itertools
 import json
 import os
@@ -25,7 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", os.environ["ACDREF_NUM_THREADS"])
 from machine import describe
 from report import RESULTS, Table, markdown
 
-from acdref.files import make_folder, write_text
+from acdref.files import make_folder, sha256, write_text
 from acdref.fit import Observer
 from acdref.options.recipes import WhatIfOptions
 from acdref.options.training import TrainOptions
@@ -66,6 +67,11 @@ def rows_of(data, x, options, number, path):
     return json.loads(path.read_text())
 
 
+def _digest(options, weights):
+    """What belongs to these options, but for how many seeds there are, and to these weights."""
+    return hashlib.sha256(f"{replace(options, seeds=1)} {weights}".encode()).hexdigest()[:12]
+
+
 def cell(found):
     """A gain as text; bold where its interval excludes 0."""
     text = f"{found['mean']:+.3f} ± {found['half']:.3f}"
@@ -103,7 +109,7 @@ def measure(given):
     for missing, false in itertools.product(MISSING, FALSE):
         options, rows = replace(usual, missing=(missing,), false=false), []
         for number in range(given.seeds):
-            path = given.work / f"{missing:g}-{false:g}-{number}.json"
+            path = given.work / f"{_digest(options, sha256(weights))}-{number}.json"
             rows += rows_of(data, x, options, number, path)
         table.add(**line(missing, false, rows))
     return table
@@ -115,7 +121,7 @@ def main():
     )
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--work", type=Path, default=Path("which-rule"), help="[%(default)s]")
-    parser.add_argument("--seeds", type=int, default=10, help="[%(default)s]")
+    parser.add_argument("--seeds", type=int, default=6, help="[%(default)s]")
     parser.add_argument("--json", type=Path, default=RESULTS / "which_rule.json")
     parser.add_argument("--check", action="store_true", help="only compare the page with the results")
     given = parser.parse_args()
