@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -141,6 +142,10 @@ class TestRun:
         monkeypatch.setattr(scripts["effect"], "RESULTS", tmp_path)
         with pytest.raises(AcdrefError, match="--seeds 100: not of the page's"):
             self.rows(scripts, toy, tmp_path, "--seeds", "1,100")
+        other = replace(toy[0], name="other", seeds=range(100, 101))
+        given = scripts["effect"].parser("").parse_args(["--results", str(tmp_path), "--seeds", "1"])
+        with pytest.raises(AcdrefError, match="--seeds 1: not of the page's"):
+            scripts["effect"].run([toy[0], other], given)
         assert toy[0].counted([{"seed": 100}, {"seed": 1}]) == [{"seed": 1}]
 
     def test_sounds_are_made_once(self, place):
@@ -174,6 +179,16 @@ def test_an_effect_runs_in_the_small(scripts, name, place, monkeypatch):
     for claim in effect.claims:
         assert {claim.better, claim.worse} <= set(effect.conditions)
         assert {claim.measure, *claim.over} <= set(effect.measures)
+
+
+@pytest.mark.parametrize("name", ["fig3", "table2_own"])
+def test_a_seed_has_the_same_figures_again(scripts, name, place, monkeypatch, tmp_path):
+    """Sounds made anew, too."""
+    effect, there = scripts[name].EFFECT, scripts["effect"].Place(tmp_path, place.corpus)
+    monkeypatch.setattr(scripts["corpus"], "FOLD", "2")
+    first, again = (list(effect.run(effect.size(quick=True), 1, each)) for each in (place, there))
+    assert first == again
+    assert first != list(effect.run(effect.size(quick=True), 2, place))
 
 
 def test_repairs_are_counted(scripts):

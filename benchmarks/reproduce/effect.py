@@ -126,6 +126,9 @@ class Effect:
         Whether it needs real recordings.
     after : callable, optional
         From rows to more Markdown, behind the table.
+    given_up : Claim, optional
+        What the rows of an earlier setting say, in ``results/given_up/NAME.csv``; its text says why it was
+        given up.
     notes, reading : str
         On the page: setting and bounds before the table, and what it comes to behind it.  Markdown.
     """
@@ -145,6 +148,7 @@ class Effect:
     part_of: str = ""
     corpus: bool = False
     after: Callable | None = None
+    given_up: Claim | None = None
     notes: str = ""
     reading: str = ""
 
@@ -264,7 +268,7 @@ def run(effects: list[Effect], given: argparse.Namespace) -> dict[str, Rows]:
         raise AcdrefError("CORPUS is missing: the folder of a corpus with folds")
     if given.jobs < 1:
         raise AcdrefError(f"--jobs {given.jobs}: at least 1 is needed")
-    others = set(given.seeds or ()).difference(*(effect.seeds for effect in effects))
+    others = {seed for seed in given.seeds or () for effect in effects if seed not in effect.seeds}
     if others and not given.quick and Path(given.results) == RESULTS:
         raise AcdrefError(f"--seeds {min(others)}: not of the page's; name another folder with --results")
     place = Place(Path(given.work) / ("quick" if given.quick else "."), given.corpus and Path(given.corpus))

@@ -27,7 +27,8 @@ def in_order():
 def page(results):
     """The page's text: an introduction, a row a claim, a section an effect."""
     parts = [(HERE / "introduction.md").read_text(encoding="utf-8").rstrip(), _summary(results)]
-    return "\n\n".join([*parts, *(_section(effect, rows) for effect, rows in results.items())]) + "\n"
+    parts += [_section(effect, rows) for effect, rows in results.items()]
+    return "\n\n".join([*parts, _given_up(results)]) + "\n"
 
 
 def _summary(results):
@@ -42,8 +43,37 @@ def _summary(results):
             cells = [name, f"{claim.text} ({claim.measure})", claim.paper, here]
             lines.append(table_row([*cells, f"**{word}**" if word == "shown" else word]))
     first = [effect.verdict(effect.claims[0], rows) for effect, rows in results.items() if not effect.part_of]
-    words = ", ".join(f"{first.count(word)} {word}" for word in dict.fromkeys(first))
-    return "\n".join([*lines, "", f"Of the {len(first)} effects, by the first claim of each: {words}."])
+    every = [effect.verdict(claim, rows) for effect, rows in results.items() for claim in effect.claims]
+    text = (
+        f"Of the {len(first)} effects, by the first claim of each: {_counts(first)}. A first claim may hold"
+    )
+    text += " while others about the same effect don't, which its section says. Of all"
+    return "\n".join([*lines, "", f"{text} {len(every)} claims: {_counts(every)}."])
+
+
+def _counts(words):
+    return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+
+
+def _given_up(effects):
+    """A row for each experiment that had another setting once."""
+    lines = ["## Runs that were given up", ""]
+    lines += [
+        "Their rows are in `benchmarks/reproduce/results/given_up`; the settings are in the history.",
+        "",
+    ]
+    lines += [
+        "| experiment | seeds | difference | what differs | why it was given up |",
+        "|---|---|---|---|---|",
+    ]
+    for effect in effects:
+        if effect.given_up:
+            claim, rows = effect.given_up, read_rows(RESULTS / "given_up" / f"{effect.name}.csv")
+            seeds = sorted({row["seed"] for row in rows})
+            about = f"{claim.better} - {claim.worse}, {claim.measure}"
+            here = difference(claim.found(rows))
+            lines.append(table_row([effect.title, f"{seeds[0]} to {seeds[-1]}", here, about, claim.text]))
+    return "\n".join(lines)
 
 
 def _minutes(rows):

@@ -154,15 +154,22 @@ EFFECT = Effect(
 Networks of four frozen folds are trained on all labels with mixup (rate falling from 0.005), then judge
 what they were not trained on: a label that has a posterior of 0.95, by the mean over four excerpts, is
 trained on in the next round (at most 24 a class). Accuracy is that of the mean of the four networks on
-1,620 clips of other takes. A first setting, with shorter rounds at a lower rate, accepted a tenth of the
-labels and changed nothing; it was given up, and its seeds, 0 to 3, with it. **Bounds:** the same rounds
-with nothing accepted, with all labels as they are, and with all right labels (the oracle).
+1,620 clips of other takes. **Bounds:** the same rounds with nothing accepted, with all labels as they are,
+and with all right labels (the oracle).
 """,
+    given_up=Claim(
+        "shorter rounds at a lower rate: a tenth of the labels was accepted",
+        "self-verification, round 5",
+        INITIAL,
+        "accuracy",
+    ),
     reading="""
 * **As in the paper:** accuracy rises over the rounds. Hardly an accepted label is wrong.
-* **Not by what is accepted:** the same rounds with the verified clips alone rise at least as much. What is
-  accepted is what the networks are sure of already; the oracle shows that the labels which they leave out
-  would bring more. The paper's figure 5 has no such control.
+* **Not by what is accepted:** the same rounds with the verified clips alone end higher with seven of eight
+  seeds, and with all labels as they are, wrong ones and all, they end level. So the rise is that of training
+  on, most of it in the first two rounds. What is accepted is what the networks are sure of already; the
+  oracle shows that the labels which they leave out would bring more. The paper's figure 5 has no such
+  control.
 """,
 )
 

@@ -5,8 +5,8 @@ python benchmarks/reproduce/table2_corpus.py CORPUS [--jobs 2]
 
 import numpy as np
 from corpus import heard, quality, recordings, taught
-from effect import Effect, main
-from rules import CLAIMS, CONDITIONS, RAW, repairs
+from effect import Claim, Effect, main
+from rules import CLAIMS, CONDITIONS, PROPOSED, RAW, repairs
 
 from acdref.data import clip_weights
 from acdref.labels.noise import inject_noise, score_ceiling
@@ -44,7 +44,7 @@ EFFECT = Effect(
     part_of="table2",
     conditions=CONDITIONS,
     measures=("mAP", "mAP, common", "accuracy", "ceiling", "precision with masks", "recall with masks"),
-    claims=CLAIMS,
+    claims=(*CLAIMS, Claim("to correct and mask FN beats raw labels", PROPOSED, RAW, "mAP, common")),
     notes="""
 As above, with real recordings whose labels count as the truth: excerpts of 3 s of 1,108 recordings, joined
 in pairs, classes drawn equally, 9,600 sequences a run. "mAP, common" leaves out the classes with fewer than
