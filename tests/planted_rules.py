@@ -531,7 +531,12 @@ PLANTED = {
     ],
     ("metrics/paired", "metrics/test_paired.py"): [
         ("abs(self.mean) > self.half", "self.mean > self.half", "test_equal_differences_are_certain"),
-        ("_quantile(n - 1) *", "_quantile(n) *", "test_by_hand"),
+        (
+            "_quantile(self.n - 1, 0.6)",
+            "_quantile(self.n - 1, 0.8)",
+            "test_what_would_be_shown_four_times_of_five",
+        ),
+        ("_quantile(n - 1, 0.95) *", "_quantile(n, 0.95) *", "test_by_hand"),
         (".std(ddof=1)", ".std()", "test_by_hand"),
         ("(differences > 0)", "(differences >= 0)", "test_no_difference_is_not_up"),
         ("cosine if odd else 1.0", "1.0", "test_scipy"),

@@ -71,15 +71,6 @@ class TestClaim:
         rows = rows_of(0.3, 0.7) + rows_of(0.1, 0.5, 0.9, condition="old")[::-1]
         assert self.claim(scripts).differences(rows) == pytest.approx([0.2, 0.2])
 
-    def test_what_would_have_been_shown(self, scripts):
-        """Of experiments whose true mean it is, four of five have an interval that excludes 0."""
-        tables, rng, n = scripts["tables"], np.random.default_rng(0), 8
-        spread = 0.01
-        unit = tables.detectable(np.resize([-1.0, 1.0], n)) / np.resize([-1.0, 1.0], n).std(ddof=1)
-        draws = rng.normal(unit * spread, spread, (4000, n))
-        shown = [scripts["effect"].paired(one) for one in draws]
-        assert np.mean([one.shown and one.mean > 0 for one in shown]) == pytest.approx(0.8, abs=0.04)
-
 
 class Inline(Executor):
     """Does at once what a pool of processes would do."""

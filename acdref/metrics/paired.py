@@ -37,6 +37,13 @@ class Paired(NamedTuple):
         """Whether the interval excludes 0; that of a single difference never does."""
         return abs(self.mean) > self.half
 
+    @property
+    def detectable(self) -> float:
+        """A mean that four of five such experiments would show; NaN for a single difference."""
+        if self.n < 2:
+            return math.nan
+        return self.half * (1 + _quantile(self.n - 1, 0.6) / _quantile(self.n - 1, 0.95))
+
     def __str__(self) -> str:
         half = "" if math.isnan(self.half) else f" ± {self.half:.4f}"
         return f"{self.mean:+.4f}{half} ({self.up} of {self.n} seed{'s' * (self.n != 1)} up)"
@@ -76,15 +83,15 @@ def paired(differences: ArrayLike) -> Paired:
         raise ValueError(f"differences must be finite numbers (n,), one at least, not {differences.tolist()}")
     n, mean, half = len(differences), float(differences.mean()), math.nan
     if n > 1:
-        half = _quantile(n - 1) * float(differences.std(ddof=1)) / math.sqrt(n)
+        half = _quantile(n - 1, 0.95) * float(differences.std(ddof=1)) / math.sqrt(n)
     return Paired(mean, half, int((differences > 0).sum()), n)
 
 
-def _quantile(freedom):
-    """The t that Student's distribution exceeds in size with probability 0.05, by bisection of the angle."""
+def _quantile(freedom, share):
+    """The t below which Student's |t| is with that probability, by bisection of the angle."""
     low, high = 0.0, math.pi / 2
     while low < (angle := (low + high) / 2) < high:
-        low, high = (angle, high) if _within(angle, freedom) < 0.95 else (low, angle)
+        low, high = (angle, high) if _within(angle, freedom) < share else (low, angle)
     return math.tan(low) * math.sqrt(freedom)
 
 

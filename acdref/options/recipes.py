@@ -270,6 +270,16 @@ class WhatIfOptions(PerceptronOptions, ValidatedOptions):
         (0.3, 0.5), "Share of its labels that a class loses, or two to draw it between.", metavar="A[,B]"
     )
     false: float = share(0.05, "Wrong labels that a class gets, as a share of its right ones.")
+    T: float = option(
+        0.05,
+        "A missing label is corrected above 1 - T, a wrong one below T.",
+        at_least=0,
+        at_most=0.5,
+        flag="--threshold-t",
+    )
+    q: float = option(
+        0.05, "Share of a class's negatives that the percentile rules change.", at_least=0, below=1
+    )
     seeds: int = count(10, "Of errors and first weights: runs of each rule.", quick=4)
     seed: int = amount(0, "The first of these.")
 

@@ -11,7 +11,7 @@ recordings that it was trained on, as in the paper.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from acdref.fit import Observer, tell
 from acdref.labels import correct_labels, mean_threshold_correct, percentile_correct, percentile_mask
 from acdref.labels.noise import inject_noise, repair_counts, score_ceiling
 from acdref.metrics import Paired, paired
-from acdref.options.recipes import PerceptronOptions, WhatIfOptions
+from acdref.options.recipes import WhatIfOptions
 from acdref.recipes import vectors
 from acdref.recipes.parts import Data, key_of
 from acdref.recipes.stages import Stage, Summaries, run
@@ -33,20 +33,31 @@ from acdref.tables.manifest import Manifest
 
 RECIPE = "what-if"
 RAW, PERFECT = "raw labels", "a perfect repair"
-RULES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
-    "percentile masking": percentile_mask,
-    "percentile correction": percentile_correct,
-    "mean threshold": mean_threshold_correct,
-    "correct FN": partial(correct_labels, mask=False),
-    "correct FN and FP": partial(correct_labels, fp=True, mask=False),
-    "correct and mask FN": correct_labels,
-    "correct and mask FN and FP": partial(correct_labels, fp=True),
-}
-"""Rows 2 to 8 of Table 2: from labels and scores to labels."""
 
+
+def rules(T: float = 0.05, q: float = 0.05) -> dict[str, Callable[[NDArray, NDArray], NDArray]]:
+    """Rows 2 to 8 of Table 2 by name, each from labels and scores to labels.
+
+    Parameters
+    ----------
+    T : float
+        Of :func:`acdref.labels.correct_labels`.
+    q : float
+        Of :func:`acdref.labels.percentile_mask`.
+    """
+    return {
+        "percentile masking": partial(percentile_mask, q=q),
+        "percentile correction": partial(percentile_correct, q=q),
+        "mean threshold": mean_threshold_correct,
+        "correct FN": partial(correct_labels, T=T, mask=False),
+        "correct FN and FP": partial(correct_labels, T=T, fp=True, mask=False),
+        "correct and mask FN": partial(correct_labels, T=T),
+        "correct and mask FN and FP": partial(correct_labels, T=T, fp=True),
+    }
+
+
+RULES = rules()
 CONDITIONS = (RAW, *RULES, PERFECT)
-CONFIDENT = 0.95
-"""1 - T of eq. (4): the score above which a missing label is corrected."""
 
 FOLDS = 5
 RUNS = "runs.csv"
@@ -99,6 +110,8 @@ class _WhatIf:
         self.options, self.data = options, Data.named_by(options, say)
         measured = () if self.data.val is None else (self.data.val,)
         self.manifests = [self.data.train, *measured]
+        if not measured:
+            _check_folds(self.data.train, options)
 
     def seed(self, number, folder, before, observer):
         """All conditions of a seed."""
@@ -106,19 +119,48 @@ class _WhatIf:
         lesson = Lesson.of(self.manifests, x, self.options, number)
         seed, rows = self.options.seed + number, []
         noisy = lesson.with_errors(self.options, seed)
+        counts = _errors(lesson.truth, noisy)
+        if not counts["missing"] + counts["false"]:
+            cause = f"none of its {counts['labels']} labels would be missing or false with these shares"
+            raise ManifestError(self.data.train.source, f"{cause}, which are rounded down class by class")
         for row in lesson.runs(noisy, self.options, seed):
             rows.append(row)
             tell(observer, len(rows), len(CONDITIONS))
         _write(folder / RUNS, rows)
         ceiling = map(json_number, score_ceiling(lesson.truth, noisy).tolist())
-        return {"runs": rows, "ceiling": dict(zip(self.data.train.classes, ceiling, strict=True))}
+        named = dict(zip(self.data.train.classes, ceiling, strict=True))
+        return {"runs": rows, "ceiling": named, "errors": counts}
 
     def rules(self, seeds, folder, before, observer):
         """What the seeds say together."""
         found = [json.loads((before[name] / "finished.json").read_text())["summary"] for name in seeds]
         rows = [row for seed in found for row in seed["runs"]]
         _write(folder / RUNS, rows)
-        return compare(rows) | {"ceilings": _means([seed["ceiling"] for seed in found])}
+        more = {"ceilings": [seed["ceiling"] for seed in found], "errors": [seed["errors"] for seed in found]}
+        return compare(rows) | {name: _means(each) for name, each in more.items()} | {"T": self.options.T}
+
+
+def _errors(truth, noisy):
+    """How many labels there are, how many of them are missing, and how many false ones came."""
+    wrong = ((truth == 1) & (noisy == 0), (truth == 0) & (noisy == 1), truth == 1)
+    return dict(zip(("missing", "false", "labels"), (int(each.sum()) for each in wrong), strict=True))
+
+
+def _check_folds(manifest, options):
+    """Refuse recordings of which some seed would have none to train or to measure on, before all work."""
+    for number in range(options.seeds):
+        left_out = _left_out(manifest, options, number)
+        for part in (left_out, ~left_out):
+            if not (manifest.labels[part] == 1).any():
+                sources = len(set(manifest.sources or manifest.paths))
+                cause = f"its {sources} sources are too few to leave a fifth of them out in turn"
+                raise ManifestError(manifest.source, f"{cause}; name those to measure on, by fold or --val")
+
+
+def _left_out(manifest, options, number):
+    """Which recordings the seed of that number measures on, (N,) bool."""
+    turn, place = divmod(number, FOLDS)
+    return folds(manifest.sources or manifest.paths, options.seed + turn) == place
 
 
 class Lesson:
@@ -162,8 +204,7 @@ class Lesson:
         train, *measured = manifests
         heard = [vectors.usable(each) for each in x]
         if not measured:
-            turn, place = divmod(number, FOLDS)
-            left_out = folds(train.sources or train.paths, options.seed + turn) == place
+            left_out = _left_out(train, options, number)
             parts = [(train, x[0], heard[0] & ~left_out), (train, x[0], heard[0] & left_out)]
         else:
             parts = list(zip(manifests, x, heard, strict=True))
@@ -181,14 +222,14 @@ class Lesson:
         missing = options.missing[0], options.missing[-1]
         return inject_noise(self.truth, np.random.default_rng(seed), missing, options.false)
 
-    def runs(self, noisy: NDArray, options: PerceptronOptions, seed: int) -> Iterator[dict[str, Any]]:
+    def runs(self, noisy: NDArray, options: WhatIfOptions, seed: int) -> Iterator[dict[str, Any]]:
         """A row for each of :data:`CONDITIONS`: what was measured, and how much was repaired.
 
         Parameters
         ----------
         noisy : (N, C) array
             Labels to train on; the perceptron that has learned from them is the teacher.
-        options : PerceptronOptions
+        options : WhatIfOptions
         seed : int
             Of all perceptrons.
 
@@ -198,10 +239,10 @@ class Lesson:
             With what :func:`acdref.labels.noise.repair_counts` counts.
         """
         teacher = vectors.learn(self.x, noisy, options, seed)
-        scores = vectors.probabilities(teacher, self.x)
+        scores, repair = vectors.probabilities(teacher, self.x), rules(options.T, options.q)
         for condition in CONDITIONS:
             given = {RAW: noisy, PERFECT: self.truth}
-            labels = given[condition] if condition in given else RULES[condition](noisy, scores)
+            labels = given[condition] if condition in given else repair[condition](noisy, scores)
             # From the same labels the same would be learned.
             same = np.array_equal(labels, noisy, equal_nan=True)
             net = teacher if same else vectors.learn(self.x, labels, options, seed)
@@ -255,7 +296,9 @@ def compare(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for measure, of in gains.items():
         for name, gain in of.items():
             found[name][f"{measure}_gain"] = gain._asdict() | {"half": json_number(gain.half)}
-    return {"conditions": found, "verdict": verdict(gains["mAP"])}
+    counts = ("repaired", "masked", "harmed", "lost")
+    idle = [name for name in RULES if not any(row[count] for row in by[name] for count in counts)]
+    return {"conditions": found, "verdict": verdict(gains["mAP"], idle)}
 
 
 def _means(rows, names=None):
@@ -280,43 +323,45 @@ def _ratios(right, changed, errors):
     return [right / below if below else None for below in (changed, errors)]
 
 
-def verdict(gains: Mapping[str, Paired]) -> str:
-    """One sentence: which rules help, harm or do nothing, and how much of the others would have been seen.
+def verdict(gains: Mapping[str, Paired], idle: Collection[str] = ()) -> str:
+    """One sentence: which rules help, which harm, and which effect of the others would have been shown.
 
     Parameters
     ----------
     gains : dict of str to Paired
         mAP of each of :data:`CONDITIONS` over the labels with errors.
+    idle : collection of str
+        Rules that changed no label.
 
     Returns
     -------
     str
-        A rule helps or harms if its 95 % interval excludes 0, and does nothing if no seed differs.
+        A rule helps or harms if its 95 % interval excludes 0.  Beside the others stands the gain that four of
+        five such experiments would show.
 
     Examples
     --------
-    >>> unclear = dict.fromkeys(CONDITIONS, Paired(0.001, 0.004, 6, 10))
-    >>> verdict(unclear)
-    'nothing can be told of any rule: less than 0.0040 mAP would not have been seen'
-    >>> verdict(unclear | {"correct FN": Paired(0.01, 0.002, 10, 10), "mean threshold": Paired(0, 0, 0, 10)})
-    'helps: correct FN (+0.0100 ± 0.0020); does nothing: mean threshold; nothing can be told of the others: \
-less than 0.0040 mAP would not have been seen'
+    >>> found = dict.fromkeys(CONDITIONS, Paired(0.001, 0.004, 6, 10)) | {PERFECT: Paired(0.1, 0.01, 10, 10)}
+    >>> found |= {"correct FN": Paired(0.01, 0.002, 10, 10)}
+    >>> verdict(found, [name for name in RULES if name not in ("correct FN", "mean threshold")])
+    'helps: correct FN (+0.0100 ± 0.0020); cannot be told: mean threshold (0.0056 would show); changes no \
+label: percentile masking, percentile correction, correct FN and FP, correct and mask FN, correct and mask \
+FN and FP'
     """
-    rules = {name: gains[name] for name in sorted(RULES, key=lambda name: -gains[name].mean)}
-    said: dict[str, list[str]] = {"helps": [], "harms": [], "does nothing": []}
-    for name, gain in rules.items():
-        if gain.shown:
+    said: dict[str, list[str]] = {"helps": [], "harms": [], "cannot be told": [], "changes no label": []}
+    for name in sorted(RULES, key=lambda name: -gains[name].mean):
+        gain = gains[name]
+        if name in idle:
+            said["changes no label"].append(name)
+        elif gain.shown:
             said["helps" if gain.mean > 0 else "harms"].append(f"{name} ({gain.mean:+.4f} ± {gain.half:.4f})")
-        elif gain.mean == gain.half == 0:
-            said["does nothing"].append(name)
+        else:
+            seen = "" if gain.n < 2 else f" ({gain.detectable:.4f} would show)"
+            said["cannot be told"].append(name + seen)
     parts = [f"{verb}: {', '.join(names)}" for verb, names in said.items() if names]
-    unclear = [gain.half for gain in rules.values() if not gain.shown and (gain.mean or gain.half)]
-    if unclear:
-        which = "the others" if parts else "any rule"
-        least = f"less than {max(unclear):.4f} mAP would not have been seen"
-        cause = "there is one seed" if np.isnan(max(unclear)) else least
-        parts.append(f"nothing can be told of {which}: {cause}")
-    return "; ".join(parts)
+    if not (gains[PERFECT].shown and gains[PERFECT].mean > 0):
+        parts.insert(0, "even a perfect repair shows no gain, so that little can be expected of any rule")
+    return "; ".join(parts) + ("; one seed tells nothing" if gains[PERFECT].n < 2 else "")
 
 
 def _write(path, rows):

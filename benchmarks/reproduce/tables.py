@@ -32,18 +32,9 @@ def verdict(effect, claim, rows):
     """The verdict in words; beside "not shown", what would have been seen."""
     word = effect.verdict(claim, rows)
     if word == "not shown":
-        seen = detectable(claim.differences(rows))
+        seen = claim.found(rows).detectable
         return f"not shown (an effect of {seen:.4f} would have been, 4 times of 5)"
     return f"**{word}**" if word == "shown" else word
-
-
-def detectable(differences):
-    """The true mean whose interval excludes 0 with probability 0.8, about."""
-    from scipy.special import stdtrit
-
-    n = len(differences)
-    error = np.std(differences, ddof=1) / np.sqrt(n)
-    return float(error * (stdtrit(n - 1, 0.975) + stdtrit(n - 1, 0.8)))
 
 
 def difference(found):

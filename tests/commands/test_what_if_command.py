@@ -62,9 +62,10 @@ def test_what_is_printed():
     conditions = {"raw labels": condition(0, 0), "correct FN": condition(0.0123, 0.01)}
     conditions["mean threshold"] = condition(0.5, None, (0.5, 0.125))
     rules = {"conditions": conditions, "verdict": "helps: x", "ceilings": {"dog": 0.625, "cat": 0.5}}
+    rules |= {"errors": {"missing": 4.5, "false": 1.0, "labels": 40.0}, "T": 0.1}
     weights, text = _told({"given": {}, "rules": rules}, "out")
     assert weights is None
-    head, *rows, ceiling, verdict = text.splitlines()
+    head, *rows, errors, ceiling, verdict = text.splitlines()
     assert " ".join(head.split()) == "mAP from raw accuracy from raw repaired: P, R or masked: P, R"
     assert rows[0].split() == ["raw", "labels", "0.500", "0.750"]
     words = [" ".join(row.split()) for row in rows]
@@ -73,11 +74,12 @@ def test_what_is_printed():
         == "correct FN 0.500 +0.0123 ± 0.0100 (3 of 4 seeds up) 0.750 -0.0123 ± 0.0100 – 0.00 0.25 1.00"
     )
     assert words[2].endswith("0.500 +0.5000 (3 of 4 seeds up) 0.750 -0.5000 0.50 0.12 0.25 1.00")
+    assert errors == "errors: 4.5 of 40 labels missing, 1 false ones, mean of the seeds"
     assert ceiling.startswith(
         "a calibrated teacher's best score of a missing label: 0.50 (cat) to 0.62 (dog)"
     )
     assert ceiling.endswith(
-        "below 1 - T = 0.95 in 2 of 2 classes: there, FN are corrected by miscalibration alone"
+        "below 1 - T = 0.9 in 2 of 2 classes: there, FN are corrected by miscalibration alone"
     )
     assert verdict == "helps: x"
     rules["ceilings"] = {"dog": 1.0}

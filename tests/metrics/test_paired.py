@@ -39,6 +39,23 @@ def test_equal_differences_are_certain():
     assert not paired([0.0] * 4).shown
 
 
+@pytest.mark.parametrize("n", [2, 8, 9])
+def test_what_would_be_shown_four_times_of_five(n):
+    stats = pytest.importorskip("scipy.stats")
+    found = paired(np.random.default_rng(n).normal(0.01, 0.02, n))
+    t = stats.t(n - 1)
+    assert found.detectable == pytest.approx(found.half / t.ppf(0.975) * (t.ppf(0.975) + t.ppf(0.8)))
+
+
+def test_of_experiments_whose_true_mean_is_detectable_four_of_five_show_it():
+    n, spread = 8, 0.01
+    unit = paired(np.resize([-1.0, 1.0], n)).detectable / np.resize([-1.0, 1.0], n).std(ddof=1)
+    draws = np.random.default_rng(0).normal(unit * spread, spread, (4000, n))
+    found = [paired(one) for one in draws]
+    assert np.mean([one.shown and one.mean > 0 for one in found]) == pytest.approx(0.8, abs=0.04)
+    assert math.isnan(paired([0.25]).detectable)
+
+
 def test_text():
     assert str(Paired(0.00637, 0.00441, 8, 10)) == "+0.0064 ± 0.0044 (8 of 10 seeds up)"
 

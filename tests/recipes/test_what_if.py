@@ -50,6 +50,7 @@ def test_stages(finished):
     assert [(row["seed"], row["condition"]) for row in rows] == [(s, c) for s in "34" for c in CONDITIONS]
     found = stages["rules"]
     assert found["ceilings"] == {"noise": 0.5, "tone": 0.5}
+    assert found["errors"] == {"missing": 2, "false": 0, "labels": 4} and found["T"] == 0.05
     assert list(found["conditions"]) == list(CONDITIONS)
     assert found["conditions"][PERFECT]["repair"] == [1.0, 1.0]
     assert {row["errors"] for row in rows} == {"2"}
@@ -96,7 +97,7 @@ class TestRuns:
     rng = np.random.default_rng(0)
     truth = np.column_stack([np.arange(40) % 2, np.arange(40) < 12]).astype(float)
     lesson = Lesson(rng.standard_normal((40, 3)), truth, rng.standard_normal((10, 3)), truth[:10])
-    options = WhatIfOptions("m.csv", missing=(0.25, 0.5), false=0.1)
+    options = WhatIfOptions("m.csv", missing=(0.25, 0.5), false=0.1, T=0.2)
 
     def runs(self, monkeypatch, scores):
         """Rows, and the labels that networks have learned from; scores are the teacher's of what it heard."""
@@ -120,7 +121,7 @@ class TestRuns:
         scores = np.random.default_rng(1).random((40, 2))
         rows, learned, heard, noisy = self.runs(monkeypatch, scores)
         assert (noisy != self.truth).any()
-        expected = [noisy, *(rule(noisy, scores) for rule in RULES.values()), self.truth]
+        expected = [noisy, *(rule(noisy, scores) for rule in recipe.rules(T=0.2).values()), self.truth]
         assert len(learned) == len(expected) == 9
         for labels, y, row in zip(learned, expected, rows, strict=True):
             np.testing.assert_array_equal(labels, y)
@@ -222,20 +223,44 @@ def test_comparison_by_hand():
 def test_one_seed_has_no_interval():
     found = recipe.compare([row(0, name, 0.5 + 0.1 * (name in RULES)) for name in CONDITIONS])
     assert found["conditions"]["mean threshold"]["mAP_gain"]["half"] is None
-    assert found["verdict"] == "nothing can be told of any rule: there is one seed"
+    assert found["verdict"].endswith(f"changes no label: {', '.join(RULES)}; one seed tells nothing")
 
 
 def test_verdicts():
     nothing = dict.fromkeys(CONDITIONS, Paired(0.0, 0.0, 0, 10))
-    assert recipe.verdict(nothing) == f"does nothing: {', '.join(RULES)}"
+    no_gain = "even a perfect repair shows no gain, so that little can be expected of any rule"
+    assert recipe.verdict(nothing, RULES) == f"{no_gain}; changes no label: {', '.join(RULES)}"
     some = {"mean threshold": Paired(0.01, 0.002, 10, 10), "correct FN": Paired(0.02, 0.01, 9, 10)}
     some |= {"percentile correction": Paired(-0.01, 0.004, 1, 10), PERFECT: Paired(0.5, 0.1, 10, 10)}
-    text = recipe.verdict(dict.fromkeys(CONDITIONS, Paired(0.0, 0.003, 5, 10)) | some)
+    unclear, idle = Paired(0.0, 0.003, 5, 10), ["correct FN and FP", "correct and mask FN"]
+    text = recipe.verdict(dict.fromkeys(CONDITIONS, unclear) | some, idle)
+    seen = f"({unclear.detectable:.4f} would show)"
     assert text.split("; ") == [
         "helps: correct FN (+0.0200 ± 0.0100), mean threshold (+0.0100 ± 0.0020)",
         "harms: percentile correction (-0.0100 ± 0.0040)",
-        "nothing can be told of the others: less than 0.0030 mAP would not have been seen",
+        f"cannot be told: percentile masking {seen}, correct and mask FN and FP {seen}",
+        "changes no label: correct FN and FP, correct and mask FN",
     ]
+    worse = recipe.verdict(dict.fromkeys(CONDITIONS, unclear) | {PERFECT: Paired(-0.5, 0.1, 0, 10)})
+    assert worse.startswith(no_gain)
+
+
+def test_a_rule_that_changes_labels_without_effect_on_map_is_no_idle_one():
+    rows = [row(s, name, 0.5, harmed=int(name == "mean threshold")) for s in (0, 1) for name in CONDITIONS]
+    text = recipe.compare(rows)["verdict"]
+    assert "cannot be told: mean threshold" in text
+    assert f"changes no label: {', '.join(name for name in RULES if name != 'mean threshold')}" in text
+
+
+def test_shares_that_make_no_error_are_refused(options, tmp_path):
+    with pytest.raises(ManifestError, match=r"none of its \d+ labels would be missing or false"):
+        what_if(replace(options, missing=(0.01,), false=0.0), tmp_path)
+
+
+def test_too_few_sources_are_refused_before_all_work(options, tmp_path):
+    with pytest.raises(ManifestError, match=r"its \d+ sources are too few to leave a fifth of them out"):
+        what_if(replace(options, val_fold=None, fold="2", seeds=5), tmp_path)
+    assert not (tmp_path / "2-vectors").exists()
 
 
 def test_the_rules_are_the_rows_of_table_2():
@@ -252,5 +277,10 @@ def test_the_rules_are_the_rows_of_table_2():
         "correct and mask FN and FP": [1, NAN, 0, NAN, 0],
     }
     assert list(found) == list(expected)
+    early = recipe.rules(T=0.35, q=0.7)
+    assert early["correct FN"](y, p).ravel().tolist() == [1, 1, 0, 1, 1]
+    np.testing.assert_array_equal(early["percentile masking"](y, p).ravel(), [NAN, NAN, 0, 1, 1])
+    np.testing.assert_array_equal(early["percentile correction"](y, p).ravel(), [1, 1, 0, 1, 1])
+    assert early["correct FN and FP"](y, 0.8 * p).ravel().tolist() == [1, 0, 0, 0, 0]
     for name, labels in expected.items():
         np.testing.assert_array_equal(found[name], labels, err_msg=name)
