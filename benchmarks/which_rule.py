@@ -32,7 +32,7 @@ from acdref.options.recipes import WhatIfOptions
 from acdref.options.training import TrainOptions
 from acdref.recipes import vectors
 from acdref.recipes.parts import Data
-from acdref.recipes.what_if import PERFECT, RAW, RULES, Lesson, compare
+from acdref.recipes.what_if import PERFECT, RAW, RULES, Lesson, compare, errors_of
 from acdref.train import train
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "which-rule.md"
@@ -51,19 +51,20 @@ SHORT = dict(
 COLUMNS = {
     "missing": "{missing:.0%}",
     "false": "{false:.0%}",
-    "ceiling": "{ceiling:.2f}",
+    "labels missing, false": "{errors}",
     "raw mAP": "{raw:.3f}",
 }
 COLUMNS |= {title: f"{{{title}}}" for title in (*SHORT.values(), "perfect")}
 
 
 def rows_of(data, x, options, number, path):
-    """Rows of :meth:`Lesson.runs` of a seed, done once."""
+    """What :func:`errors_of` counts in a seed, and its rows of :meth:`Lesson.runs`, done once."""
     if not path.exists():
         lesson = Lesson.of([data.train, data.val], x, options, number)
         seed = options.seed + number
-        rows = list(lesson.runs(lesson.with_errors(options, seed), options, seed))
-        write_text(path, json.dumps(rows) + "\n")
+        noisy = lesson.with_errors(options, seed)
+        rows = list(lesson.runs(noisy, options, seed))
+        write_text(path, json.dumps([errors_of(lesson.truth, noisy), rows]) + "\n")
     return json.loads(path.read_text())
 
 
@@ -78,12 +79,14 @@ def cell(found):
     return f"**{text}**" if abs(found["mean"]) > found["half"] else text
 
 
-def line(missing, false, rows):
-    """The table's row of a noise."""
+def line(missing, false, errors, rows):
+    """The table's row of a noise: of the seeds' errors, and of all their rows."""
     found = compare(rows)["conditions"]
     titles = SHORT | {PERFECT: "perfect"}
     gains = {title: cell(found[name]["mAP_gain"]) for name, title in titles.items()}
-    return {"missing": missing, "false": false, "ceiling": 1 - missing, "raw": found[RAW]["mAP"], **gains}
+    missed, wrong = (sum(seed[name] for seed in errors) / len(errors) for name in ("missing", "false"))
+    about = {"missing": missing, "false": false, "errors": f"{missed:.0f}, {wrong:.0f}"}
+    return about | {"raw": found[RAW]["mAP"], **gains}
 
 
 def with_table(page, result):
@@ -107,11 +110,12 @@ def measure(given):
     sizes = {"recordings": len(data.train), "held_out": len(data.val), "seeds": given.seeds}
     table = Table(COLUMNS, describe("acdref", "numpy", "numba", "soundfile"), **sizes)
     for missing, false in itertools.product(MISSING, FALSE):
-        options, rows = replace(usual, missing=(missing,), false=false), []
+        options, errors, rows = replace(usual, missing=(missing,), false=false), [], []
         for number in range(given.seeds):
             path = given.work / f"{_digest(options, sha256(weights))}-{number}.json"
-            rows += rows_of(data, x, options, number, path)
-        table.add(**line(missing, false, rows))
+            counts, own = rows_of(data, x, options, number, path)
+            errors, rows = [*errors, counts], rows + own
+        table.add(**line(missing, false, errors, rows))
     return table
 
 

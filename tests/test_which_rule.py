@@ -43,8 +43,8 @@ def test_a_line_has_gains_and_marks_what_is_shown(script):
     better = {PERFECT: 0.2, "correct FN": -0.1, "mean threshold": 0.0}
     rows = [row(s, name, 0.5 + better.get(name, 0.01 * s)) for s in (0, 1) for name in CONDITIONS]
     rows = [one | {"mAP": 0.5} if one["condition"] == CONDITIONS[0] else one for one in rows]
-    found = script.line(0.3, 0.02, rows)
-    assert (found["missing"], found["ceiling"], found["raw"]) == (0.3, pytest.approx(0.7), 0.5)
+    found = script.line(0.3, 0.02, [{"missing": 30, "false": 2}, {"missing": 40, "false": 4}], rows)
+    assert (found["missing"], found["errors"], found["raw"]) == (0.3, "35, 3", 0.5)
     assert found["perfect"] == "**+0.200 ± 0.000**" and found["FN"] == "**-0.100 ± 0.000**"
     assert found["mean threshold"] == "+0.000 ± 0.000"
     assert found["mask %"].startswith("+0.005 ± 0.06")

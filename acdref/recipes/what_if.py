@@ -119,7 +119,7 @@ class _WhatIf:
         lesson = Lesson.of(self.manifests, x, self.options, number)
         seed, rows = self.options.seed + number, []
         noisy = lesson.with_errors(self.options, seed)
-        counts = _errors(lesson.truth, noisy)
+        counts = errors_of(lesson.truth, noisy)
         if not counts["missing"] + counts["false"]:
             cause = f"none of its {counts['labels']} labels would be missing or false with these shares"
             raise ManifestError(self.data.train.source, f"{cause}, which are rounded down class by class")
@@ -140,8 +140,8 @@ class _WhatIf:
         return compare(rows) | {name: _means(each) for name, each in more.items()} | {"T": self.options.T}
 
 
-def _errors(truth, noisy):
-    """How many labels there are, how many of them are missing, and how many false ones came."""
+def errors_of(truth: NDArray, noisy: NDArray) -> dict[str, int]:
+    """How many ``labels`` there are, how many of them are ``missing``, and how many ``false`` ones came."""
     wrong = ((truth == 1) & (noisy == 0), (truth == 0) & (noisy == 1), truth == 1)
     return dict(zip(("missing", "false", "labels"), (int(each.sum()) for each in wrong), strict=True))
 
