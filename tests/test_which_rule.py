@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ def test_the_page_has_the_table_of_the_results(script):
         pytest.skip("the benchmark has not been run")
     page = script.PAGE.read_text(encoding="utf-8")
     assert page == script.with_table(page, json.loads(results.read_text()))
+
+
+def test_what_the_experiments_found_is_what_the_page_of_them_says(script):
+    section = script.PAGE.read_text(encoding="utf-8").partition("## What the papers")[2].partition("\n## ")[0]
+    quoted = re.findall(r"[-+]\d\.\d{4} ± \d\.\d{4}", section)
+    experiments = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
+    assert len(quoted) > 8
+    assert [figure for figure in quoted if figure not in experiments] == []
 
 
 def test_a_table_stands_between_its_marks(script):

@@ -91,7 +91,7 @@ def what_if(options: WhatIfOptions, out: Place, observer: Observer | None = None
     -----
     Braun & Gamper, Table 2, of errors that are known.  All conditions of a seed share errors, first weights
     and the order of recordings.  Stopped at any moment and begun again with the same arguments, it ends with
-    the same figures.
+    the same figures; with more seeds, it does those that are new.
     """
     recipe = _WhatIf(options, observer.log if observer else None)
     seeds = [f"seed-{options.seed + number}" for number in range(options.seeds)]
@@ -101,7 +101,7 @@ def what_if(options: WhatIfOptions, out: Place, observer: Observer | None = None
         *(Stage(name, partial(recipe.seed, number), (RUNS,)) for number, name in enumerate(seeds)),
         Stage("rules", partial(recipe.rules, seeds), (RUNS,)),
     ]
-    key = key_of(options, recipe.data.root, *recipe.manifests, files=("weights",))
+    key = key_of(options, recipe.data.root, *recipe.manifests, without=("seeds",), files=("weights",))
     return run(RECIPE, out, key | {"sources": recipe.manifests[0].sources}, stages, observer)
 
 

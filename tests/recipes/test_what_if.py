@@ -1,6 +1,7 @@
 """What-if from end to end with a tiny network, and on vectors of which everything is known."""
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,9 +82,20 @@ def test_a_stopped_recipe_continues(finished, options, tmp_path):
 
 
 def test_other_options_are_refused(finished, options):
-    for change in ({"missing": (0.4,)}, {"seeds": 3}):
-        with pytest.raises(AcdrefError, match=f"other options \\({next(iter(change))}: "):
-            what_if(replace(options, **change), finished[0])
+    with pytest.raises(AcdrefError, match=r"other options \(missing: "):
+        what_if(replace(options, missing=(0.4,)), finished[0])
+
+
+def test_more_seeds_are_added(finished, options, tmp_path, monkeypatch):
+    out, done = tmp_path / "out", []
+    shutil.copytree(finished[0], out)
+    monkeypatch.setattr(
+        Lesson, "runs", lambda self, *given, runs=Lesson.runs: done.append(given[-1]) or runs(self, *given)
+    )
+    stages = what_if(replace(options, seeds=3), out)
+    assert done == [5] and list(stages)[-4:] == ["seed-3", "seed-4", "seed-5", "rules"]
+    assert stages["rules"]["conditions"][RAW]["mAP_gain"]["n"] == 3
+    assert what_if(options, out) == finished[1] and done == [5]
 
 
 @pytest.mark.parametrize("missing", [(0.5, 0.3), (0.1, 0.2, 0.3)])

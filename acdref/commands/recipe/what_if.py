@@ -43,7 +43,8 @@ def command(manifest, out, quick, threads, as_json, **options):
     The weights must not have learned from these recordings: what they know of the labels would repair them.
     The shipped ones know those that weights/README.md names.
 
-    It may be stopped at any moment, even by kill -9: the same command continues to the same result.
+    It may be stopped at any moment, even by kill -9: the same command continues to the same result,
+    and with more --seeds it does the new ones alone.
 
     \b
     Examples:
