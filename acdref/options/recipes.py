@@ -269,7 +269,7 @@ class WhatIfOptions(PerceptronOptions, ValidatedOptions):
     missing: tuple[float, ...] = share(
         (0.3, 0.5), "Share of its labels that a class loses, or two to draw it between.", metavar="A[,B]"
     )
-    false: float = share(0.05, "Wrong labels that a class gets, as a share of its right ones.")
+    false: float = share(0.05, "Wrong labels that a class gets, as a share of its right ones.", quick=0.1)
     T: float = option(
         0.05,
         "A missing label is corrected above 1 - T, a wrong one below T.",

@@ -107,6 +107,6 @@ def _ceiling(found, confident):
     """What the teacher's scores can reach, beside what eq. (4) wants."""
     low, high = min(found, key=found.get), max(found, key=found.get)
     below = sum(value < confident for value in found.values())
-    text = f"a calibrated teacher's best score of a missing label: {found[low]:.2f} ({low}) to "
-    text += f"{found[high]:.2f} ({high}), below 1 - T = {confident:g} in {below} of {len(found)} classes"
-    return text + (": there, FN are corrected by miscalibration alone" if below else "")
+    text = f"honest scores of a missing label end at {found[low]:.2f} ({low}) to "
+    text += f"{found[high]:.2f} ({high}): below 1 - T = {confident:g} in {below} of {len(found)} classes"
+    return text + (", where only scores that are too high correct FN" if below else "")
