@@ -1,6 +1,6 @@
 """Which rule helps at which noise: `acdref recipe what-if` over a grid of errors, on real recordings.
 
-    python benchmarks/which_rule.py DATA [--work FOLDER] [--seeds 6]
+    python benchmarks/which_rule.py DATA [--work FOLDER] [--seeds 10]
     python benchmarks/which_rule.py --check
 
 DATA has corpus/ and extra/, each with manifest.csv and folds.  The labels of corpus are the truth; fold 4 is
@@ -125,7 +125,7 @@ def main():
     )
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--work", type=Path, default=Path("which-rule"), help="[%(default)s]")
-    parser.add_argument("--seeds", type=int, default=6, help="[%(default)s]")
+    parser.add_argument("--seeds", type=int, default=10, help="[%(default)s]")
     parser.add_argument("--json", type=Path, default=RESULTS / "which_rule.json")
     parser.add_argument("--check", action="store_true", help="only compare the page with the results")
     given = parser.parse_args()

@@ -180,9 +180,9 @@ annotator. Label counts are of the union of a clip's windows, at 0.5. Transfer: 
 other classes, from the annotator's weights and from the student's.
 """,
     reading="""
-* **As in the paper:** the order of all four rows, with every seed. The annotator's labels of
-  10 s name nothing in two of three windows (18 % in the paper); over five windows of 2 s they are as many
-  as are true, and more than the manifest has.
+* **As in the paper:** the order of all four rows, with every seed. The annotator's labels of 10 s name
+  nothing in two of three windows (18 % in the paper); over five windows of 2 s they are as many as are
+  true, and more than the manifest has.
 * Shorter windows alone bring nothing: weak labels of 2 s are worse than those of 10 s. Five times the steps
   bring a little more.
 * **Not to be told:** that the student's weights transfer better than the annotator's, though they do with

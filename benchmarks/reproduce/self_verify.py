@@ -166,10 +166,10 @@ and with all right labels (the oracle).
     reading="""
 * **As in the paper:** accuracy rises over the rounds. Hardly an accepted label is wrong.
 * **Not by what is accepted:** the same rounds with the verified clips alone end higher with seven of eight
-  seeds, and with all labels as they are, wrong ones and all, they end level. So the rise is that of training
-  on, most of it in the first two rounds. What is accepted is what the networks are sure of already; the
-  oracle shows that the labels which they leave out would bring more. The paper's figure 5 has no such
-  control.
+  seeds, and with all labels as they are, wrong ones and all, they end level. So the rise is that of
+  training on, most of it in the first two rounds. What is accepted is what the networks are sure of
+  already; the oracle shows that the labels which they leave out would bring more. The paper's figure 5 has
+  no such control.
 """,
 )
 

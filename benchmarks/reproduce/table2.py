@@ -96,8 +96,8 @@ masked.
     reading="""
 * **As in the paper:** to correct and mask FN beats the raw labels with every seed; percentile masking beats
   them, and percentile correction is worse.
-* **Not as in the paper:** percentile masking, mean threshold, and to correct and mask FN cannot be told apart
-  in mAP, and percentile masking has more accuracy.
+* **Not as in the paper:** percentile masking, mean threshold, and to correct and mask FN cannot be told
+  apart in mAP, and percentile masking has more accuracy.
 * **Why correcting alone does nothing:** the ceiling is below 1 - T in every class, so that equation (4)
   sets less than a hundredth of what is missing. Masking is what helps. In the paper, correcting alone gains
   too.
