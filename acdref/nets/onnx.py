@@ -119,8 +119,7 @@ def onnx_model(
         opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
         producer_name="acdref", producer_version=__version__,
     )  # fmt: skip
-    props = metadata(net, classes, front_end, licence) | {"precision": precision}
-    onnx.helper.set_model_props(model, props)
+    onnx.helper.set_model_props(model, metadata(net, classes, front_end, licence, precision))
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -155,7 +154,11 @@ def input_of(net: Network, front_end: bool | str = False) -> tuple[str, tuple[An
 
 
 def metadata(
-    net: Network, classes: Sequence[str], front_end: bool | str = False, licence: str | None = None
+    net: Network,
+    classes: Sequence[str],
+    front_end: bool | str = False,
+    licence: str | None = None,
+    precision: str = "float32",
 ) -> dict[str, str]:
     """What a user of the model has to know, as texts.
 
@@ -168,9 +171,8 @@ def metadata(
         :data:`acdref.features.front_ends.FRONT_ENDS`), ``front_end_in_model`` (stft, conv or no),
         ``sample_rate`` (Hz), ``hop`` (samples from one step of the features to the next), ``min_frames`` and
         ``min_samples`` (the shortest clip that the network takes, in steps of its features, and the shortest
-        that the caller may bring, in samples),
-        ``output`` (sigmoid or softmax); for ACDnet also ``frame`` (samples) and ``exponent`` (of the
-        magnitudes).
+        that the caller may bring, in samples), ``precision`` (in which the weights are kept), ``output``
+        (sigmoid or softmax); for ACDnet also ``frame`` (samples) and ``exponent`` (of the magnitudes).
 
         What is done with a recording: ``window_seconds`` and ``window_samples``; ``longer`` (what is done
         with more than a window); ``mean`` and ``shorter`` (with each window, in this order); and
@@ -195,7 +197,7 @@ def metadata(
         "window_seconds": _WINDOW, "window_samples": _WINDOW * front.rate,
         "mean": "taken away from each window", "shorter": "repeated up to a window",
         "longer": "mean of the windows' probabilities, weighted by duration; only the last may be shorter",
-        "prepared_by": "model" if front_end else "caller",
+        "prepared_by": "model" if front_end else "caller", "precision": precision,
         "input": f"{name} ({', '.join(map(str, shape))}), float32; {of}, {front.rate} Hz",
         "outputs": "logits and probabilities (clips, classes), float32",
     }  # fmt: skip
