@@ -240,8 +240,7 @@ paper finds in AudioSet. "Features": a perceptron of 256 on what the base networ
 * **As in the paper:** bases of expanded labels transfer better, PEL's with every seed in the mean of the
   roots, by half of what true labels would bring; so do they when they are trained on, and training on beats
   training from scratch by far. PE-CML and PEL cannot be told apart.
-* **Where:** in three roots of five, above all where the root's classes are hard (weapon); in one, machine,
-  there is nothing.
+* **Where:** in weapon and signal; hardly in animal and outdoors, and not in machine.
 * **Not as in the paper:** with few target clips the gain is not larger, and cannot be told from none.
 * What the *target* is labelled with matters ten times as much as what the base was: with PE-CML, raters'
   labels of 100 clips come close to true ones.
