@@ -234,6 +234,7 @@ def test_ten_thousand_recordings(tmp_path, opened):
     assert page.evaluate("report.parts.size") == 0
     page.keyboard.press("End")
     page.wait_for_function("[...view.images.values()].some((image) => image)")
+    page.locator("#list .row", has_text="last.wav").wait_for()  # rows come with the event of scrolling
     assert page.locator("#name").inner_text() == "last.wav" and names(page)[-1] == "last.wav"
     assert page.evaluate("[...report.parts.keys()]") == ["items0"]
 
