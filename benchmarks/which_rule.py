@@ -11,12 +11,11 @@ written; --check says whether the page has that of the results.
 """
 
 import argparse
-import hashlib
 import itertools
 import json
 import os
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 # One thread: to take all cores of a machine for long should be by choice (ACDREF_NUM_THREADS=2).
@@ -26,7 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", os.environ["ACDREF_NUM_THREADS"])
 from machine import describe
 from report import RESULTS, Table, markdown
 
-from acdref.files import make_folder, sha256, write_text
+from acdref.files import json_sha256, make_folder, sha256, write_text
 from acdref.fit import Observer
 from acdref.options.recipes import WhatIfOptions
 from acdref.options.training import TrainOptions
@@ -70,7 +69,7 @@ def rows_of(data, x, options, number, path):
 
 def _digest(options, weights):
     """What belongs to these options, but for how many seeds there are, and to these weights."""
-    return hashlib.sha256(f"{replace(options, seeds=1)} {weights}".encode()).hexdigest()[:12]
+    return json_sha256([asdict(replace(options, seeds=1)), weights])[:12]
 
 
 def cell(found):

@@ -154,7 +154,7 @@ def _check_folds(manifest, options):
             if not (manifest.labels[part] == 1).any():
                 sources = len(set(manifest.sources or manifest.paths))
                 cause = f"its {sources} sources are too few to leave a fifth of them out in turn"
-                raise ManifestError(manifest.source, f"{cause}; name those to measure on, by fold or --val")
+                raise ManifestError(manifest.source, f"{cause}; name those to measure on (--val-fold, --val)")
 
 
 def _left_out(manifest, options, number):

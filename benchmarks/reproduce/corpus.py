@@ -17,8 +17,8 @@ SECONDS = 3.0
 LENGTH = round(SECONDS * SAMPLE_RATE)
 FOLD = "4"
 """Whose recordings are measured on; all others are trained on."""
-COMMON = 10
-"""Positives that a class has at least to count as common: one of two positives is half the AP."""
+COMMON, ENOUGH = "mAP, common", 10
+"""A measure of the classes that have so many positives at least: one of two positives is half the AP."""
 
 
 class Recordings(NamedTuple):
@@ -93,9 +93,9 @@ def heard(net, sounds):
 def quality(y, p):
     """mAP of all and of the common classes, and accuracy."""
     ap = metrics.average_precision(y, p)
-    common = metrics.mean_over_classes(ap[(y == 1).sum(axis=0) >= COMMON])
+    common = metrics.mean_over_classes(ap[(y == 1).sum(axis=0) >= ENOUGH])
     return {
         "mAP": metrics.mean_over_classes(ap),
-        "mAP, common": common,
+        COMMON: common,
         "accuracy": metrics.mean_accuracy(y, p),
     }

@@ -8,10 +8,8 @@ seed are in ``results/NAME.csv`` and are not done again, so that a script may be
 import argparse
 import csv
 import functools
-import hashlib
 import importlib
 import inspect
-import json
 import multiprocessing
 import os
 import sys
@@ -29,7 +27,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from acdref.errors import AcdrefError
-from acdref.files import make_folder, write_table
+from acdref.files import json_sha256, make_folder, write_table
 from acdref.metrics import Paired, paired
 from acdref.ops.memory import keep_freed_memory
 
@@ -231,7 +229,7 @@ def _number(name, text):
 
 def digest_of(value) -> str:
     """Twelve hexadecimal digits that belong to a value as JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+    return json_sha256(value)[:12]
 
 
 @functools.cache

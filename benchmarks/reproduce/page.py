@@ -9,7 +9,7 @@ import sys
 
 from all import NAMES
 from effect import HERE, RESULTS, digest_of, effect_of, read_rows, start
-from tables import claims, conditions, difference, table_row
+from tables import claims, conditions, difference, head, table_row
 
 from acdref.errors import AcdrefError
 from acdref.files import replacing, write_text
@@ -32,7 +32,7 @@ def page(results):
 
 
 def _summary(results):
-    lines = ["## Every claim", "", "| experiment | claim | paper | here | verdict |", "|---|---|---|---|---|"]
+    lines = ["## Every claim", "", *head(["experiment", "claim", "paper", "here", "verdict"])]
     for effect, rows in results.items():
         for number, claim in enumerate(effect.claims):
             name = ""
@@ -44,10 +44,8 @@ def _summary(results):
             lines.append(table_row([*cells, f"**{word}**" if word == "shown" else word]))
     first = [effect.verdict(effect.claims[0], rows) for effect, rows in results.items() if not effect.part_of]
     every = [effect.verdict(claim, rows) for effect, rows in results.items() for claim in effect.claims]
-    text = (
-        f"Of the {len(first)} effects, by the first claim of each: {_counts(first)}. A first claim may hold"
-    )
-    text += " while others about the same effect don't, which its section says. Of all"
+    text = f"Of the {len(first)} effects, by the first claim of each: {_counts(first)}. A first claim may"
+    text += " hold while others about the same effect don't, which its section says. Of all"
     return "\n".join([*lines, "", f"{text} {len(every)} claims: {_counts(every)}."])
 
 
@@ -58,14 +56,8 @@ def _counts(words):
 def _given_up(effects):
     """A row for each experiment that had another setting once."""
     lines = ["## Runs that were given up", ""]
-    lines += [
-        "Their rows are in `benchmarks/reproduce/results/given_up`; the settings are in the history.",
-        "",
-    ]
-    lines += [
-        "| experiment | seeds | difference | what differs | why it was given up |",
-        "|---|---|---|---|---|",
-    ]
+    lines += ["Rows are in `benchmarks/reproduce/results/given_up`, settings in the history.", ""]
+    lines += head(["experiment", "seeds", "difference", "what differs", "why it was given up"])
     for effect in effects:
         if effect.given_up:
             claim, rows = effect.given_up, read_rows(RESULTS / "given_up" / f"{effect.name}.csv")

@@ -7,7 +7,7 @@ from acdref.metrics import paired
 
 def conditions(effect, rows):
     """A line a condition: means over the seeds, and half of their 95 % intervals."""
-    lines = _head(["condition", *effect.measures, "seeds"])
+    lines = head(["condition", *effect.measures, "seeds"])
     for condition in effect.conditions:
         own = [row for row in rows if row["condition"] == condition]
         cells = [with_interval([row[m] for row in own if m in row]) for m in effect.measures]
@@ -17,7 +17,7 @@ def conditions(effect, rows):
 
 def claims(effect, rows):
     """A line a claim: the paper's figure, ours seed by seed, and the verdict."""
-    lines = _head(["claim", "measure", "paper", "difference here", "up", "verdict"])
+    lines = head(["claim", "measure", "paper", "difference here", "up", "verdict"])
     for claim in effect.claims:
         found = claim.found(rows)
         signs = f"{found.up} of {found.n}" if found else "–"
@@ -53,7 +53,8 @@ def with_interval(values):
     return f"{found.mean:.4f}" + ("" if found.n < 2 else f" ± {found.half:.4f}")
 
 
-def _head(titles):
+def head(titles):
+    """The first two lines of a Markdown table."""
     return [table_row(titles), "|---" * len(titles) + "|"]
 
 
