@@ -147,7 +147,7 @@ def calibration(
     if scaled:
         found = metrics.platt_scaling(y, _logits(p))
         scale, shift = np.where(fitted, found[0], scale), np.where(fitted, found[1], shift)
-    q = np.array([mean_over_windows(_changed(window, scale, shift) for window in own) for own in windows])
+    q = applied(windows, scale, shift)
     best = metrics.best_thresholds(y, q, chosen.sources or chosen.paths)
     if not fitted.any():
         raise AcdrefError(f"no class has {LEAST} recordings that have it, and {LEAST} that do not")
@@ -163,6 +163,27 @@ def calibration(
         before=_quality(y, p, old),
         after=_quality(y, q, new),
     )
+
+
+def applied(windows: Sequence, scale: ArrayLike, shift: ArrayLike) -> NDArray[np.float64]:
+    """Scores of recordings, as the network would give them whose logits are ``scale * logits + shift``.
+
+    Parameters
+    ----------
+    windows : sequence, (N,)
+        Of each recording a list of :class:`acdref.predict.scoring.Scores`.
+    scale, shift : (C,) array_like
+
+    Returns
+    -------
+    ndarray, (N, C), float64
+    """
+
+    def changed(window):
+        z = scale * _logits(window.probabilities) + shift
+        return window._replace(probabilities=1 / (1 + np.exp(-z)))
+
+    return np.array([mean_over_windows(changed(window) for window in own) for own in windows])
 
 
 def can_fold(net: Network) -> bool:
@@ -230,12 +251,6 @@ def save(found: Calibration, weights: str | PathLike, out: str | PathLike) -> No
 def _logits(p: ArrayLike) -> NDArray:
     p = np.clip(np.asarray(p, np.float64), _SUREST, 1 - _SUREST)
     return np.log(p) - np.log1p(-p)
-
-
-def _changed(window, scale, shift):
-    """A window's scores, as the changed network would give them."""
-    z = scale * _logits(window.probabilities) + shift
-    return window._replace(probabilities=1 / (1 + np.exp(-z)))
 
 
 def _quality(y, p, thresholds):

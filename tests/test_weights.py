@@ -1,6 +1,11 @@
 """The shipped weights: whole, of the documented network, and not deaf to sounds of the generator."""
 
+import csv
+import runpy
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from acdref import checkpoint
 from acdref.files import resource
@@ -26,3 +31,35 @@ def test_they_hear_wind_and_bangs():
         heard = np.mean([score_samples(net, sound(name, rng, 3.0))[own] for _ in range(4)])
         other = np.mean([score_samples(net, sound("music", rng, 3.0))[own] for _ in range(4)])
         assert heard > other
+
+
+def listed(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_source_has_a_licence_that_allows_all_use_and_a_maker():
+    sources = listed(resource("weights", "sources.csv"))
+    assert len(sources) > 1000 and {row["use"] for row in sources} == {"training", "thresholds"}
+    for row in sources:
+        assert row["source_id"] and row["attribution"] and int(row["recordings"]) > 0, row
+        assert row["licence"] and "NC" not in row["licence"] and "GPL" not in row["licence"], row
+
+
+def test_no_source_serves_training_and_thresholds_or_is_in_the_demo():
+    by_use = {"training": set(), "thresholds": set()}
+    for row in listed(resource("weights", "sources.csv")):
+        by_use[row["use"]].add(row["source_id"])
+    assert not by_use["training"] & by_use["thresholds"]
+    demo = {row["source_id"] for row in listed(resource("fixtures", "demo") / "manifest.csv")}
+    assert len(demo) == 8 and not demo & (by_use["training"] | by_use["thresholds"])
+
+
+def test_the_sources_are_those_of_the_recordings_that_the_script_takes():
+    data = Path(__file__).parents[1] / ".." / "shared" / "data"
+    if not (data / "all.csv").exists():
+        pytest.skip("the collection is not here")
+    script = runpy.run_path(str(Path(__file__).parents[1] / "weights" / "train_weights.py"))
+    columns, rows = script["sources"](script["chosen"](script["read_rows"](data)))
+    expected = [dict(zip(columns, map(str, row), strict=True)) for row in rows]
+    assert listed(resource("weights", "sources.csv")) == expected

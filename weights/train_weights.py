@@ -1,49 +1,97 @@
-"""Train the shipped weights on the corpus of real recordings.
+"""Train the shipped weights on real recordings.
 
-    python weights/train_weights.py --corpus DIR --runs DIR
+    python weights/train_weights.py DATA --runs DIR [--width 0.5 --name acdnet-small]
 
-DIR/manifest.csv lists the recordings with their folds.  Three stages, each an `acdref train` run that is
+DATA/all.csv lists recordings with their classes, sources, licences and folds.  Fold 4 is never trained on:
+the figures of the weights, and their thresholds, are from it.  Two stages, each an `acdref train` run that is
 continued when the script is started again:
 
-1. select: folds 1 to 3.
-2. longer: begins with its best weights, on the same folds, at the same rate again.  Its best weights are the
-   ones whose figures on fold 4 are stated, because they have never seen it.
-3. final: begins with these, on all four folds.  Its weights are shipped.
+1. long: from random weights, sequences of 2 and 4 s, each one recording, repeated where it is shorter: most
+   of the recordings are, and a step then costs a third of one on 10 s.
+2. wide: begins with these; sequences of 2 to 10 s, filled in several ways, of any level, and some without
+   anything to tag.
 
-All train on sequences of 4 s, each one recording, repeated where it is shorter: most of the recordings are,
-and a step then costs two fifths of one on 10 s.
-
-The result is written to weights/acdnet.npz.
+The last weights are calibrated on fold 4, and written to weights/NAME.npz; weights/sources.csv has the
+sources of all recordings, with their licences.
 """
 
 import argparse
+import csv
+import random
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from acdref import checkpoint
+from acdref import calibrate, checkpoint
+from acdref.augment import AUGMENTATIONS
+from acdref.data import open_dataset
+from acdref.files import make_folder, write_table
 from acdref.train import Observer, Options, train
 
-SELECT = Options(
+HELD_OUT = "4"
+MOST = 60
+"""Recordings of a class that one repository contributes to the training: half of the urban ones are from the
+same street microphones, and four fifths of the cats were recorded in one study."""
+LONG = Options(
     manifest="",
-    val_fold="4",
-    epochs=14,
-    epoch_size=2000,
+    val_fold=HELD_OUT,
+    keep="last",
+    epochs=24,
+    epoch_size=4000,
     batch=8,
     lr=3e-3,
     schedule="cosine",
     weight_decay=0.05,
     average=0.998,
-    seconds=4.0,
+    seconds=(2.1, 4.0),
     fill="repeat",
-    augment="light",
-    seed=11,
+    empty=0.02,
+    augment=replace(AUGMENTATIONS["light"], level=(-60.0, -8.0)),
+    seed=21,
 )
-LONGER = replace(SELECT, epochs=10, epoch_size=4000, seed=13)
-FINAL = replace(LONGER, val_fold=None, epochs=5, lr=2e-3, seed=12)
+WIDE = replace(
+    LONG,
+    epochs=8,
+    lr=1e-3,
+    seconds=(2.1, 4.0, 10.0),
+    fill="mixed",
+    empty=0.05,
+    augment=replace(AUGMENTATIONS["light"], level=(-80.0, -5.0)),
+    seed=22,
+)
+STAGES = {"long": LONG, "wide": WIDE}
+HERE = Path(__file__).resolve().parent
 
-STAGES = (("select", SELECT), ("longer", LONGER), ("final", FINAL))
+
+def read_rows(data):
+    """Rows of all.csv."""
+    with open(data / "all.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def chosen(rows):
+    """All that are held out; of the others at most so many a class and repository."""
+    had, taken = Counter(), set()
+    for i in random.Random(0).sample(range(len(rows)), len(rows)):
+        row = rows[i]
+        if row["fold"] == HELD_OUT:
+            taken.add(i)
+            continue
+        kinds = [(name, row["source_repo"]) for name in row["classes"].split(";")]
+        if any(had[kind] < MOST for kind in kinds):
+            taken.add(i)
+            had.update(kinds)
+    return [rows[i] for i in sorted(taken)]
+
+
+def sources(rows):
+    """Of each source of the recordings: where it is from, its licence, and what it serves."""
+    names = ("source_id", "source_repo", "licence", "attribution")
+    uses = {True: "thresholds", False: "training"}
+    count = Counter((*(row[name] for name in names), uses[row["fold"] == HELD_OUT]) for row in rows)
+    return [*names, "use", "recordings"], [(*source, n) for source, n in count.items()]
 
 
 class Printer(Observer):
@@ -70,21 +118,28 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--corpus", type=Path, required=True, help="folder with manifest.csv and recordings")
+    parser.add_argument("data", type=Path, help="folder with all.csv and its recordings")
     parser.add_argument("--runs", type=Path, required=True, help="folder for the runs")
-    arguments = parser.parse_args()
-    manifest = str(arguments.corpus / "manifest.csv")
+    parser.add_argument("--width", type=float, default=1.0, help="of the network [%(default)s]")
+    parser.add_argument("--name", default="acdnet", help="of the weights [%(default)s]")
+    given = parser.parse_args()
     started = time.monotonic()
-    init = None
-    for name, options in STAGES:
-        run = arguments.runs / name
+    make_folder(given.runs)
+    rows = chosen(read_rows(given.data))
+    manifest = given.runs / "chosen.csv"
+    write_table(manifest, list(rows[0]), [list(row.values()) for row in rows])
+    begin = {"width": given.width}
+    for name, options in STAGES.items():
+        run = given.runs / name
         if epochs_done(run) < options.epochs:
-            train(replace(options, manifest=manifest, init=init), run, resume=True, observer=Printer())
-        init = str(run / "best.npz")
-    net, meta = checkpoint.load_weights(init)
-    target = Path(__file__).parent / "acdnet.npz"
-    checkpoint.save_weights(target, net, meta["classes"])
-    print(f"wrote {target} after {(time.monotonic() - started) / 60:.0f} minutes", file=sys.stderr)
+            own = replace(options, manifest=str(manifest), root=str(given.data), **begin)
+            train(own, run, resume=True, observer=Printer())
+        begin = {"init": str(run / "best.npz")}
+    net, meta = checkpoint.load_weights(begin["init"])
+    held_out = open_dataset(manifest, given.data, meta["classes"]).where(fold=HELD_OUT)
+    calibrate.save(calibrate.calibrate(net, held_out), begin["init"], HERE / f"{given.name}.npz")
+    write_table(HERE / "sources.csv", *sources(rows))
+    print(f"wrote weights and sources after {(time.monotonic() - started) / 60:.0f} minutes", file=sys.stderr)
 
 
 if __name__ == "__main__":

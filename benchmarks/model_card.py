@@ -1,0 +1,159 @@
+"""The figures of the model card: how good weights are on recordings that they were not trained on.
+
+    python benchmarks/model_card.py MANIFEST [--root DIR] [--fold 4] [--weights NAME]... [--diagram PNG]
+
+scores the recordings of a fold and prints, of each file of weights:
+
+* by class, average precision with its interval by source, of all recordings and of each collection (the first
+  folder of the paths), and F1 at the stored threshold;
+* means over the classes: mAP of all and of each collection; F1 at thresholds that were fitted to other
+  sources, five times so that each source is left out once, and at the best thresholds in hindsight; and the
+  expected calibration error, as the network was trained and when scale and shift are fitted to other sources.
+
+The diagram, which wants matplotlib, has how often a class was there beside how sure the weights were of it.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from machine import describe
+from report import RESULTS, Table
+
+from acdref import metrics
+from acdref.calibrate import applied, calibration
+from acdref.checkpoint import load_weights
+from acdref.data import open_dataset
+from acdref.files import sha256, weights_file
+from acdref.predict.scoring import mean_over_windows, score_manifest
+
+PARTS = 5
+COLUMNS = {
+    "weights": "{weights}",
+    "class": "{name}",
+    "positives": "{positives}",
+    "sources": "{sources}",
+    "prior": "{prior:.2f}",
+    "AP": "{ap:.3f}",
+    "95 % interval": "{low:.2f} to {high:.2f}",
+    "AP, corpus": "{ap_corpus:.3f}",
+    "AP, extra": "{ap_extra:.3f}",
+    "threshold": "{threshold:.2f}",
+    "F1": "{f1:.3f}",
+    "F1, cross-fitted": "{f1_crossed:.3f}",
+    "F1, in hindsight": "{f1_best:.3f}",
+    "error": "{error:.3f}",
+    "error, uncalibrated": "{error_before:.3f}",
+}
+
+
+def crossed(manifest, windows):
+    """Calibrated scores (n, C), and tags at thresholds, both fitted to other sources."""
+    names = sorted(set(manifest.sources))
+    part = np.random.default_rng(0).permutation(len(names)) % PARTS
+    group = np.array([part[names.index(source)] for source in manifest.sources])
+    scores, tags = np.empty(manifest.labels.shape), np.empty(manifest.labels.shape)
+    for k in range(PARTS):
+        rest, own = np.flatnonzero(group != k), np.flatnonzero(group == k)
+        fitted = calibration(manifest.select(rest), [windows[i] for i in rest])
+        scores[own] = applied([windows[i] for i in own], fitted.scale, fitted.shift)
+        tags[own] = scores[own] > fitted.thresholds
+    return scores, tags
+
+
+def measured(manifest, windows, meta):
+    """Rows: one a class, and one of all."""
+    y, classes = manifest.labels, manifest.classes
+    p = np.array([mean_over_windows(own) for own in windows])
+    thresholds = np.array(meta["thresholds"])
+    ap, sources = metrics.average_precision, np.array(manifest.sources)
+    low, high = metrics.bootstrap_intervals(ap, y, p, manifest.sources)
+    all_low, all_high = metrics.bootstrap_interval(metrics.mean_average_precision, y, p, manifest.sources)
+    whole, tags = crossed(manifest, windows)
+    before = meta.get("calibration")
+    raw = applied(windows, *_undone(before)) if before else p
+    by_class = {
+        "positives": (y == 1).sum(axis=0),
+        "sources": [len({*sources[y[:, c] == 1]}) for c in range(len(classes))],
+        "prior": y.mean(axis=0),
+        "ap": ap(y, p),
+        "threshold": thresholds,
+        "f1": metrics.f_score(y, p, thresholds),
+        "f1_crossed": metrics.f_score(y, tags),
+        "f1_best": metrics.f_score(y, p, metrics.best_thresholds(y, p, repeats=0)),
+    }
+    for collection in ("corpus", "extra"):
+        own = np.array([path.startswith(f"{collection}/") for path in manifest.paths])
+        if own.any() and not own.all():
+            by_class[f"ap_{collection}"] = ap(y[own], p[own])
+    rows = [
+        {"name": name, "low": low[c], "high": high[c]} | {key: value[c] for key, value in by_class.items()}
+        for c, name in enumerate(classes)
+    ]
+    means = {
+        key: metrics.mean_over_classes(np.asarray(value, np.float64))
+        for key, value in by_class.items()
+        if key not in ("positives", "sources", "threshold")
+    }
+    errors = {"error": metrics.reliability(y, whole).error, "error_before": metrics.reliability(y, raw).error}
+    rows.append({"name": "mean", "low": all_low, "high": all_high} | means | errors)
+    return [{key: _plain(value) for key, value in row.items()} for row in rows], (y, raw, whole)
+
+
+def _undone(before):
+    """Scale and shift that take back what calibration did."""
+    scale, shift = np.array(before["scale"]), np.array(before["shift"])
+    return 1 / scale, -shift / scale
+
+
+def _plain(value):
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if value != value else value
+
+
+def draw(path, y, raw, whole):
+    """The reliability diagram."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(4.5, 4.2), layout="constrained")
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    for name, p, mark in (("as trained", raw, "o--"), ("calibrated on other sources", whole, "s-")):
+        found = metrics.reliability(y, p)
+        axes.plot(found.probability, found.share, mark, label=name, markersize=4)
+    axes.set(xlabel="how sure the weights are of a class", ylabel="how often it is there")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.legend()
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--root")
+    parser.add_argument("--fold", default="4", help="[%(default)s]")
+    parser.add_argument("--weights", action="append", help="file or name [acdnet]")
+    parser.add_argument("--diagram", type=Path, help="of the first")
+    parser.add_argument("--json", type=Path, default=RESULTS / "model_card.json")
+    given = parser.parse_args()
+    table = Table(COLUMNS, describe("acdref", "numpy", "numba", "soundfile"), fold=given.fold)
+    for k, name in enumerate(given.weights or ["acdnet"]):
+        net, meta = load_weights(weights_file(name))
+        manifest = open_dataset(given.manifest, given.root, meta["classes"]).where(fold=given.fold)
+        windows = {}
+        score_manifest(net, manifest, on_windows=windows.__setitem__)
+        ordered = [windows[i] for i in range(len(manifest))]
+        rows, curves = measured(manifest, ordered, meta)
+        for row in rows:
+            table.add(weights=Path(name).stem, sha256=sha256(weights_file(name)), **row)
+        if given.diagram and k == 0:
+            draw(given.diagram, *curves)
+    table.write(given.json)
+
+
+if __name__ == "__main__":
+    main()
