@@ -3,10 +3,9 @@
     python benchmarks/events.py CORPUS [--soundscapes 20] [--json FILE]
 
 makes soundscapes of a minute, with excerpts of 1 to 10 s of the recordings of fold 4 of CORPUS (a manifest,
-or its folder) over synthetic noise, and scores them with the shipped weights, which have trained on these
-recordings: rows are to be compared with each other, not with figures for other sounds.  Each row is a way to
-make events of scores; at 0.5, every moment is judged, in steps of 0.1 s, and precision, recall and F-score
-are means over the classes.
+or its folder) over synthetic noise, and scores them with the shipped weights, which were not trained on
+these recordings.  Each row is a way to make events of scores; at the thresholds of the weights, every moment
+is judged, in steps of 0.1 s, and precision, recall and F-score are means over the classes.
 """
 
 import argparse
@@ -99,7 +98,7 @@ def main():
                 cells, borders = cell_scores(
                     [w.probabilities for w in windows], [(w.start, w.end) for w in windows], combine
                 )
-                events = detect_events(cells, borders, 0.5, **rules)
+                events = detect_events(cells, borders, meta["thresholds"], **rules)
                 found.append(truth([(classes[e.label], e.onset, e.offset) for e in events], classes))
             said = " ".join(f"{name} {value:g}" for name, value in rules.items()) or "-"
             row = {"window": window, "hop": hop, "combine": combine, "rules": said}

@@ -4,14 +4,13 @@
 
 takes recordings of a fold of CORPUS (a manifest with folds, or its folder), adds an offset to their
 samples, as cheap sound cards do, and tags them with the shipped weights, up to 10 s of each.  A tag is a
-class from 0.5 on, and false if the manifest says that it is absent.  Each offset is tried at 16 kHz and at
-44.1 kHz (the same samples, resampled), where the edges of a recording would be steps.  "before" is without
-the rule: windows as they are, and resampling as if there were nothing but zeros around a recording.
+class from its threshold on, and false if the manifest says that it is absent.  Each offset is tried at
+16 kHz and at 44.1 kHz (the same samples, resampled), where the edges of a recording would be steps.  "before"
+is without the rule: windows as they are, and resampling as if there were nothing but zeros around a recording.
 "changed" counts the tags that differ from those without offset, "most" is the largest change of a
 probability.
 
-The shipped weights have heard these recordings in training; that says nothing about new ones, and is fair
-to both sides here.
+The shipped weights have not been trained on fold 4.
 """
 
 import argparse
@@ -27,7 +26,7 @@ from acdref.checkpoint import load_weights
 from acdref.data import open_dataset
 from acdref.features.front_ends import front_end
 from acdref.files import resource
-from acdref.predict.scoring import THRESHOLD, WINDOW, score_samples
+from acdref.predict.scoring import WINDOW, score_samples
 
 OFFSETS = (0.0, 0.003, -0.003, 0.01, -0.01, 0.03, -0.03, 0.1, -0.1)
 RATES = (16000, 44100)
@@ -83,7 +82,7 @@ def main():
             row = {"offset": offset, "rate": rate}
             for name, score in (("", after), ("_before", before)):
                 p = np.array([score(net, x + np.float32(offset), rate) for x in at_rate])
-                tags = p >= THRESHOLD
+                tags = p >= meta["thresholds"]
                 plain.setdefault(name, (tags, p))
                 row |= {
                     f"false{name}": float((tags & (labels == 0)).sum() / len(p)),

@@ -97,9 +97,11 @@ def main():
     parser.add_argument("--only", type=turns.among(RUNTIMES), default=list(RUNTIMES))
     parser.add_argument("--json", type=Path, default=RESULTS / "onnx_clients.json")
     arguments = parser.parse_args()
+    from acdref import checkpoint
     from acdref.nets.onnx import FORMS, export_onnx
 
     net, classes = shipped("numpy")
+    thresholds = checkpoint.load_weights(None)[1]["thresholds"]
     given = sounds(arguments.corpus, arguments.clips)
     expected = {kind: [predicted(net, x) for x in several] for kind, several in given.items()}
     table = Table(COLUMNS, describe("acdref", "numpy", *RUNTIMES, "onnx"), corpus=arguments.corpus.name)
@@ -124,7 +126,7 @@ def main():
                         number=len(off),
                         median=float(np.median(off)),
                         most=max(off),
-                        changed=sum(int(((f >= 0.5) != (e >= 0.5)).sum()) for f, e in pairs),
+                        changed=sum(int(((f >= thresholds) != (e >= thresholds)).sum()) for f, e in pairs),
                     )
                     table.write(arguments.json)
 

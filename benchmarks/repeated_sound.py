@@ -34,7 +34,7 @@ from acdref.nets.layers import Attention, Conv, MaxPool, Mean
 from acdref.ops.activation import sigmoid
 from acdref.ops.norm import EPS
 from acdref.ops.softmax import softmax_channels
-from acdref.predict.scoring import THRESHOLD, WINDOW
+from acdref.predict.scoring import WINDOW
 from acdref.tables.walk import find_audio
 
 RATE = 16000
@@ -126,7 +126,7 @@ def main():
     parser.add_argument("--every", type=int, default=1, help="take one of so many files [%(default)s]")
     parser.add_argument("--json", type=Path, default=RESULTS / "repeated_sound.json")
     given = parser.parse_args()
-    net, _ = load_weights(resource("weights", "acdnet.npz"), backend="numpy")
+    net, meta = load_weights(resource("weights", "acdnet.npz"), backend="numpy")
     cases = [(way, periods) for way in (edges, weighted, circular) for periods in (1, 2)]
     found = {case: [] for case in (None, *cases)}
     spent = dict.fromkeys(found, 0.0)
@@ -157,7 +157,7 @@ def main():
             largest=float(off.max()),
             most=float(np.quantile(off, 0.99)),
             median=float(np.median(off)),
-            tags=float(((p >= THRESHOLD) != (expected >= THRESHOLD)).mean()),
+            tags=float(((p >= meta["thresholds"]) != (expected >= meta["thresholds"])).mean()),
             faster=spent[None] / spent[way, periods],
         )
     table.write(given.json)

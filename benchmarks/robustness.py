@@ -32,7 +32,7 @@ from acdref.augment import hard_clip, recode, reverberate, room_response
 from acdref.checkpoint import load_weights
 from acdref.data import open_dataset
 from acdref.files import resource, sha256
-from acdref.predict.scoring import THRESHOLD, WINDOW, mean_over_windows, score_blocks
+from acdref.predict.scoring import WINDOW, mean_over_windows, score_blocks
 
 RATE = 16000
 MINUTE, HEARD = 60, 0.5  # seconds
@@ -196,11 +196,6 @@ class Conditions:
         )
 
 
-def thresholds(meta):
-    """Of each class; 0.5 where the weights have none."""
-    return np.array(meta.get("thresholds") or [THRESHOLD] * len(meta["classes"]))
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -231,7 +226,7 @@ def main():
             if row is None and not fnmatch.fnmatch(name, given.only):
                 continue
             if row is None:
-                row = measured(*conditions.scored(net, name), thresholds(meta)) | {
+                row = measured(*conditions.scored(net, name), np.array(meta["thresholds"])) | {
                     "sha256": own,
                     "condition": name,
                 }
