@@ -6,8 +6,8 @@ takes recordings of a fold of CORPUS (a manifest with folds, or its folder), add
 samples, as cheap sound cards do, and tags them with the shipped weights, up to 10 s of each.  A tag is a
 class from its threshold on, and false if the manifest says that it is absent.  Each offset is tried at
 16 kHz and at 44.1 kHz (the same samples, resampled), where the edges of a recording would be steps.  "before"
-is without the rule: windows as they are, and resampling as if there were nothing but zeros around a recording.
-"changed" counts the tags that differ from those without offset, "most" is the largest change of a
+is without the rule: windows as they are, and resampling as if there were nothing but zeros around a
+recording.  "changed" counts the tags that differ from those without offset, "most" is the largest change of a
 probability.
 
 The shipped weights have not been trained on fold 4.
