@@ -295,7 +295,7 @@ PLANTED = {
     "commands/_tags": [
         ("[*(classes or ()), *by_class]", "by_class"),
         ("[*(classes or ()), *by_class]", "classes or ()"),
-        ("Bar(by_class, threshold)", "Bar(by_class)"),
+        ("Bar(by_class, threshold, usual)", "Bar(by_class, threshold)"),
     ],
     "commands/_targets": [
         ("_ENDINGS.get(os.path.splitext(path)[1].lower())", '"csv"'),

@@ -5,11 +5,16 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from acdref.commands._options import PLACE, option
 from acdref.commands._progress import Progress
 from acdref.remote import here
 
 if TYPE_CHECKING:
     from acdref.predict.summary import Tagged
+
+thresholds_option = option(
+    "--weights", PLACE, "Weights whose thresholds count for windows  [default: 0.5 for each class]"
+)
 
 
 @contextlib.contextmanager
@@ -19,15 +24,22 @@ def opened_tags(
     threshold: float | None,
     by_class: Mapping[str, float],
     progress: Progress,
+    weights: str | None = None,
 ) -> Iterator["Iterator[Tagged]"]:
-    """Context with the recordings in TAGS; "-" is stdin.
+    """Context with the recordings in TAGS; "-" is stdin.  Windows count at the thresholds of `weights`.
 
     Classes that are asked for and of which it has nothing, which may be mistyped, are told in the end.
     """
     from acdref.errors import naming
     from acdref.predict.summary import Bar, read_tags
 
-    name, counts = "stdin" if tags == "-" else tags, Bar(by_class, threshold)
+    usual = {}
+    if weights is not None:
+        from acdref.checkpoint import load_weights
+
+        meta = load_weights(weights, "numpy")[1]
+        usual = dict(zip(meta["classes"], meta["thresholds"], strict=True))
+    name, counts = "stdin" if tags == "-" else tags, Bar(by_class, threshold, usual)
     with contextlib.ExitStack() as stack:
         with naming(name):
             stream = sys.stdin.buffer if tags == "-" else stack.enter_context(open(here(tags), "rb"))

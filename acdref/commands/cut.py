@@ -16,7 +16,7 @@ from acdref.commands._options import (
 )
 from acdref.commands._output import check_folder
 from acdref.commands._progress import Progress, end
-from acdref.commands._tags import opened_tags
+from acdref.commands._tags import opened_tags, thresholds_option
 from acdref.options.labels import Decision
 
 _FORMATS = ("flac", "wav")
@@ -29,14 +29,15 @@ _FORMATS = ("flac", "wav")
 @option(
     "--threshold",
     Number(0, 1),
-    "Only events whose peak is at or above it, windows scored so  [default: all events; windows 0.5, but "
-    "0.99 below 0.3 s]",
+    "Only events whose peak is at or above it, windows scored so  [default: all events; windows --weights', "
+    "but 0.99 below 0.3 s]",
 )
 @click_options(Decision, ("by_class",))
+@thresholds_option
 @option("--pad", Number(min=0), "Seconds before and after an event.", default=0.5)
 @option("--format form", _FORMATS, "wav keeps floating point, and more than 8 channels.", default="flac")
 @telling_options
-def command(tags, out, classes, threshold, by_class, pad, form):
+def command(tags, out, classes, threshold, by_class, weights, pad, form):
     """Write each event in TAGS, the CSV or JSONL file of `acdref predict --events`, as a sound file into
     FOLDER; "-" is stdin. Of windows, those of one class that touch count as one event.
 
@@ -63,7 +64,7 @@ def command(tags, out, classes, threshold, by_class, pad, form):
 
     written, failed = [], 0
     with Progress() as progress, claimed(out):
-        with opened_tags(tags, classes, threshold, dict(by_class), progress) as tagged:
+        with opened_tags(tags, classes, threshold, dict(by_class), progress, weights) as tagged:
             found = _spans(tagged, classes)
         with_events = [path for path, spans in found.items() if spans]
         names = ClipNames(out, form, [*found, *([] if tags == "-" else [tags])])

@@ -7,7 +7,7 @@ import click
 from acdref.commands._options import CLASSES, PLACE, Listed, Number, click_options, option
 from acdref.commands._output import opened
 from acdref.commands._progress import Progress
-from acdref.commands._tags import opened_tags
+from acdref.commands._tags import opened_tags, thresholds_option
 from acdref.options.labels import Decision
 
 _FORMATS = ("table", "csv", "json")
@@ -19,12 +19,13 @@ _FORMATS = ("table", "csv", "json")
 @option(
     "--threshold",
     Number(0, 1),
-    "Only windows scored, and events whose peak is, at or above it  [default: windows 0.5, but 0.99 below "
-    "0.3 s; all events]",
+    "Only windows scored, and events whose peak is, at or above it  [default: windows --weights', but 0.99 "
+    "below 0.3 s; all events]",
 )
 @click_options(Decision, ("by_class",))
+@thresholds_option
 @option("--format form", _FORMATS, "[default: table on a terminal, csv elsewhere]")
-def command(tags, classes, threshold, by_class, form):
+def command(tags, classes, threshold, by_class, weights, form):
     """Sum up TAGS, the CSV or JSONL file of `acdref predict`, with or without --events; "-" is stdin.
 
     For each class: the recordings in which it is heard, the events and their seconds in all. For each class
@@ -51,7 +52,7 @@ def command(tags, classes, threshold, by_class, form):
 
     from acdref.predict.summary import FORMATS, summarise
 
-    with opened_tags(tags, classes, threshold, dict(by_class), Progress()) as tagged:
+    with opened_tags(tags, classes, threshold, dict(by_class), Progress(), weights) as tagged:
         summary = summarise(tagged, classes)
     with opened(None, for_people=form == "table") as out:
         out.write(FORMATS[form](summary))

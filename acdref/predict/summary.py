@@ -5,11 +5,12 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
 from acdref.labels.events import merge_gaps
 from acdref.predict.formats import clock, printable
-from acdref.predict.scoring import USUAL, check_thresholds
+from acdref.predict.scoring import THRESHOLD, check_thresholds, tag_thresholds
 from acdref.tables.rows import Rows, csv_line
 from acdref.tables.scores import NOT_CLASSES, window_objects
 
@@ -76,7 +77,10 @@ class Bar:
     by_class : mapping from str to float
         Thresholds of classes that have their own.
     threshold : float, optional
-        Of the others.  Default: of a window :func:`acdref.predict.scoring.USUAL`, of an event none.
+        Of the others.  Default: of a window `usual`, of an event none.
+    usual : mapping from str to float
+        Thresholds of classes in windows of usual length, for want of one 0.5; see
+        :func:`acdref.predict.scoring.tag_thresholds`.
 
     Attributes
     ----------
@@ -95,9 +99,14 @@ class Bar:
     (True, False, True)
     """
 
-    def __init__(self, by_class: Mapping[str, float], threshold: float | None = None) -> None:
+    def __init__(
+        self,
+        by_class: Mapping[str, float],
+        threshold: float | None = None,
+        usual: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         check_thresholds(by_class)
-        self._by_class, self._threshold = by_class, threshold
+        self._by_class, self._threshold, self._usual = by_class, threshold, usual
         self.asked: set[str] = set()
 
     def __call__(self, label: str, score: float, seconds: float | None = None) -> bool:
@@ -105,12 +114,13 @@ class Bar:
         self.asked.add(label)
         least = self._by_class.get(label, self._threshold)
         if least is None:
-            least = 0.0 if seconds is None else _usual(seconds)
+            usual = self._usual.get(label, THRESHOLD)
+            least = 0.0 if seconds is None else _least(usual, seconds)
         return score >= least
 
 
 # Asked for every score; windows are of few lengths.
-_usual = functools.lru_cache(256)(lambda seconds: float(USUAL(seconds)))
+_least = functools.lru_cache(4096)(lambda usual, seconds: float(tag_thresholds(usual)(seconds)))
 
 
 def read_tags(stream: BinaryIO, name: str, counts: Callable[..., bool]) -> Iterator[Tagged]:

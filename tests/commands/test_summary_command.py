@@ -10,6 +10,8 @@ import sys
 import pytest
 from predict_support import ROOT, noise, program, write, write_tiny_weights
 
+from acdref import checkpoint
+
 
 @pytest.fixture(scope="module")
 def events(tmp_path_factory):
@@ -48,6 +50,21 @@ def test_only_one_class(events):
     found = json.loads(text)
     assert code == 0 and list(found["classes"]) == ["dog"]
     assert {row["label"] for row in found["files"]} <= {"dog"}
+
+
+def test_windows_at_the_thresholds_of_weights(tmp_path):
+    """What predict would tag, in place of what is above 0.5."""
+    weights = write_tiny_weights(tmp_path / "tiny.npz")
+    net, meta = checkpoint.load_weights(weights, "numpy")
+    checkpoint.save_weights(tmp_path / "own.npz", net, meta["classes"], thresholds=[0.5, 0.3, 0.7])
+    rows = b"path,start,end,dog,rain\na.wav,0,10,0.4,0.6\nb.wav,0,10,0.2,0.8\n"
+    read = csv.DictReader(io.StringIO(program("summary", "-", stdin=rows)[1]))
+    assert [(row["path"], row["label"]) for row in read] == [("a.wav", "rain"), ("b.wav", "rain")]
+    text = program("summary", "--weights", tmp_path / "own.npz", "-", stdin=rows)[1]
+    found = [(row["path"], row["label"]) for row in csv.DictReader(io.StringIO(text))]
+    assert meta["classes"] == ["hum", "dog", "rain"] and found == [("a.wav", "dog"), ("b.wav", "rain")]
+    code, text, err = program("summary", "--weights", tmp_path / "none.npz", "-", stdin=rows)
+    assert (code, text) == (1, "") and err.count("\n") == 1 and "none.npz" in err
 
 
 def test_from_a_pipe(events):

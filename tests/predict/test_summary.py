@@ -114,6 +114,16 @@ def test_what_is_none(text, words):
         read(text)
 
 
+def test_windows_count_at_the_thresholds_of_weights():
+    """Unless one is asked for, and in short ones at 0.99; events have met theirs already."""
+    counts = Bar({"cat": 0.9}, usual={"dog": 0.2, "cat": 0.1})
+    assert [counts("dog", score, 10.0) for score in (0.19, 0.2)] == [False, True]
+    assert [counts("cat", score, 10.0) for score in (0.89, 0.9)] == [False, True]
+    assert [counts("rain", score, 10.0) for score in (0.49, 0.5)] == [False, True]
+    assert [counts("dog", score, 0.1) for score in (0.98, 0.99)] == [False, True]
+    assert counts("dog", 0.1) and not Bar({}, 0.3, {"dog": 0.2})("dog", 0.25, 10.0)
+
+
 def test_thresholds_out_of_range():
     for value in (-0.1, 1.5, np.nan):
         with pytest.raises(AcdrefError, match="the threshold of 'dog' must be a number from 0 to 1"):
