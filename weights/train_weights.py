@@ -53,8 +53,8 @@ LONG = Options(
 )
 WIDE = replace(
     LONG,
-    epochs=8,
-    lr=1e-3,
+    epochs=18,
+    lr=2e-3,
     seconds=(2.1, 4.0, 10.0),
     fill="mixed",
     empty=0.05,
