@@ -1,6 +1,7 @@
 """The figures of the model card: how good weights are on recordings that they were not trained on.
 
-    python benchmarks/model_card.py MANIFEST [--root DIR] [--fold 4] [--weights NAME]... [--diagram PNG]
+    python benchmarks/model_card.py MANIFEST [--root DIR] [--fold 4] [--without GLOB]
+                                    [--weights NAME]... [--diagram PNG]
 
 scores the recordings of a fold and prints, of each file of weights:
 
@@ -14,6 +15,7 @@ The diagram, which wants matplotlib, has how often a class was there beside how 
 """
 
 import argparse
+import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,22 @@ COLUMNS = {
     "error": "{error:.3f}",
     "error, uncalibrated": "{error_before:.3f}",
 }
+
+
+def held_out(given, classes):
+    """The recordings of a fold, but of some sources."""
+    manifest = open_dataset(given.manifest, given.root, classes).where(fold=given.fold)
+    return manifest.select(
+        [i for i, s in enumerate(manifest.sources) if not fnmatch.fnmatch(s, given.without)]
+    )
+
+
+def chooses_recordings(parser):
+    """The arguments that :func:`held_out` goes by."""
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--root")
+    parser.add_argument("--fold", default="4", help="[%(default)s]")
+    parser.add_argument("--without", default="", help="sources to leave out, such as 'mtr:*'")
 
 
 def crossed(manifest, windows):
@@ -133,17 +151,17 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("manifest", type=Path)
-    parser.add_argument("--root")
-    parser.add_argument("--fold", default="4", help="[%(default)s]")
+    chooses_recordings(parser)
     parser.add_argument("--weights", action="append", help="file or name [acdnet]")
     parser.add_argument("--diagram", type=Path, help="of the first")
     parser.add_argument("--json", type=Path, default=RESULTS / "model_card.json")
     given = parser.parse_args()
-    table = Table(COLUMNS, describe("acdref", "numpy", "numba", "soundfile"), fold=given.fold)
+    table = Table(
+        COLUMNS, describe("acdref", "numpy", "numba", "soundfile"), fold=given.fold, without=given.without
+    )
     for k, name in enumerate(given.weights or ["acdnet"]):
         net, meta = load_weights(weights_file(name))
-        manifest = open_dataset(given.manifest, given.root, meta["classes"]).where(fold=given.fold)
+        manifest = held_out(given, meta["classes"])
         windows = {}
         score_manifest(net, manifest, on_windows=windows.__setitem__)
         ordered = [windows[i] for i in range(len(manifest))]

@@ -1,10 +1,12 @@
 """How tags bear what happens to sound on its way: level, band, codecs, rooms, noise, cuts, other windows.
 
-    python benchmarks/robustness.py MANIFEST [--root DIR] [--fold 4] [--weights FILE]... [--only GLOB]
+    python benchmarks/robustness.py MANIFEST [--root DIR] [--fold 4] [--without GLOB] [--weights FILE]...
+                                    [--only GLOB]
 
-scores the recordings of a fold, each changed in one way at a time, and prints a row for each condition and
-file of weights: mAP; F1 at the thresholds of the weights (0.5 where they have none), mean over the classes;
-recall, and false tags a clip, over all classes.  MANIFEST has the columns path, classes and fold.
+scores the recordings of a fold (but of sources that match --without), each changed in one way at a time, and
+prints a row for each condition and file of weights: mAP; F1 at the thresholds of the weights (0.5 where they
+have none), mean over the classes; recall, and false tags a clip, over all classes.  MANIFEST has the columns
+path, classes and fold.
 
 "concatenated" are the same recordings in random order, one behind another in recordings of a minute, scored
 in windows of several lengths; a window has the classes of which it holds half a second or more, or all there
@@ -22,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from machine import describe
+from model_card import chooses_recordings, held_out
 from report import RESULTS, Table
 from short_sounds import CLICKS, click
 
@@ -30,7 +33,6 @@ from acdref.audio import load
 from acdref.audio.decode import blocks_of
 from acdref.augment import hard_clip, recode, reverberate, room_response
 from acdref.checkpoint import load_weights
-from acdref.data import open_dataset
 from acdref.files import resource, sha256
 from acdref.predict.scoring import WINDOW, mean_over_windows, score_blocks
 
@@ -200,16 +202,14 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("manifest", type=Path)
-    parser.add_argument("--root")
-    parser.add_argument("--fold", default="4", help="[%(default)s]")
+    chooses_recordings(parser)
     parser.add_argument("--weights", type=Path, action="append", help="[the shipped ones]")
     parser.add_argument("--only", default="*", help="conditions whose name matches")
     parser.add_argument("--json", type=Path, default=RESULTS / "robustness.json")
     given = parser.parse_args()
     files = given.weights or [resource("weights", "acdnet.npz")]
     net, meta = load_weights(files[0])
-    recordings = open_dataset(given.manifest, given.root, meta["classes"]).where(fold=given.fold)
+    recordings = held_out(given, meta["classes"])
     sounds = [load(recordings.file(i)) for i in range(len(recordings))]
     conditions = Conditions(sounds, recordings.labels)
     digest = hashlib.sha256("\n".join(recordings.paths).encode()).hexdigest()
