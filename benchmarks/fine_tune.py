@@ -2,13 +2,13 @@
 
     python benchmarks/fine_tune.py EXTRA [--recordings 20] [--epochs 4] [--json FILE]
 
-takes four classes of EXTRA (a folder with manifest.csv, whose recordings the shipped weights have never
-heard), gives them names that the weights do not know, and trains on so many recordings of each from folds
-1 to 3: from the shipped weights (--init acdnet, whose last layer is drawn anew), and from scratch with as
-many steps.  mAP is that of the last weights on the recordings of the same classes in fold 4, of which the
-training has seen nothing; the intervals are by source.
+takes four classes of EXTRA (a folder with manifest.csv), gives them names that the shipped weights do not
+know, and trains on so many recordings of each from folds 1 to 3: from the shipped weights (--init acdnet,
+whose last layer is drawn anew), and from scratch with as many steps.  mAP is that of the last weights on the
+recordings of the same classes in fold 4, which neither training has heard; the intervals are by source.
 
-It is an easy case: the weights know such kinds of sounds, though not these names and recordings.
+It is an easy case: the weights know such kinds of sounds, and the recordings of folds 1 to 3, though not by
+these names.
 """
 
 import argparse
