@@ -60,7 +60,7 @@ def score_samples(net: Any, samples: NDArray) -> NDArray:
     Notes
     -----
     One or two periods would be less work than 10 s of repeated sound, but the probabilities would differ by
-    0.05 and more (`python benchmarks/repeated_sound.py`).
+    up to 0.07 (`python benchmarks/repeated_sound.py`).
     """
     return _probabilities(net, net.predict_proba, samples)
 
