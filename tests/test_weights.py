@@ -38,7 +38,7 @@ def listed(path):
         return list(csv.DictReader(file))
 
 
-def test_every_source_has_a_licence_that_allows_all_use_and_a_maker():
+def test_every_source_has_a_maker_and_a_licence_without_nc_or_gpl():
     sources = listed(resource("weights", "sources.csv"))
     assert len(sources) > 1000 and {row["use"] for row in sources} == {"training", "thresholds"}
     for row in sources:

@@ -71,9 +71,9 @@ EVEN = replace(
     seed=23,
 )
 STAGES = {"long": (LONG, 60, True), "wide": (WIDE, 60, True), "even": (EVEN, 20, False)}
-"""Options; how many recordings of a class one repository contributes at most (half of the urban ones are from
-the same street microphones, and four fifths of the cats were recorded in one study); and whether unnamed
-sources do."""
+"""Options; from how many recordings of a repository and class on no more of that class are needed (two fifths
+of the urban ones are from the same street microphones, nearly nine tenths of the cats from one study); and
+whether unnamed sources count."""
 HERE = Path(__file__).resolve().parent
 
 
@@ -84,7 +84,8 @@ def read_rows(data):
 
 
 def chosen(rows, most, unnamed):
-    """All named that are held out; of the others at most so many a class and repository."""
+    """All named that are held out; of the others each that has a class of which fewer than `most` from its
+    repository are taken."""
     had, taken = Counter(), set()
     for i in random.Random(0).sample(range(len(rows)), len(rows)):
         row = rows[i]

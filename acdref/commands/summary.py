@@ -43,6 +43,7 @@ def command(tags, classes, threshold, by_class, weights, form):
       acdref predict --events --out events.csv recordings/
       acdref summary --classes alarm events.csv
       acdref predict --events recordings/ | acdref summary --format table -
+      acdref summary --weights acdnet tags.csv           windows at the thresholds of the weights, as tags
 
     \b
     Exit codes: 0 success; 1 TAGS cannot be read (one line on stderr says why); 2 wrong usage;

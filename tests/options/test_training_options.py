@@ -72,7 +72,7 @@ def test_a_level_may_be_one():
     assert Strengths(level=(-20, -20)).level == (-20, -20)
 
 
-def test_the_default_is_what_the_shipped_weights_began_with():
+def test_the_default_is_the_preset_for_a_small_corpus():
     given = TrainOptions("m.csv")
     assert (given.preset_name, given.epochs, given.epoch_size, given.batch) == ("cpu", 14, 2000, 8)
     assert (given.schedule, given.lr, given.weight_decay, given.average) == ("cosine", 3e-3, 0.05, 0.998)
