@@ -124,7 +124,7 @@ def _undone(before):
     return 1 / scale, -shift / scale
 
 
-def _name(file):
+def name_of(file):
     """Of weights; those of a run have the name of its folder."""
     path = Path(file)
     return path.parent.name if path.stem == "best" else path.stem
@@ -173,7 +173,7 @@ def main():
         ordered = [windows[i] for i in range(len(manifest))]
         rows, curves = measured(manifest, ordered, meta)
         for row in rows:
-            table.add(weights=_name(name), sha256=sha256(weights_file(name)), **row)
+            table.add(weights=name_of(name), sha256=sha256(weights_file(name)), **row)
         if given.diagram and k == 0:
             draw(given.diagram, *curves)
     table.write(given.json)

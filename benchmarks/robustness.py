@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from machine import describe
-from model_card import chooses_recordings, held_out
+from model_card import chooses_recordings, held_out, name_of
 from report import RESULTS, Table
 from short_sounds import CLICKS, click
 
@@ -230,7 +230,7 @@ def main():
                     "sha256": own,
                     "condition": name,
                 }
-            table.add(**row | {"weights": file.stem if file.stem != "best" else file.parent.name})
+            table.add(**row | {"weights": name_of(file)})
             table.write(given.json)
 
 

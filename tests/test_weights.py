@@ -33,6 +33,14 @@ def test_they_hear_wind_and_bangs():
         assert heard > other
 
 
+@pytest.mark.parametrize("level", [0.0, 0.01, 0.5])
+def test_silence_and_tones_get_no_tag(level):
+    net, meta = checkpoint.load_weights(resource("weights", "acdnet.npz"), backend="numpy")
+    for hertz in (60, 440, 3000):
+        tone = level * np.sin(2 * np.pi * hertz * np.arange(160_000) / 16_000).astype(np.float32)
+        assert not (score_samples(net, tone) >= meta["thresholds"]).any()
+
+
 def listed(path):
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -67,7 +67,7 @@ EVEN = replace(
     WIDE,
     epochs=10,
     lr=1.5e-3,
-    augment=replace(AUGMENTATIONS["light"], level=(-80.0, -5.0), low_pass=0.5),
+    augment=replace(WIDE.augment, low_pass=0.5),
     seed=23,
 )
 STAGES = {"long": (LONG, 60, True), "wide": (WIDE, 60, True), "even": (EVEN, 20, False)}
