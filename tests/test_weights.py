@@ -63,6 +63,17 @@ def test_no_source_serves_training_and_thresholds_or_is_in_the_demo():
     assert len(demo) == 8 and not demo & (by_use["training"] | by_use["thresholds"])
 
 
+def test_a_widened_network_computes_the_same():
+    script = runpy.run_path(str(Path(__file__).parents[1] / "weights" / "train_weights.py"))
+    net, _ = checkpoint.load_weights(resource("weights", "acdnet.npz"), backend="numpy")
+    wide = script["widened"](net, 2)
+    assert wide.config == ACDNET_2024.scaled(2)
+    x = np.random.default_rng(0).standard_normal((2, 150, 257, 2)).astype(np.float32)
+    assert np.allclose(wide.forward(x)[0], net.forward(x)[0], atol=1e-4)
+    weight = wide.params["block3.pointwise.weight"]  # (in, out)
+    assert not np.allclose(weight[:64], weight[64:], atol=1e-3), "two channels that would learn the same"
+
+
 def test_the_sources_are_those_of_the_recordings_that_the_script_takes():
     data = Path(__file__).parents[1] / ".." / "shared" / "data"
     if not (data / "all.csv").exists():

@@ -1,6 +1,8 @@
 """Train the shipped weights on real recordings.
 
-    python weights/train_weights.py DATA --runs DIR [--width 0.5 --name acdnet-small]
+    python weights/train_weights.py DATA --runs DIR
+    python weights/train_weights.py DATA --runs DIR --width 0.5 --name acdnet-small
+    python weights/train_weights.py DATA --runs DIR --width 2 --widen acdnet --name acdnet-large
 
 DATA/all.csv lists recordings with their classes, sources, licences and folds.  Fold 4 is never trained on:
 the figures of the weights, and their thresholds, are from it.  Three stages, each an `acdref train` run that
@@ -13,8 +15,9 @@ is continued when the script is started again:
 3. even: the same with fewer recordings of one repository, and more often without high frequencies, because
    the second stage had taken the recorder of most cats for the cat.
 
-The last weights are calibrated on fold 4, and written to weights/NAME.npz; weights/sources.csv has the
-sources of all recordings, with their licences.
+A step of a wide network is dear: with --widen it begins with what narrower weights have learnt, and has the
+last stage alone.  The last weights are calibrated on fold 4, and written to weights/NAME.npz;
+weights/sources.csv has the sources of all recordings, with their licences.
 """
 
 import argparse
@@ -26,10 +29,13 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from acdref import calibrate, checkpoint
 from acdref.augment import AUGMENTATIONS
 from acdref.data import open_dataset
 from acdref.files import make_folder, write_table
+from acdref.nets import ACDNet
 from acdref.train import Observer, Options, train
 
 HELD_OUT = "4"
@@ -74,6 +80,7 @@ STAGES = {"long": (LONG, 60, True), "wide": (WIDE, 60, True), "even": (EVEN, 20,
 """Options; from how many recordings of a repository and class on no more of that class are needed (two fifths
 of the urban ones are from the same street microphones, nearly nine tenths of the cats from one study); and
 whether unnamed sources count."""
+LAST = "even"
 HERE = Path(__file__).resolve().parent
 
 
@@ -110,6 +117,25 @@ def sources(rows):
     return [*names, "use", "recordings"], [(*source, n) for source, n in count.items()]
 
 
+def widened(net, times, seed=0):
+    """An ACDnet of `times` (int) the channels with the same probabilities (Net2Net: Chen et al. 2016).
+
+    Every channel is there several times.  What reads it divides its old weight among these by chance, so that
+    they learn different things from the first step on.
+    """
+    wide = ACDNet(net.config.scaled(times), backend=net.backend)
+    rng = np.random.default_rng(seed)
+    for name, own in net.params.items():
+        new = wide.params[name]
+        new[...] = np.tile(own, [n // m for n, m in zip(new.shape, own.shape, strict=True)])
+        if own.ndim in (2, 4) and new.shape[-2] > own.shape[-2]:  # (..., in, out)
+            share = rng.dirichlet(np.full(times, 4.0), (*own.shape[:-1], new.shape[-1]))
+            new *= np.moveaxis(share, -1, -3).reshape(new.shape)  # (..., times in, out)
+    for name, own in net.state.items():
+        wide.state[name][...] = np.tile(own, times)
+    return wide
+
+
 class Printer(Observer):
     """Prints a line every hundred steps and every epoch."""
 
@@ -137,13 +163,20 @@ def main():
     parser.add_argument("data", type=Path, help="folder with all.csv and its recordings")
     parser.add_argument("--runs", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--width", type=float, default=1.0, help="of the network [%(default)s]")
+    parser.add_argument("--widen", metavar="WEIGHTS", help="begin with these, WIDTH times as wide")
     parser.add_argument("--name", default="acdnet", help="of the weights [%(default)s]")
     given = parser.parse_args()
     started = time.monotonic()
     make_folder(given.runs)
     rows = read_rows(given.data)
-    begin = {"width": given.width}
-    for name, (options, *which) in STAGES.items():
+    begin, stages = {"width": given.width}, STAGES
+    if given.widen:
+        if given.width not in (2, 3, 4):
+            parser.error("--widen needs a --width of 2, 3 or 4")
+        net, meta = checkpoint.load_weights(given.widen)
+        begin, stages = {"init": str(given.runs / "widened.npz")}, {LAST: STAGES[LAST]}
+        checkpoint.save_weights(begin["init"], widened(net, round(given.width)), meta["classes"])
+    for name, (options, *which) in stages.items():
         run, manifest = given.runs / name, given.runs / f"{name}.csv"
         write_table(manifest, list(rows[0]), [list(row.values()) for row in chosen(rows, *which)])
         if epochs_done(run) < options.epochs:
