@@ -28,7 +28,8 @@ def opened_tags(
 ) -> Iterator["Iterator[Tagged]"]:
     """Context with the recordings in TAGS; "-" is stdin.  Windows count at the thresholds of `weights`.
 
-    Classes that are asked for and of which it has nothing, which may be mistyped, are told in the end.
+    In the end are told: classes that are asked for and of which it has nothing, which may be mistyped; and
+    those for which the weights have no threshold.
     """
     from acdref.errors import naming
     from acdref.predict.summary import Bar, read_tags
@@ -48,3 +49,6 @@ def opened_tags(
         if label not in counts.asked:
             has = f"it has {', '.join(sorted(counts.asked))}" if counts.asked else "it has no class"
             progress.log(f"{name}: nothing of class {label!r} ({has})")
+    if weights is not None and threshold is None:
+        for label in sorted(counts.asked - usual.keys() - by_class.keys()):
+            progress.log(f"{weights} has no class {label!r}: windows of it count at 0.5")

@@ -63,6 +63,12 @@ def test_windows_at_the_thresholds_of_weights(tmp_path):
     text = program("summary", "--weights", tmp_path / "own.npz", "-", stdin=rows)[1]
     found = [(row["path"], row["label"]) for row in csv.DictReader(io.StringIO(text))]
     assert meta["classes"] == ["hum", "dog", "rain"] and found == [("a.wav", "dog"), ("b.wav", "rain")]
+    other = b"path,start,end,bell,rain\na.wav,0,10,0.6,0.8\n"
+    code, text, err = program("summary", "--weights", tmp_path / "own.npz", "-", stdin=other)
+    assert code == 0 and "a.wav,bell" in text and "a.wav,rain" in text
+    assert err == f"acdref: {tmp_path / 'own.npz'} has no class 'bell': windows of it count at 0.5\n"
+    for own in (["--threshold", 0.2], ["--class-threshold", "bell=0.2"]):
+        assert program("summary", "--weights", tmp_path / "own.npz", *own, "-", stdin=other)[2] == ""
     code, text, err = program("summary", "--weights", tmp_path / "none.npz", "-", stdin=rows)
     assert (code, text) == (1, "") and err.count("\n") == 1 and "none.npz" in err
 
