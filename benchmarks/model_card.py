@@ -11,11 +11,13 @@ scores the recordings of a fold and prints, of each file of weights:
   sources, five times so that each source is left out once, and at the best thresholds in hindsight; and the
   expected calibration error, as the network was trained and when scale and shift are fitted to other sources.
 
-The diagram, which wants matplotlib, has how often a class was there beside how sure the weights were of it.
+The JSON file keeps the rows of other weights that it has of the same recordings.  The diagram, which wants
+matplotlib, has how often a class was there beside how sure the weights were of it.
 """
 
 import argparse
 import fnmatch
+import json
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +178,10 @@ def main():
             table.add(weights=name_of(name), sha256=sha256(weights_file(name)), **row)
         if given.diagram and k == 0:
             draw(given.diagram, *curves)
+    before = json.loads(given.json.read_text()) if given.json.exists() else {}
+    if [before.get(key) for key in ("fold", "without")] == [given.fold, given.without]:
+        now = {row["weights"] for row in table.rows}
+        table.rows += [row for row in before["rows"] if row["weights"] not in now]
     table.write(given.json)
 
 

@@ -33,7 +33,7 @@ from acdref.audio import load
 from acdref.audio.decode import blocks_of
 from acdref.augment import hard_clip, recode, reverberate, room_response
 from acdref.checkpoint import load_weights
-from acdref.files import resource, sha256
+from acdref.files import sha256, weights_file
 from acdref.predict.scoring import WINDOW, mean_over_windows, score_blocks
 
 RATE = 16000
@@ -203,11 +203,11 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     chooses_recordings(parser)
-    parser.add_argument("--weights", type=Path, action="append", help="[the shipped ones]")
+    parser.add_argument("--weights", action="append", help="file or name [acdnet]")
     parser.add_argument("--only", default="*", help="conditions whose name matches")
     parser.add_argument("--json", type=Path, default=RESULTS / "robustness.json")
     given = parser.parse_args()
-    files = given.weights or [resource("weights", "acdnet.npz")]
+    files = [weights_file(name) for name in given.weights or ["acdnet"]]
     net, meta = load_weights(files[0])
     recordings = held_out(given, meta["classes"])
     sounds = [load(recordings.file(i)) for i in range(len(recordings))]

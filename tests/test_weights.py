@@ -2,6 +2,8 @@
 
 import csv
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from acdref.nets import ACDNET_2024
 from acdref.predict.scoring import score_samples
 from acdref.synth import sound
 from acdref.tables.manifest import ACD_CLASSES
+
+SISTERS = {"acdnet": 1, "acdnet-small": 0.5}
 
 
 def test_they_are_the_network_of_the_paper_with_its_classes():
@@ -33,9 +37,23 @@ def test_they_hear_wind_and_bangs():
         assert heard > other
 
 
+@pytest.mark.parametrize(("name", "width"), SISTERS.items())
+def test_sisters_are_the_same_network_by_name(name, width):
+    net, meta = checkpoint.load_weights(name, backend="numpy")
+    assert net.config == ACDNET_2024.scaled(width)
+    assert tuple(meta["classes"]) == ACD_CLASSES
+    assert meta["calibration"]["recordings"] == 574 and sum(meta["calibration"]["fitted"]) == 10
+    assert f"`{name}`" in resource("weights", "README.md").read_text(encoding="utf-8")
+
+
+def test_no_others_ship():
+    assert {path.stem for path in resource("weights", "README.md").parent.glob("*.npz")} == {*SISTERS}
+
+
+@pytest.mark.parametrize("name", SISTERS)
 @pytest.mark.parametrize("level", [0.0, 0.01, 0.5])
-def test_silence_and_tones_get_no_tag(level):
-    net, meta = checkpoint.load_weights(resource("weights", "acdnet.npz"), backend="numpy")
+def test_silence_and_tones_get_no_tag(level, name):
+    net, meta = checkpoint.load_weights(name, backend="numpy")
     for hertz in (60, 440, 3000):
         tone = level * np.sin(2 * np.pi * hertz * np.arange(160_000) / 16_000).astype(np.float32)
         assert not (score_samples(net, tone) >= meta["thresholds"]).any()
@@ -61,6 +79,16 @@ def test_no_source_serves_training_and_thresholds_or_is_in_the_demo():
     assert not by_use["training"] & by_use["thresholds"]
     demo = {row["source_id"] for row in listed(resource("fixtures", "demo") / "manifest.csv")}
     assert len(demo) == 8 and not demo & (by_use["training"] | by_use["thresholds"])
+
+
+@pytest.mark.parametrize(
+    "given", [["--width", "0.5"], ["--name", "mine"], ["--widen", "acdnet", "--width", "2"]]
+)
+def test_a_sister_never_takes_the_name_of_the_shipped(tmp_path, given):
+    script = Path(__file__).parents[1] / "weights" / "train_weights.py"
+    command = [sys.executable, str(script), str(tmp_path), "--runs", str(tmp_path / "runs"), *given]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2 and "another --name" in done.stderr and not (tmp_path / "runs").exists()
 
 
 def test_a_widened_network_computes_the_same():

@@ -166,18 +166,20 @@ def main():
     parser.add_argument("--widen", metavar="WEIGHTS", help="begin with these, WIDTH times as wide")
     parser.add_argument("--name", default="acdnet", help="of the weights [%(default)s]")
     given = parser.parse_args()
+    if (given.name == "acdnet") != (given.width == 1):
+        parser.error("acdnet has --width 1, and other widths another --name")
+    if given.widen and given.width not in (2, 3, 4):
+        parser.error("--widen needs a --width of 2, 3 or 4")
     started = time.monotonic()
-    make_folder(given.runs)
-    rows = read_rows(given.data)
+    rows, runs = read_rows(given.data), given.runs / given.name
+    make_folder(runs)
     begin, stages = {"width": given.width}, STAGES
     if given.widen:
-        if given.width not in (2, 3, 4):
-            parser.error("--widen needs a --width of 2, 3 or 4")
         net, meta = checkpoint.load_weights(given.widen)
-        begin, stages = {"init": str(given.runs / "widened.npz")}, {LAST: STAGES[LAST]}
+        begin, stages = {"init": str(runs / "widened.npz")}, {LAST: STAGES[LAST]}
         checkpoint.save_weights(begin["init"], widened(net, round(given.width)), meta["classes"])
     for name, (options, *which) in stages.items():
-        run, manifest = given.runs / name, given.runs / f"{name}.csv"
+        run, manifest = runs / name, runs / f"{name}.csv"
         write_table(manifest, list(rows[0]), [list(row.values()) for row in chosen(rows, *which)])
         if epochs_done(run) < options.epochs:
             own = replace(options, manifest=str(manifest), root=str(given.data), **begin)

@@ -235,4 +235,6 @@ threads_option = option("--threads", click.IntRange(min=1), "Threads of the netw
 CLASSES = "a name with a comma in quotes, or @FILE with one a line"
 """What a list of classes on the command line looks like."""
 
-weights_option = option("--weights", PLACE, "Weights file, or the name of shipped ones  [default: acdnet]")
+weights_option = option(
+    "--weights", PLACE, "Weights file, or shipped ones: acdnet, acdnet-small  [default: acdnet]"
+)

@@ -32,7 +32,7 @@ def opened_tags(
     those for which the weights have no threshold.
     """
     from acdref.errors import naming
-    from acdref.predict.summary import Bar, read_tags
+    from acdref.predict.summary import THRESHOLD, Bar, read_tags
 
     usual = {}
     if weights is not None:
@@ -49,6 +49,6 @@ def opened_tags(
         if label not in counts.asked:
             has = f"it has {', '.join(sorted(counts.asked))}" if counts.asked else "it has no class"
             progress.log(f"{name}: nothing of class {label!r} ({has})")
-    if weights is not None and threshold is None:
-        for label in sorted(counts.asked - usual.keys() - by_class.keys()):
-            progress.log(f"{weights} has no class {label!r}: windows of it count at 0.5")
+    for label in sorted(counts.unsaid if weights is not None else ()):
+        if classes is None or label in classes:
+            progress.log(f"{weights} has no class {label!r}: windows of it count at {THRESHOLD}")

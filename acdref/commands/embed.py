@@ -29,13 +29,13 @@ from acdref.options.labels import WINDOW
 def command(paths, out, weights, backend, threads, window, hop, null, scheduler):
     """Write the embedding of each recording PATH: files, folders, or "-" for a list on stdin, as of predict.
 
-    An embedding is what the last layer of the network reads, 64 numbers for the shipped weights; that of a
+    An embedding is what the last layer of the network reads, 64 numbers for acdnet's weights; that of a
     recording is the mean over its windows, weighted by duration. A bad recording costs a line on stderr, and
     is not in the file; the others are.
 
     \b
     Formats (schema acdref.embeddings/1), by the ending of FILE:
-      .npz      paths (text), embeddings (N, 64), seconds, meta (JSON: schema, network, weights, sha256 of
+      .npz      paths (text), embeddings (N, D), seconds, meta (JSON: schema, network, weights, sha256 of
                 the network, window, hop); numpy.load reads it without pickle
       .parquet  columns path, seconds, embedding; the same JSON as metadata `acdref` (needs pyarrow)
 

@@ -19,7 +19,7 @@ from acdref.commands._output import check_output
 @option(
     "--precision",
     ("float32", "float16", "int8"),
-    "In which the model keeps its weights: half or a quarter of the size; all is computed in float32",
+    "In which the model keeps its weights: half or a third of the size; all is computed in float32",
     default="float32",
 )
 @option(

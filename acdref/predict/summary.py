@@ -86,6 +86,8 @@ class Bar:
     ----------
     asked : set of str
         The classes of the scores so far.
+    unsaid : set of str
+        Those of windows that nothing but the 0.5 is said of.
 
     Raises
     ------
@@ -108,6 +110,7 @@ class Bar:
         check_thresholds(by_class)
         self._by_class, self._threshold, self._usual = by_class, threshold, usual
         self.asked: set[str] = set()
+        self.unsaid: set[str] = set()
 
     def __call__(self, label: str, score: float, seconds: float | None = None) -> bool:
         """Of a class, its score, and the seconds of the window; None for those of an event."""
@@ -115,6 +118,8 @@ class Bar:
         least = self._by_class.get(label, self._threshold)
         if least is None:
             usual = self._usual.get(label, THRESHOLD)
+            if seconds is not None and label not in self._usual:
+                self.unsaid.add(label)
             least = 0.0 if seconds is None else _least(usual, seconds)
         return score >= least
 

@@ -35,7 +35,8 @@ def test_model_runs(tmp_path):
 def test_licence_of_the_shipped_weights(tmp_path):
     import onnx
 
-    for options, licence in (((), "MIT"), (("--licence", "CC BY 4.0"), "CC BY 4.0")):
+    by_name = ("--weights", "acdnet-small"), "MIT"
+    for options, licence in (((), "MIT"), by_name, (("--licence", "CC BY 4.0"), "CC BY 4.0")):
         path = str(tmp_path / "net.onnx")
         assert CliRunner().invoke(command, ["--onnx", path, *options]).exit_code == 0
         assert {one.key: one.value for one in onnx.load(path).metadata_props}["licence"] == licence

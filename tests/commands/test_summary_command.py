@@ -67,7 +67,9 @@ def test_windows_at_the_thresholds_of_weights(tmp_path):
     code, text, err = program("summary", "--weights", tmp_path / "own.npz", "-", stdin=other)
     assert code == 0 and "a.wav,bell" in text and "a.wav,rain" in text
     assert err == f"acdref: {tmp_path / 'own.npz'} has no class 'bell': windows of it count at 0.5\n"
-    for own in (["--threshold", 0.2], ["--class-threshold", "bell=0.2"]):
+    events = b"path,onset,offset,label,score\na.wav,0,1,bell,0.6\n"
+    assert program("summary", "--weights", tmp_path / "own.npz", "-", stdin=events)[2] == ""
+    for own in (["--threshold", 0.2], ["--class-threshold", "bell=0.2"], ["--classes", "rain"]):
         assert program("summary", "--weights", tmp_path / "own.npz", *own, "-", stdin=other)[2] == ""
     code, text, err = program("summary", "--weights", tmp_path / "none.npz", "-", stdin=rows)
     assert (code, text) == (1, "") and err.count("\n") == 1 and "none.npz" in err
