@@ -11,7 +11,7 @@ scores the recordings of a fold and prints, of each file of weights:
   sources, five times so that each source is left out once, and at the best thresholds in hindsight; and the
   expected calibration error, as the network was trained and when scale and shift are fitted to other sources.
 
-The JSON file keeps the rows of other weights that it has of the same recordings.  The diagram, which wants
+The JSON file keeps the rows of other weights that it has of the same fold.  The diagram, which wants
 matplotlib, has how often a class was there beside how sure the weights were of it.
 """
 
@@ -59,6 +59,12 @@ def held_out(given, classes):
     )
 
 
+def collections(manifest):
+    """Which recordings are of each collection, where there are several: the first folder of the paths."""
+    first = np.array([path.split("/")[0] for path in manifest.paths])
+    return {name: first == name for name in ("corpus", "extra") if 0 < (first == name).sum() < len(first)}
+
+
 def chooses_recordings(parser):
     """The arguments that :func:`held_out` goes by."""
     parser.add_argument("manifest", type=Path)
@@ -102,10 +108,8 @@ def measured(manifest, windows, meta):
         "f1_crossed": metrics.f_score(y, tags),
         "f1_best": metrics.f_score(y, p, metrics.best_thresholds(y, p, repeats=0)),
     }
-    for collection in ("corpus", "extra"):
-        own = np.array([path.startswith(f"{collection}/") for path in manifest.paths])
-        if own.any() and not own.all():
-            by_class[f"ap_{collection}"] = ap(y[own], p[own])
+    for name, own in collections(manifest).items():
+        by_class[f"ap_{name}"] = ap(y[own], p[own])
     rows = [
         {"name": name, "low": low[c], "high": high[c]} | {key: value[c] for key, value in by_class.items()}
         for c, name in enumerate(classes)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from machine import describe
-from model_card import chooses_recordings, held_out, name_of
+from model_card import chooses_recordings, collections, held_out, name_of
 from onnx_clients import runner, tags
 from report import RESULTS, Table
 
@@ -42,26 +42,23 @@ COLUMNS = {
 
 
 def quality(manifest, p):
-    """mAP of all recordings, and of each collection: the first folder of the paths."""
-    found = {"map": metrics.mean_average_precision(manifest.labels, p)}
-    collection = np.array([path.split("/")[0] for path in manifest.paths])
-    for name in ("corpus", "extra"):
-        own = collection == name
-        if own.any():
-            found[f"map_{name}"] = metrics.mean_average_precision(manifest.labels[own], p[own])
-    return {key: float(value) for key, value in found.items()}
+    """mAP of all recordings, and of each collection."""
+    whole = {"": np.ones(len(manifest), bool)}
+    return {
+        f"map_{name}".rstrip("_"): metrics.mean_average_precision(manifest.labels[own], p[own])
+        for name, own in (whole | collections(manifest)).items()
+    }
 
 
 def gained(manifest, p, q):
     """How much more mAP q has than p, and the interval of that, of the same sources drawn anew."""
 
-    def more(weight=None):
-        of_each = (metrics.mean_average_precision(manifest.labels, scores, weight) for scores in (q, p))
-        return float(np.subtract(*of_each))
+    def more(y, q, weight=None):
+        of = metrics.mean_average_precision
+        return of(y, q, weight) - of(y, p, weight)
 
-    drawn = [more(weight) for weight in metrics.bootstrap_weights(manifest.sources, 1000)]
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return {"more": more(), "low": float(low), "high": float(high)}
+    low, high = metrics.bootstrap_interval(more, manifest.labels, q, manifest.sources)
+    return {"more": more(manifest.labels, q), "low": low, "high": high}
 
 
 def of_file(path, called, manifest, p, least):

@@ -80,7 +80,7 @@ STAGES = {"long": (LONG, 60, True), "wide": (WIDE, 60, True), "even": (EVEN, 20,
 """Options; from how many recordings of a repository and class on no more of that class are needed (two fifths
 of the urban ones are from the same street microphones, nearly nine tenths of the cats from one study); and
 whether unnamed sources count."""
-LAST = "even"
+LAST = [*STAGES][-1]
 HERE = Path(__file__).resolve().parent
 
 
