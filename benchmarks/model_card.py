@@ -65,22 +65,27 @@ def collections(manifest):
     return {name: first == name for name in ("corpus", "extra") if 0 < (first == name).sum() < len(first)}
 
 
-def chooses_recordings(parser):
+def chooses_recordings(parser, fold=True):
     """The arguments that :func:`held_out` goes by."""
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--root")
-    parser.add_argument("--fold", default="4", help="[%(default)s]")
+    if fold:
+        parser.add_argument("--fold", default="4", help="[%(default)s]")
     parser.add_argument("--without", default="", help="sources to leave out, such as 'mtr:*'")
 
 
-def crossed(manifest, windows):
-    """Calibrated scores (n, C), and tags at thresholds, both fitted to other sources."""
+def parts(manifest):
+    """The part that each recording is in; those of a source are in one."""
     names = sorted(set(manifest.sources))
     part = np.random.default_rng(0).permutation(len(names)) % PARTS
-    group = np.array([part[names.index(source)] for source in manifest.sources])
+    return [part[names.index(source)] for source in manifest.sources]
+
+
+def crossed(manifest, windows, part):
+    """Calibrated scores (n, C), and tags at thresholds, both fitted to the other parts."""
     scores, tags = np.empty(manifest.labels.shape), np.empty(manifest.labels.shape)
-    for k in range(PARTS):
-        rest, own = np.flatnonzero(group != k), np.flatnonzero(group == k)
+    for inside in [np.equal(part, each) for each in np.unique(part)]:
+        rest, own = np.flatnonzero(~inside), np.flatnonzero(inside)
         fitted = calibration(manifest.select(rest), [windows[i] for i in rest])
         scores[own] = applied([windows[i] for i in own], fitted.scale, fitted.shift)
         tags[own] = scores[own] > fitted.thresholds
@@ -95,9 +100,9 @@ def measured(manifest, windows, meta):
     ap, sources = metrics.average_precision, np.array(manifest.sources)
     low, high = metrics.bootstrap_intervals(ap, y, p, manifest.sources)
     all_low, all_high = metrics.bootstrap_interval(metrics.mean_average_precision, y, p, manifest.sources)
-    whole, tags = crossed(manifest, windows)
+    whole, tags = crossed(manifest, windows, parts(manifest))
     before = meta.get("calibration")
-    raw = applied(windows, *_undone(before)) if before else p
+    raw = applied(windows, *undone(before)) if before else p
     by_class = {
         "positives": (y == 1).sum(axis=0),
         "sources": [len({*sources[y[:, c] == 1]}) for c in range(len(classes))],
@@ -121,10 +126,10 @@ def measured(manifest, windows, meta):
     }
     errors = {"error": metrics.reliability(y, whole).error, "error_before": metrics.reliability(y, raw).error}
     rows.append({"name": "mean", "low": all_low, "high": all_high} | means | errors)
-    return [{key: _plain(value) for key, value in row.items()} for row in rows], (y, raw, whole)
+    return [{key: plain(value) for key, value in row.items()} for row in rows], (y, raw, whole)
 
 
-def _undone(before):
+def undone(before):
     """Scale and shift that take back what calibration did."""
     scale, shift = np.array(before["scale"]), np.array(before["shift"])
     return 1 / scale, -shift / scale
@@ -136,7 +141,8 @@ def name_of(file):
     return path.parent.name if path.stem == "best" else path.stem
 
 
-def _plain(value):
+def plain(value):
+    """For JSON."""
     value = value.item() if isinstance(value, np.generic) else value
     return None if value != value else value
 

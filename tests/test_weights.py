@@ -82,9 +82,16 @@ def test_no_source_serves_training_and_thresholds_or_is_in_the_demo():
 
 
 @pytest.mark.parametrize(
-    "given", [["--width", "0.5"], ["--name", "mine"], ["--widen", "acdnet", "--width", "2"]]
+    "given",
+    [
+        ["--width", "0.5"],
+        ["--name", "mine"],
+        ["--widen", "acdnet", "--width", "2"],
+        ["--held-out", "1"],
+        ["--share", "0.5"],
+    ],
 )
-def test_a_sister_never_takes_the_name_of_the_shipped(tmp_path, given):
+def test_no_other_takes_the_name_of_the_shipped(tmp_path, given):
     script = Path(__file__).parents[1] / "weights" / "train_weights.py"
     command = [sys.executable, str(script), str(tmp_path), "--runs", str(tmp_path / "runs"), *given]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)

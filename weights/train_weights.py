@@ -2,10 +2,9 @@
 
     python weights/train_weights.py DATA --runs DIR
     python weights/train_weights.py DATA --runs DIR --width 0.5 --name acdnet-small
-    python weights/train_weights.py DATA --runs DIR --width 2 --widen acdnet --name acdnet-large
 
 DATA/all.csv lists recordings with their classes, sources, licences and folds.  Fold 4 is never trained on:
-the figures of the weights, and their thresholds, are from it.  Three stages, each an `acdref train` run that
+the figures of the weights, and their thresholds, are from it.  Four stages, each an `acdref train` run that
 is continued when the script is started again:
 
 1. long: from random weights, sequences of 2 and 4 s, each one recording, repeated where it is shorter: most
@@ -14,10 +13,18 @@ is continued when the script is started again:
    anything to tag.
 3. even: the same with fewer recordings of one repository, and more often without high frequencies, because
    the second stage had taken the recorder of most cats for the cat.
+4. single: one recording in a sequence, not mixed, as it is when a recording is tagged.
 
-A step of a wide network is dear: with --widen it begins with what narrower weights have learnt, and has the
-last stage alone.  The last weights are calibrated on fold 4, and written to weights/NAME.npz;
-weights/sources.csv has the sources of all recordings, with their licences.
+The last weights are calibrated on fold 4, and written to weights/NAME.npz; weights/sources.csv has the
+sources of all recordings, with their licences.
+
+    python weights/train_weights.py DATA --runs DIR --width 2 --name acdnet-large --widen acdnet --stages even
+    python weights/train_weights.py DATA --runs DIR --width 0.5 --name small-1 --held-out 1 --share 0.6
+
+With some of the stages alone, a share of their epochs, or another fold held out, the weights do not ship:
+they stay in the folder of their run.  A step of a wide network is dear: with --widen it begins with what
+narrower weights have learnt.  Several folds, each held out once, measure the recipe
+(benchmarks/four_trainings.py).
 """
 
 import argparse
@@ -76,11 +83,22 @@ EVEN = replace(
     augment=replace(WIDE.augment, low_pass=0.5),
     seed=23,
 )
-STAGES = {"long": (LONG, 60, True), "wide": (WIDE, 60, True), "even": (EVEN, 20, False)}
+SINGLE = replace(
+    EVEN,
+    mix_max=1,
+    fill="repeat",
+    augment=replace(EVEN.augment, low_pass=0.2),
+    seed=24,
+)
+STAGES = {
+    "long": (LONG, 60, True),
+    "wide": (WIDE, 60, True),
+    "even": (EVEN, 20, False),
+    "single": (SINGLE, 20, False),
+}
 """Options; from how many recordings of a repository and class on no more of that class are needed (two fifths
 of the urban ones are from the same street microphones, nearly nine tenths of the cats from one study); and
 whether unnamed sources count."""
-LAST = [*STAGES][-1]
 HERE = Path(__file__).resolve().parent
 
 
@@ -90,13 +108,13 @@ def read_rows(data):
         return list(csv.DictReader(file))
 
 
-def chosen(rows, most, unnamed):
-    """All named that are held out; of the others each that has a class of which fewer than `most` from its
-    repository are taken."""
+def chosen(rows, fold, most, unnamed):
+    """All named of the fold that is held out; of the others each that has a class of which fewer than `most`
+    from its repository are taken."""
     had, taken = Counter(), set()
     for i in random.Random(0).sample(range(len(rows)), len(rows)):
         row = rows[i]
-        held_out = row["fold"] == HELD_OUT
+        held_out = row["fold"] == fold
         if row["source_id"].startswith(UNNAMED) and (held_out or not unnamed):
             continue
         kinds = [(name, row["source_repo"]) for name in row["classes"].split(";")]
@@ -110,7 +128,7 @@ def chosen(rows, most, unnamed):
 
 def sources(rows):
     """Of each source of the recordings of any stage: where it is from, its licence, and what it serves."""
-    rows = {row["path"]: row for _, most, unnamed in STAGES.values() for row in chosen(rows, most, unnamed)}
+    rows = {row["path"]: row for _, *which in STAGES.values() for row in chosen(rows, HELD_OUT, *which)}
     names = ("source_id", "source_repo", "licence", "attribution")
     uses = {True: "thresholds", False: "training"}
     count = Counter((*(row[name] for name in names), uses[row["fold"] == HELD_OUT]) for row in rows.values())
@@ -165,31 +183,43 @@ def main():
     parser.add_argument("--width", type=float, default=1.0, help="of the network [%(default)s]")
     parser.add_argument("--widen", metavar="WEIGHTS", help="begin with these, WIDTH times as wide")
     parser.add_argument("--name", default="acdnet", help="of the weights [%(default)s]")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=[*STAGES], help="[all]")
+    parser.add_argument("--held-out", default=HELD_OUT, metavar="FOLD", help="[%(default)s]")
+    parser.add_argument("--share", type=float, default=1.0, help="of the epochs [%(default)s]")
     given = parser.parse_args()
-    if (given.name == "acdnet") != (given.width == 1):
-        parser.error("acdnet has --width 1, and other widths another --name")
+    ships = (given.held_out, given.share, given.stages) == (HELD_OUT, 1, [*STAGES])
+    if (given.name == "acdnet") != (given.width == 1 and ships):
+        parser.error("acdnet has --width 1 and is whole, and others have another --name")
     if given.widen and given.width not in (2, 3, 4):
         parser.error("--widen needs a --width of 2, 3 or 4")
     started = time.monotonic()
     rows, runs = read_rows(given.data), given.runs / given.name
     make_folder(runs)
-    begin, stages = {"width": given.width}, STAGES
+    begin = {"width": given.width}
     if given.widen:
         net, meta = checkpoint.load_weights(given.widen)
-        begin, stages = {"init": str(runs / "widened.npz")}, {LAST: STAGES[LAST]}
+        begin = {"init": str(runs / "widened.npz")}
         checkpoint.save_weights(begin["init"], widened(net, round(given.width)), meta["classes"])
-    for name, (options, *which) in stages.items():
+    for name in given.stages:
+        options, *which = STAGES[name]
         run, manifest = runs / name, runs / f"{name}.csv"
-        write_table(manifest, list(rows[0]), [list(row.values()) for row in chosen(rows, *which)])
-        if epochs_done(run) < options.epochs:
-            own = replace(options, manifest=str(manifest), root=str(given.data), **begin)
-            train(own, run, resume=True, observer=Printer())
+        taken = chosen(rows, given.held_out, *which)
+        write_table(manifest, list(rows[0]), [list(row.values()) for row in taken])
+        epochs = max(1, round(options.epochs * given.share))
+        if epochs_done(run) < epochs:
+            own = {"manifest": str(manifest), "root": str(given.data), "val_fold": given.held_out}
+            train(replace(options, epochs=epochs, **own, **begin), run, resume=True, observer=Printer())
         begin = {"init": str(run / "best.npz")}
     net, meta = checkpoint.load_weights(begin["init"])
-    held_out = open_dataset(manifest, given.data, meta["classes"]).where(fold=HELD_OUT)
-    calibrate.save(calibrate.calibrate(net, held_out), begin["init"], HERE / f"{given.name}.npz")
-    write_table(HERE / "sources.csv", *sources(rows))
-    print(f"wrote weights and sources after {(time.monotonic() - started) / 60:.0f} minutes", file=sys.stderr)
+    held_out = open_dataset(manifest, given.data, meta["classes"]).where(fold=given.held_out)
+    folder = HERE if ships else runs
+    calibrate.save(calibrate.calibrate(net, held_out), begin["init"], folder / f"{given.name}.npz")
+    if ships:
+        write_table(HERE / "sources.csv", *sources(rows))
+    print(
+        f"wrote {folder / given.name}.npz after {(time.monotonic() - started) / 60:.0f} minutes",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

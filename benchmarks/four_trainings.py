@@ -1,0 +1,123 @@
+"""How good the recipe of the shipped weights is on sources that it has not met: several trainings, each with
+another fold held out, and every recording scored by the one that has not heard it.
+
+    python benchmarks/four_trainings.py MANIFEST [--root DIR] [--without GLOB] --weights FOLD=WEIGHTS ...
+
+The weights are those of
+
+    python weights/train_weights.py DATA --runs DIR --width 0.5 --name small-FOLD --held-out FOLD [--share S]
+
+Scores are pooled as the networks were trained, without scale and shift.  By class, average precision of all
+recordings; of each collection, the first folder of the paths; and of the first part of extra, those with an
+x in their number, with its interval by source.  F1, of all, is with scale, shift and thresholds that were
+fitted to the other folds, and at the thresholds that are best in hindsight.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from machine import describe
+from model_card import chooses_recordings, collections, crossed, held_out, plain, undone
+from report import RESULTS, Table
+
+from acdref import metrics
+from acdref.calibrate import fold
+from acdref.checkpoint import load_weights
+from acdref.files import sha256, weights_file
+from acdref.predict.scoring import mean_over_windows, score_manifest
+from acdref.tables.manifest import ACD_CLASSES
+
+FIRST = "_x"
+"""In the file names of the first part of extra, and of no others."""
+COLUMNS = {
+    "class": "{name}",
+    "positives": "{positives}",
+    "AP": "{ap:.3f}",
+    "AP, corpus": "{ap_corpus:.3f}",
+    "AP, extra": "{ap_extra:.3f}",
+    "positives, x": "{positives_x}",
+    "sources, x": "{sources_x}",
+    "AP, x": "{ap_x:.3f}",
+    "95 % interval": "{low:.2f} to {high:.2f}",
+    "F1, other folds": "{f1_crossed:.3f}",
+    "F1, in hindsight": "{f1_best:.3f}",
+}
+
+
+def scored(manifest, weights):
+    """Of each recording its windows, scored by the network that its fold was held out from, as trained."""
+    windows = [None] * len(manifest)
+    for held, file in weights.items():
+        net, meta = load_weights(weights_file(file))
+        if "calibration" in meta:
+            fold(net, *undone(meta["calibration"]))
+        if tuple(meta["classes"]) != manifest.classes:
+            raise SystemExit(f"{file} has other classes")
+        own = [i for i, other in enumerate(manifest.fold) if other == held]
+        found = {}
+        score_manifest(net, manifest.select(own), on_windows=found.__setitem__)
+        for k, i in enumerate(own):
+            windows[i] = found[k]
+    return windows
+
+
+def measured(manifest, windows):
+    """Rows: one a class, and one of all."""
+    y, classes, ap = manifest.labels, manifest.classes, metrics.average_precision
+    p = np.array([mean_over_windows(own) for own in windows])
+    scores, tags = crossed(manifest, windows, manifest.fold)
+    first = np.array([FIRST in Path(path).name for path in manifest.paths])
+    x, sources = manifest.select(np.flatnonzero(first)), np.array(manifest.sources)[first]
+    low, high = metrics.bootstrap_intervals(ap, x.labels, p[first], x.sources)
+    mean_ap = metrics.mean_average_precision
+    all_low, all_high = metrics.bootstrap_interval(mean_ap, x.labels, p[first], x.sources)
+    quality = {
+        "ap": ap(y, p),
+        "ap_x": ap(x.labels, p[first]),
+        "f1_crossed": metrics.f_score(y, tags),
+        "f1_best": metrics.f_score(y, scores, metrics.best_thresholds(y, scores, repeats=0)),
+    }
+    for name, own in collections(manifest).items():
+        quality[f"ap_{name}"] = ap(y[own], p[own])
+    by_class = quality | {
+        "positives": (y == 1).sum(axis=0),
+        "positives_x": (x.labels == 1).sum(axis=0),
+        "sources_x": [len({*sources[own == 1]}) for own in x.labels.T],
+        "low": low,
+        "high": high,
+    }
+    rows = [
+        {"name": name} | {key: value[c] for key, value in by_class.items()} for c, name in enumerate(classes)
+    ]
+    means = {key: metrics.mean_over_classes(np.asarray(value, np.float64)) for key, value in quality.items()}
+    rows.append({"name": "mean", "low": all_low, "high": all_high} | means)
+    return [{key: plain(value) for key, value in row.items()} for row in rows]
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    chooses_recordings(parser, fold=False)
+    parser.add_argument("--weights", action="append", required=True, metavar="FOLD=WEIGHTS")
+    parser.add_argument("--json", type=Path, default=RESULTS / "four_trainings.json")
+    given = parser.parse_args()
+    weights = dict(pair.split("=", 1) for pair in given.weights)
+    given.fold = ",".join(weights)
+    manifest = held_out(given, ACD_CLASSES)
+    hashes = {held: sha256(weights_file(file)) for held, file in weights.items()}
+    table = Table(
+        COLUMNS,
+        describe("acdref", "numpy", "numba"),
+        without=given.without,
+        weights=hashes,
+        recordings=len(manifest),
+    )
+    for row in measured(manifest, scored(manifest, weights)):
+        table.add(**row)
+    table.write(given.json)
+
+
+if __name__ == "__main__":
+    main()
