@@ -18,7 +18,7 @@ is continued when the script is started again:
 The last weights are calibrated on fold 4, and written to weights/NAME.npz; weights/sources.csv has the
 sources of all recordings, with their licences.
 
-    python weights/train_weights.py DATA --runs DIR --width 2 --name acdnet-large --widen acdnet --stages even
+    python weights/train_weights.py DATA --runs DIR --width 2 --name acdnet-large --widen acdnet --stages single
     python weights/train_weights.py DATA --runs DIR --width 0.5 --name small-1 --held-out 1 --share 0.6
 
 With some of the stages alone, a share of their epochs, or another fold held out, the weights do not ship:
