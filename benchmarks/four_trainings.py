@@ -1,19 +1,21 @@
-"""How good the recipe of the shipped weights is on sources that it has not met: several trainings, each with
-another fold held out, and every recording scored by the one that has not heard it.
+"""How good a recipe of weights is on sources that it has not met: several trainings, each with another fold
+held out, and every recording scored by the one that has not heard it.
 
-    python benchmarks/four_trainings.py MANIFEST [--root DIR] [--without GLOB] --weights FOLD=WEIGHTS ...
+    python benchmarks/four_trainings.py MANIFEST [--root DIR] --without 'mtr:*' --weights A --weights B ...
 
-The weights are those of
-
-    python weights/train_weights.py DATA --runs DIR --width 0.5 --name small-FOLD --held-out FOLD [--share S]
+The weights are those of `weights/train_weights.py`, whose recipe lies beside them and says which fold was
+held out; those that ship have fold 4 held out.  The JSON file has the recipe of each.
 
 Scores are pooled as the networks were trained, without scale and shift.  By class, average precision of all
 recordings; of each collection, the first folder of the paths; and of the first part of extra, those with an
-x in their number, with its interval by source.  F1, of all, is with scale, shift and thresholds that were
-fitted to the other folds, and at the thresholds that are best in hindsight.
+x in their number, with its interval by source (the chance of a training is not in it).  F1, of all, is with
+scale, shift and thresholds that were fitted to the other folds, and at the thresholds that are best for
+these scores in hindsight.
 """
 
 import argparse
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,18 +47,25 @@ COLUMNS = {
 }
 
 
+def recipe_of(file):
+    """What weights were made with; of those that ship the fold alone."""
+    beside = Path(file).parent / "recipe.json"
+    return json.loads(beside.read_text()) if beside.exists() else {"held_out": "4"}
+
+
 def scored(manifest, weights):
     """Of each recording its windows, scored by the network that its fold was held out from, as trained."""
     windows = [None] * len(manifest)
     for held, file in weights.items():
-        net, meta = load_weights(weights_file(file))
+        net, meta = load_weights(file)
+        if tuple(meta["classes"]) != manifest.classes:
+            sys.exit(f"{file} has other classes")
         if "calibration" in meta:
             fold(net, *undone(meta["calibration"]))
-        if tuple(meta["classes"]) != manifest.classes:
-            raise SystemExit(f"{file} has other classes")
         own = [i for i, other in enumerate(manifest.fold) if other == held]
         found = {}
-        score_manifest(net, manifest.select(own), on_windows=found.__setitem__)
+        part = manifest.select(own)
+        score_manifest(net, part, lambda error: sys.exit(str(error)), on_windows=found.__setitem__)
         for k, i in enumerate(own):
             windows[i] = found[k]
     return windows
@@ -100,18 +109,21 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     chooses_recordings(parser, fold=False)
-    parser.add_argument("--weights", action="append", required=True, metavar="FOLD=WEIGHTS")
+    parser.add_argument("--weights", action="append", required=True, help="file or name, twice or more")
     parser.add_argument("--json", type=Path, default=RESULTS / "four_trainings.json")
     given = parser.parse_args()
-    weights = dict(pair.split("=", 1) for pair in given.weights)
+    files = [weights_file(name) for name in given.weights]
+    weights = {recipe_of(file)["held_out"]: file for file in files}
+    if len(weights) < max(2, len(files)):
+        parser.error("two weights or more, each with another fold held out")
     given.fold = ",".join(weights)
     manifest = held_out(given, ACD_CLASSES)
-    hashes = {held: sha256(weights_file(file)) for held, file in weights.items()}
+    made = {held: recipe_of(file) | {"sha256": sha256(file)} for held, file in weights.items()}
     table = Table(
         COLUMNS,
         describe("acdref", "numpy", "numba"),
         without=given.without,
-        weights=hashes,
+        weights=made,
         recordings=len(manifest),
     )
     for row in measured(manifest, scored(manifest, weights)):

@@ -52,7 +52,7 @@ COLUMNS = {
 
 
 def held_out(given, classes):
-    """The recordings of a fold, but of some sources."""
+    """The recordings of a fold, or several, but of some sources."""
     manifest = open_dataset(given.manifest, given.root, classes).where(fold=given.fold)
     return manifest.select(
         [i for i, s in enumerate(manifest.sources) if not fnmatch.fnmatch(s, given.without)]
@@ -66,7 +66,7 @@ def collections(manifest):
 
 
 def chooses_recordings(parser, fold=True):
-    """The arguments that :func:`held_out` goes by."""
+    """The arguments that :func:`held_out` goes by, of which a script may set the fold itself."""
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--root")
     if fold:

@@ -1,6 +1,7 @@
 """The shipped weights: whole, of the documented network, and not deaf to sounds of the generator."""
 
 import csv
+import json
 import runpy
 import subprocess
 import sys
@@ -85,17 +86,56 @@ def test_no_source_serves_training_and_thresholds_or_is_in_the_demo():
     "given",
     [
         ["--width", "0.5"],
-        ["--name", "mine"],
         ["--widen", "acdnet", "--width", "2"],
         ["--held-out", "1"],
         ["--share", "0.5"],
+        ["--stages", "long"],
+        ["--name", "acdnet-small"],
     ],
 )
 def test_no_other_takes_the_name_of_the_shipped(tmp_path, given):
-    script = Path(__file__).parents[1] / "weights" / "train_weights.py"
-    command = [sys.executable, str(script), str(tmp_path), "--runs", str(tmp_path / "runs"), *given]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = started(tmp_path, given)
     assert done.returncode == 2 and "another --name" in done.stderr and not (tmp_path / "runs").exists()
+
+
+def started(data, given):
+    """The script, with a folder of runs in that of the data."""
+    script = Path(__file__).parents[1] / "weights" / "train_weights.py"
+    command = [sys.executable, str(script), str(data), "--runs", str(data / "runs"), *given]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+
+
+@pytest.mark.parametrize("given", [["--held-out", "5"], ["--held-out", "1,2"], ["--share", "0"]])
+def test_a_fold_is_held_out_and_something_is_trained(tmp_path, given):
+    (tmp_path / "all.csv").write_text("path,fold\na.wav,1\nb.wav,2\nc.wav,4\n")
+    done = started(tmp_path, ["--name", "mine", *given])
+    assert done.returncode == 2 and "is a fold of all.csv" in done.stderr and not (tmp_path / "runs").exists()
+
+
+def test_a_run_goes_on_by_its_own_recipe_alone(tmp_path):
+    (tmp_path / "all.csv").write_text("path,fold\na.wav,1\nc.wav,4\n")
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    recipe = {"width": 1.0, "widen": None, "held_out": "1", "share": 1.0, "stages": ["long"]}
+    (tmp_path / "runs" / "mine" / "recipe.json").write_text(json.dumps(recipe))
+    done = started(tmp_path, ["--name", "mine", "--stages", "long"])
+    assert done.returncode == 2 and "is of another recipe" in done.stderr
+    assert [path.name for path in (tmp_path / "runs" / "mine").iterdir()] == ["recipe.json"]
+
+
+def test_the_held_out_fold_is_whole_and_the_others_are_thinned():
+    chosen = runpy.run_path(str(Path(__file__).parents[1] / "weights" / "train_weights.py"))["chosen"]
+    rows = [
+        {"fold": fold, "source_id": f"{kind}{n}", "source_repo": "r", "classes": "dog"}
+        for fold in "12"
+        for kind in ("a:", "mtr:")
+        for n in range(9)
+    ]
+    taken = chosen(rows, "2", 3, True)
+    assert [row for row in taken if row["fold"] == "2"] == [
+        r for r in rows if r["fold"] == "2" and "a:" in r["source_id"]
+    ]
+    assert sum(row["fold"] == "1" for row in taken) == 3
+    assert not any("mtr:" in row["source_id"] for row in chosen(rows, "2", 99, False))
 
 
 def test_a_widened_network_computes_the_same():

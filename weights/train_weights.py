@@ -7,28 +7,30 @@ DATA/all.csv lists recordings with their classes, sources, licences and folds.  
 the figures of the weights, and their thresholds, are from it.  Four stages, each an `acdref train` run that
 is continued when the script is started again:
 
-1. long: from random weights, sequences of 2 and 4 s, each one recording, repeated where it is shorter: most
-   of the recordings are, and a step then costs a third of one on 10 s.
+1. long: from random weights, sequences of 2 and 4 s, mixtures of one or two recordings, each repeated where
+   it is shorter: most of the recordings are, and a step then costs a third of one on 10 s.
 2. wide: begins with these; sequences of 2 to 10 s, filled in several ways, of any level, and some without
    anything to tag.
 3. even: the same with fewer recordings of one repository, and more often without high frequencies, because
    the second stage had taken the recorder of most cats for the cat.
-4. single: one recording in a sequence, not mixed, as it is when a recording is tagged.
+4. single: of the same, one recording in a sequence, repeated and not mixed, as it is when a recording is
+   tagged; with high frequencies oftener again.
 
 The last weights are calibrated on fold 4, and written to weights/NAME.npz; weights/sources.csv has the
 sources of all recordings, with their licences.
 
-    python weights/train_weights.py DATA --runs DIR --width 2 --name acdnet-large --widen acdnet --stages single
-    python weights/train_weights.py DATA --runs DIR --width 0.5 --name small-1 --held-out 1 --share 0.6
+    python weights/train_weights.py DATA --runs DIR --name wide --width 2 --widen acdnet --stages single
+    python weights/train_weights.py DATA --runs DIR --name small-1 --width 0.5 --held-out 1 --share 0.6
 
-With some of the stages alone, a share of their epochs, or another fold held out, the weights do not ship:
-they stay in the folder of their run.  A step of a wide network is dear: with --widen it begins with what
-narrower weights have learnt.  Several folds, each held out once, measure the recipe
-(benchmarks/four_trainings.py).
+Weights of another width or name, with some of the stages, a share of their epochs, or another fold held out,
+do not ship: they stay in DIR/NAME.  The first of the stages begins from random weights, or with --widen,
+since a step of a wide network is dear, with what narrower weights have learnt.  Several folds, each held out
+once, measure the recipe (benchmarks/four_trainings.py).
 """
 
 import argparse
 import csv
+import json
 import random
 import sys
 import time
@@ -41,14 +43,15 @@ import numpy as np
 from acdref import calibrate, checkpoint
 from acdref.augment import AUGMENTATIONS
 from acdref.data import open_dataset
-from acdref.files import make_folder, write_table
+from acdref.files import make_folder, write_table, write_text
 from acdref.nets import ACDNet
 from acdref.train import Observer, Options, train
 
 HELD_OUT = "4"
+SHIPPED = {"acdnet": 1.0, "acdnet-small": 0.5}  # widths
 UNNAMED = "mtr:"
-"""Sources of a game's trains, short loops that nobody says who recorded: the last stage is without them, and
-nothing is measured on them."""
+"""Sources of a game's trains, short loops that nobody says who recorded: the last two stages are without
+them, and nothing is measured on them."""
 LONG = Options(
     manifest="",
     val_fold=HELD_OUT,
@@ -99,6 +102,8 @@ STAGES = {
 """Options; from how many recordings of a repository and class on no more of that class are needed (two fifths
 of the urban ones are from the same street microphones, nearly nine tenths of the cats from one study); and
 whether unnamed sources count."""
+RECIPE = "recipe.json"
+"""In the folder of a run: what it was made with."""
 HERE = Path(__file__).resolve().parent
 
 
@@ -174,33 +179,48 @@ def epochs_done(run):
     return len(metrics.read_text().splitlines()) - 1 if metrics.exists() else 0
 
 
-def main():
+def asked():
+    """The arguments, what of them makes the weights, and whether these ship."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, help="folder with all.csv and its recordings")
     parser.add_argument("--runs", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--name", default="acdnet", help="of the weights [%(default)s]")
     parser.add_argument("--width", type=float, default=1.0, help="of the network [%(default)s]")
     parser.add_argument("--widen", metavar="WEIGHTS", help="begin with these, WIDTH times as wide")
-    parser.add_argument("--name", default="acdnet", help="of the weights [%(default)s]")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=[*STAGES], help="[all]")
     parser.add_argument("--held-out", default=HELD_OUT, metavar="FOLD", help="[%(default)s]")
-    parser.add_argument("--share", type=float, default=1.0, help="of the epochs [%(default)s]")
+    parser.add_argument("--share", type=float, default=1.0, help="of the epochs, at most 1 [%(default)s]")
     given = parser.parse_args()
-    ships = (given.held_out, given.share, given.stages) == (HELD_OUT, 1, [*STAGES])
-    if (given.name == "acdnet") != (given.width == 1 and ships):
-        parser.error("acdnet has --width 1 and is whole, and others have another --name")
-    if given.widen and given.width not in (2, 3, 4):
-        parser.error("--widen needs a --width of 2, 3 or 4")
+    recipe = {name: getattr(given, name) for name in ("width", "widen", "held_out", "share")}
+    recipe["stages"] = [name for name in STAGES if name in given.stages]
+    shipped = {"width": SHIPPED.get(given.name), "widen": None, "held_out": HELD_OUT, "share": 1.0}
+    ships = recipe == shipped | {"stages": [*STAGES]}
+    if given.name in SHIPPED and not ships:
+        parser.error(f"{given.name} is whole and has --width {SHIPPED[given.name]:g}: choose another --name")
+    if given.widen and (given.width not in (2, 3, 4) or given.held_out != HELD_OUT):
+        parser.error(f"--widen needs a --width of 2, 3 or 4, and fold {HELD_OUT} held out")
+    if given.held_out not in {row["fold"] for row in read_rows(given.data)} or not 0 < given.share <= 1:
+        parser.error("--held-out is a fold of all.csv, and --share above 0 and at most 1")
+    recorded = given.runs / given.name / RECIPE
+    if recorded.exists() and json.loads(recorded.read_text()) != recipe:
+        parser.error(f"{recorded.parent} is of another recipe: choose another --name")
+    return given, recipe, ships
+
+
+def main():
+    given, recipe, ships = asked()
     started = time.monotonic()
     rows, runs = read_rows(given.data), given.runs / given.name
     make_folder(runs)
+    write_text(runs / RECIPE, json.dumps(recipe) + "\n")
     begin = {"width": given.width}
     if given.widen:
         net, meta = checkpoint.load_weights(given.widen)
         begin = {"init": str(runs / "widened.npz")}
         checkpoint.save_weights(begin["init"], widened(net, round(given.width)), meta["classes"])
-    for name in given.stages:
+    for name in recipe["stages"]:
         options, *which = STAGES[name]
         run, manifest = runs / name, runs / f"{name}.csv"
         taken = chosen(rows, given.held_out, *which)
