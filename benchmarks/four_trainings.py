@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from machine import describe
-from model_card import chooses_recordings, collections, crossed, held_out, plain, undone
+from model_card import FOLD, as_rows, chooses_recordings, counts, crossed, held_out, precisions, undone
 from report import RESULTS, Table
 
 from acdref import metrics
@@ -50,7 +50,7 @@ COLUMNS = {
 def recipe_of(file):
     """What weights were made with; of those that ship the fold alone."""
     beside = Path(file).parent / "recipe.json"
-    return json.loads(beside.read_text()) if beside.exists() else {"held_out": "4"}
+    return json.loads(beside.read_text()) if beside.exists() else {"held_out": FOLD}
 
 
 def scored(manifest, weights):
@@ -73,35 +73,18 @@ def scored(manifest, weights):
 
 def measured(manifest, windows):
     """Rows: one a class, and one of all."""
-    y, classes, ap = manifest.labels, manifest.classes, metrics.average_precision
+    y = manifest.labels
     p = np.array([mean_over_windows(own) for own in windows])
     scores, tags = crossed(manifest, windows, manifest.fold)
-    first = np.array([FIRST in Path(path).name for path in manifest.paths])
-    x, sources = manifest.select(np.flatnonzero(first)), np.array(manifest.sources)[first]
-    low, high = metrics.bootstrap_intervals(ap, x.labels, p[first], x.sources)
-    mean_ap = metrics.mean_average_precision
-    all_low, all_high = metrics.bootstrap_interval(mean_ap, x.labels, p[first], x.sources)
-    quality = {
-        "ap": ap(y, p),
-        "ap_x": ap(x.labels, p[first]),
+    first = [i for i, path in enumerate(manifest.paths) if FIRST in Path(path).name]
+    x = manifest.select(first)
+    quality = precisions(manifest, p) | {
+        "ap_x": metrics.average_precision(x.labels, p[first]),
         "f1_crossed": metrics.f_score(y, tags),
         "f1_best": metrics.f_score(y, scores, metrics.best_thresholds(y, scores, repeats=0)),
     }
-    for name, own in collections(manifest).items():
-        quality[f"ap_{name}"] = ap(y[own], p[own])
-    by_class = quality | {
-        "positives": (y == 1).sum(axis=0),
-        "positives_x": (x.labels == 1).sum(axis=0),
-        "sources_x": [len({*sources[own == 1]}) for own in x.labels.T],
-        "low": low,
-        "high": high,
-    }
-    rows = [
-        {"name": name} | {key: value[c] for key, value in by_class.items()} for c, name in enumerate(classes)
-    ]
-    means = {key: metrics.mean_over_classes(np.asarray(value, np.float64)) for key, value in quality.items()}
-    rows.append({"name": "mean", "low": all_low, "high": all_high} | means)
-    return [{key: plain(value) for key, value in row.items()} for row in rows]
+    of_x = {f"{name}_x": count for name, count in counts(x).items()}
+    return as_rows(x, p[first], counts(manifest) | of_x, quality)
 
 
 def main():

@@ -32,6 +32,8 @@ from acdref.files import sha256, weights_file
 from acdref.predict.scoring import mean_over_windows, score_manifest
 
 PARTS = 5
+FOLD = "4"
+"""Which the weights that ship were not trained on."""
 COLUMNS = {
     "weights": "{weights}",
     "class": "{name}",
@@ -70,7 +72,7 @@ def chooses_recordings(parser, fold=True):
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--root")
     if fold:
-        parser.add_argument("--fold", default="4", help="[%(default)s]")
+        parser.add_argument("--fold", default=FOLD, help="[%(default)s]")
     parser.add_argument("--without", default="", help="sources to leave out, such as 'mtr:*'")
 
 
@@ -92,41 +94,54 @@ def crossed(manifest, windows, part):
     return scores, tags
 
 
+def precisions(manifest, p):
+    """By class: average precision of all recordings, and of each collection."""
+    y, ap = manifest.labels, metrics.average_precision
+    return {"ap": ap(y, p)} | {
+        f"ap_{name}": ap(y[own], p[own]) for name, own in collections(manifest).items()
+    }
+
+
+def counts(manifest):
+    """By class: recordings that have it, and sources that these are of."""
+    y, sources = manifest.labels == 1, np.array(manifest.sources)
+    return {"positives": y.sum(axis=0), "sources": [len({*sources[own]}) for own in y.T]}
+
+
+def as_rows(manifest, p, by_class, quality, **whole):
+    """Rows for JSON: one a class, and one of the means, which `quality` alone has.
+
+    In both is the interval by source of the average precision that scores p (n, C) have.
+    """
+    y, ap, mean_ap = manifest.labels, metrics.average_precision, metrics.mean_average_precision
+    low, high = metrics.bootstrap_intervals(ap, y, p, manifest.sources)
+    by_class = {"low": low, "high": high} | by_class | quality
+    rows = [
+        {"name": name} | {key: value[c] for key, value in by_class.items()}
+        for c, name in enumerate(manifest.classes)
+    ]
+    low, high = metrics.bootstrap_interval(mean_ap, y, p, manifest.sources)
+    means = {key: metrics.mean_over_classes(np.asarray(value, np.float64)) for key, value in quality.items()}
+    rows.append({"name": "mean", "low": low, "high": high} | means | whole)
+    return [{key: _plain(value) for key, value in row.items()} for row in rows]
+
+
 def measured(manifest, windows, meta):
     """Rows: one a class, and one of all."""
-    y, classes = manifest.labels, manifest.classes
+    y, thresholds = manifest.labels, np.array(meta["thresholds"])
     p = np.array([mean_over_windows(own) for own in windows])
-    thresholds = np.array(meta["thresholds"])
-    ap, sources = metrics.average_precision, np.array(manifest.sources)
-    low, high = metrics.bootstrap_intervals(ap, y, p, manifest.sources)
-    all_low, all_high = metrics.bootstrap_interval(metrics.mean_average_precision, y, p, manifest.sources)
     whole, tags = crossed(manifest, windows, parts(manifest))
     before = meta.get("calibration")
     raw = applied(windows, *undone(before)) if before else p
-    by_class = {
-        "positives": (y == 1).sum(axis=0),
-        "sources": [len({*sources[y[:, c] == 1]}) for c in range(len(classes))],
+    quality = precisions(manifest, p) | {
         "prior": y.mean(axis=0),
-        "ap": ap(y, p),
-        "threshold": thresholds,
         "f1": metrics.f_score(y, p, thresholds),
         "f1_crossed": metrics.f_score(y, tags),
         "f1_best": metrics.f_score(y, p, metrics.best_thresholds(y, p, repeats=0)),
     }
-    for name, own in collections(manifest).items():
-        by_class[f"ap_{name}"] = ap(y[own], p[own])
-    rows = [
-        {"name": name, "low": low[c], "high": high[c]} | {key: value[c] for key, value in by_class.items()}
-        for c, name in enumerate(classes)
-    ]
-    means = {
-        key: metrics.mean_over_classes(np.asarray(value, np.float64))
-        for key, value in by_class.items()
-        if key not in ("positives", "sources", "threshold")
-    }
     errors = {"error": metrics.reliability(y, whole).error, "error_before": metrics.reliability(y, raw).error}
-    rows.append({"name": "mean", "low": all_low, "high": all_high} | means | errors)
-    return [{key: plain(value) for key, value in row.items()} for row in rows], (y, raw, whole)
+    rows = as_rows(manifest, p, counts(manifest) | {"threshold": thresholds}, quality, **errors)
+    return rows, (y, raw, whole)
 
 
 def undone(before):
@@ -141,8 +156,7 @@ def name_of(file):
     return path.parent.name if path.stem == "best" else path.stem
 
 
-def plain(value):
-    """For JSON."""
+def _plain(value):
     value = value.item() if isinstance(value, np.generic) else value
     return None if value != value else value
 

@@ -17,6 +17,7 @@ from acdref.predict.scoring import score_samples
 from acdref.synth import sound
 from acdref.tables.manifest import ACD_CLASSES
 
+SCRIPT = Path(__file__).parents[1] / "weights" / "train_weights.py"
 SISTERS = {"acdnet": 1, "acdnet-small": 0.5}
 
 
@@ -82,6 +83,12 @@ def test_no_source_serves_training_and_thresholds_or_is_in_the_demo():
     assert len(demo) == 8 and not demo & (by_use["training"] | by_use["thresholds"])
 
 
+def started(data, given):
+    """The script, with a folder of runs in that of the data."""
+    command = [sys.executable, str(SCRIPT), str(data), "--runs", str(data / "runs"), *given]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -96,13 +103,6 @@ def test_no_source_serves_training_and_thresholds_or_is_in_the_demo():
 def test_no_other_takes_the_name_of_the_shipped(tmp_path, given):
     done = started(tmp_path, given)
     assert done.returncode == 2 and "another --name" in done.stderr and not (tmp_path / "runs").exists()
-
-
-def started(data, given):
-    """The script, with a folder of runs in that of the data."""
-    script = Path(__file__).parents[1] / "weights" / "train_weights.py"
-    command = [sys.executable, str(script), str(data), "--runs", str(data / "runs"), *given]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100)
 
 
 @pytest.mark.parametrize("given", [["--held-out", "5"], ["--held-out", "1,2"], ["--share", "0"]])
@@ -123,7 +123,7 @@ def test_a_run_goes_on_by_its_own_recipe_alone(tmp_path):
 
 
 def test_the_held_out_fold_is_whole_and_the_others_are_thinned():
-    chosen = runpy.run_path(str(Path(__file__).parents[1] / "weights" / "train_weights.py"))["chosen"]
+    chosen = runpy.run_path(str(SCRIPT))["chosen"]
     rows = [
         {"fold": fold, "source_id": f"{kind}{n}", "source_repo": "r", "classes": "dog"}
         for fold in "12"
@@ -139,7 +139,7 @@ def test_the_held_out_fold_is_whole_and_the_others_are_thinned():
 
 
 def test_a_widened_network_computes_the_same():
-    script = runpy.run_path(str(Path(__file__).parents[1] / "weights" / "train_weights.py"))
+    script = runpy.run_path(str(SCRIPT))
     net, _ = checkpoint.load_weights(resource("weights", "acdnet.npz"), backend="numpy")
     wide = script["widened"](net, 2)
     assert wide.config == ACDNET_2024.scaled(2)
@@ -153,7 +153,7 @@ def test_the_sources_are_those_of_the_recordings_that_the_script_takes():
     data = Path(__file__).parents[1] / ".." / "shared" / "data"
     if not (data / "all.csv").exists():
         pytest.skip("the collection is not here")
-    script = runpy.run_path(str(Path(__file__).parents[1] / "weights" / "train_weights.py"))
+    script = runpy.run_path(str(SCRIPT))
     columns, rows = script["sources"](script["read_rows"](data))
     expected = [dict(zip(columns, map(str, row), strict=True)) for row in rows]
     assert listed(resource("weights", "sources.csv")) == expected

@@ -180,7 +180,7 @@ def epochs_done(run):
 
 
 def asked():
-    """The arguments, what of them makes the weights, and whether these ship."""
+    """The arguments, what of them makes the weights, and the recordings."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -195,24 +195,25 @@ def asked():
     given = parser.parse_args()
     recipe = {name: getattr(given, name) for name in ("width", "widen", "held_out", "share")}
     recipe["stages"] = [name for name in STAGES if name in given.stages]
-    shipped = {"width": SHIPPED.get(given.name), "widen": None, "held_out": HELD_OUT, "share": 1.0}
-    ships = recipe == shipped | {"stages": [*STAGES]}
-    if given.name in SHIPPED and not ships:
-        parser.error(f"{given.name} is whole and has --width {SHIPPED[given.name]:g}: choose another --name")
+    whole = {"widen": None, "held_out": HELD_OUT, "share": 1.0, "stages": [*STAGES]}
+    width = SHIPPED.get(given.name)
+    if width and recipe != whole | {"width": width}:
+        parser.error(f"{given.name} is whole and has --width {width:g}: choose another --name")
     if given.widen and (given.width not in (2, 3, 4) or given.held_out != HELD_OUT):
         parser.error(f"--widen needs a --width of 2, 3 or 4, and fold {HELD_OUT} held out")
-    if given.held_out not in {row["fold"] for row in read_rows(given.data)} or not 0 < given.share <= 1:
+    rows = read_rows(given.data)
+    if given.held_out not in {row["fold"] for row in rows} or not 0 < given.share <= 1:
         parser.error("--held-out is a fold of all.csv, and --share above 0 and at most 1")
     recorded = given.runs / given.name / RECIPE
     if recorded.exists() and json.loads(recorded.read_text()) != recipe:
         parser.error(f"{recorded.parent} is of another recipe: choose another --name")
-    return given, recipe, ships
+    return given, recipe, rows
 
 
 def main():
-    given, recipe, ships = asked()
     started = time.monotonic()
-    rows, runs = read_rows(given.data), given.runs / given.name
+    given, recipe, rows = asked()
+    runs, ships = given.runs / given.name, given.name in SHIPPED
     make_folder(runs)
     write_text(runs / RECIPE, json.dumps(recipe) + "\n")
     begin = {"width": given.width}
@@ -236,10 +237,8 @@ def main():
     calibrate.save(calibrate.calibrate(net, held_out), begin["init"], folder / f"{given.name}.npz")
     if ships:
         write_table(HERE / "sources.csv", *sources(rows))
-    print(
-        f"wrote {folder / given.name}.npz after {(time.monotonic() - started) / 60:.0f} minutes",
-        file=sys.stderr,
-    )
+    minutes = (time.monotonic() - started) / 60
+    print(f"wrote {folder / given.name}.npz after {minutes:.0f} minutes", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from acdref.tables.manifest import Manifest
 
 SHORT_THRESHOLD = 0.99
 """The score from which a class is a tag in windows shorter than 0.3 s, which are too short to know a sound
-by: at 0.5 two of three would get a tag, mostly a wrong one (`python benchmarks/short_sounds.py`)."""
+by: at 0.5 two of three would get a tag, oftener a wrong one (`python benchmarks/short_sounds.py`)."""
 
 Scores = namedtuple("Scores", "start end probabilities")
 Scores.__doc__ = """A window's `start` and `end` in seconds and its `probabilities` (C,)."""
